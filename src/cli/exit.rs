@@ -1,0 +1,136 @@
+//! Exit codes, and the one place where an error becomes prose, a hint and a code.
+
+use std::process::ExitCode;
+
+use crate::config::ConfigError;
+use crate::provider::{ProviderError, RequestError};
+use crate::store::StoreError;
+
+/// What a command's exit code tells the script that runs it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+#[repr(u8)]
+pub enum Exit {
+    Done = 0,
+    Failed = 1,
+    Usage = 2,
+    Auth = 3,
+    NotFound = 4,
+    Conflict = 5,
+    Store = 6,
+    Unknown = 7,
+    Sealed = 8,
+    Gate = 9,
+    Partial = 10,
+    Open = 11,
+    Overdue = 12,
+    Unavailable = 13,
+    Hangup = 129,
+    Interrupt = 130,
+    Terminate = 143,
+}
+
+impl Exit {
+    /// One word for the JSON field `error.kind`.
+    pub fn kind(self) -> &'static str {
+        match self {
+            Self::Done => "done",
+            Self::Failed => "failed",
+            Self::Usage => "usage",
+            Self::Auth => "auth",
+            Self::NotFound => "not_found",
+            Self::Conflict => "conflict",
+            Self::Store => "store",
+            Self::Unknown => "unknown",
+            Self::Sealed => "sealed",
+            Self::Gate => "gate",
+            Self::Partial => "partial",
+            Self::Open => "open",
+            Self::Overdue => "overdue",
+            Self::Unavailable => "unavailable",
+            Self::Hangup | Self::Interrupt | Self::Terminate => "interrupted",
+        }
+    }
+
+    /// The number as a shell sees it.
+    pub fn code(self) -> u8 {
+        self as u8
+    }
+}
+
+impl From<Exit> for ExitCode {
+    fn from(exit: Exit) -> Self {
+        Self::from(exit.code())
+    }
+}
+
+/// An error made at the edge: a message with its code and hint.
+#[derive(Debug, thiserror::Error)]
+#[error("{message}")]
+pub struct Fault {
+    pub exit: Exit,
+    pub message: String,
+    pub hint: Option<String>,
+}
+
+impl Fault {
+    /// A fault as `anyhow` carries it.
+    pub fn new(exit: Exit, message: impl Into<String>, hint: impl Into<String>) -> anyhow::Error {
+        Self { exit, message: message.into(), hint: Some(hint.into()) }.into()
+    }
+}
+
+/// An error in the words of a command's end.
+#[derive(Clone, Debug)]
+pub struct Verdict {
+    pub exit: Exit,
+    pub message: String,
+    pub hint: Option<String>,
+}
+
+/// Finds code, prose and hint for a chain of errors. The first error of a kind that we know decides.
+pub fn report(error: &anyhow::Error) -> Verdict {
+    let mut exit = Exit::Failed;
+    let mut hint = None;
+    for cause in error.chain() {
+        let found = if let Some(fault) = cause.downcast_ref::<Fault>() {
+            Some((fault.exit, fault.hint.clone()))
+        } else if let Some(error) = cause.downcast_ref::<ConfigError>() {
+            Some((Exit::Usage, error.hint()))
+        } else if let Some(error) = cause.downcast_ref::<ProviderError>() {
+            Some((Exit::Usage, error.hint()))
+        } else if let Some(error) = cause.downcast_ref::<RequestError>() {
+            Some((Exit::Usage, error.hint()))
+        } else {
+            cause.downcast_ref::<StoreError>().map(|error| (store_exit(error), error.hint()))
+        };
+        if let Some(found) = found {
+            (exit, hint) = found;
+            break;
+        }
+    }
+    let message = error.chain().map(ToString::to_string).collect::<Vec<_>>().join(": ");
+    Verdict { exit, message, hint }
+}
+
+fn store_exit(error: &StoreError) -> Exit {
+    match error {
+        StoreError::BadReference { .. } => Exit::Usage,
+        _ => Exit::Store,
+    }
+}
+
+/// The JSON object of a command that failed before it had anything else to say.
+pub fn failed(command: &str, verdict: &Verdict) -> serde_json::Value {
+    serde_json::json!({
+        "schema": "whsec/v1",
+        "command": command,
+        "status": "failed",
+        "exit": verdict.exit.code(),
+        "error": error_object(verdict),
+    })
+}
+
+/// The JSON field `error`.
+pub fn error_object(verdict: &Verdict) -> serde_json::Value {
+    serde_json::json!({ "kind": verdict.exit.kind(), "message": verdict.message, "hint": verdict.hint })
+}

@@ -1,0 +1,196 @@
+//! The command line: what was typed, and which file acts on it.
+
+use std::ffi::OsString;
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use clap::{CommandFactory, Parser, Subcommand, ValueEnum};
+
+use crate::ui::{Color, Output};
+use session::Session;
+
+mod abandon;
+mod completions;
+mod cutover;
+mod doctor;
+pub mod exit;
+mod fingerprint;
+mod finish;
+mod force_rotate;
+mod history;
+mod inspect;
+mod login;
+mod logout;
+mod provider;
+mod rehearse;
+mod reveal;
+mod rollback;
+mod rotate;
+mod session;
+mod status;
+mod target;
+
+/// Rotate webhook signing secrets without losing one
+///
+/// Calls the provider's rotate endpoint once, keeps the new secret before anything else, and walks you through the
+/// cutover until the old secret is gone.
+#[derive(Debug, Parser)]
+#[command(name = "whsec", version, propagate_version = false, disable_help_subcommand = true, max_term_width = 100)]
+pub struct Cli {
+    #[command(flatten)]
+    global: Global,
+    #[command(subcommand)]
+    command: Command,
+}
+
+/// Options that every command takes, before or after its name.
+#[derive(Clone, Debug, clap::Args)]
+#[command(next_help_heading = "Global options")]
+pub struct Global {
+    /// Read this config file in place of the usual ones
+    #[arg(long, global = true, value_name = "FILE", env = "WHSEC_CONFIG", hide_env = true)]
+    pub config: Option<PathBuf>,
+    /// Keep journal, seals and locks in this folder
+    #[arg(long, global = true, value_name = "DIR", env = "WHSEC_STATE_DIR", hide_env = true)]
+    pub state_dir: Option<PathBuf>,
+    /// Print one JSON object last on stdout
+    #[arg(long, global = true)]
+    pub json: bool,
+    /// Agree to the plan without being asked (ending a secret early needs --confirm as well)
+    #[arg(short, long, global = true)]
+    pub yes: bool,
+    /// Never ask; fail and name the flag that answers
+    #[arg(long, global = true, env = "WHSEC_NO_INPUT", hide_env = true, value_parser = clap::builder::FalseyValueParser::new())]
+    pub no_input: bool,
+    /// Say only warnings and errors
+    #[arg(short, long, global = true)]
+    pub quiet: bool,
+    /// Say more about what happens
+    #[arg(short, long, global = true)]
+    pub verbose: bool,
+    /// Use colour
+    #[arg(long, global = true, value_name = "WHEN", value_enum, default_value = "auto", hide_possible_values = true)]
+    pub color: ColorWhen,
+    /// Give each call to a provider this long
+    #[arg(long, global = true, value_name = "DURATION", default_value = "30s", value_parser = parse_duration)]
+    pub timeout: std::time::Duration,
+}
+
+/// When to use colour: auto, always or never.
+#[derive(Clone, Copy, Debug, ValueEnum)]
+pub enum ColorWhen {
+    Auto,
+    Always,
+    Never,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    Rotate(rotate::Args),
+    ForceRotate(force_rotate::Args),
+    Inspect(inspect::Args),
+    #[command(visible_alias = "resume")]
+    Cutover(cutover::Args),
+    Status(status::Args),
+    Finish(finish::Args),
+    Rollback(rollback::Args),
+    Abandon(abandon::Args),
+    Fingerprint(fingerprint::Args),
+    Reveal(reveal::Args),
+    History(history::Args),
+    Rehearse(rehearse::Args),
+    Target(target::Args),
+    Provider(provider::Args),
+    Login(login::Args),
+    Logout(logout::Args),
+    Doctor(doctor::Args),
+    Completions(completions::Args),
+}
+
+impl Command {
+    /// The command's name in JSON.
+    fn name(&self) -> &'static str {
+        match self {
+            Self::Rotate(_) => "rotate",
+            Self::ForceRotate(_) => "force-rotate",
+            Self::Inspect(_) => "inspect",
+            Self::Cutover(_) => "cutover",
+            Self::Status(_) => "status",
+            Self::Finish(_) => "finish",
+            Self::Rollback(_) => "rollback",
+            Self::Abandon(_) => "abandon",
+            Self::Fingerprint(_) => "fingerprint",
+            Self::Reveal(_) => "reveal",
+            Self::History(_) => "history",
+            Self::Rehearse(_) => "rehearse",
+            Self::Target(_) => "target",
+            Self::Provider(_) => "provider",
+            Self::Login(_) => "login",
+            Self::Logout(_) => "logout",
+            Self::Doctor(_) => "doctor",
+            Self::Completions(_) => "completions",
+        }
+    }
+
+    fn run(&self, session: &Session) -> anyhow::Result<exit::Exit> {
+        match self {
+            Self::Rotate(args) => rotate::run(args, session),
+            Self::ForceRotate(args) => force_rotate::run(args, session),
+            Self::Inspect(args) => inspect::run(args, session),
+            Self::Cutover(args) => cutover::run(args, session),
+            Self::Status(args) => status::run(args, session),
+            Self::Finish(args) => finish::run(args, session),
+            Self::Rollback(args) => rollback::run(args, session),
+            Self::Abandon(args) => abandon::run(args, session),
+            Self::Fingerprint(args) => fingerprint::run(args, session),
+            Self::Reveal(args) => reveal::run(args, session),
+            Self::History(args) => history::run(args, session),
+            Self::Rehearse(args) => rehearse::run(args, session),
+            Self::Target(args) => target::run(args, session),
+            Self::Provider(args) => provider::run(args, session),
+            Self::Login(args) => login::run(args, session),
+            Self::Logout(args) => logout::run(args, session),
+            Self::Doctor(args) => doctor::run(args, session),
+            Self::Completions(args) => completions::run(args, session),
+        }
+    }
+}
+
+/// The whole command definition, for completions, man pages and tests.
+pub fn command() -> clap::Command {
+    Cli::command()
+}
+
+/// Runs one command line from its arguments to its exit code.
+pub fn run(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
+    let arguments: Vec<OsString> = arguments.into_iter().collect();
+    clap_complete::CompleteEnv::with_factory(command).complete();
+    let cli = match Cli::try_parse_from(&arguments) {
+        Ok(cli) => cli,
+        Err(error) => {
+            // clap prints help to stdout and misuse to stderr; a closed pipe is no reason to fail.
+            let _ = error.print();
+            return ExitCode::from(error.exit_code().try_into().unwrap_or(exit::Exit::Usage.code()));
+        }
+    };
+    let color = match cli.global.color {
+        ColorWhen::Auto => Color::Auto,
+        ColorWhen::Always => Color::Always,
+        ColorWhen::Never => Color::Never,
+    };
+    let output = Output::new(cli.global.json, cli.global.quiet, cli.global.verbose, color);
+    let session = Session::new(cli.global, output.clone());
+    match cli.command.run(&session) {
+        Ok(exit) => exit.into(),
+        Err(error) => {
+            let verdict = exit::report(&error);
+            output.error(&verdict.message, verdict.hint.as_deref());
+            output.json(&exit::failed(cli.command.name(), &verdict));
+            verdict.exit.into()
+        }
+    }
+}
+
+fn parse_duration(text: &str) -> Result<std::time::Duration, String> {
+    crate::provider::duration(text).ok_or_else(|| format!("`{text}` is not a duration such as `30s`, `10m` or `24h`"))
+}

@@ -1,0 +1,17 @@
+//! `whsec`: rotate webhook signing secrets without losing one.
+//!
+//! The code map, in reading order. A module uses only what stands above it here; `provider` and `store` never
+//! see each other. `tests/it/layers.rs` holds that.
+
+pub mod secret;
+
+pub mod provider;
+pub mod store;
+
+pub mod config;
+
+pub mod rotation;
+
+pub mod ui;
+
+pub mod cli;

@@ -1,0 +1,63 @@
+//! Providers as data: a description says what each call looks like, and nothing here is written for one of them.
+//!
+//! `spec` holds the words, `check` turns words into a `Provider`, `request` and `answer` speak for it, `client`
+//! performs what they say, `signature` signs and verifies deliveries, `stand_in` answers as the provider would.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use serde::{Deserialize, Serialize};
+
+pub mod answer;
+mod catalog;
+mod check;
+pub mod client;
+mod error;
+pub mod request;
+pub mod signature;
+pub mod spec;
+pub mod stand_in;
+
+pub use catalog::Catalog;
+pub use check::Provider;
+pub use error::{ProviderError, RequestError};
+
+/// One webhook endpoint at a provider: everything that a request needs but the API key.
+#[derive(Clone, Debug)]
+pub struct Endpoint {
+    pub provider: Arc<Provider>,
+    /// Validated: https, or http to loopback; no query, fragment, user or password; no trailing slash.
+    pub base_url: reqwest::Url,
+    /// Ids by name, in the provider's order.
+    pub ids: Vec<Id>,
+    /// Index into the provider's authentication schemes.
+    pub auth: usize,
+    /// Values for the provider's optional headers.
+    pub options: BTreeMap<String, String>,
+}
+
+/// An id that names an endpoint or part of the way to it. One path segment; never empty, `.`, `..`, no control characters.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Id {
+    pub name: String,
+    pub value: String,
+}
+
+impl Endpoint {
+    /// The endpoint's own id: the last one.
+    pub fn own_id(&self) -> &str {
+        self.ids.last().map_or("", |id| &id.value)
+    }
+
+    /// `https://host[:port]`, to which an API key is bound.
+    pub fn origin(&self) -> String {
+        self.base_url.origin().ascii_serialization()
+    }
+
+    /// The same for every way of naming this endpoint: provider, origin and ids, each percent-encoded.
+    pub fn key(&self) -> String {
+        let mut parts = vec![self.provider.name().to_owned(), self.origin()];
+        parts.extend(self.ids.iter().map(|id| id.value.clone()));
+        parts.iter().map(|part| request::encode_segment(part)).collect::<Vec<_>>().join("/")
+    }
+}

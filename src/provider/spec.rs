@@ -1,0 +1,370 @@
+//! The vocabulary of provider descriptions: what a TOML file may say, one type a section.
+//!
+//! These are the words as written; `check.rs` turns them into a `Provider` in which impossible states are gone.
+//! Unknown keys are refused everywhere. Paths into answers are JSON pointers (RFC 6901). Durations are written
+//! `24h`, `10m`, `300s`. `man/whsec-provider.5` explains every word to people who write such a file.
+
+use std::collections::BTreeMap;
+
+use serde::{Deserialize, Serialize};
+
+/// A whole description.
+#[derive(Clone, Debug, Deserialize, Serialize)]
+#[serde(deny_unknown_fields)]
+pub struct Spec {
+    /// Version of this vocabulary; only 1 exists.
+    pub version: u32,
+    /// The provider's name in commands: lower-case letters, digits and `-`.
+    pub name: String,
+    /// The name people know it by.
+    pub title: String,
+    /// Scheme and host of the API, perhaps with a path prefix. Absent where the operator has to set it.
+    pub base_url: Option<String>,
+    /// The ids that name an endpoint, in the order of `PROVIDER/ID/ID`; the last one is the endpoint's own.
+    pub ids: Vec<String>,
+    /// How receivers take the new secret unless the target says otherwise.
+    #[serde(default)]
+    pub cutover: Option<Cutover>,
+    /// Headers that every request carries.
+    #[serde(default)]
+    pub headers: BTreeMap<String, String>,
+    /// Headers that a target may switch on with `options = { NAME = "…" }`.
+    #[serde(default)]
+    pub options: BTreeMap<String, OptionSpec>,
+    pub auth: AuthSpec,
+    pub rotate: RotateSpec,
+    pub overlap: OverlapSpec,
+    /// How the old secret can be ended at once; absent where the provider has no such call.
+    pub force: Option<ForceSpec>,
+    /// Absent where a repeated request would rotate again.
+    pub idempotency: Option<IdempotencySpec>,
+    pub inspect: Option<InspectSpec>,
+    #[serde(default)]
+    pub errors: ErrorsSpec,
+    /// Absent where the provider does not document how deliveries are signed.
+    pub signature: Option<SignatureSpec>,
+    /// The provider's own call that sends a test delivery.
+    pub test_delivery: Option<TestDeliverySpec>,
+    /// What one rotation reaches, in words for the operator.
+    pub scope: Option<String>,
+    /// What has surprised people, in words for the operator.
+    #[serde(default)]
+    pub hazards: Vec<String>,
+    /// Where each group of facts was read, and when.
+    #[serde(default)]
+    pub sources: Vec<SourceSpec>,
+}
+
+/// How receivers take a new secret while the provider signs with both.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Cutover {
+    /// Receivers accept either secret for a while.
+    Either,
+    /// Receivers keep one secret and change it within the overlap.
+    Switch,
+}
+
+/// A header that only a target's own option sends.
+#[derive(Clone, Debug, Deserialize, Serialize)]
+#[serde(deny_unknown_fields)]
+pub struct OptionSpec {
+    pub header: String,
+    /// What it is for, in words for the operator.
+    pub about: String,
+}
+
+/// How requests prove who sends them.
+#[derive(Clone, Debug, Deserialize, Serialize)]
+#[serde(deny_unknown_fields)]
+pub struct AuthSpec {
+    /// The environment variable that may hold the API key.
+    pub env: String,
+    /// Which key it has to be, in words for the operator.
+    pub about: String,
+    /// The ways in which the key may be sent; the first is the default, a target picks another by `auth = "NAME"`.
+    pub schemes: Vec<AuthSchemeSpec>,
+    /// Keys that are certainly the wrong ones, refused before anything is sent.
+    #[serde(default)]
+    pub refuse: Vec<RefuseSpec>,
+}
+
+/// One way of sending the API key.
+#[derive(Clone, Debug, Deserialize, Serialize)]
+#[serde(deny_unknown_fields)]
+pub struct AuthSchemeSpec {
+    pub name: String,
+    pub header: String,
+    /// The header's value, with `{key}` in it once.
+    pub value: String,
+}
+
+/// A key that starts like this is refused, everywhere or on one host.
+#[derive(Clone, Debug, Deserialize, Serialize)]
+#[serde(deny_unknown_fields)]
+pub struct RefuseSpec {
+    pub prefix: String,
+    pub host: Option<String>,
+    /// The reason and the fix, in words for the operator.
+    pub why: String,
+}
+
+/// The rotate call and what its answer holds.
+#[derive(Clone, Debug, Deserialize, Serialize)]
+#[serde(deny_unknown_fields)]
+pub struct RotateSpec {
+    pub method: Method,
+    /// Path template below `base_url`; `{id}` stands for an id, always as one percent-encoded segment.
+    pub path: String,
+    /// The JSON body. Absent: no body is sent.
+    pub body: Option<serde_json::Value>,
+    #[serde(default)]
+    pub headers: BTreeMap<String, String>,
+    pub answer: RotateAnswerSpec,
+}
+
+/// The methods that descriptions use.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, Serialize)]
+#[serde(rename_all = "UPPERCASE")]
+pub enum Method {
+    Get,
+    Post,
+    Put,
+    Patch,
+    Delete,
+}
+
+/// Where things are in the answer to a rotate call.
+#[derive(Clone, Debug, Deserialize, Serialize)]
+#[serde(deny_unknown_fields)]
+pub struct RotateAnswerSpec {
+    pub secret: String,
+    /// The endpoint's own id, compared with the one that was asked for.
+    pub id: Option<String>,
+    pub version: Option<String>,
+    /// The provider's own short form of the new secret, safe to show.
+    pub fingerprint: Option<String>,
+    /// When the old secret ends (RFC 3339).
+    pub old_expires_at: Option<String>,
+    /// A sentence for the operator.
+    pub notice: Option<String>,
+}
+
+/// How long the provider keeps the old secret.
+#[derive(Clone, Debug, Deserialize, Serialize)]
+#[serde(deny_unknown_fields)]
+pub struct OverlapSpec {
+    pub kind: OverlapKind,
+    /// With `fixed`: how long.
+    pub window: Option<String>,
+}
+
+/// The kinds of overlap.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum OverlapKind {
+    /// The old secret lives on for a documented time.
+    Fixed,
+    /// The old secret dies with the call.
+    None,
+    /// Not documented; handled as `none`, because the worst may be true.
+    Unknown,
+}
+
+/// The call that ends the old secret at once: the rotate call with another body.
+#[derive(Clone, Debug, Deserialize, Serialize)]
+#[serde(deny_unknown_fields)]
+pub struct ForceSpec {
+    /// The JSON body; the string `"{reason}"` in it is replaced by the operator's reason.
+    pub body: Option<serde_json::Value>,
+    /// Longest reason that the provider takes, in characters.
+    pub reason_max: Option<usize>,
+}
+
+/// How a repeated request is recognised.
+#[derive(Clone, Debug, Deserialize, Serialize)]
+#[serde(deny_unknown_fields)]
+pub struct IdempotencySpec {
+    pub header: String,
+    pub form: KeyForm,
+    /// Longest key in characters, with `token`.
+    pub max_length: Option<usize>,
+    /// How long the provider remembers a key.
+    pub window: String,
+    /// The header that marks a replayed answer, where there is one.
+    pub replayed: Option<String>,
+}
+
+/// What an idempotency key may look like.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum KeyForm {
+    /// A UUID and nothing else.
+    Uuid,
+    /// Letters, digits, `_` and `-`.
+    Token,
+}
+
+/// The call that shows an endpoint, and what its answer holds.
+#[derive(Clone, Debug, Deserialize, Serialize)]
+#[serde(deny_unknown_fields)]
+pub struct InspectSpec {
+    pub method: Method,
+    pub path: String,
+    /// With this, the answer is one page of a list from which the endpoint is picked by its id.
+    pub list: Option<ListSpec>,
+    #[serde(default)]
+    pub answer: InspectAnswerSpec,
+}
+
+/// A list that comes in numbered pages.
+#[derive(Clone, Debug, Deserialize, Serialize)]
+#[serde(deny_unknown_fields)]
+pub struct ListSpec {
+    /// The array in the answer.
+    pub items: String,
+    /// The id within one item.
+    pub id: String,
+    /// The query parameter with the page's number, from 1.
+    pub page: String,
+    /// The query parameter with the page's size, and the size asked for.
+    pub size: String,
+    pub size_value: u32,
+    /// The boolean in the answer that says whether there are more pages.
+    pub more: String,
+}
+
+/// Where things are in the answer to an inspect call (within the item, for a list). All are optional.
+#[derive(Clone, Debug, Default, Deserialize, Serialize)]
+#[serde(deny_unknown_fields)]
+pub struct InspectAnswerSpec {
+    pub url: Option<String>,
+    pub status: Option<String>,
+    pub version: Option<String>,
+    pub fingerprint: Option<String>,
+    pub updated_at: Option<String>,
+    pub old_expires_at: Option<String>,
+    /// The secret, where the provider shows it: absent, empty, masked or whole. Never printed; a whole one serves
+    /// only to recover a lost answer.
+    pub secret: Option<String>,
+}
+
+/// What the provider's errors mean.
+#[derive(Clone, Debug, Default, Deserialize, Serialize)]
+#[serde(deny_unknown_fields)]
+pub struct ErrorsSpec {
+    /// Where an error's code is in the answer.
+    pub code: Option<String>,
+    /// Where an error's sentence is in the answer.
+    pub message: Option<String>,
+    /// The first row that fits wins; where none fits, the status decides as `whsec-provider(5)` lists.
+    #[serde(default)]
+    pub table: Vec<ErrorSpec>,
+}
+
+/// One row of the error table.
+#[derive(Clone, Debug, Deserialize, Serialize)]
+#[serde(deny_unknown_fields)]
+pub struct ErrorSpec {
+    pub status: u16,
+    pub code: Option<String>,
+    pub means: Meaning,
+    /// What it says to the operator.
+    pub says: Option<String>,
+}
+
+/// What an error means for a rotation.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Deserialize, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Meaning {
+    /// The API key is not accepted, or may not do this. Not applied.
+    Auth,
+    /// No such endpoint. Not applied.
+    NotFound,
+    /// An earlier rotation's overlap is still open. Not applied.
+    OverlapOpen,
+    /// The idempotency key was used with other bytes. Not applied.
+    KeyConflict,
+    /// The first request with this key is still at work. Ask again with the same key.
+    InFlight,
+    /// The request is refused as it stands. Not applied.
+    Invalid,
+    /// Too many requests. Not applied.
+    RateLimited,
+    /// Down, and certainly not applied.
+    Unavailable,
+    /// May have been applied.
+    Unknown,
+}
+
+/// How deliveries are signed.
+#[derive(Clone, Debug, Deserialize, Serialize)]
+#[serde(deny_unknown_fields)]
+pub struct SignatureSpec {
+    pub grammar: Grammar,
+    /// The header with the signatures.
+    pub header: String,
+    /// The header with the timestamp, where it is not in the signature header.
+    pub timestamp_header: Option<String>,
+    /// The header with the delivery's id, where it is signed.
+    pub id_header: Option<String>,
+    /// What is signed: `{timestamp}`, `{id}` and `{body}` joined as written.
+    pub signed: String,
+    pub encoding: Encoding,
+    pub key: KeyDecoding,
+    /// How far a timestamp may be off.
+    pub tolerance: String,
+}
+
+/// How several signatures stand in one header.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, Serialize)]
+pub enum Grammar {
+    /// `t=1700000000,v1=…,v1=…`
+    #[serde(rename = "t=,v1=")]
+    Pairs,
+    /// `v1,… v1,…` as Standard Webhooks has it
+    #[serde(rename = "v1, v1,")]
+    Spaced,
+}
+
+/// How a MAC is written.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Encoding {
+    Hex,
+    Base64,
+}
+
+/// How the HMAC key is made from the secret.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum KeyDecoding {
+    /// The whole string's bytes, prefix included.
+    Raw,
+    /// `whsec_` is cut off and the rest is base64.
+    Base64AfterPrefix,
+}
+
+/// The provider's own test delivery.
+#[derive(Clone, Debug, Deserialize, Serialize)]
+#[serde(deny_unknown_fields)]
+pub struct TestDeliverySpec {
+    pub method: Method,
+    pub path: String,
+    pub body: Option<serde_json::Value>,
+    /// Whether the call itself takes an idempotency key.
+    #[serde(default)]
+    pub idempotency: bool,
+    /// What comes of it and how fast, in words for the operator.
+    pub about: String,
+}
+
+/// Where facts come from.
+#[derive(Clone, Debug, Deserialize, Serialize)]
+#[serde(deny_unknown_fields)]
+pub struct SourceSpec {
+    pub facts: String,
+    pub url: String,
+    /// The day it was read, `YYYY-MM-DD`.
+    pub read: String,
+}

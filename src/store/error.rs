@@ -1,0 +1,56 @@
+//! What can go wrong with a store: data for the edge to put into words. Never holds a value.
+
+use std::io;
+use std::path::PathBuf;
+
+use thiserror::Error;
+
+/// A store failed. `store` is its reference throughout.
+#[derive(Debug, Error)]
+pub enum StoreError {
+    #[error("the store reference `{text}` is not one whsec knows: {why}")]
+    BadReference { text: String, why: String, hint: String },
+    #[error("`{store}`: cannot {what} `{path}`")]
+    Io { store: String, what: &'static str, path: PathBuf, #[source] source: io::Error },
+    #[error("`{store}`: {why}")]
+    Refused { store: String, why: String, hint: String },
+    #[error("`{store}`: the keychain {why}")]
+    Keychain { store: String, why: String, hint: String },
+    #[error("`{store}` did not answer within {seconds} s")]
+    TimedOut { store: String, seconds: u64 },
+    #[error("`{store}`: the program `{program}` {why}")]
+    Program { store: String, program: String, why: String },
+    #[error("`{store}`: `{path}` is not valid {format} ({position})")]
+    Malformed { store: String, path: PathBuf, format: &'static str, position: String },
+    #[error("`{store}`: `{path}` changed while it was being written")]
+    Changed { store: String, path: PathBuf },
+    #[error("`{store}`: what was written to `{slot}` does not read back the same")]
+    NotReadBack { store: String, slot: String },
+    #[error("`{store}`: `{slot}` could not be emptied")]
+    NotCleared { store: String, slot: String },
+    #[error("`{store}`: the new secret is in neither its `next` nor its `current` slot")]
+    NothingToPromote { store: String },
+    #[error("`{store}`: `{slot}` no longer holds the new secret")]
+    Drifted { store: String, slot: String },
+    #[error("`{store}`: the old secret is not there any more, so it cannot be put back")]
+    CannotRollBack { store: String },
+    #[error("`{store}` cannot be read")]
+    NotReadable { store: String },
+    #[error("`{store}` cannot keep this value: {why}")]
+    Unrepresentable { store: String, why: &'static str },
+}
+
+impl StoreError {
+    /// What the operator can do about it.
+    pub fn hint(&self) -> Option<String> {
+        match self {
+            Self::BadReference { hint, .. } | Self::Refused { hint, .. } | Self::Keychain { hint, .. } => Some(hint.clone()),
+            Self::Changed { .. } => Some("somebody else writes this file; run the same command again".to_owned()),
+            Self::TimedOut { .. } => Some("is the keychain locked, or its prompt open on another screen? `whsec doctor` looks".to_owned()),
+            Self::NothingToPromote { .. } | Self::Drifted { .. } => {
+                Some("somebody changed this store; `whsec inspect TARGET` shows which slot holds what".to_owned())
+            }
+            _ => None,
+        }
+    }
+}

@@ -1,0 +1,134 @@
+//! Where secrets are kept: the trait, the slots, and what is done with them in every store alike.
+//!
+//! A store knows how to read one slot and how to apply a list of changes; promote, retire, rollback and the
+//! canary are written once, in `slots.rs`, on top of that. Stores never see a provider.
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use serde::{Deserialize, Serialize};
+
+use crate::secret::Secret;
+
+mod command;
+mod dotenv;
+mod error;
+mod file;
+mod json;
+mod keychain;
+mod reference;
+mod replace;
+pub mod slots;
+mod stdout;
+
+pub use command::CommandStore;
+pub use error::StoreError;
+pub use reference::{Reference, SCHEMES};
+
+/// How long one call into a store may take before it counts as failed.
+pub const STORE_DEADLINE: Duration = Duration::from_secs(3);
+
+/// A place in a store.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Slot {
+    /// The secret that is coming.
+    Next,
+    /// The secret that receivers live on.
+    Current,
+    /// The secret that was live before.
+    Previous,
+    /// A made-up value that proves the store and is removed again at once.
+    Canary,
+}
+
+/// One change of one slot: a value to put there, or nothing to empty it.
+pub type Change<'a> = (Slot, Option<&'a Secret>);
+
+/// What a store lets us do, which decides how long the seal is kept.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Access {
+    /// Slots can be written and read back.
+    ReadWrite,
+    /// Slots can be written, never read: the seal is kept until the new secret is promoted.
+    WriteOnly,
+    /// A value goes out once and is gone, as into a pipe; there are no slots.
+    Once,
+}
+
+/// A place that keeps a secret. Every call returns within [`STORE_DEADLINE`] or fails.
+pub trait Store: Send + Sync {
+    /// The reference as a person writes it, paths absolute: `dotenv:/srv/app/.env#KEY`.
+    fn reference(&self) -> String;
+
+    /// The name of a slot as receivers and people see it: a variable, a path, an account, a pointer.
+    fn slot_name(&self, slot: Slot) -> String;
+
+    /// What can be done with this store.
+    fn access(&self) -> Access;
+
+    /// Reads one slot; `None` where it is empty. Fails for a store that cannot be read.
+    fn get(&self, slot: Slot) -> Result<Option<Secret>, StoreError>;
+
+    /// Applies the changes in order and makes them durable before it returns. Stores that keep all slots in one
+    /// file apply them as one: a reader sees all of them or none.
+    fn apply(&self, changes: &[Change<'_>]) -> Result<(), StoreError>;
+}
+
+/// Names of slots that a target sets in place of a store's own, as `slots = { next = "…" }`.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct SlotNames {
+    /// The name of the slot `next`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub next: Option<String>,
+    /// The name of the slot `current`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub current: Option<String>,
+    /// The name of the slot `previous`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub previous: Option<String>,
+}
+
+/// A program that keeps secrets, as the user's own config names it under `[commands.NAME]`. In the arguments
+/// `{slot}` is the slot's name and `{target}` the target's. The secret goes to the program's standard input.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct CommandSpec {
+    /// Program and arguments that keep what comes on standard input.
+    pub put: Vec<String>,
+    /// Program and arguments that print the value kept, exit 0; or exit with [`CommandSpec::absent`] if there is none.
+    pub get: Option<Vec<String>>,
+    /// Program and arguments that empty a slot.
+    pub clear: Option<Vec<String>>,
+    /// The exit code of `get` that means the slot is empty.
+    #[serde(default = "absent_by_default")]
+    pub absent: i32,
+}
+
+/// What stores need besides their reference.
+#[derive(Clone, Debug, Default)]
+pub struct Surroundings {
+    /// Programs by name, from the user's own config.
+    pub commands: std::collections::BTreeMap<String, CommandSpec>,
+    /// The target's name, for `{target}` in a command's arguments.
+    pub target: String,
+    /// Where a relative path in a reference starts.
+    pub folder: PathBuf,
+}
+
+fn absent_by_default() -> i32 {
+    44
+}
+
+/// Opens the store that a reference names. Nothing is read or written yet.
+pub fn open(reference: &Reference, names: &SlotNames, surroundings: &Surroundings) -> Result<Box<dyn Store>, StoreError> {
+    Ok(match reference {
+        Reference::Keychain { service, account } => Box::new(keychain::Keychain::new(service, account, names)),
+        Reference::Dotenv { path, key } => Box::new(dotenv::Dotenv::new(surroundings.folder.join(path), key, names)),
+        Reference::Json { path, pointer } => Box::new(json::Json::new(surroundings.folder.join(path), pointer, names)?),
+        Reference::File { path } => Box::new(file::File::new(surroundings.folder.join(path), names)),
+        Reference::Command { name } => Box::new(CommandStore::open(name, names, surroundings)?),
+        Reference::Stdout => Box::new(stdout::Stdout),
+    })
+}

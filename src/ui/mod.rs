@@ -1,0 +1,106 @@
+//! The only writer: data on stdout, everything else on stderr, and one JSON object last where it is asked for.
+//!
+//! A closed pipe or a full disk behind stdout never stops a rotation in the middle: what cannot be written is
+//! dropped, and the exit code says what happened at the provider, not at the pipe.
+
+use std::io::{IsTerminal, Write};
+
+use serde::Serialize;
+
+pub mod text;
+
+/// When to use colour, as `--color` says it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Color {
+    /// On a terminal, unless NO_COLOR is set.
+    Auto,
+    Always,
+    Never,
+}
+
+/// Where lines go. One per process.
+#[derive(Clone, Debug)]
+pub struct Output {
+    json: bool,
+    quiet: bool,
+    verbose: bool,
+}
+
+impl Output {
+    /// An output for these global options. Sets the process-wide choice of colour.
+    pub fn new(json: bool, quiet: bool, verbose: bool, color: Color) -> Self {
+        match color {
+            Color::Auto => {}
+            Color::Always => anstream::ColorChoice::Always.write_global(),
+            Color::Never => anstream::ColorChoice::Never.write_global(),
+        }
+        Self { json, quiet, verbose }
+    }
+
+    /// Whether `--json` was given.
+    pub fn is_json(&self) -> bool {
+        self.json
+    }
+
+    /// Whether a person can see stderr and answer on stdin.
+    pub fn is_terminal(&self) -> bool {
+        std::io::stderr().is_terminal() && std::io::stdin().is_terminal()
+    }
+
+    /// Whether stdout is a terminal.
+    pub fn stdout_is_terminal(&self) -> bool {
+        std::io::stdout().is_terminal()
+    }
+
+    /// A line of data for stdout; nothing with `--json`, whose object carries the data.
+    pub fn data(&self, line: &str) {
+        if !self.json {
+            emit(&mut anstream::stdout(), line);
+        }
+    }
+
+    /// A line that tells the operator what happens; not with `-q`.
+    pub fn say(&self, line: &str) {
+        if !self.quiet {
+            emit(&mut anstream::stderr(), line);
+        }
+    }
+
+    /// A line for `-v`.
+    pub fn detail(&self, line: &str) {
+        if self.verbose && !self.quiet {
+            emit(&mut anstream::stderr(), line);
+        }
+    }
+
+    /// Something the operator has to know even with `-q`.
+    pub fn warn(&self, line: &str) {
+        let style = anstyle::AnsiColor::Yellow.on_default().bold();
+        emit(&mut anstream::stderr(), &format!("{style}warning:{style:#} {line}"));
+    }
+
+    /// What went wrong, and what mends it.
+    pub fn error(&self, message: &str, hint: Option<&str>) {
+        let style = anstyle::AnsiColor::Red.on_default().bold();
+        emit(&mut anstream::stderr(), &format!("{style}error:{style:#} {message}"));
+        if let Some(hint) = hint {
+            let style = anstyle::AnsiColor::Cyan.on_default().bold();
+            emit(&mut anstream::stderr(), &format!(" {style}hint:{style:#} {hint}"));
+        }
+    }
+
+    /// One JSON object as a line on stdout, with `--json` only. The last one of a command is its result.
+    pub fn json<T: Serialize>(&self, object: &T) {
+        if self.json
+            && let Ok(line) = serde_json::to_string(object)
+        {
+            emit(&mut anstream::stdout(), &line);
+        }
+    }
+}
+
+fn emit(stream: &mut dyn Write, line: &str) {
+    // A failed write must not stop a rotation; there is nobody left to tell.
+    let _ = writeln!(stream, "{}", text::printable(line));
+    let _ = stream.flush();
+}

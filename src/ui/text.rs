@@ -1,0 +1,34 @@
+//! Foreign text made harmless before it meets a terminal.
+
+/// The same text with every control character but newline shown as an escape, except for the colour sequences that
+/// this program writes itself (`ESC [ digits m`).
+pub fn printable(text: &str) -> String {
+    let mut out = String::with_capacity(text.len());
+    let mut rest = text;
+    while let Some(first) = rest.chars().next() {
+        if let Some(length) = colour_sequence(rest) {
+            out.push_str(&rest[..length]);
+            rest = &rest[length..];
+            continue;
+        }
+        if first == '\n' || !is_hostile(first) {
+            out.push(first);
+        } else {
+            out.extend(first.escape_unicode());
+        }
+        rest = &rest[first.len_utf8()..];
+    }
+    out
+}
+
+/// Whether a character could move the cursor, hide text or turn its direction.
+pub fn is_hostile(character: char) -> bool {
+    character.is_control()
+        || matches!(character, '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{206f}' | '\u{feff}')
+}
+
+fn colour_sequence(text: &str) -> Option<usize> {
+    let rest = text.strip_prefix("\u{1b}[")?;
+    let end = rest.find(|character: char| !(character.is_ascii_digit() || character == ';'))?;
+    rest[end..].starts_with('m').then_some(2 + end + 1)
+}
