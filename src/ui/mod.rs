@@ -7,7 +7,14 @@ use std::io::{IsTerminal, Write};
 
 use serde::Serialize;
 
+mod countdown;
+pub mod dialog;
+mod narrate;
+pub mod preview;
+pub mod prompt;
+pub mod report;
 pub mod text;
+pub mod time;
 
 /// When to use colour, as `--color` says it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
