@@ -79,15 +79,7 @@ impl Runner<'_> {
 
     /// An outcome of a call that changes nothing, as an error.
     pub(super) fn refused(&self, outcome: answer::Outcome, what: &'static str) -> RunError {
-        let provider = self.endpoint.provider.title().to_owned();
-        match outcome {
-            answer::Outcome::Refused(refusal) => RunError::Refused { provider, what, refusal: Box::new(refusal) },
-            answer::Outcome::NotSent { why } => RunError::NotSent { provider, why },
-            answer::Outcome::Unknown(unknown) => RunError::CheckFailed { provider, why: unknown.why },
-            answer::Outcome::Success(_) => {
-                RunError::CheckFailed { provider, why: "the answer does not hold what it should".to_owned() }
-            }
-        }
+        RunError::from_outcome(self.endpoint.provider.title().to_owned(), what, outcome)
     }
 
     /// Refuses a second rotation while the last one's old secret lives, whatever the provider would allow.

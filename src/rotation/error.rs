@@ -10,7 +10,7 @@ use super::lock::LockError;
 use super::operator::Comparison;
 use super::seal::SealError;
 use super::{Direction, Step};
-use crate::provider::answer::Refusal;
+use crate::provider::answer::{self, Refusal};
 use crate::store::StoreError;
 
 /// Why a rotation stopped.
@@ -56,6 +56,20 @@ pub enum RunError {
     NoWayBack { why: String, direction: Direction },
     #[error("{provider} applied the lost call, and nobody has the secret: rotate again at once")]
     SecretLost { provider: String },
+}
+
+impl RunError {
+    /// The outcome of a call that changes nothing and did not succeed.
+    pub fn from_outcome(provider: String, what: &'static str, outcome: answer::Outcome) -> Self {
+        match outcome {
+            answer::Outcome::Refused(refusal) => Self::Refused { provider, what, refusal: Box::new(refusal) },
+            answer::Outcome::NotSent { why } => Self::NotSent { provider, why },
+            answer::Outcome::Unknown(unknown) => Self::CheckFailed { provider, why: unknown.why },
+            answer::Outcome::Success(_) => {
+                Self::CheckFailed { provider, why: "the answer does not hold what it should".to_owned() }
+            }
+        }
+    }
 }
 
 fn refusal_words(refusal: &Refusal) -> String {

@@ -187,6 +187,11 @@ impl Rotation {
         self.plan.steps.iter().copied().find(|step| !self.done.contains_key(step))
     }
 
+    /// For a force rotation: whether no receiver accepts the old secret any more, as proved or said.
+    pub fn contained(&self) -> Option<bool> {
+        (self.plan.direction == Direction::Force).then(|| self.done.contains_key(&Step::Drop))
+    }
+
     /// Whether anything was ever sent that may have been applied.
     pub fn may_be_applied(&self) -> bool {
         self.call != Call::NotApplied

@@ -39,15 +39,10 @@ pub fn rotation(command: &str, rotation: &Rotation, now: Timestamp, exit: u8, ne
             json!({ "store": store.reference, "slot": slot, "state": state })
         }).collect::<Vec<_>>(),
         "steps": plan.steps.iter().map(|step| step_state(rotation, *step)).collect::<Vec<_>>(),
-        "contained": contained(rotation),
+        "contained": rotation.contained(),
         "next": next(rotation, now, next_command),
         "error": error,
     })
-}
-
-/// For a force rotation: whether the old secret is proved or said to be refused by every receiver.
-fn contained(rotation: &Rotation) -> Option<bool> {
-    (rotation.plan.direction == crate::rotation::Direction::Force).then(|| rotation.done.contains_key(&Step::Drop))
 }
 
 fn slot_state(rotation: &Rotation, store: &str) -> (Option<&'static str>, &'static str) {
