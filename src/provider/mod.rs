@@ -12,15 +12,28 @@ pub mod answer;
 mod catalog;
 mod check;
 pub mod client;
+mod connection;
+mod duration;
+mod endpoint;
 mod error;
+mod judge;
+mod nearest;
+mod parse;
+mod path;
+pub mod preview;
 pub mod request;
+mod rules;
+mod sections;
 pub mod signature;
 pub mod spec;
 pub mod stand_in;
+mod text;
 
-pub use catalog::Catalog;
-pub use check::Provider;
+pub use catalog::{Catalog, Origin};
+pub use check::{Force, Idempotency, Overlap, Provider};
+pub use duration::{duration, duration_text};
 pub use error::{ProviderError, RequestError};
+pub use text::plain_text;
 
 /// One webhook endpoint at a provider: everything that a request needs but the API key.
 #[derive(Clone, Debug)]

@@ -134,6 +134,19 @@ pub enum Method {
     Delete,
 }
 
+impl Method {
+    /// The method as it stands on the wire.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Get => "GET",
+            Self::Post => "POST",
+            Self::Put => "PUT",
+            Self::Patch => "PATCH",
+            Self::Delete => "DELETE",
+        }
+    }
+}
+
 /// Where things are in the answer to a rotate call.
 #[derive(Clone, Debug, Deserialize, Serialize)]
 #[serde(deny_unknown_fields)]
@@ -257,6 +270,8 @@ pub struct ErrorsSpec {
     pub code: Option<String>,
     /// Where an error's sentence is in the answer.
     pub message: Option<String>,
+    /// Where the provider's own id of the request is in the answer, beside the header `X-Request-Id`.
+    pub request_id: Option<String>,
     /// The first row that fits wins; where none fits, the status decides as `whsec-provider(5)` lists.
     #[serde(default)]
     pub table: Vec<ErrorSpec>,

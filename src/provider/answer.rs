@@ -1,0 +1,227 @@
+//! What came of a call, and what an answer holds. Errors name a category and a position, never content.
+
+use std::fmt;
+use std::time::Duration;
+
+use jiff::Timestamp;
+use serde_json::Value;
+use thiserror::Error;
+use zeroize::Zeroizing;
+
+use super::spec::Meaning;
+use super::{Endpoint, plain_text};
+use crate::secret::Secret;
+
+pub use super::judge::{Received, judge};
+
+/// Fewest characters of a shown secret that may be a whole one.
+const SHORTEST_WHOLE: usize = 20;
+
+/// Longest secret in bytes.
+const LONGEST_SECRET: usize = 4_096;
+
+/// What came of a call.
+#[derive(Debug)]
+pub enum Outcome {
+    /// The provider did it.
+    Success(Reply),
+    /// The provider answered that it did not do it.
+    Refused(Refusal),
+    /// No byte of it reached the provider.
+    NotSent { why: String },
+    /// It may have been done.
+    Unknown(Unknown),
+}
+
+/// A 2xx answer.
+#[derive(Clone)]
+pub struct Reply {
+    pub status: u16,
+    pub body: Zeroizing<Vec<u8>>,
+    /// Whether the body came whole; a body that is too large or was cut off is kept as far as it came.
+    pub complete: bool,
+    /// The provider's clock.
+    pub date: Option<Timestamp>,
+    pub request_id: Option<String>,
+    /// Whether the provider marked this as the repeated answer to an earlier request.
+    pub replayed: bool,
+}
+
+/// An answer that says no.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Refusal {
+    pub meaning: Meaning,
+    pub status: u16,
+    /// The provider's code, as plain text.
+    pub code: Option<String>,
+    /// The provider's words, as plain text.
+    pub message: Option<String>,
+    /// What the description says about it.
+    pub says: Option<String>,
+    pub retry_after: Option<Duration>,
+    pub request_id: Option<String>,
+    pub date: Option<Timestamp>,
+}
+
+/// A call whose outcome nobody knows.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Unknown {
+    pub status: Option<u16>,
+    pub why: String,
+    pub retry_after: Option<Duration>,
+    pub date: Option<Timestamp>,
+}
+
+/// What the answer to a rotate call holds.
+#[derive(Clone, Debug)]
+pub struct Rotated {
+    pub secret: Secret,
+    pub version: Option<String>,
+    pub fingerprint: Option<String>,
+    pub old_expires_at: Option<Timestamp>,
+    /// Whether the description promises an end of the old secret that the answer does not hold in a readable form.
+    pub expiry_unreadable: bool,
+    pub notice: Option<String>,
+}
+
+/// What the answer to an inspect call holds.
+#[derive(Clone, Debug, Default)]
+pub struct Inspected {
+    pub url: Option<String>,
+    pub status: Option<String>,
+    pub version: Option<String>,
+    pub fingerprint: Option<String>,
+    pub updated_at: Option<String>,
+    pub old_expires_at: Option<Timestamp>,
+    /// A whole secret, where the provider shows one; a masked one is left out.
+    pub secret: Option<Secret>,
+    pub date: Option<Timestamp>,
+}
+
+/// An answer does not hold what its description says.
+#[derive(Clone, Debug, PartialEq, Eq, Error)]
+pub enum AnswerError {
+    #[error("the answer was cut off or is larger than whsec reads")]
+    Cut,
+    #[error("the answer is empty")]
+    Empty,
+    #[error("the answer is not JSON (line {line}, column {column})")]
+    NotJson { line: usize, column: usize },
+    #[error("the answer has nothing at `{pointer}`")]
+    Missing { pointer: String },
+    #[error("the answer has something else than text at `{pointer}`")]
+    WrongType { pointer: String },
+    #[error("the answer has only a masked secret at `{pointer}`")]
+    Masked { pointer: String },
+    #[error("the answer has something that cannot be a secret at `{pointer}`")]
+    NotASecret { pointer: String },
+    #[error("the answer is about another endpoint than the one asked for (`{pointer}`)")]
+    OtherEndpoint { pointer: String },
+}
+
+/// Reads the answer to a rotate call.
+pub fn rotated(endpoint: &Endpoint, reply: &Reply) -> Result<Rotated, AnswerError> {
+    let answer = &endpoint.provider.spec().rotate.answer;
+    let body = parse(reply)?;
+    if let Some(pointer) = &answer.id {
+        let id = text(&body, Some(pointer));
+        if id.is_some_and(|id| id != endpoint.own_id()) {
+            return Err(AnswerError::OtherEndpoint { pointer: pointer.clone() });
+        }
+    }
+    let old_expires_at = timestamp(&body, answer.old_expires_at.as_ref());
+    Ok(Rotated {
+        secret: secret(&body, &answer.secret)?,
+        version: plain(&body, answer.version.as_ref()),
+        fingerprint: plain(&body, answer.fingerprint.as_ref()),
+        old_expires_at,
+        expiry_unreadable: answer.old_expires_at.is_some() && old_expires_at.is_none(),
+        notice: plain(&body, answer.notice.as_ref()),
+    })
+}
+
+/// Reads the answer to an inspect call, or the endpoint's item on a page of a list.
+pub(crate) fn inspected(endpoint: &Endpoint, item: &Value, date: Option<Timestamp>) -> Inspected {
+    let Some(inspect) = &endpoint.provider.spec().inspect else { return Inspected::default() };
+    let answer = &inspect.answer;
+    Inspected {
+        url: plain(item, answer.url.as_ref()),
+        status: plain(item, answer.status.as_ref()),
+        version: plain(item, answer.version.as_ref()),
+        fingerprint: plain(item, answer.fingerprint.as_ref()),
+        updated_at: plain(item, answer.updated_at.as_ref()),
+        old_expires_at: timestamp(item, answer.old_expires_at.as_ref()),
+        secret: text(item, answer.secret.as_ref()).filter(|shown| is_whole(shown)).map(Secret::new),
+        date,
+    }
+}
+
+/// Reads a whole body as JSON.
+pub(crate) fn parse(reply: &Reply) -> Result<Value, AnswerError> {
+    if !reply.complete {
+        return Err(AnswerError::Cut);
+    }
+    if reply.body.iter().all(u8::is_ascii_whitespace) {
+        return Err(AnswerError::Empty);
+    }
+    serde_json::from_slice(&reply.body)
+        .map_err(|error| AnswerError::NotJson { line: error.line(), column: error.column() })
+}
+
+/// A string or a number at a pointer, as text.
+pub(crate) fn text(body: &Value, pointer: Option<&String>) -> Option<String> {
+    match body.pointer(pointer?)? {
+        Value::String(text) => Some(text.clone()),
+        Value::Number(number) => Some(number.to_string()),
+        Value::Bool(value) => Some(value.to_string()),
+        _ => None,
+    }
+}
+
+/// The same, safe to show; `None` where there is nothing to see.
+pub(crate) fn plain(body: &Value, pointer: Option<&String>) -> Option<String> {
+    text(body, pointer).map(|text| plain_text(&text)).filter(|text| !text.is_empty())
+}
+
+fn timestamp(body: &Value, pointer: Option<&String>) -> Option<Timestamp> {
+    text(body, pointer)?.parse().ok()
+}
+
+fn secret(body: &Value, pointer: &str) -> Result<Secret, AnswerError> {
+    let pointer = || pointer.to_owned();
+    match body.pointer(&pointer()) {
+        None | Some(Value::Null) => Err(AnswerError::Missing { pointer: pointer() }),
+        Some(Value::String(value)) if value.contains("***") || value.contains('…') => {
+            Err(AnswerError::Masked { pointer: pointer() })
+        }
+        Some(Value::String(value)) => {
+            let fits = !value.is_empty() && value.len() <= LONGEST_SECRET;
+            let legal = !value.chars().any(|character| character.is_control() || character.is_whitespace());
+            if fits && legal {
+                Ok(Secret::new(value.as_str()))
+            } else {
+                Err(AnswerError::NotASecret { pointer: pointer() })
+            }
+        }
+        Some(_) => Err(AnswerError::WrongType { pointer: pointer() }),
+    }
+}
+
+fn is_whole(shown: &str) -> bool {
+    let masked = shown.contains(['*', '…', '•']) || shown.contains("...");
+    let legal = shown.chars().all(|character| !character.is_control() && !character.is_whitespace());
+    shown.chars().count() >= SHORTEST_WHOLE && shown.len() <= LONGEST_SECRET && legal && !masked
+}
+
+impl fmt::Debug for Reply {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        out.debug_struct("Reply")
+            .field("status", &self.status)
+            .field("bytes", &self.body.len())
+            .field("complete", &self.complete)
+            .field("date", &self.date)
+            .field("request_id", &self.request_id)
+            .field("replayed", &self.replayed)
+            .finish()
+    }
+}

@@ -1,0 +1,210 @@
+//! From the words of a description to a `Provider` in which impossible and dangerous states are gone.
+
+use std::time::Duration;
+
+use reqwest::Url;
+
+use super::path::PathTemplate;
+use super::rules::{self, Checked, Flaw, flaw, require};
+use super::signature::Scheme;
+use super::spec::{Cutover, KeyForm, OverlapKind, Spec};
+use super::{ProviderError, duration, endpoint, parse, sections};
+
+/// Most ids that an endpoint is named by.
+const MOST_IDS: usize = 8;
+
+/// A checked description.
+#[derive(Debug)]
+pub struct Provider {
+    spec: Spec,
+    base_url: Option<Url>,
+    overlap: Overlap,
+    idempotency: Option<Idempotency>,
+    signature: Option<Scheme>,
+    pub(crate) rotate_path: PathTemplate,
+    pub(crate) inspect_path: Option<PathTemplate>,
+    pub(crate) test_path: Option<PathTemplate>,
+}
+
+/// How long the old secret lives after a rotate call.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Overlap {
+    /// As long as documented; the answer may say it more exactly.
+    Fixed(Duration),
+    /// It dies with the call.
+    None,
+    /// Nobody says; handled as `None`.
+    Unknown,
+}
+
+/// How an old secret can be ended at once.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Force {
+    /// By a call of its own.
+    Call,
+    /// By the rotate call, which always does it.
+    SameCall,
+    /// Not at the provider.
+    Unavailable,
+}
+
+/// How the provider recognises a repeated request.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Idempotency {
+    pub header: String,
+    pub form: KeyForm,
+    /// Longest key in characters.
+    pub max_length: usize,
+    /// How long a key is remembered.
+    pub window: Duration,
+    /// The header that marks a replayed answer.
+    pub replayed: Option<String>,
+}
+
+impl Provider {
+    /// Reads and checks a description. `file` serves the messages only.
+    pub fn parse(text: &str, file: &str) -> Result<Self, ProviderError> {
+        check(parse::parse(text, file)?).map_err(|flaw| named(flaw, file))
+    }
+
+    /// Checks a description that was made in memory.
+    pub fn from_spec(spec: Spec) -> Result<Self, ProviderError> {
+        let file = format!("provider `{}`", super::plain_text(&spec.name));
+        check(spec).map_err(|flaw| named(flaw, &file))
+    }
+
+    /// The name in commands.
+    pub fn name(&self) -> &str {
+        &self.spec.name
+    }
+
+    /// The name that people know it by.
+    pub fn title(&self) -> &str {
+        &self.spec.title
+    }
+
+    /// The words as written.
+    pub fn spec(&self) -> &Spec {
+        &self.spec
+    }
+
+    /// The base URL where the target names none.
+    pub fn base_url(&self) -> Option<&Url> {
+        self.base_url.as_ref()
+    }
+
+    /// How long the old secret lives after a rotate call.
+    pub fn overlap(&self) -> Overlap {
+        self.overlap
+    }
+
+    /// How an old secret can be ended at once.
+    pub fn force(&self) -> Force {
+        match (&self.spec.force, self.overlap) {
+            (Some(_), _) => Force::Call,
+            (None, Overlap::None | Overlap::Unknown) => Force::SameCall,
+            (None, Overlap::Fixed(_)) => Force::Unavailable,
+        }
+    }
+
+    /// How receivers take a new secret unless the target says otherwise.
+    pub fn default_cutover(&self) -> Cutover {
+        self.spec.cutover.unwrap_or(Cutover::Switch)
+    }
+
+    /// How a repeated request is recognised; `None` where it would rotate again.
+    pub fn idempotency(&self) -> Option<&Idempotency> {
+        self.idempotency.as_ref()
+    }
+
+    /// How deliveries are signed, where that is described.
+    pub(crate) fn signature(&self) -> Option<&Scheme> {
+        self.signature.as_ref()
+    }
+}
+
+fn named(flaw: Flaw, file: &str) -> ProviderError {
+    ProviderError::Invalid { file: file.to_owned(), key: flaw.key, why: flaw.why, fix: flaw.fix }
+}
+
+fn check(spec: Spec) -> Result<Provider, Flaw> {
+    require(spec.version == 1, "version", "is not one that this whsec knows", "write `version = 1`")?;
+    rules::word("name", &spec.name)?;
+    rules::words("title", &spec.title)?;
+    ids(&spec.ids)?;
+    let base_url = match &spec.base_url {
+        Some(text) => Some(endpoint::parse_base_url(text).map_err(|why| {
+            flaw("base_url", format!("cannot be used: {why}"), "write `https://HOST` or `https://HOST/PREFIX`")
+        })?),
+        None => None,
+    };
+    sections::auth(&spec.auth)?;
+    sections::headers(&spec)?;
+    sections::answers(&spec)?;
+    sections::errors(&spec.errors)?;
+    sections::bodies(&spec)?;
+    sections::words(&spec)?;
+    let overlap = overlap(&spec)?;
+    require(
+        spec.cutover.is_none() || matches!(overlap, Overlap::Fixed(_)),
+        "cutover",
+        "needs an overlap, and there is none",
+        "leave it out; an instant rotation has one order of steps",
+    )?;
+    let path = |key: &str, text: &str| {
+        rules::require(text.len() <= 512, key, "is too long", "keep it below 512 bytes")?;
+        PathTemplate::parse(text, &spec.ids)
+            .map_err(|why| flaw(key, why, format!("write it like `/v1/hooks/{{{}}}`", spec.ids.join("}/{"))))
+    };
+    let rotate_path = path("rotate.path", &spec.rotate.path)?;
+    let inspect_path = spec.inspect.as_ref().map(|inspect| path("inspect.path", &inspect.path)).transpose()?;
+    let test_path = spec.test_delivery.as_ref().map(|test| path("test_delivery.path", &test.path)).transpose()?;
+    let listed = spec.inspect.as_ref().is_some_and(|inspect| inspect.list.is_some());
+    uses_all("rotate.path", &rotate_path, &spec.ids)?;
+    uses_all("test_delivery.path", test_path.as_ref().unwrap_or(&rotate_path), &spec.ids)?;
+    if !listed {
+        uses_all("inspect.path", inspect_path.as_ref().unwrap_or(&rotate_path), &spec.ids)?;
+    }
+    let idempotency = sections::idempotency(&spec)?;
+    let signature = spec.signature.as_ref().map(Scheme::check).transpose()?;
+    Ok(Provider { base_url, overlap, idempotency, signature, rotate_path, inspect_path, test_path, spec })
+}
+
+fn ids(ids: &[String]) -> Checked {
+    require(
+        !ids.is_empty() && ids.len() <= MOST_IDS,
+        "ids",
+        "has no or too many entries",
+        "name each id in the rotate path",
+    )?;
+    for (index, id) in ids.iter().enumerate() {
+        rules::id_name("ids", id)?;
+        require(!ids.iter().take(index).any(|other| other == id), "ids", "has an entry twice", "name each id once")?;
+    }
+    Ok(())
+}
+
+fn uses_all(key: &str, path: &PathTemplate, ids: &[String]) -> Checked {
+    match ids.iter().find(|id| !path.uses(id)) {
+        None => Ok(()),
+        Some(id) => Err(flaw(
+            key,
+            format!("does not use the id `{id}`"),
+            format!("put `{{{id}}}` in, or take `{id}` out of `ids`"),
+        )),
+    }
+}
+
+fn overlap(spec: &Spec) -> Result<Overlap, Flaw> {
+    let key = "overlap.window";
+    match (spec.overlap.kind, &spec.overlap.window) {
+        (OverlapKind::Fixed, None) => Err(flaw(key, "is missing", "say how long: `window = \"24h\"`")),
+        (OverlapKind::Fixed, Some(text)) => match duration(text) {
+            Some(window) if !window.is_zero() => Ok(Overlap::Fixed(window)),
+            _ => Err(flaw(key, "is not a duration", "write it like `24h`, `10m` or `300s`")),
+        },
+        (_, Some(_)) => Err(flaw(key, "needs `kind = \"fixed\"`", "take the window out, or set the kind")),
+        (OverlapKind::None, None) => Ok(Overlap::None),
+        (OverlapKind::Unknown, None) => Ok(Overlap::Unknown),
+    }
+}

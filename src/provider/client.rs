@@ -1,0 +1,228 @@
+//! Performs requests. The only file that talks HTTP: no redirects, no retries, no decompression, bounded bodies and time.
+//!
+//! Its errors never hold a header, a body or a key.
+
+use std::io::Read;
+use std::time::{Duration, Instant};
+
+use reqwest::Url;
+use reqwest::blocking::Response;
+use reqwest::header::{CONTENT_LENGTH, HeaderMap, HeaderName, HeaderValue};
+use zeroize::Zeroizing;
+
+use super::answer::{self, Inspected, Outcome, Refusal, Unknown};
+use super::connection::Connections;
+use super::endpoint::parse_base_url;
+use super::judge::{Received, judge};
+use super::request::{self, Request};
+use super::spec::Meaning;
+use super::{Endpoint, ProviderError};
+use crate::secret::Secret;
+
+/// Largest body that is read, in bytes.
+pub const LARGEST_BODY: usize = 1024 * 1024;
+
+/// Most pages of a list that are looked through.
+const MOST_PAGES: u32 = 100;
+
+/// How calls are made.
+#[derive(Clone, Debug)]
+pub struct ClientOptions {
+    /// For a whole call, from looking the host up to the last byte of the answer.
+    pub timeout: Duration,
+    /// A further certificate authority, as PEM.
+    pub ca: Option<Vec<u8>>,
+}
+
+/// Makes calls. Cheap to make: connections and certificates are set up when they are first needed.
+pub struct Client {
+    timeout: Duration,
+    connections: Connections,
+}
+
+/// Why there is no answer.
+enum Failure {
+    NotSent(String),
+    Unknown(String),
+}
+
+impl Client {
+    /// Refuses a certificate authority that cannot be read; opens no connection.
+    pub fn new(options: &ClientOptions) -> Result<Self, ProviderError> {
+        let connections = Connections::new(options)?;
+        Ok(Self { timeout: options.timeout, connections })
+    }
+
+    /// Makes one call, once. The key goes to the endpoint's origin and nowhere else.
+    pub fn call(&self, endpoint: &Endpoint, request: &Request, api_key: &Secret) -> Outcome {
+        self.call_until(endpoint, request, api_key, Instant::now() + self.timeout)
+    }
+
+    /// Shows the endpoint, looking through a list's pages where there is no call for one endpoint. `Err` is never a success.
+    pub fn inspect(&self, endpoint: &Endpoint, api_key: &Secret) -> Result<Inspected, Outcome> {
+        let list = endpoint.provider.spec().inspect.as_ref().and_then(|inspect| inspect.list.as_ref());
+        let deadline = Instant::now() + self.timeout;
+        for page in 1..=MOST_PAGES {
+            let Some(request) = request::inspect(endpoint, page) else {
+                return Err(Outcome::NotSent { why: "no call that shows the endpoint is described".to_owned() });
+            };
+            let reply = match self.call_until(endpoint, &request, api_key, deadline) {
+                Outcome::Success(reply) => reply,
+                other => return Err(other),
+            };
+            let body = answer::parse(&reply).map_err(|error| unreadable(reply.status, error.to_string()))?;
+            let Some(list) = list else { return Ok(answer::inspected(endpoint, &body, reply.date)) };
+            let Some(items) = body.pointer(&list.items).and_then(|items| items.as_array()) else {
+                return Err(unreadable(reply.status, format!("the answer has no list at `{}`", list.items)));
+            };
+            let own =
+                |item: &&serde_json::Value| answer::text(item, Some(&list.id)).as_deref() == Some(endpoint.own_id());
+            if let Some(item) = items.iter().find(own) {
+                return Ok(answer::inspected(endpoint, item, reply.date));
+            }
+            let more = body.pointer(&list.more).and_then(serde_json::Value::as_bool).unwrap_or(false);
+            if !more || items.is_empty() {
+                return Err(Outcome::Refused(not_listed(reply)));
+            }
+        }
+        Err(unreadable(200, format!("the endpoint is not on the first {MOST_PAGES} pages of the list")))
+    }
+
+    /// Posts a signed delivery to a receiver and returns the status of its answer, whose body nobody reads.
+    pub fn deliver(&self, url: &str, headers: &[(String, String)], body: &[u8]) -> Result<u16, String> {
+        let url = receiver(url)?;
+        let headers = header_map(headers).ok_or_else(|| "a header has a character that cannot be sent".to_owned())?;
+        let client = self.connections.to(&url)?;
+        let sent = client.post(url).headers(headers).body(body.to_vec()).timeout(self.timeout).send();
+        sent.map(|response| response.status().as_u16()).map_err(|error| match failure(&error) {
+            Failure::NotSent(why) | Failure::Unknown(why) => why,
+        })
+    }
+
+    fn call_until(&self, endpoint: &Endpoint, request: &Request, api_key: &Secret, deadline: Instant) -> Outcome {
+        match self.send(endpoint, request, api_key, deadline) {
+            Ok(received) => judge(&endpoint.provider, received),
+            Err(Failure::NotSent(why)) => Outcome::NotSent { why },
+            Err(Failure::Unknown(why)) => {
+                Outcome::Unknown(Unknown { status: None, why, retry_after: None, date: None })
+            }
+        }
+    }
+
+    fn send(
+        &self,
+        endpoint: &Endpoint,
+        request: &Request,
+        api_key: &Secret,
+        deadline: Instant,
+    ) -> Result<Received, Failure> {
+        let not_sent = |why: &str| Failure::NotSent(why.to_owned());
+        let url = Url::parse(&request.url).map_err(|_| not_sent("the request's address is not a URL"))?;
+        if url.origin() != endpoint.base_url.origin() || url.as_str() != request.url {
+            return Err(not_sent("the request's address is not one of this endpoint's origin"));
+        }
+        let mut headers = header_map(&request.headers).ok_or_else(|| not_sent("a header cannot be sent"))?;
+        let value = Zeroizing::new(request.auth.value.replace("{key}", api_key.expose()));
+        let (Ok(name), Ok(mut value)) =
+            (HeaderName::from_bytes(request.auth.header.as_bytes()), HeaderValue::from_str(&value))
+        else {
+            return Err(not_sent("the API key cannot be sent in a header"));
+        };
+        value.set_sensitive(true);
+        headers.insert(name, value);
+        let remaining = deadline.saturating_duration_since(Instant::now());
+        if remaining.is_zero() {
+            return Err(not_sent("the time is over"));
+        }
+        let method =
+            reqwest::Method::from_bytes(request.method.as_str().as_bytes()).map_err(|_| not_sent("no such method"))?;
+        let client = self.connections.to(&url).map_err(Failure::NotSent)?;
+        let carries = matches!(request.method.as_str(), "POST" | "PUT" | "PATCH");
+        let mut builder = client.request(method, url).timeout(remaining);
+        match &request.body {
+            Some(body) => builder = builder.body(body.clone()),
+            None if carries => {
+                headers.insert(CONTENT_LENGTH, HeaderValue::from_static("0"));
+            }
+            None => {}
+        }
+        let response = builder.headers(headers).send().map_err(|error| failure(&error))?;
+        Ok(receive(response, deadline))
+    }
+}
+
+/// Reads the answer as far as it comes, within bounds.
+fn receive(mut response: Response, deadline: Instant) -> Received {
+    let status = response.status().as_u16();
+    let text = |value: &HeaderValue| String::from_utf8_lossy(value.as_bytes()).into_owned();
+    let headers = response.headers().iter().map(|(name, value)| (name.as_str().to_owned(), text(value))).collect();
+    let mut body = Zeroizing::new(Vec::with_capacity(16 * 1024));
+    let mut chunk = Zeroizing::new([0_u8; 16 * 1024]);
+    let complete = loop {
+        if Instant::now() >= deadline {
+            break false;
+        }
+        match response.read(chunk.as_mut()) {
+            Ok(0) => break true,
+            Ok(count) if body.len() + count > LARGEST_BODY => break false,
+            Ok(count) => body.extend_from_slice(chunk.get(..count).unwrap_or_default()),
+            Err(error) if error.kind() == std::io::ErrorKind::Interrupted => {}
+            Err(_) => break false,
+        }
+    };
+    Received { status, headers, body, complete }
+}
+
+/// Headers marked sensitive, so that nothing prints them; `None` where one cannot be sent.
+fn header_map(headers: &[(String, String)]) -> Option<HeaderMap> {
+    let mut map = HeaderMap::new();
+    for (name, value) in headers {
+        let mut value = HeaderValue::from_str(value).ok()?;
+        value.set_sensitive(true);
+        map.append(HeaderName::from_bytes(name.as_bytes()).ok()?, value);
+    }
+    Some(map)
+}
+
+/// A receiver's address: as strict as a base URL, but a query is allowed.
+fn receiver(text: &str) -> Result<Url, String> {
+    let (address, query) = text.split_once('?').map_or((text, None), |(address, query)| (address, Some(query)));
+    let mut url = parse_base_url(address).map_err(|why| format!("the receiver's address cannot be used: {why}"))?;
+    url.set_query(query);
+    Ok(url)
+}
+
+/// `is_connect` is true exactly where the connection was never made; everything else may have been acted on.
+fn failure(error: &reqwest::Error) -> Failure {
+    if error.is_builder() {
+        Failure::NotSent("the request cannot be sent as it stands".to_owned())
+    } else if error.is_connect() {
+        let why = if error.is_timeout() {
+            "no connection in time"
+        } else {
+            "no connection: refused, not found, or not trusted"
+        };
+        Failure::NotSent(why.to_owned())
+    } else if error.is_timeout() {
+        Failure::Unknown("no answer in time".to_owned())
+    } else {
+        Failure::Unknown("the connection ended before an answer came".to_owned())
+    }
+}
+
+fn unreadable(status: u16, why: String) -> Outcome {
+    Outcome::Unknown(Unknown { status: Some(status), why, retry_after: None, date: None })
+}
+
+fn not_listed(reply: answer::Reply) -> Refusal {
+    Refusal {
+        meaning: Meaning::NotFound,
+        status: reply.status,
+        code: None,
+        message: None,
+        says: Some("the endpoint is not on the provider's list".to_owned()),
+        retry_after: None,
+        request_id: reply.request_id,
+        date: reply.date,
+    }
+}

@@ -1,0 +1,86 @@
+//! The ways out of this machine: one set-up for providers, one for loopback, each made when it is first needed.
+
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
+use std::sync::OnceLock;
+use std::time::Duration;
+
+use reqwest::blocking::{Client, ClientBuilder};
+use reqwest::{Certificate, Url, redirect, retry};
+
+use super::ProviderError;
+use super::client::ClientOptions;
+use super::endpoint::is_loopback;
+
+/// What we call ourselves.
+const USER_AGENT: &str = concat!("whsec/", env!("CARGO_PKG_VERSION"));
+
+/// Longest time for a connection, TLS included.
+const LONGEST_CONNECT: Duration = Duration::from_secs(10);
+
+/// Set-ups for plain loopback, loopback with TLS, and the world.
+pub(crate) struct Connections {
+    connect_timeout: Duration,
+    authorities: Vec<Certificate>,
+    plain: OnceLock<Client>,
+    local: OnceLock<Client>,
+    remote: OnceLock<Client>,
+}
+
+impl Connections {
+    /// Reads the extra certificate authority, if there is one.
+    pub(crate) fn new(options: &ClientOptions) -> Result<Self, ProviderError> {
+        let authorities = match &options.ca {
+            None => Vec::new(),
+            Some(pem) => Certificate::from_pem_bundle(pem)
+                .ok()
+                .filter(|found| !found.is_empty())
+                .ok_or(ProviderError::BadAuthority { why: "it is not PEM with a certificate in it" })?,
+        };
+        // Shorter than the whole, so that a host that never answers counts as not connected, not as unknown.
+        let connect_timeout = LONGEST_CONNECT.min(options.timeout * 3 / 4);
+        let (plain, local, remote) = (OnceLock::new(), OnceLock::new(), OnceLock::new());
+        Ok(Self { connect_timeout, authorities, plain, local, remote })
+    }
+
+    /// The set-up for this address. Plain HTTP leads to this machine only.
+    pub(crate) fn to(&self, url: &Url) -> Result<&Client, String> {
+        let (cell, tls) = match (url.scheme(), is_loopback(url)) {
+            ("http", true) => (&self.plain, false),
+            ("https", true) => (&self.local, true),
+            ("https", false) => (&self.remote, true),
+            _ => return Err("http goes only to this machine; use https".to_owned()),
+        };
+        if let Some(client) = cell.get() {
+            return Ok(client);
+        }
+        let client =
+            self.build(is_loopback(url), tls).map_err(|_| "TLS cannot be set up on this machine".to_owned())?;
+        Ok(cell.get_or_init(|| client))
+    }
+
+    fn build(&self, loopback: bool, tls: bool) -> Result<Client, reqwest::Error> {
+        // Another part of the program may have installed the same provider already; then this one is not needed.
+        let _ = rustls::crypto::ring::default_provider().install_default();
+        let mut builder = ClientBuilder::new()
+            .user_agent(USER_AGENT)
+            .redirect(redirect::Policy::none())
+            .retry(retry::never())
+            .referer(false)
+            .pool_max_idle_per_host(0)
+            .http1_only()
+            .connect_timeout(self.connect_timeout)
+            .https_only(tls);
+        if loopback {
+            let here =
+                [IpAddr::V4(Ipv4Addr::LOCALHOST), IpAddr::V6(Ipv6Addr::LOCALHOST)].map(|ip| SocketAddr::new(ip, 0));
+            builder = builder.no_proxy().resolve_to_addrs("localhost", &here);
+        }
+        builder = match (tls, self.authorities.is_empty()) {
+            // Plain HTTP trusts nobody, and so need not read the system's certificates.
+            (false, _) => builder.tls_certs_only([]),
+            (true, false) => builder.tls_certs_merge(self.authorities.clone()),
+            (true, true) => builder,
+        };
+        builder.build()
+    }
+}

@@ -1,0 +1,176 @@
+//! Makes an endpoint out of what the operator named, and decides whether a key may go there.
+
+use std::collections::BTreeMap;
+use std::net::IpAddr;
+use std::sync::Arc;
+
+use reqwest::Url;
+
+use super::nearest::nearest;
+use super::rules;
+use super::{Endpoint, Id, Provider, ProviderError};
+use crate::secret::Secret;
+
+/// Longest id and longest option value in bytes.
+const LONGEST_VALUE: usize = 512;
+
+impl Provider {
+    /// Checks ids, base URL, authentication scheme and options, and joins them. Ids are given by name; all of the
+    /// provider's ids are needed and no others.
+    pub fn endpoint(
+        self: &Arc<Self>,
+        base_url: Option<&str>,
+        ids: &[(String, String)],
+        auth: Option<&str>,
+        options: &BTreeMap<String, String>,
+    ) -> Result<Endpoint, ProviderError> {
+        let base_url = match base_url {
+            Some(text) => parse_base_url(text).map_err(|why| ProviderError::BadBaseUrl { url: shown(text), why })?,
+            None => {
+                self.base_url().cloned().ok_or_else(|| ProviderError::NoBaseUrl { provider: self.name().to_owned() })?
+            }
+        };
+        let ids = self.order_ids(ids)?;
+        let auth = match auth {
+            None => 0,
+            Some(name) => self.spec().auth.schemes.iter().position(|scheme| scheme.name == name).ok_or_else(|| {
+                let known = self.spec().auth.schemes.iter().map(|scheme| scheme.name.clone()).collect();
+                ProviderError::UnknownAuth { provider: self.name().to_owned(), name: super::plain_text(name), known }
+            })?,
+        };
+        for (name, value) in options {
+            self.check_option(name, value)?;
+        }
+        Ok(Endpoint { provider: Arc::clone(self), base_url, ids, auth, options: options.clone() })
+    }
+
+    /// Refuses an API key that is certainly the wrong one, before anything is sent. The key is never repeated.
+    pub fn admit_key(&self, endpoint: &Endpoint, key: &Secret) -> Result<(), ProviderError> {
+        let refused = |why: &str, fix: &str| {
+            Err(ProviderError::KeyRefused {
+                provider: self.name().to_owned(),
+                why: why.to_owned(),
+                fix: fix.to_owned(),
+            })
+        };
+        let env = &self.spec().auth.env;
+        if key.is_empty() {
+            return refused("is empty", &format!("set `{env}`, or save a key with `whsec login {}`", self.name()));
+        }
+        if !key.expose().bytes().all(|byte| byte.is_ascii_graphic()) {
+            return refused(
+                "has a space, a line end or a non-ASCII character in it",
+                "copy it again, without a line end",
+            );
+        }
+        let host = endpoint.base_url.host_str();
+        for row in &self.spec().auth.refuse {
+            let here = row.host.is_none() || row.host.as_deref() == host;
+            if here && key.expose().starts_with(&row.prefix) {
+                return refused(&format!("starts with `{}`", row.prefix), &row.why);
+            }
+        }
+        Ok(())
+    }
+
+    fn order_ids(&self, given: &[(String, String)]) -> Result<Vec<Id>, ProviderError> {
+        let known = &self.spec().ids;
+        for (index, (name, value)) in given.iter().enumerate() {
+            if !known.contains(name) {
+                return Err(ProviderError::UnknownId {
+                    provider: self.name().to_owned(),
+                    name: super::plain_text(name),
+                    nearest: nearest(name, known.iter().map(String::as_str)),
+                    known: known.clone(),
+                });
+            }
+            let twice = given.iter().take(index).any(|(earlier, _)| earlier == name);
+            let flaw = if twice { Some("is given twice") } else { id_flaw(value) };
+            if let Some(why) = flaw {
+                return Err(ProviderError::BadId { name: name.clone(), why });
+            }
+        }
+        let find = |name: &String| given.iter().find(|(other, _)| other == name).map(|(_, value)| value.clone());
+        let missing = |name: &String| ProviderError::MissingId {
+            provider: self.name().to_owned(),
+            name: name.clone(),
+            known: known.clone(),
+        };
+        known
+            .iter()
+            .map(|name| find(name).map(|value| Id { name: name.clone(), value }).ok_or_else(|| missing(name)))
+            .collect()
+    }
+
+    fn check_option(&self, name: &str, value: &str) -> Result<(), ProviderError> {
+        let options = &self.spec().options;
+        if !options.contains_key(name) {
+            return Err(ProviderError::UnknownOption {
+                provider: self.name().to_owned(),
+                name: super::plain_text(name),
+                nearest: nearest(name, options.keys().map(String::as_str)),
+                known: options.keys().cloned().collect(),
+            });
+        }
+        let why = match value {
+            "" => "is empty",
+            _ if value.len() > LONGEST_VALUE => "is too long",
+            _ if !rules::is_header_value(value) => "is not one line of printable ASCII",
+            _ => return Ok(()),
+        };
+        Err(ProviderError::BadOption { name: name.to_owned(), why })
+    }
+}
+
+/// Why a value cannot be an id, if it cannot.
+fn id_flaw(value: &str) -> Option<&'static str> {
+    match value {
+        "" => Some("is empty"),
+        "." | ".." => Some("would name another path"),
+        _ if value.len() > LONGEST_VALUE => Some("is too long"),
+        _ if value.contains(['/', '\\']) => Some("has a slash in it"),
+        _ if value.chars().any(|character| character.is_control() || character.is_whitespace()) => {
+            Some("has a space or a control character in it")
+        }
+        _ => None,
+    }
+}
+
+/// A refused base URL as it may be shown: without the user and password that it might hold.
+fn shown(text: &str) -> String {
+    super::plain_text(text.rsplit('@').next().unwrap_or_default())
+}
+
+/// Reads a base URL: https, or http to this machine; no user, query, fragment or dot segments.
+pub(crate) fn parse_base_url(text: &str) -> Result<Url, &'static str> {
+    if text.chars().any(|character| character.is_control() || character.is_whitespace()) {
+        return Err("it has a space or a control character in it");
+    }
+    let url = Url::parse(text).map_err(|_| "it is not a URL")?;
+    if url.scheme() != "https" && url.scheme() != "http" {
+        return Err("it is neither https nor http");
+    }
+    if url.scheme() == "http" && !is_loopback(&url) {
+        return Err("http goes only to this machine; use https");
+    }
+    if !url.username().is_empty() || url.password().is_some() || text.contains('@') {
+        return Err("it has a user or a password in it");
+    }
+    if url.query().is_some() || url.fragment().is_some() {
+        return Err("it has a query or a fragment");
+    }
+    if text.contains(['\\', '%'])
+        || text.split('/').any(|part| part == "." || part == "..")
+        || url.path().contains("//")
+    {
+        return Err("its path is not plain");
+    }
+    Ok(url)
+}
+
+/// Whether a URL names this machine: `localhost`, 127.0.0.0/8 or `[::1]`.
+pub(crate) fn is_loopback(url: &Url) -> bool {
+    let Some(host) = url.host_str() else { return false };
+    let address = host.trim_start_matches('[').trim_end_matches(']').parse::<IpAddr>();
+    host == "localhost" || address.is_ok_and(|address| address.is_loopback())
+}

@@ -1,0 +1,112 @@
+//! What can go wrong before anything is sent: a description, an endpoint, a key or a request that cannot be right.
+//!
+//! None of these ever holds an API key, a secret or an answer.
+
+use std::io;
+use std::path::PathBuf;
+
+use thiserror::Error;
+
+/// A provider's description, the endpoint asked for, or the client's own set-up is wrong.
+#[derive(Debug, Error)]
+pub enum ProviderError {
+    #[error("{place}: {message}")]
+    Syntax { place: String, message: String, nearest: Option<String> },
+    #[error("{file}: `{key}` {why}")]
+    Invalid { file: String, key: String, why: String, fix: String },
+    #[error("cannot read the provider descriptions at `{path}`")]
+    Read {
+        path: PathBuf,
+        #[source]
+        source: io::Error,
+    },
+    #[error("no provider is called `{name}`")]
+    NotFound { name: String, nearest: Option<String> },
+    #[error("`{provider}` has no default `base_url`")]
+    NoBaseUrl { provider: String },
+    #[error("the base URL `{url}` cannot be used: {why}")]
+    BadBaseUrl { url: String, why: &'static str },
+    #[error("`{provider}` needs the id `{name}`")]
+    MissingId { provider: String, name: String, known: Vec<String> },
+    #[error("`{provider}` has no id called `{name}`")]
+    UnknownId { provider: String, name: String, nearest: Option<String>, known: Vec<String> },
+    #[error("the id `{name}` {why}")]
+    BadId { name: String, why: &'static str },
+    #[error("`{provider}` has no authentication scheme called `{name}`")]
+    UnknownAuth { provider: String, name: String, known: Vec<String> },
+    #[error("`{provider}` has no option called `{name}`")]
+    UnknownOption { provider: String, name: String, nearest: Option<String>, known: Vec<String> },
+    #[error("the option `{name}` {why}")]
+    BadOption { name: String, why: &'static str },
+    #[error("the API key for `{provider}` {why}")]
+    KeyRefused { provider: String, why: String, fix: String },
+    #[error("the extra certificate authority cannot be read: {why}")]
+    BadAuthority { why: &'static str },
+    #[error("the HTTP client cannot be set up: {why}")]
+    Client { why: String },
+}
+
+impl ProviderError {
+    /// What the operator can do about it.
+    pub fn hint(&self) -> Option<String> {
+        match self {
+            Self::Syntax { nearest, .. } => nearest.as_ref().map(|name| format!("did you mean `{name}`?")),
+            Self::Invalid { fix, .. } | Self::KeyRefused { fix, .. } => Some(fix.clone()),
+            Self::Read { .. } | Self::BadAuthority { .. } | Self::Client { .. } => None,
+            Self::NotFound { nearest, .. } => Some(nearest.as_ref().map_or_else(
+                || "`whsec provider list` names them all".to_owned(),
+                |name| format!("did you mean `{name}`? `whsec provider list` names them all"),
+            )),
+            Self::NoBaseUrl { .. } => {
+                Some("give it as `base_url` in your own config file or by `--base-url URL`".to_owned())
+            }
+            Self::BadBaseUrl { .. } => Some("write it as https://HOST or https://HOST/PREFIX".to_owned()),
+            Self::MissingId { known, .. } => Some(format!("its ids are {}, in this order", listed(known))),
+            Self::BadId { .. } => Some("copy the id as the provider shows it".to_owned()),
+            Self::UnknownAuth { known, .. } => Some(format!("it has {}", listed(known))),
+            Self::UnknownId { nearest, known, .. } | Self::UnknownOption { nearest, known, .. } => {
+                Some(nearest.as_ref().map_or_else(
+                    || if known.is_empty() { "it has none".to_owned() } else { format!("it has {}", listed(known)) },
+                    |name| format!("did you mean `{name}`?"),
+                ))
+            }
+            Self::BadOption { .. } => {
+                Some("an option's value is sent as a header: printable ASCII, one line".to_owned())
+            }
+        }
+    }
+}
+
+/// A request cannot be made as it was asked for.
+#[derive(Debug, Error)]
+pub enum RequestError {
+    #[error("`{provider}` has no call that ends the old secret early")]
+    NoForce { provider: String },
+    #[error("the reason is longer than the {most} characters that `{provider}` takes")]
+    ReasonTooLong { provider: String, most: usize },
+    #[error("the reason is empty")]
+    ReasonEmpty,
+    #[error("`{provider}` takes no idempotency key on its rotate call")]
+    KeyNotTaken { provider: String },
+    #[error("the idempotency key {why}")]
+    BadKey { why: String },
+}
+
+impl RequestError {
+    /// What the operator can do about it.
+    pub fn hint(&self) -> Option<String> {
+        Some(match self {
+            Self::NoForce { .. } => {
+                "what contains a leak is receivers that no longer accept the old secret: drop it there now".to_owned()
+            }
+            Self::ReasonTooLong { .. } => "shorten it; a ticket number is enough".to_owned(),
+            Self::ReasonEmpty => "say why in a few words: `--reason TEXT`".to_owned(),
+            Self::KeyNotTaken { .. } => "leave `--idempotency-key` out; a repeated call would rotate again".to_owned(),
+            Self::BadKey { .. } => "leave `--idempotency-key` out and a fitting one is made".to_owned(),
+        })
+    }
+}
+
+fn listed(names: &[String]) -> String {
+    names.iter().map(|name| format!("`{name}`")).collect::<Vec<_>>().join(", ")
+}

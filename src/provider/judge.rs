@@ -1,0 +1,142 @@
+//! What an answer's status, code and headers mean: the description's error table first, then defaults by status.
+
+use std::time::Duration;
+
+use jiff::Timestamp;
+use serde_json::Value;
+use zeroize::Zeroizing;
+
+use super::answer::{Outcome, Refusal, Reply, Unknown, parse, plain, text};
+use super::spec::{ErrorSpec, Meaning};
+use super::{Provider, plain_text};
+
+/// Headers that carry the provider's own id of a request.
+const REQUEST_ID_HEADERS: [&str; 2] = ["x-request-id", "request-id"];
+
+/// An answer as it came, before anybody says what it means.
+pub struct Received {
+    pub status: u16,
+    pub headers: Vec<(String, String)>,
+    pub body: Zeroizing<Vec<u8>>,
+    /// Whether the body came whole.
+    pub complete: bool,
+}
+
+impl Received {
+    /// The first header of this name, whatever its case.
+    fn header(&self, name: &str) -> Option<&str> {
+        self.headers.iter().find(|(other, _)| other.eq_ignore_ascii_case(name)).map(|(_, value)| value.as_str())
+    }
+}
+
+/// Says what an answer means. Only the table and the status decide; the provider's words are passed on.
+pub fn judge(provider: &Provider, received: Received) -> Outcome {
+    let date = received.header("date").and_then(http_date);
+    let retry_after = received.header("retry-after").and_then(|text| wait(text, date));
+    let replayed = provider.idempotency().and_then(|idempotency| idempotency.replayed.as_ref());
+    let replayed =
+        replayed.and_then(|name| received.header(name)).is_some_and(|value| value.eq_ignore_ascii_case("true"));
+    let named = REQUEST_ID_HEADERS.iter().find_map(|name| received.header(name)).map(plain_text);
+    let status = received.status;
+    let mut reply =
+        Reply { status, body: received.body, complete: received.complete, date, request_id: named, replayed };
+    let body = parse(&reply).unwrap_or(Value::Null);
+    let errors = &provider.spec().errors;
+    reply.request_id = reply.request_id.or_else(|| plain(&body, errors.request_id.as_ref()));
+    if (200..300).contains(&status) {
+        return Outcome::Success(reply);
+    }
+    let code = text(&body, errors.code.as_ref());
+    let row = errors.table.iter().find(|row| fits(row, status, code.as_deref()));
+    let meaning = row.map_or_else(|| by_status(status), |row| row.means);
+    let code = code.as_deref().map(plain_text);
+    let message = plain(&body, errors.message.as_ref());
+    let says = row.and_then(|row| row.says.clone()).or_else(|| redirects(status));
+    if meaning == Meaning::Unknown {
+        let why =
+            says.or(message).map_or_else(|| format!("status {status}"), |words| format!("status {status}: {words}"));
+        return Outcome::Unknown(Unknown { status: Some(status), why, retry_after, date });
+    }
+    Outcome::Refused(Refusal { meaning, status, code, message, says, retry_after, request_id: reply.request_id, date })
+}
+
+fn fits(row: &ErrorSpec, status: u16, code: Option<&str>) -> bool {
+    row.status == status && (row.code.is_none() || row.code.as_deref() == code)
+}
+
+/// The meaning of a status that the table does not list; `whsec-provider(5)` lists the same.
+fn by_status(status: u16) -> Meaning {
+    match status {
+        401 | 403 => Meaning::Auth,
+        404 | 410 => Meaning::NotFound,
+        408 | 425 => Meaning::Unknown,
+        429 => Meaning::RateLimited,
+        307 | 308 | 400..=499 => Meaning::Invalid,
+        _ => Meaning::Unknown,
+    }
+}
+
+fn redirects(status: u16) -> Option<String> {
+    (300..400)
+        .contains(&status)
+        .then(|| "it redirects, and whsec follows no redirects; is `base_url` right?".to_owned())
+}
+
+/// `Retry-After` as seconds, or as a date on the provider's own clock.
+fn wait(text: &str, now: Option<Timestamp>) -> Option<Duration> {
+    let text = text.trim();
+    if !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit()) {
+        return text.parse().ok().map(Duration::from_secs);
+    }
+    let seconds = http_date(text)?.as_second().checked_sub(now?.as_second())?;
+    Some(Duration::from_secs(u64::try_from(seconds).unwrap_or(0)))
+}
+
+fn http_date(text: &str) -> Option<Timestamp> {
+    jiff::fmt::rfc2822::DateTimeParser::new().parse_timestamp(text.trim()).ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn retry_after_counts_seconds_or_from_the_providers_clock() {
+        let now = http_date("Fri, 20 Nov 2026 12:00:00 GMT");
+        assert!(now.is_some());
+        for (text, seconds) in [
+            ("0", Some(0)),
+            ("120", Some(120)),
+            ("Fri, 20 Nov 2026 12:01:00 GMT", Some(60)),
+            ("Fri, 20 Nov 2026 11:00:00 GMT", Some(0)),
+            ("-1", None),
+            ("soon", None),
+            ("", None),
+            ("99999999999999999999999", None),
+        ] {
+            assert_eq!(wait(text, now), seconds.map(Duration::from_secs), "{text}");
+        }
+        assert_eq!(wait("Fri, 20 Nov 2026 12:01:00 GMT", None), None);
+    }
+
+    #[test]
+    fn a_status_without_a_row_never_means_more_than_it_says() {
+        for (status, meaning) in [
+            (301, Meaning::Unknown),
+            (308, Meaning::Invalid),
+            (400, Meaning::Invalid),
+            (403, Meaning::Auth),
+            (404, Meaning::NotFound),
+            (408, Meaning::Unknown),
+            (409, Meaning::Invalid),
+            (410, Meaning::NotFound),
+            (425, Meaning::Unknown),
+            (429, Meaning::RateLimited),
+            (500, Meaning::Unknown),
+            (502, Meaning::Unknown),
+            (199, Meaning::Unknown),
+        ] {
+            assert_eq!(by_status(status), meaning, "{status}");
+        }
+    }
+}

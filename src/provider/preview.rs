@@ -1,0 +1,1 @@
+//! What each described request would look like on the wire, for people: nothing is sent.

@@ -1,0 +1,180 @@
+//! Makes requests out of an endpoint. A request holds no API key, so it may be journaled whole and sent again byte for byte.
+
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+use sha2::{Digest, Sha256};
+use uuid::Uuid;
+
+use super::path::PathTemplate;
+pub use super::path::encode_segment;
+use super::sections::REASON;
+use super::spec::{KeyForm, Method};
+use super::{Endpoint, Force, Provider, RequestError};
+
+/// One call, complete but for the API key.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Request {
+    pub method: Method,
+    pub url: String,
+    pub headers: Vec<(String, String)>,
+    pub body: Option<String>,
+    pub auth: AuthHeader,
+}
+
+/// How the API key is sent, without the key.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct AuthHeader {
+    pub header: String,
+    /// The header's value with `{key}` in place of the key.
+    pub value: String,
+}
+
+impl Request {
+    /// `sha256:` and 64 hex digits over all fields, each with its length in front, so that no two requests look alike.
+    pub fn digest(&self) -> String {
+        let mut fields = vec!["1", self.method.as_str(), &self.url];
+        for (name, value) in &self.headers {
+            fields.extend(["header", name, value]);
+        }
+        fields.extend(match &self.body {
+            Some(body) => ["body", body],
+            None => ["no body", ""],
+        });
+        fields.extend([self.auth.header.as_str(), &self.auth.value]);
+        let mut hasher = Sha256::new();
+        for field in fields {
+            hasher.update(field.len().to_le_bytes());
+            hasher.update(field.as_bytes());
+        }
+        hasher.finalize().iter().fold(String::from("sha256:"), |text, byte| text + &format!("{byte:02x}"))
+    }
+}
+
+/// The call that makes a new secret.
+pub fn rotate(endpoint: &Endpoint, key: Option<&str>) -> Request {
+    rotate_with(endpoint, key, endpoint.provider.spec().rotate.body.as_ref())
+}
+
+/// The call that makes a new secret and ends the old one at once.
+pub fn force(endpoint: &Endpoint, key: Option<&str>, reason: &str) -> Result<Request, RequestError> {
+    let provider = &endpoint.provider;
+    match (provider.force(), &provider.spec().force) {
+        (Force::Call, Some(force)) => {
+            if let Some(most) = force.reason_max {
+                check_reason(provider, reason, most)?;
+            }
+            let body = force.body.as_ref().map(|body| with_reason(body, reason));
+            Ok(rotate_with(endpoint, key, body.as_ref()))
+        }
+        (Force::SameCall, _) => Ok(rotate(endpoint, key)),
+        _ => Err(RequestError::NoForce { provider: provider.name().to_owned() }),
+    }
+}
+
+/// The call that shows the endpoint, or a page of the list that it is on. Pages count from 1.
+pub fn inspect(endpoint: &Endpoint, page: u32) -> Option<Request> {
+    let inspect = endpoint.provider.spec().inspect.as_ref()?;
+    let path = endpoint.provider.inspect_path.as_ref()?;
+    let mut request = plain(endpoint, inspect.method, path);
+    if let Some(list) = &inspect.list {
+        request.url.push_str(&format!("?{}={page}&{}={}", list.page, list.size, list.size_value));
+    }
+    Some(request)
+}
+
+/// The call that has the provider send a test delivery.
+pub fn test_delivery(endpoint: &Endpoint, key: Option<&str>) -> Option<Request> {
+    let test = endpoint.provider.spec().test_delivery.as_ref()?;
+    let mut request = plain(endpoint, test.method, endpoint.provider.test_path.as_ref()?);
+    add_body(&mut request, test.body.as_ref());
+    if test.idempotency {
+        add_key(&mut request, &endpoint.provider, key);
+    }
+    Some(request)
+}
+
+/// A fresh idempotency key, where the provider takes one.
+pub fn new_key(provider: &Provider) -> Option<String> {
+    provider.idempotency().map(|_| Uuid::new_v4().to_string())
+}
+
+/// Checks a key that somebody else made.
+pub fn check_key(provider: &Provider, key: &str) -> Result<(), RequestError> {
+    let Some(idempotency) = provider.idempotency() else {
+        return Err(RequestError::KeyNotTaken { provider: provider.name().to_owned() });
+    };
+    let bad = |why: String| Err(RequestError::BadKey { why });
+    match idempotency.form {
+        KeyForm::Uuid if key.len() != 36 || Uuid::try_parse(key).is_err() => {
+            bad("is not a UUID such as `8e03978e-40d5-43dd-bc93-6894a57f9324`".to_owned())
+        }
+        KeyForm::Token if key.is_empty() => bad("is empty".to_owned()),
+        KeyForm::Token if key.len() > idempotency.max_length => {
+            bad(format!("is longer than {} characters", idempotency.max_length))
+        }
+        KeyForm::Token if !key.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'_' || byte == b'-') => {
+            bad("has more in it than letters, digits, `_` and `-`".to_owned())
+        }
+        _ => Ok(()),
+    }
+}
+
+fn rotate_with(endpoint: &Endpoint, key: Option<&str>, body: Option<&Value>) -> Request {
+    let rotate = &endpoint.provider.spec().rotate;
+    let mut request = plain(endpoint, rotate.method, &endpoint.provider.rotate_path);
+    request.headers.extend(rotate.headers.iter().map(|(name, value)| (name.clone(), value.clone())));
+    add_body(&mut request, body);
+    add_key(&mut request, &endpoint.provider, key);
+    request
+}
+
+/// Method, address, authentication, and the headers that every call carries.
+fn plain(endpoint: &Endpoint, method: Method, path: &PathTemplate) -> Request {
+    let spec = endpoint.provider.spec();
+    let scheme = spec.auth.schemes.get(endpoint.auth).or(spec.auth.schemes.first());
+    let auth = AuthHeader {
+        header: scheme.map(|scheme| scheme.header.clone()).unwrap_or_default(),
+        value: scheme.map(|scheme| scheme.value.clone()).unwrap_or_default(),
+    };
+    let mut headers: Vec<_> = spec.headers.iter().map(|(name, value)| (name.clone(), value.clone())).collect();
+    for (name, value) in &endpoint.options {
+        headers.extend(spec.options.get(name).map(|option| (option.header.clone(), value.clone())));
+    }
+    let url = format!("{}{}", endpoint.base_url.as_str().trim_end_matches('/'), path.fill(&endpoint.ids));
+    Request { method, url, headers, body: None, auth }
+}
+
+fn add_body(request: &mut Request, body: Option<&Value>) {
+    if let Some(body) = body {
+        request.headers.retain(|(name, _)| !name.eq_ignore_ascii_case("content-type"));
+        request.headers.push(("Content-Type".to_owned(), "application/json".to_owned()));
+        request.body = Some(body.to_string());
+    }
+}
+
+fn add_key(request: &mut Request, provider: &Provider, key: Option<&str>) {
+    if let (Some(idempotency), Some(key)) = (provider.idempotency(), key) {
+        request.headers.push((idempotency.header.clone(), key.to_owned()));
+    }
+}
+
+fn check_reason(provider: &Provider, reason: &str, most: usize) -> Result<(), RequestError> {
+    if reason.trim().is_empty() {
+        return Err(RequestError::ReasonEmpty);
+    }
+    if reason.chars().count() > most {
+        return Err(RequestError::ReasonTooLong { provider: provider.name().to_owned(), most });
+    }
+    Ok(())
+}
+
+/// The body with the reason in its place, wherever that is at the top level.
+fn with_reason(body: &Value, reason: &str) -> Value {
+    let mut body = body.clone();
+    if let Some(fields) = body.as_object_mut() {
+        for value in fields.values_mut().filter(|value| value.as_str() == Some(REASON)) {
+            *value = Value::String(reason.to_owned());
+        }
+    }
+    body
+}

@@ -1,0 +1,252 @@
+//! Rules for the sections of a description, and for what one of them says about another.
+
+use std::time::Duration;
+
+use super::check::Idempotency;
+use super::duration;
+use super::rules::{self, Checked, Flaw, MOST_ENTRIES, flaw, optional_pointer, pointer, require};
+use super::spec::{AuthSpec, ErrorsSpec, KeyForm, Method, OverlapKind, Spec};
+
+/// Longest idempotency key where the description names no bound, and the longest that any description may name.
+const LONGEST_KEY: usize = 255;
+
+/// Shortest time that a provider must remember a key for it to be of use.
+const SHORTEST_WINDOW: Duration = Duration::from_secs(60);
+
+/// Where the operator's reason goes in the body of a force call.
+pub(crate) const REASON: &str = "{reason}";
+
+/// `[auth]`: at least one scheme, each with the key in it once.
+pub(crate) fn auth(auth: &AuthSpec) -> Checked {
+    rules::environment("auth.env", &auth.env)?;
+    rules::words("auth.about", &auth.about)?;
+    let count = auth.schemes.len();
+    require(
+        (1..=8).contains(&count),
+        "auth.schemes",
+        "has no or too many entries",
+        "describe one to eight ways to send the key",
+    )?;
+    for (index, scheme) in auth.schemes.iter().enumerate() {
+        rules::word("auth.schemes.name", &scheme.name)?;
+        let twice = auth.schemes.iter().take(index).any(|other| other.name == scheme.name);
+        require(!twice, "auth.schemes.name", "is used twice", "give each scheme a name of its own")?;
+        if !scheme.header.eq_ignore_ascii_case("authorization") {
+            rules::header_name("auth.schemes.header", &scheme.header)?;
+        }
+        let once = scheme.value.matches("{key}").count() == 1;
+        require(once, "auth.schemes.value", "does not have `{key}` in it once", "write `{key}` or `Bearer {key}`")?;
+        rules::header_value("auth.schemes.value", &scheme.value)?;
+    }
+    require(auth.refuse.len() <= MOST_ENTRIES, "auth.refuse", "has too many entries", "keep the likely mistakes")?;
+    for row in &auth.refuse {
+        let fits =
+            !row.prefix.is_empty() && row.prefix.len() <= 64 && row.prefix.bytes().all(|byte| byte.is_ascii_graphic());
+        require(fits, "auth.refuse.prefix", "is not the start of a key", "write the first few characters")?;
+        rules::words("auth.refuse.why", &row.why)?;
+    }
+    Ok(())
+}
+
+/// Fixed and optional headers: legal, and each set in one place.
+pub(crate) fn headers(spec: &Spec) -> Checked {
+    let mut taken: Vec<String> = spec.auth.schemes.iter().map(|scheme| scheme.header.clone()).collect();
+    taken.extend(spec.idempotency.iter().map(|idempotency| idempotency.header.clone()));
+    require(spec.options.len() <= 16, "options", "has too many entries", "keep the ones that operators need")?;
+    for (name, option) in &spec.options {
+        let key = format!("options.{name}");
+        rules::id_name(&key, name)?;
+        rules::header_name(&key, &option.header)?;
+        rules::words(&key, &option.about)?;
+        let twice = taken.iter().any(|header| header.eq_ignore_ascii_case(&option.header));
+        require(!twice, &key, "sets a header that something else sets", "set each header in one place")?;
+        taken.push(option.header.clone());
+    }
+    taken.push("content-type".to_owned());
+    rules::headers("headers", &spec.headers, &taken)?;
+    if spec.rotate.body.is_none() {
+        taken.pop();
+    }
+    taken.extend(spec.headers.keys().cloned());
+    rules::headers("rotate.headers", &spec.rotate.headers, &taken)
+}
+
+/// Where things are in the answers, and how a list is walked.
+pub(crate) fn answers(spec: &Spec) -> Checked {
+    let rotate = &spec.rotate.answer;
+    pointer("rotate.answer.secret", &rotate.secret)?;
+    require(!rotate.secret.is_empty(), "rotate.answer.secret", "is empty", "write it like `/secret`")?;
+    let fields = [&rotate.id, &rotate.version, &rotate.fingerprint, &rotate.old_expires_at, &rotate.notice];
+    fields.iter().try_for_each(|field| optional_pointer("rotate.answer", field.as_ref()))?;
+    require(
+        spec.rotate.method != Method::Get,
+        "rotate.method",
+        "is GET, which must not change anything",
+        "write the method that rotates",
+    )?;
+    let Some(inspect) = &spec.inspect else { return Ok(()) };
+    require(
+        inspect.method == Method::Get,
+        "inspect.method",
+        "is not GET",
+        "only a call that changes nothing can inspect",
+    )?;
+    let shown = &inspect.answer;
+    let fields = [
+        &shown.url,
+        &shown.status,
+        &shown.version,
+        &shown.fingerprint,
+        &shown.updated_at,
+        &shown.old_expires_at,
+        &shown.secret,
+    ];
+    fields.iter().try_for_each(|field| optional_pointer("inspect.answer", field.as_ref()))?;
+    let Some(list) = &inspect.list else { return Ok(()) };
+    pointer("inspect.list.items", &list.items)?;
+    pointer("inspect.list.id", &list.id)?;
+    pointer("inspect.list.more", &list.more)?;
+    rules::id_name("inspect.list.page", &list.page)?;
+    rules::id_name("inspect.list.size", &list.size)?;
+    require(list.page != list.size, "inspect.list.size", "is the same as `page`", "name the two parameters")?;
+    let fits = (1..=1_000).contains(&list.size_value);
+    require(
+        fits,
+        "inspect.list.size_value",
+        "is not between 1 and 1000",
+        "write the largest size that the provider takes",
+    )
+}
+
+/// `[errors]`: bounded rows of error statuses.
+pub(crate) fn errors(errors: &ErrorsSpec) -> Checked {
+    let fields = [&errors.code, &errors.message, &errors.request_id];
+    fields.iter().try_for_each(|field| optional_pointer("errors", field.as_ref()))?;
+    require(
+        errors.table.len() <= MOST_ENTRIES,
+        "errors.table",
+        "has too many rows",
+        "describe what the provider documents",
+    )?;
+    for (index, row) in errors.table.iter().enumerate() {
+        let key = format!("errors.table.{}", index + 1);
+        require((300..600).contains(&row.status), &key, "has a status that is no error", "write one from 300 to 599")?;
+        require(
+            row.code.is_none() || errors.code.is_some(),
+            &key,
+            "has a code, but nothing says where codes are",
+            "set `errors.code`",
+        )?;
+        row.code.as_ref().map_or(Ok(()), |code| rules::words(&key, code))?;
+        row.says.as_ref().map_or(Ok(()), |says| rules::words(&key, says))?;
+        let earlier = |other: &super::spec::ErrorSpec| {
+            other.status == row.status && (other.code.is_none() || other.code == row.code)
+        };
+        let shadowed = errors.table.iter().take(index).any(earlier);
+        require(
+            !shadowed,
+            &key,
+            "can never fit: an earlier row takes its place",
+            "put rows with a code before the one without",
+        )?;
+    }
+    Ok(())
+}
+
+/// Bodies, and whether a force call is one.
+pub(crate) fn bodies(spec: &Spec) -> Checked {
+    let rotate = spec.rotate.body.as_ref();
+    let test = spec.test_delivery.as_ref();
+    rotate.map_or(Ok(()), |body| rules::body("rotate.body", body))?;
+    test.and_then(|test| test.body.as_ref()).map_or(Ok(()), |body| rules::body("test_delivery.body", body))?;
+    if let Some(test) = test {
+        require(
+            test.method != Method::Get,
+            "test_delivery.method",
+            "is GET",
+            "write the method that sends a delivery",
+        )?;
+        let keyed = !test.idempotency || spec.idempotency.is_some();
+        require(keyed, "test_delivery.idempotency", "needs `[idempotency]`", "describe the key, or take this out")?;
+    }
+    let Some(force) = &spec.force else { return Ok(()) };
+    let overlaps = spec.overlap.kind == OverlapKind::Fixed;
+    require(
+        overlaps,
+        "force",
+        "needs an overlap that it can end",
+        "take `[force]` out: a plain rotate already ends the old secret",
+    )?;
+    let Some(body) = &force.body else {
+        return Err(flaw("force.body", "is missing", "say what makes the rotate call a force call"));
+    };
+    rules::body("force.body", body)?;
+    require(
+        Some(body) != rotate,
+        "force.body",
+        "is the same as `rotate.body`",
+        "say what makes the rotate call a force call",
+    )?;
+    let reasons = body.to_string().matches(REASON).count();
+    let whole = body
+        .as_object()
+        .is_some_and(|body| body.values().filter(|value| value.as_str() == Some(REASON)).count() == reasons);
+    require(
+        reasons <= 1 && whole,
+        "force.body",
+        "has `{reason}` in the wrong place",
+        "write it once, as a whole value: `reason = \"{reason}\"`",
+    )?;
+    let bounded = force.reason_max.is_none_or(|most| (1..=10_000).contains(&most))
+        && force.reason_max.is_some() == (reasons == 1);
+    require(bounded, "force.reason_max", "goes with `{reason}` in the body", "set both or neither")
+}
+
+/// Words, counts and dates that only people read.
+pub(crate) fn words(spec: &Spec) -> Checked {
+    spec.scope.as_ref().map_or(Ok(()), |scope| rules::words("scope", scope))?;
+    spec.test_delivery.as_ref().map_or(Ok(()), |test| rules::words("test_delivery.about", &test.about))?;
+    require(spec.hazards.len() <= MOST_ENTRIES, "hazards", "has too many entries", "keep what has surprised people")?;
+    spec.hazards.iter().try_for_each(|hazard| rules::words("hazards", hazard))?;
+    require(spec.sources.len() <= MOST_ENTRIES, "sources", "has too many entries", "name the pages that were read")?;
+    for source in &spec.sources {
+        rules::words("sources.facts", &source.facts)?;
+        rules::words("sources.url", &source.url)?;
+        let dated = source.read.len() == 10 && source.read.parse::<jiff::civil::Date>().is_ok();
+        require(dated, "sources.read", "is not a day", "write it like `2026-11-20`")?;
+    }
+    Ok(())
+}
+
+/// `[idempotency]`: a header, a form, a bound and a window.
+pub(crate) fn idempotency(spec: &Spec) -> Result<Option<Idempotency>, Flaw> {
+    let Some(written) = &spec.idempotency else { return Ok(None) };
+    rules::header_name("idempotency.header", &written.header)?;
+    if let Some(replayed) = &written.replayed {
+        rules::header_name("idempotency.replayed", replayed)?;
+    }
+    let max_length = match (written.form, written.max_length) {
+        (KeyForm::Uuid, None) => 36,
+        (KeyForm::Uuid, Some(_)) => {
+            return Err(flaw(
+                "idempotency.max_length",
+                "goes with `form = \"token\"`",
+                "take it out: a UUID has 36 characters",
+            ));
+        }
+        (KeyForm::Token, most) => most.unwrap_or(LONGEST_KEY),
+    };
+    let fits = (36..=LONGEST_KEY).contains(&max_length);
+    require(
+        fits,
+        "idempotency.max_length",
+        "is not between 36 and 255",
+        "a key that whsec makes is a UUID of 36 characters",
+    )?;
+    let window = duration(&written.window).filter(|window| *window >= SHORTEST_WINDOW);
+    let Some(window) = window else {
+        return Err(flaw("idempotency.window", "is not a duration of a minute or more", "write it like `24h`"));
+    };
+    let header = written.header.clone();
+    Ok(Some(Idempotency { header, form: written.form, max_length, window, replayed: written.replayed.clone() }))
+}

@@ -1,0 +1,1 @@
+//! Answers as the described provider would, on loopback.
