@@ -29,9 +29,8 @@ pub fn providers() -> Vec<CompletionCandidate> {
 
 fn providers_with(session: &Session, end: &str) -> Vec<CompletionCandidate> {
     let Ok(catalog) = session.catalog() else { return Vec::new() };
-    let candidate =
-        |(name, title): (&str, &str)| CompletionCandidate::new(format!("{name}{end}")).help(Some(title.to_owned().into()));
-    catalog.iter().map(|(name, title, _)| candidate((name, title))).collect()
+    let candidate = |name, title: String| CompletionCandidate::new(format!("{name}{end}")).help(Some(title.into()));
+    catalog.iter().map(|(name, title, _)| candidate(name, title)).collect()
 }
 
 /// A session as the environment alone describes it: the command line is not finished yet.

@@ -110,7 +110,7 @@ impl Draft {
         let provider = parts.next().unwrap_or_default();
         let given: Vec<String> = parts.map(str::to_owned).collect();
         let place = Place::Flag("TARGET");
-        if given.is_empty() && (flags.ids.is_empty() || !catalog.names().any(|name| name == provider)) {
+        if given.is_empty() && (flags.ids.is_empty() || !catalog.names().iter().any(|name| name == provider)) {
             return Ok(None);
         }
         let provider = Placed { value: provider.to_owned(), place: place.clone() };

@@ -7,6 +7,7 @@ use std::io::{IsTerminal, Write};
 
 use serde::Serialize;
 
+pub mod dialog;
 pub mod text;
 
 /// When to use colour, as `--color` says it.

@@ -23,7 +23,7 @@ mod folders;
 mod key;
 
 pub use folders::Folders;
-pub use key::{FoundKey, KEY_SERVICE, key_account};
+pub use key::{FoundKey, KEY_SERVICE, key_account, read_key, refused as refused_key};
 
 /// The name of a config file that comes with a checkout.
 pub const CHECKOUT_FILE: &str = "whsec.toml";
@@ -154,7 +154,7 @@ impl Session {
     pub fn actor(&self) -> String {
         let user = ["USER", "LOGNAME", "USERNAME"].into_iter().find_map(|name| env::var(name).ok());
         let user = user.filter(|user| !user.is_empty()).unwrap_or_else(user_id);
-        crate::provider::answer::plain_text(&format!("{user}@{}", host()))
+        crate::provider::plain_text(&format!("{user}@{}", host()))
     }
 
     fn own_file_given(&self) -> anyhow::Result<Option<PathBuf>> {

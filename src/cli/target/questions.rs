@@ -64,7 +64,7 @@ fn provider(session: &Session) -> anyhow::Result<String> {
     let all: Vec<(String, String)> = session
         .catalog()?
         .iter()
-        .map(|(name, title, _)| (name.to_owned(), format!("{name}  {title}")))
+        .map(|(name, title, _)| (name.clone(), format!("{name}  {title}")))
         .collect();
     let items: Vec<String> = all.iter().map(|(_, item)| item.clone()).collect();
     let chosen = ask::answer(dialog::select("Provider", &items), "--provider")?;
