@@ -1,7 +1,7 @@
 //! What can go wrong with a store: data for the edge to put into words. Never holds a value.
 
 use std::io;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use thiserror::Error;
 
@@ -11,7 +11,13 @@ pub enum StoreError {
     #[error("the store reference `{text}` is not one whsec knows: {why}")]
     BadReference { text: String, why: String, hint: String },
     #[error("`{store}`: cannot {what} `{path}`")]
-    Io { store: String, what: &'static str, path: PathBuf, #[source] source: io::Error },
+    Io {
+        store: String,
+        what: &'static str,
+        path: PathBuf,
+        #[source]
+        source: io::Error,
+    },
     #[error("`{store}`: {why}")]
     Refused { store: String, why: String, hint: String },
     #[error("`{store}`: the keychain {why}")]
@@ -22,6 +28,8 @@ pub enum StoreError {
     Program { store: String, program: String, why: String },
     #[error("`{store}`: `{path}` is not valid {format} ({position})")]
     Malformed { store: String, path: PathBuf, format: &'static str, position: String },
+    #[error("`{store}`: another whsec writes in `{path}`")]
+    Busy { store: String, path: PathBuf },
     #[error("`{store}`: `{path}` changed while it was being written")]
     Changed { store: String, path: PathBuf },
     #[error("`{store}`: what was written to `{slot}` does not read back the same")]
@@ -44,13 +52,35 @@ impl StoreError {
     /// What the operator can do about it.
     pub fn hint(&self) -> Option<String> {
         match self {
-            Self::BadReference { hint, .. } | Self::Refused { hint, .. } | Self::Keychain { hint, .. } => Some(hint.clone()),
+            Self::BadReference { hint, .. } | Self::Refused { hint, .. } | Self::Keychain { hint, .. } => {
+                Some(hint.clone())
+            }
             Self::Changed { .. } => Some("somebody else writes this file; run the same command again".to_owned()),
-            Self::TimedOut { .. } => Some("is the keychain locked, or its prompt open on another screen? `whsec doctor` looks".to_owned()),
+            Self::TimedOut { .. } => {
+                Some("is the keychain locked, or its prompt open on another screen? `whsec doctor` looks".to_owned())
+            }
             Self::NothingToPromote { .. } | Self::Drifted { .. } => {
                 Some("somebody changed this store; `whsec inspect TARGET` shows which slot holds what".to_owned())
             }
+            Self::Busy { .. } => Some("it ends by itself; run the same command again".to_owned()),
+            Self::Io { source, .. } => hint_of(source.kind()).map(str::to_owned),
+            Self::NotReadBack { .. } => Some("something cuts off or changes what is written there".to_owned()),
             _ => None,
         }
+    }
+
+    /// An [`StoreError::Io`] of `what`, as in "cannot write `path`".
+    pub(super) fn io(store: &str, what: &'static str, path: &Path, source: io::Error) -> Self {
+        Self::Io { store: store.to_owned(), what, path: path.to_owned(), source }
+    }
+}
+
+fn hint_of(kind: io::ErrorKind) -> Option<&'static str> {
+    match kind {
+        io::ErrorKind::NotFound => Some("make the folder first; whsec makes the file"),
+        io::ErrorKind::PermissionDenied => Some("run whsec as the user who owns the file and its folder"),
+        io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => Some("make room on that disk"),
+        io::ErrorKind::ReadOnlyFilesystem => Some("the disk is mounted read-only; name a file on another"),
+        _ => None,
     }
 }

@@ -3,27 +3,34 @@
 //! A store knows how to read one slot and how to apply a list of changes; promote, retire, rollback and the
 //! canary are written once, in `slots.rs`, on top of that. Stores never see a provider.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
 use crate::secret::Secret;
 
+mod admission;
+mod bare;
 mod command;
+#[cfg(test)]
+mod conformance;
 mod dotenv;
 mod error;
 mod file;
+mod folder;
 mod json;
 mod keychain;
+mod names;
 mod reference;
 mod replace;
 pub mod slots;
 mod stdout;
 
-pub use command::CommandStore;
+pub use command::{COMMAND_DEADLINE, CommandStore, run_for_output};
 pub use error::StoreError;
-pub use reference::{Reference, SCHEMES};
+pub use keychain::keychain_entry;
+pub use reference::{DEFAULT_ACCOUNT, Reference, SCHEMES};
 
 /// How long one call into a store may take before it counts as failed.
 pub const STORE_DEADLINE: Duration = Duration::from_secs(3);
@@ -56,7 +63,8 @@ pub enum Access {
     Once,
 }
 
-/// A place that keeps a secret. Every call returns within [`STORE_DEADLINE`] or fails.
+/// A place that keeps a secret. Every call returns within [`STORE_DEADLINE`] or fails; a program's within
+/// [`COMMAND_DEADLINE`]. No store keeps an empty value: an empty one that is found counts as an empty slot.
 pub trait Store: Send + Sync {
     /// The reference as a person writes it, paths absolute: `dotenv:/srv/app/.env#KEY`.
     fn reference(&self) -> String;
@@ -121,14 +129,34 @@ fn absent_by_default() -> i32 {
     44
 }
 
-/// Opens the store that a reference names. Nothing is read or written yet.
-pub fn open(reference: &Reference, names: &SlotNames, surroundings: &Surroundings) -> Result<Box<dyn Store>, StoreError> {
+/// Opens the store that a reference names. Nothing is read or written yet. Fails with [`StoreError::Refused`] for
+/// names of slots that the store cannot have, and for a command that is not configured.
+pub fn open(
+    reference: &Reference,
+    names: &SlotNames,
+    surroundings: &Surroundings,
+) -> Result<Box<dyn Store>, StoreError> {
+    let absolute = |path: &Path| absolute(reference, &surroundings.folder.join(path));
     Ok(match reference {
-        Reference::Keychain { service, account } => Box::new(keychain::Keychain::new(service, account, names)),
-        Reference::Dotenv { path, key } => Box::new(dotenv::Dotenv::new(surroundings.folder.join(path), key, names)),
-        Reference::Json { path, pointer } => Box::new(json::Json::new(surroundings.folder.join(path), pointer, names)?),
-        Reference::File { path } => Box::new(file::File::new(surroundings.folder.join(path), names)),
+        Reference::Keychain { service, account } => Box::new(keychain::Keychain::new(service, account, names)?),
+        Reference::Dotenv { path, key } => Box::new(dotenv::Dotenv::new(absolute(path)?, key, names)?),
+        Reference::Json { path, pointer } => Box::new(json::Json::new(absolute(path)?, pointer, names)?),
+        Reference::File { path } => Box::new(file::File::new(absolute(path)?, names)?),
         Reference::Command { name } => Box::new(CommandStore::open(name, names, surroundings)?),
         Reference::Stdout => Box::new(stdout::Stdout),
     })
+}
+
+/// The path from the root, so that the reference a store prints opens the same store from anywhere.
+fn absolute(reference: &Reference, path: &Path) -> Result<PathBuf, StoreError> {
+    let store = reference.to_string();
+    let absolute = std::path::absolute(path).map_err(|source| StoreError::io(&store, "find", path, source))?;
+    match absolute.to_str() {
+        Some(_) => Ok(absolute),
+        None => Err(StoreError::Refused {
+            store,
+            why: format!("the path `{}` is not UTF-8", absolute.display()),
+            hint: "name the file by a path that is".to_owned(),
+        }),
+    }
 }

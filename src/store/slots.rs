@@ -7,21 +7,31 @@ use super::{Access, Slot, Store, StoreError};
 use crate::secret::{Fingerprint, Secret};
 
 /// Proves that the store takes, returns and gives up a value as long as `canary`, without touching a live slot.
+/// Where it cannot be read, taking and giving up is the proof.
 pub fn prove(store: &dyn Store, canary: &Secret) -> Result<(), StoreError> {
     match store.access() {
         Access::ReadWrite => {}
-        // Nothing that was written could be told from nothing at all; opening the store was the proof.
-        Access::WriteOnly | Access::Once => return store.apply(&[]),
+        Access::WriteOnly => {
+            store.apply(&[(Slot::Canary, Some(canary))])?;
+            return store.apply(&[(Slot::Canary, None)]);
+        }
+        // What goes out cannot be called back; that it could go out is all there is to prove.
+        Access::Once => return store.apply(&[]),
     }
     for slot in [Slot::Next, Slot::Current, Slot::Previous] {
         store.get(slot)?;
     }
-    store.apply(&[(Slot::Canary, Some(canary))])?;
-    let read = store.get(Slot::Canary);
-    store.apply(&[(Slot::Canary, None)])?;
-    if read?.as_ref() != Some(canary) {
-        return Err(StoreError::NotReadBack { store: store.reference(), slot: store.slot_name(Slot::Canary) });
+    let written = store.apply(&[(Slot::Canary, Some(canary))]);
+    if let Err(late @ StoreError::TimedOut { .. }) = written {
+        return Err(late);
     }
+    // Cleared even if writing failed, which may have been after the value was there.
+    let read = written.and_then(|()| store.get(Slot::Canary));
+    let cleared = store.apply(&[(Slot::Canary, None)]);
+    if read?.as_ref() != Some(canary) {
+        return Err(not_read_back(store, Slot::Canary));
+    }
+    cleared?;
     if store.get(Slot::Canary)?.is_some() {
         return Err(StoreError::NotCleared { store: store.reference(), slot: store.slot_name(Slot::Canary) });
     }
@@ -47,17 +57,20 @@ pub fn promote(store: &dyn Store, new: &Fingerprint, sealed: Option<&Secret>) ->
     match store.access() {
         Access::Once => return Ok(()),
         Access::WriteOnly => {
+            let sealed = sealed.filter(|sealed| sealed.fingerprint() == *new);
             let secret = sealed.ok_or_else(|| StoreError::NothingToPromote { store: store.reference() })?;
-            return store.apply(&[(Slot::Current, Some(secret))]);
+            return store.apply(&[(Slot::Current, Some(secret)), (Slot::Next, None)]);
         }
         Access::ReadWrite => {}
     }
     let current = store.get(Slot::Current)?;
-    if current.as_ref().is_some_and(|current| current.fingerprint() == *new) {
-        return if store.get(Slot::Next)?.is_some() { store.apply(&[(Slot::Next, None)]) } else { Ok(()) };
-    }
     let next = store.get(Slot::Next)?;
-    let Some(next) = next.or_else(|| sealed.cloned()).filter(|next| next.fingerprint() == *new) else {
+    let is_new = |secret: &Option<Secret>| secret.as_ref().is_some_and(|secret| secret.fingerprint() == *new);
+    if is_new(&current) {
+        // Anything else in `next` was put there since, and is not ours to remove.
+        return if is_new(&next) { store.apply(&[(Slot::Next, None)]) } else { Ok(()) };
+    }
+    let Some(next) = [next, sealed.cloned()].into_iter().find(is_new).flatten() else {
         return Err(StoreError::NothingToPromote { store: store.reference() });
     };
     let mut changes = Vec::new();
@@ -66,10 +79,14 @@ pub fn promote(store: &dyn Store, new: &Fingerprint, sealed: Option<&Secret>) ->
     }
     changes.extend([(Slot::Current, Some(&next)), (Slot::Next, None)]);
     store.apply(&changes)?;
-    read_back(store, Slot::Current, &next)
+    read_back(store, Slot::Current, &next)?;
+    match &current {
+        Some(current) => read_back(store, Slot::Previous, current),
+        None => Ok(()),
+    }
 }
 
-/// Removes `previous`, unless it holds the secret that is live.
+/// Removes `previous`, provided that `current` holds the new secret.
 pub fn retire(store: &dyn Store, new: &Fingerprint) -> Result<(), StoreError> {
     if store.access() != Access::ReadWrite {
         return Ok(());
@@ -77,26 +94,37 @@ pub fn retire(store: &dyn Store, new: &Fingerprint) -> Result<(), StoreError> {
     if !holds(store, Slot::Current, new)? {
         return Err(StoreError::Drifted { store: store.reference(), slot: store.slot_name(Slot::Current) });
     }
+    if store.get(Slot::Previous)?.is_none() {
+        return Ok(());
+    }
+    store.apply(&[(Slot::Previous, None)])?;
     match store.get(Slot::Previous)? {
-        Some(_) => store.apply(&[(Slot::Previous, None)]),
+        Some(_) => Err(StoreError::NotCleared { store: store.reference(), slot: store.slot_name(Slot::Previous) }),
         None => Ok(()),
     }
 }
 
-/// Puts `previous` back into `current` and the new secret back into `next`, so that neither is lost.
+/// Puts `previous` back into `current` and the new secret back into `next`, so that neither is lost. Leaves a live
+/// slot alone that holds something else than the new secret: it was rolled back already, or never promoted.
 pub fn roll_back(store: &dyn Store, new: &Fingerprint) -> Result<(), StoreError> {
     if store.access() != Access::ReadWrite {
         return Err(StoreError::CannotRollBack { store: store.reference() });
     }
-    let current = store.get(Slot::Current)?;
-    let Some(current) = current.filter(|current| current.fingerprint() == *new) else {
-        // The live slot does not hold the new secret: already rolled back, or never promoted.
-        return Ok(());
+    let previous = store.get(Slot::Previous)?;
+    // An empty live slot is none that was rolled back; it may also be a keychain that finds nothing.
+    let Some(current) = store.get(Slot::Current)? else {
+        return Err(StoreError::CannotRollBack { store: store.reference() });
     };
-    let Some(previous) = store.get(Slot::Previous)? else {
+    if current.fingerprint() != *new {
+        // Cut off between putting the old secret back and removing it from `previous`.
+        let is_cut_off = previous.as_ref() == Some(&current) && holds(store, Slot::Next, new)?;
+        return if is_cut_off { store.apply(&[(Slot::Previous, None)]) } else { Ok(()) };
+    }
+    let Some(previous) = previous.filter(|previous| *previous != current) else {
         return Err(StoreError::CannotRollBack { store: store.reference() });
     };
     store.apply(&[(Slot::Next, Some(&current)), (Slot::Current, Some(&previous)), (Slot::Previous, None)])?;
+    read_back(store, Slot::Next, &current)?;
     read_back(store, Slot::Current, &previous)
 }
 
@@ -107,7 +135,11 @@ pub fn holds(store: &dyn Store, slot: Slot, fingerprint: &Fingerprint) -> Result
 
 fn read_back(store: &dyn Store, slot: Slot, secret: &Secret) -> Result<(), StoreError> {
     if store.access() == Access::ReadWrite && store.get(slot)?.as_ref() != Some(secret) {
-        return Err(StoreError::NotReadBack { store: store.reference(), slot: store.slot_name(slot) });
+        return Err(not_read_back(store, slot));
     }
     Ok(())
+}
+
+fn not_read_back(store: &dyn Store, slot: Slot) -> StoreError {
+    StoreError::NotReadBack { store: store.reference(), slot: store.slot_name(slot) }
 }

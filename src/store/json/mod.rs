@@ -1,0 +1,106 @@
+//! `json:PATH#/pointer`: string members of one object in a JSON file, `name`, `name_new`, `name_old`.
+//!
+//! The file is edited as text: order, indentation, numbers and everything else stay byte for byte.
+
+use std::path::PathBuf;
+
+use zeroize::Zeroizing;
+
+use super::names::{Names, Suffixes};
+use super::replace::{Place, Wanted};
+use super::{Access, Change, Slot, SlotNames, Store, StoreError, bare};
+use crate::secret::Secret;
+
+mod edit;
+mod scan;
+
+use scan::{Flaw, Object};
+
+const SUFFIXES: Suffixes = Suffixes { next: "_new", previous: "_old", canary: "_whsec_check" };
+
+/// What a file that does not exist yet starts from.
+const EMPTY: &str = "{}\n";
+
+/// Members of one object of a JSON file.
+pub(super) struct Json {
+    place: Place,
+    /// The names to go through from the top to the object.
+    parents: Vec<String>,
+    names: Names,
+}
+
+impl Json {
+    /// Names the members; `path` is absolute, and a slot's own name is a member's of the same object.
+    pub fn new(path: PathBuf, pointer: &str, names: &SlotNames) -> Result<Self, StoreError> {
+        let reference = format!("json:{}#{pointer}", path.display());
+        let mut parents: Vec<String> = pointer.split('/').skip(1).map(unescaped).collect();
+        let own = parents.pop().unwrap_or_default();
+        let names = Names::new(&reference, &own, &SUFFIXES, names)?;
+        Ok(Self { place: Place::new(reference, path), parents, names })
+    }
+
+    fn object<'a>(&self, bytes: &'a [u8]) -> Result<Object<'a>, StoreError> {
+        Object::find(bytes, &self.parents).map_err(|flaw| self.refuse(flaw))
+    }
+
+    fn refuse(&self, flaw: Flaw) -> StoreError {
+        let store = self.reference();
+        match flaw {
+            Flaw::Malformed { line, column, what } => StoreError::Malformed {
+                store,
+                path: self.place.path().to_owned(),
+                format: "JSON",
+                position: format!("line {line}, column {column}: {what}"),
+            },
+            Flaw::NoParent { pointer } => StoreError::Refused {
+                store,
+                why: format!("there is no object at `{pointer}`"),
+                hint: "write the objects around the secret into the file first".to_owned(),
+            },
+        }
+    }
+}
+
+impl Store for Json {
+    fn reference(&self) -> String {
+        self.place.store().to_owned()
+    }
+
+    fn slot_name(&self, slot: Slot) -> String {
+        let parts = self.parents.iter().map(String::as_str).chain([self.names.of(slot)]);
+        parts.map(|part| format!("/{}", part.replace('~', "~0").replace('/', "~1"))).collect()
+    }
+
+    fn access(&self) -> Access {
+        Access::ReadWrite
+    }
+
+    fn get(&self, slot: Slot) -> Result<Option<Secret>, StoreError> {
+        let Some(bytes) = self.place.read()? else { return Ok(None) };
+        let value = self.object(&bytes)?.string(self.names.of(slot)).map_err(|flaw| self.refuse(flaw))?;
+        Ok(value.filter(|value| !value.is_empty()).map(|value| Secret::new(value.as_str())))
+    }
+
+    fn apply(&self, changes: &[Change<'_>]) -> Result<(), StoreError> {
+        bare::admit_values(self.place.store(), changes)?;
+        self.place.edit(|old| {
+            let mut text = Zeroizing::new(old.unwrap_or(EMPTY.as_bytes()).to_vec());
+            for (slot, value) in changes {
+                let object = self.object(&text)?;
+                // A number or an object there is not ours to replace.
+                object.string(self.names.of(*slot)).map_err(|flaw| self.refuse(flaw))?;
+                text = edit::with(&object, self.names.of(*slot), self.names.of(Slot::Current), *value);
+            }
+            Ok(match old {
+                Some(old) if old == text.as_slice() => Wanted::Same,
+                None if *text == EMPTY.as_bytes() => Wanted::Same,
+                _ if *text == EMPTY.as_bytes() && self.place.is_created() => Wanted::Gone,
+                _ => Wanted::Content(text),
+            })
+        })
+    }
+}
+
+fn unescaped(part: &str) -> String {
+    part.replace("~1", "/").replace("~0", "~")
+}

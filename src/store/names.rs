@@ -1,0 +1,88 @@
+//! What each slot of one store is called: the store's own names, or those that a target sets.
+
+use super::{Slot, SlotNames, StoreError};
+
+/// One name a slot, all different.
+pub(super) struct Names {
+    current: String,
+    next: String,
+    previous: String,
+    canary: String,
+}
+
+/// What a store adds to the name of `current` to name its other slots.
+pub(super) struct Suffixes {
+    pub next: &'static str,
+    pub previous: &'static str,
+    pub canary: &'static str,
+}
+
+impl Names {
+    /// Names the slots after `own`, the name in the reference, except where `set` says otherwise. Fails with
+    /// [`StoreError::Refused`] where two slots would share a name, since a change of one would change both.
+    pub fn new(store: &str, own: &str, suffixes: &Suffixes, set: &SlotNames) -> Result<Self, StoreError> {
+        let names = Self::unchecked(own, suffixes, set);
+        let all = [&names.next, &names.current, &names.previous, &names.canary];
+        for (at, name) in all.iter().enumerate() {
+            if all[at + 1..].contains(name) {
+                return Err(StoreError::Refused {
+                    store: store.to_owned(),
+                    why: format!("two of its slots are named `{name}`"),
+                    hint: "give each of `next`, `current` and `previous` a name of its own in `slots`".to_owned(),
+                });
+            }
+        }
+        Ok(names)
+    }
+
+    /// The store's own names, which cannot collide.
+    pub fn own(own: &str, suffixes: &Suffixes) -> Self {
+        Self::unchecked(own, suffixes, &SlotNames::default())
+    }
+
+    /// The name of a slot.
+    pub fn of(&self, slot: Slot) -> &str {
+        match slot {
+            Slot::Next => &self.next,
+            Slot::Current => &self.current,
+            Slot::Previous => &self.previous,
+            Slot::Canary => &self.canary,
+        }
+    }
+
+    /// All names.
+    pub fn iter(&self) -> impl Iterator<Item = &str> {
+        [&self.next, &self.current, &self.previous, &self.canary].into_iter().map(String::as_str)
+    }
+
+    fn unchecked(own: &str, suffixes: &Suffixes, set: &SlotNames) -> Self {
+        let current = set.current.clone().unwrap_or_else(|| own.to_owned());
+        let name = |set: &Option<String>, suffix| set.clone().unwrap_or_else(|| format!("{current}{suffix}"));
+        Self {
+            next: name(&set.next, suffixes.next),
+            previous: name(&set.previous, suffixes.previous),
+            canary: name(&None, suffixes.canary),
+            current,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const SUFFIXES: Suffixes = Suffixes { next: "_NEW", previous: "_OLD", canary: "_CHECK" };
+
+    #[test]
+    fn a_target_names_some_and_the_store_the_rest() {
+        let set = SlotNames { previous: Some("WAS".to_owned()), ..SlotNames::default() };
+        let names = Names::new("dotenv:x#K", "K", &SUFFIXES, &set).unwrap();
+        assert_eq!(names.iter().collect::<Vec<_>>(), ["K_NEW", "K", "WAS", "K_CHECK"]);
+    }
+
+    #[test]
+    fn two_slots_of_one_name_are_refused() {
+        let set = SlotNames { next: Some("K".to_owned()), ..SlotNames::default() };
+        assert!(matches!(Names::new("dotenv:x#K", "K", &SUFFIXES, &set), Err(StoreError::Refused { .. })));
+    }
+}

@@ -1,0 +1,203 @@
+//! A store's name as a person writes it, `SCHEME:REST`, read and printed back. Opens nothing.
+
+use std::fmt;
+use std::path::PathBuf;
+
+use super::StoreError;
+
+/// The schemes that a reference can start with.
+pub const SCHEMES: &[&str] = &["keychain", "dotenv", "json", "file", "command", "stdout"];
+
+/// The account in `keychain:SERVICE`, where none is written.
+pub const DEFAULT_ACCOUNT: &str = "webhook-secret";
+
+/// How far a misspelt scheme may be from a known one to be suggested, in edits.
+const NEAR: usize = 3;
+
+/// Which store, and where in it. [`fmt::Display`] prints what [`Reference::parse`] reads.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub enum Reference {
+    /// `keychain:SERVICE[/ACCOUNT]`; a service holds no `/`, and the account is [`DEFAULT_ACCOUNT`] if not written.
+    Keychain { service: String, account: String },
+    /// `dotenv:PATH#KEY`
+    Dotenv { path: PathBuf, key: String },
+    /// `json:PATH#/pointer`, the pointer as RFC 6901 has it
+    Json { path: PathBuf, pointer: String },
+    /// `file:PATH`
+    File { path: PathBuf },
+    /// `command:NAME`
+    Command { name: String },
+    /// `stdout:`
+    Stdout,
+}
+
+impl Reference {
+    /// Reads a reference. Paths stay as written, `~/` and relative ones too. Fails with
+    /// [`StoreError::BadReference`], whose hint shows the form or the nearest scheme.
+    pub fn parse(text: &str) -> Result<Self, StoreError> {
+        let bad = |why: &str, hint: String| {
+            Err(StoreError::BadReference { text: text.escape_debug().to_string(), why: why.to_owned(), hint })
+        };
+        if text.chars().any(char::is_control) {
+            return bad("it holds a control character", "write it on one line, without any".to_owned());
+        }
+        let Some((scheme, rest)) = text.split_once(':') else {
+            return bad("it has no scheme", nearest(text).map_or_else(known, |near| form(near).to_owned()));
+        };
+        let read = match scheme {
+            "keychain" => keychain(rest),
+            "dotenv" => dotenv(rest),
+            "json" => json(rest),
+            "file" => file(rest),
+            "command" => command(rest),
+            "stdout" => rest.is_empty().then_some(Self::Stdout).ok_or("nothing follows `stdout:`"),
+            _ => {
+                let hint = nearest(scheme).map_or_else(known, |near| format!("did you mean `{near}:`?"));
+                return bad("there is no such scheme", hint);
+            }
+        };
+        read.or_else(|why| bad(why, form(scheme).to_owned()))
+    }
+}
+
+impl fmt::Display for Reference {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Keychain { service, account } if account == DEFAULT_ACCOUNT => write!(out, "keychain:{service}"),
+            Self::Keychain { service, account } => write!(out, "keychain:{service}/{account}"),
+            Self::Dotenv { path, key } => write!(out, "dotenv:{}#{key}", path.display()),
+            Self::Json { path, pointer } => write!(out, "json:{}#{pointer}", path.display()),
+            Self::File { path } => write!(out, "file:{}", path.display()),
+            Self::Command { name } => write!(out, "command:{name}"),
+            Self::Stdout => out.write_str("stdout:"),
+        }
+    }
+}
+
+/// Whether a dotenv file can have a variable of this name: `[A-Za-z_][A-Za-z0-9_]*`.
+pub(super) fn is_variable(name: &str) -> bool {
+    name.starts_with(|first: char| first.is_ascii_alphabetic() || first == '_')
+        && name.chars().all(|rest| rest.is_ascii_alphanumeric() || rest == '_')
+}
+
+fn keychain(rest: &str) -> Result<Reference, &'static str> {
+    let (service, account) = rest.split_once('/').unwrap_or((rest, DEFAULT_ACCOUNT));
+    if service.is_empty() {
+        return Err("the service is empty");
+    }
+    if account.is_empty() {
+        return Err("the account is empty");
+    }
+    Ok(Reference::Keychain { service: service.to_owned(), account: account.to_owned() })
+}
+
+fn dotenv(rest: &str) -> Result<Reference, &'static str> {
+    let (path, key) = rest.rsplit_once('#').ok_or("it does not say which variable")?;
+    if !is_variable(key) {
+        return Err("a variable's name is letters, digits and `_`, and starts with no digit");
+    }
+    Ok(Reference::Dotenv { path: path_of_file(path)?, key: key.to_owned() })
+}
+
+fn json(rest: &str) -> Result<Reference, &'static str> {
+    let at = rest.find("#/").ok_or("it does not say which member, as a pointer that starts with `/`")?;
+    let (path, pointer) = (&rest[..at], &rest[at + 1..]);
+    if pointer.ends_with('/') {
+        return Err("the pointer's last part is empty");
+    }
+    if pointer.split('~').skip(1).any(|after| !after.starts_with(['0', '1'])) {
+        return Err("in a pointer `~` is written `~0`, and `/` in a name `~1`");
+    }
+    Ok(Reference::Json { path: path_of_file(path)?, pointer: pointer.to_owned() })
+}
+
+fn file(rest: &str) -> Result<Reference, &'static str> {
+    Ok(Reference::File { path: path_of_file(rest)? })
+}
+
+fn command(rest: &str) -> Result<Reference, &'static str> {
+    let plain = |letter: char| letter.is_ascii_alphanumeric() || letter == '-' || letter == '_';
+    if rest.is_empty() || !rest.chars().all(plain) {
+        return Err("a command's name is letters, digits, `-` and `_`");
+    }
+    Ok(Reference::Command { name: rest.to_owned() })
+}
+
+fn path_of_file(path: &str) -> Result<PathBuf, &'static str> {
+    match path {
+        "" => Err("the path is empty"),
+        folder if folder.ends_with('/') => Err("the path is a folder's"),
+        path => Ok(PathBuf::from(path)),
+    }
+}
+
+fn nearest(scheme: &str) -> Option<&'static str> {
+    let near = SCHEMES.iter().map(|known| (strsim::damerau_levenshtein(scheme, known), *known)).min()?;
+    (near.0 <= NEAR && near.0 < near.1.len()).then_some(near.1)
+}
+
+fn known() -> String {
+    format!("the schemes are `{}:`", SCHEMES.join(":`, `"))
+}
+
+fn form(scheme: &str) -> &'static str {
+    match scheme {
+        "keychain" => "write `keychain:SERVICE` or `keychain:SERVICE/ACCOUNT`",
+        "dotenv" => "write `dotenv:PATH#KEY`",
+        "json" => "write `json:PATH#/pointer`",
+        "file" => "write `file:PATH`",
+        "command" => "write `command:NAME`, a program under `[commands.NAME]` in your own config",
+        _ => "write `stdout:`",
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_read_prints_back() {
+        for text in [
+            "keychain:payments",
+            "keychain:payments/layers",
+            "keychain:payments/a/b",
+            "dotenv:.env#LAYERS_WEBHOOK_SECRET",
+            "dotenv:/srv/a#b/.env#_K1",
+            "json:conf/app.json#/webhooks/0/secret",
+            "json:a.json#/a~1b/c~0d",
+            "file:/run/secrets/layers",
+            "command:op",
+            "stdout:",
+        ] {
+            assert_eq!(Reference::parse(text).unwrap().to_string(), text);
+        }
+        let spelt_out = Reference::parse("keychain:payments/webhook-secret").unwrap();
+        assert_eq!(spelt_out, Reference::parse("keychain:payments").unwrap());
+    }
+
+    #[test]
+    fn what_is_wrong_is_named_with_a_way_out() {
+        for (text, why, hint) in [
+            ("keychian:x", "there is no such scheme", "did you mean `keychain:`?"),
+            ("dotnev:x", "there is no such scheme", "did you mean `dotenv:`?"),
+            ("dotenv", "it has no scheme", "write `dotenv:PATH#KEY`"),
+            ("keychain:", "the service is empty", "write `keychain:SERVICE` or `keychain:SERVICE/ACCOUNT`"),
+            ("keychain:a/", "the account is empty", "write `keychain:SERVICE` or `keychain:SERVICE/ACCOUNT`"),
+            ("dotenv:.env", "it does not say which variable", "write `dotenv:PATH#KEY`"),
+            ("dotenv:#KEY", "the path is empty", "write `dotenv:PATH#KEY`"),
+            ("json:a.json#/a/", "the pointer's last part is empty", "write `json:PATH#/pointer`"),
+            ("file:/run/", "the path is a folder's", "write `file:PATH`"),
+            ("stdout:x", "nothing follows `stdout:`", "write `stdout:`"),
+        ] {
+            let Err(StoreError::BadReference { why: said, hint: told, .. }) = Reference::parse(text) else {
+                panic!("`{text}` was read");
+            };
+            assert_eq!((said.as_str(), told.as_str()), (why, hint), "{text}");
+        }
+        for text in ["", "vault:x", "dotenv:.env#1KEY", "dotenv:.env#A-B", "json:a.json", "json:a#/x~2", "command:a b"]
+        {
+            assert!(Reference::parse(text).is_err(), "{text}");
+        }
+        assert!(Reference::parse("file:a\0b").is_err());
+    }
+}
