@@ -10,10 +10,15 @@ use crate::ui::{Color, Output};
 use session::Session;
 
 mod abandon;
+mod ask;
+mod begin;
+mod complete;
 mod completions;
+mod conclude;
 mod cutover;
 mod doctor;
 pub mod exit;
+mod find;
 mod fingerprint;
 mod finish;
 mod force_rotate;
@@ -21,14 +26,19 @@ mod history;
 mod inspect;
 mod login;
 mod logout;
+mod options;
 mod provider;
 mod rehearse;
+mod result;
 mod reveal;
 mod rollback;
 mod rotate;
 mod session;
+mod signals;
 mod status;
+mod table;
 mod target;
+mod work;
 
 /// Rotate webhook signing secrets without losing one
 ///

@@ -53,6 +53,20 @@ pub enum SealError {
     Encrypt,
 }
 
+impl SealError {
+    /// What the operator can do about it.
+    pub fn hint(&self) -> Option<String> {
+        match self {
+            Self::BadRecipient { .. } => Some("`[seal] recipients` takes what `age-keygen` prints as the public key".to_owned()),
+            Self::NoIdentity { .. } | Self::DoesNotOpen { .. } => {
+                Some("was the identity moved or replaced? `whsec doctor` shows where it should be".to_owned())
+            }
+            Self::Identity(error) | Self::Write { source: error, .. } => error.hint(),
+            Self::Read { .. } | Self::Encrypt => None,
+        }
+    }
+}
+
 impl Sealed {
     /// A seal of a secret, or of a whole answer with `None`.
     pub fn new(answered: Option<Answered>, secret: &str) -> Self {

@@ -1,0 +1,106 @@
+//! `whsec doctor`: what is set up, what is not, and the command that mends it. Reads only; asks and sends nothing.
+
+use serde::Serialize;
+use serde_json::json;
+
+use super::exit::Exit;
+use super::result;
+use super::session::Session;
+
+mod files;
+mod journal;
+mod keys;
+mod targets;
+
+/// Look at the set-up, and say what to do about it
+///
+/// Looks at config files, the state folder, the keychain, API keys and stores. Nothing is changed and nothing is sent.
+/// Exits with 1 if something that is needed is missing.
+///
+/// Examples:
+///   whsec doctor
+///   whsec doctor --json
+#[derive(Debug, clap::Args)]
+#[command(verbatim_doc_comment)]
+pub struct Args {}
+
+/// How something that was looked at is doing.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum State {
+    /// As it should be.
+    Ok,
+    /// Not there, and not needed as things are.
+    Note,
+    /// Needed, and missing or broken.
+    Bad,
+}
+
+/// One thing that was looked at.
+#[derive(Clone, Debug, Serialize)]
+pub struct Check {
+    pub about: String,
+    pub state: State,
+    /// What was found.
+    pub found: String,
+    /// The command or the change that mends it.
+    pub fix: Option<String>,
+}
+
+impl Check {
+    /// Something as it should be.
+    pub fn ok(about: &str, found: impl Into<String>) -> Self {
+        Self { about: about.to_owned(), state: State::Ok, found: found.into(), fix: None }
+    }
+
+    /// Something that is not there and need not be.
+    pub fn note(about: &str, found: impl Into<String>, fix: impl Into<String>) -> Self {
+        Self { about: about.to_owned(), state: State::Note, found: found.into(), fix: Some(fix.into()) }
+    }
+
+    /// Something needed that is missing or broken.
+    pub fn bad(about: &str, found: impl Into<String>, fix: impl Into<String>) -> Self {
+        Self { about: about.to_owned(), state: State::Bad, found: found.into(), fix: Some(fix.into()) }
+    }
+
+    /// A failed look, in the error's own words.
+    pub fn failed(about: &str, error: &anyhow::Error) -> Self {
+        let verdict = super::exit::report(error);
+        Self { about: about.to_owned(), state: State::Bad, found: verdict.message, fix: verdict.hint }
+    }
+}
+
+/// Looks at everything and prints it, one line each.
+pub fn run(_args: &Args, session: &Session) -> anyhow::Result<Exit> {
+    let mut checks = files::look(session);
+    checks.extend(journal::look(session));
+    checks.extend(keys::look(session));
+    checks.extend(targets::look(session));
+    checks.push(clock(session));
+    let width = checks.iter().map(|check| check.about.chars().count()).max().unwrap_or(0);
+    for check in &checks {
+        let mark = match check.state {
+            State::Ok => "ok  ",
+            State::Note => "note",
+            State::Bad => "BAD ",
+        };
+        session.output.data(&format!("{mark}  {:<width$}  {}", check.about, check.found));
+        if let Some(fix) = &check.fix {
+            session.output.data(&format!("      {:<width$}  -> {fix}", ""));
+        }
+    }
+    let exit = if checks.iter().any(|check| check.state == State::Bad) { Exit::Failed } else { Exit::Done };
+    session.output.json(&result::object("doctor", exit, json!({ "checks": checks })));
+    Ok(exit)
+}
+
+/// No clock is right before this tool was written.
+const EARLIEST_YEAR: i16 = 2026;
+
+fn clock(session: &Session) -> Check {
+    let now = session.now().to_zoned(jiff::tz::TimeZone::system());
+    if now.year() < EARLIEST_YEAR {
+        return Check::bad("clock", format!("it says {now}"), "set the clock; certificates and idempotency keys depend on it");
+    }
+    Check::ok("clock", now.strftime("%Y-%m-%d %H:%M:%S %Z").to_string())
+}

@@ -1,0 +1,79 @@
+//! `whsec provider show`: what is known about one provider, where it was read, and when.
+
+use clap_complete::engine::ArgValueCandidates;
+use serde_json::json;
+
+use super::super::exit::Exit;
+use super::super::session::Session;
+use super::super::{complete, result};
+use crate::provider::{Force, Overlap, Provider, duration_text};
+
+/// Show what is known about a provider
+///
+/// Examples:
+///   whsec provider show layers
+#[derive(Debug, clap::Args)]
+#[command(verbatim_doc_comment)]
+pub struct Args {
+    /// Name the provider
+    #[arg(add = ArgValueCandidates::new(complete::providers))]
+    provider: String,
+}
+
+/// Prints the description in words; with `--json` as it is written.
+pub fn run(args: &Args, session: &Session) -> anyhow::Result<Exit> {
+    let provider = session.catalog()?.get(&args.provider)?;
+    print(&provider, session);
+    let fields = json!({ "provider": provider.name(), "description": provider.spec() });
+    session.output.json(&result::object("provider show", Exit::Done, fields));
+    Ok(Exit::Done)
+}
+
+/// How long the old secret lives, in a few words.
+pub fn overlap(provider: &Provider) -> String {
+    match provider.overlap() {
+        Overlap::Fixed(window) => duration_text(window),
+        Overlap::None => "no longer".to_owned(),
+        Overlap::Unknown => "unknown".to_owned(),
+    }
+}
+
+/// Whether the old secret can be ended early, in a few words.
+pub fn force(provider: &Provider) -> &'static str {
+    match provider.force() {
+        Force::Call => "yes",
+        Force::SameCall => "by every rotation",
+        Force::Unavailable => "no",
+    }
+}
+
+/// Prints the facts that matter to an operator.
+pub fn print(provider: &Provider, session: &Session) {
+    let spec = provider.spec();
+    let schemes: Vec<&str> = spec.auth.schemes.iter().map(|scheme| scheme.name.as_str()).collect();
+    let idempotency = provider.idempotency().map_or_else(
+        || "no: a repeated call would rotate again".to_owned(),
+        |found| format!("by `{}` for {}", found.header, duration_text(found.window)),
+    );
+    let mut lines = vec![
+        ("provider", format!("{} ({})", provider.name(), provider.title())),
+        ("base URL", spec.base_url.clone().unwrap_or_else(|| "none: the target has to name one".to_owned())),
+        ("endpoint", format!("{}/{}", provider.name(), spec.ids.join("/"))),
+        ("API key", format!("{}: {}", spec.auth.env, spec.auth.about)),
+        ("sent as", schemes.join(", ")),
+        ("old secret lives", overlap(provider)),
+        ("end it early", force(provider).to_owned()),
+        ("safe to repeat", idempotency),
+        ("inspect", if spec.inspect.is_some() { "yes" } else { "no" }.to_owned()),
+        ("signature", if spec.signature.is_some() { "documented" } else { "not documented" }.to_owned()),
+        ("test delivery", spec.test_delivery.as_ref().map_or("none".to_owned(), |test| test.about.clone())),
+    ];
+    lines.extend(spec.options.iter().map(|(name, option)| ("option", format!("{name}: {}", option.about))));
+    lines.extend(spec.scope.iter().map(|scope| ("scope", scope.clone())));
+    lines.extend(spec.hazards.iter().map(|hazard| ("beware", hazard.clone())));
+    lines.extend(spec.sources.iter().map(|source| ("source", format!("{} ({}): {}", source.url, source.read, source.facts))));
+    let width = lines.iter().map(|(word, _)| word.len()).max().unwrap_or(0);
+    for (word, value) in lines {
+        session.output.data(&format!("{word:<width$}  {value}"));
+    }
+}

@@ -1,0 +1,101 @@
+//! Which folders this user's files live in, by the conventions of the system.
+
+use std::env;
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use super::super::exit::{Exit, Fault};
+
+/// Where things are. The environment is read once.
+#[derive(Clone, Debug)]
+pub struct Folders {
+    /// The user's own config file and provider descriptions; none where the environment names no home.
+    pub config_dir: Option<PathBuf>,
+    /// Journal, seals, locks and the record of trusted files; none where the environment names no home.
+    pub state_dir: Option<PathBuf>,
+    /// What `~` stands for.
+    pub home: Option<PathBuf>,
+    /// Where relative paths on the command line start.
+    pub current: PathBuf,
+}
+
+impl Folders {
+    /// The folders that flags and environment name, all absolute.
+    pub fn find(state_dir: Option<&Path>) -> anyhow::Result<Self> {
+        let current = env::current_dir()
+            .map_err(|_| Fault::new(Exit::Usage, "the current folder is gone", "go to one that exists, then run it again"))?;
+        let home = absolute("HOME").or_else(|| if cfg!(windows) { absolute("USERPROFILE") } else { None });
+        let (config, state) = if cfg!(windows) {
+            (absolute("APPDATA"), absolute("LOCALAPPDATA"))
+        } else if cfg!(target_os = "macos") {
+            let support = home.as_ref().map(|home| home.join("Library/Application Support"));
+            (support.clone(), support)
+        } else {
+            let below_home = |part: &str| home.as_ref().map(|home| home.join(part));
+            (
+                absolute("XDG_CONFIG_HOME").or_else(|| below_home(".config")),
+                absolute("XDG_STATE_HOME").or_else(|| below_home(".local/state")),
+            )
+        };
+        let state_dir = state_dir.map(|given| current.join(given)).or_else(|| state.map(|state| state.join("whsec")));
+        Ok(Self { config_dir: config.map(|config| config.join("whsec")), state_dir, home, current })
+    }
+
+    /// The state folder, made on first use and closed to everybody else.
+    pub fn private_state_dir(&self) -> anyhow::Result<&Path> {
+        let folder = self.state_dir()?;
+        let failed = |what: &str, error: &std::io::Error| {
+            let message = format!("cannot {what} the state folder `{}`: {error}", folder.display());
+            Fault::new(Exit::Failed, message, "name another one: --state-dir DIR")
+        };
+        let mut builder = fs::DirBuilder::new();
+        builder.recursive(true);
+        #[cfg(unix)]
+        {
+            use std::os::unix::fs::DirBuilderExt;
+            builder.mode(0o700);
+        }
+        builder.create(folder).map_err(|error| failed("make", &error))?;
+        #[cfg(unix)]
+        {
+            use std::os::unix::fs::{MetadataExt, PermissionsExt};
+            let metadata = fs::metadata(folder).map_err(|error| failed("look at", &error))?;
+            if metadata.uid() != rustix::process::geteuid().as_raw() {
+                let message = format!("the state folder `{}` belongs to another user", folder.display());
+                return Err(Fault::new(Exit::Failed, message, "name one of your own: --state-dir DIR"));
+            }
+            if metadata.mode() & 0o077 != 0 {
+                let mode = fs::Permissions::from_mode(0o700);
+                fs::set_permissions(folder, mode).map_err(|error| failed("close", &error))?;
+            }
+        }
+        Ok(folder)
+    }
+
+    /// The state folder, which may not exist yet.
+    pub fn state_dir(&self) -> anyhow::Result<&Path> {
+        self.state_dir.as_deref().ok_or_else(|| {
+            Fault::new(Exit::Usage, "there is no home folder for the state", "set HOME, or name a folder: --state-dir DIR")
+        })
+    }
+
+    /// The user's own config file, which may not exist yet.
+    pub fn config_file(&self) -> Option<PathBuf> {
+        self.config_dir.as_ref().map(|folder| folder.join("config.toml"))
+    }
+
+    /// The user's own provider descriptions, if the folder exists.
+    pub fn providers_dir(&self) -> Option<PathBuf> {
+        self.config_dir.as_ref().map(|folder| folder.join("providers")).filter(|folder| folder.is_dir())
+    }
+
+    /// The record of trusted files, which may not exist yet.
+    pub fn trust_file(&self) -> Option<PathBuf> {
+        self.state_dir.as_ref().map(|folder| folder.join("trusted"))
+    }
+}
+
+/// A folder that a variable names; relative ones do not count, as the XDG specification has it.
+fn absolute(variable: &str) -> Option<PathBuf> {
+    env::var_os(variable).map(PathBuf::from).filter(|path| path.is_absolute())
+}

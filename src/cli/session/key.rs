@@ -1,0 +1,174 @@
+//! Finds the API key for an endpoint, in a fixed order, and says which way it came.
+//!
+//! A key saved by `login` is bound to the provider and the origin it was saved for. Nothing here prints a key.
+
+use std::env;
+use std::fs;
+use std::io::Read;
+use std::path::Path;
+
+use zeroize::Zeroizing;
+
+use super::super::exit::{Exit, Fault};
+use crate::config::KeySource;
+use crate::provider::{Endpoint, ProviderError};
+use crate::secret::Secret;
+use crate::store::{self, STORE_DEADLINE, Slot, Store};
+use crate::ui::Output;
+
+/// The keychain service under which `login` saves keys.
+pub const KEY_SERVICE: &str = "whsec";
+
+/// Longest key file that is read, in bytes; no provider's key comes near.
+const LONGEST_KEY: u64 = 64 << 10;
+
+/// An API key and the way it was found.
+#[derive(Debug)]
+pub struct FoundKey {
+    pub key: Secret,
+    /// Words for the operator: `the environment variable LAYERS_API_KEY`.
+    pub way: String,
+}
+
+/// The keychain account under which `login` saves the key for this provider at this origin.
+pub fn key_account(endpoint: &Endpoint) -> String {
+    account(endpoint.provider.name(), &endpoint.origin())
+}
+
+/// The keychain account for a provider's name and an origin.
+pub fn account(provider: &str, origin: &str) -> String {
+    format!("{provider}@{origin}")
+}
+
+/// Looks for the key: `file`, else `source`, else the provider's environment variable, else what `login` saved. The
+/// first one that is named has to work; nothing falls through from a source that the operator chose.
+pub fn find(
+    output: &Output,
+    endpoint: &Endpoint,
+    source: Option<&KeySource>,
+    file: Option<&Path>,
+) -> anyhow::Result<FoundKey> {
+    let found = match (file, source) {
+        (Some(path), _) => from_file(output, path)?,
+        (None, Some(source)) => from_source(output, source)?,
+        (None, None) => match from_variable(&endpoint.provider.spec().auth.env)? {
+            Some(found) => found,
+            None => saved(endpoint)?,
+        },
+    };
+    endpoint.provider.admit_key(endpoint, &found.key).map_err(refused)?;
+    Ok(found)
+}
+
+/// A refused key is an authentication failure, not a misuse of the command.
+pub fn refused(error: ProviderError) -> anyhow::Error {
+    let hint = error.hint().unwrap_or_else(|| "`whsec doctor` shows where the key comes from".to_owned());
+    Fault::new(Exit::Auth, error.to_string(), hint)
+}
+
+/// Reads a key, one newline at its end left out.
+pub fn read_key(mut from: impl Read) -> std::io::Result<Secret> {
+    let mut text = Zeroizing::new(String::new());
+    from.by_ref().take(LONGEST_KEY + 1).read_to_string(&mut text)?;
+    if text.len() as u64 > LONGEST_KEY {
+        return Err(std::io::Error::other("it is too long for an API key"));
+    }
+    Ok(Secret::new(without_newline(&text)))
+}
+
+fn from_source(output: &Output, source: &KeySource) -> anyhow::Result<FoundKey> {
+    match source {
+        KeySource::Env(name) => from_variable(name)?.ok_or_else(|| {
+            let message = format!("the environment variable `{name}`, where the target says its API key is, is not set");
+            Fault::new(Exit::Auth, message, format!("set {name}, or give the key as --api-key-file FILE"))
+        }),
+        KeySource::File(path) => from_file(output, path),
+        KeySource::Keychain { service, account } => {
+            let way = format!("the keychain entry `{service}/{account}`");
+            match from_keychain(service, account)? {
+                Some(key) => Ok(FoundKey { key, way }),
+                None => Err(Fault::new(
+                    Exit::Auth,
+                    format!("{way}, where the target says its API key is, does not exist or is locked away"),
+                    "unlock the keychain or save the key there, or give it as --api-key-file FILE",
+                )),
+            }
+        }
+        KeySource::Command(arguments) => {
+            let program = arguments.first().map_or("", String::as_str);
+            let printed = store::run_for_output(arguments, STORE_DEADLINE).map_err(|error| {
+                let hint = format!("`api_key` runs `{program}`; try it by hand");
+                Fault::new(Exit::Auth, format!("the API key's program failed: {error}"), hint)
+            })?;
+            let key = Secret::new(without_newline(printed.expose()));
+            Ok(FoundKey { key, way: format!("the program `{program}`") })
+        }
+    }
+}
+
+fn from_variable(name: &str) -> anyhow::Result<Option<FoundKey>> {
+    let way = format!("the environment variable `{name}`");
+    match env::var(name) {
+        Ok(value) if value.is_empty() => Ok(None),
+        Ok(value) => {
+            let value = Zeroizing::new(value);
+            Ok(Some(FoundKey { key: Secret::new(without_newline(&value)), way }))
+        }
+        Err(env::VarError::NotPresent) => Ok(None),
+        Err(env::VarError::NotUnicode(_)) => {
+            Err(Fault::new(Exit::Auth, format!("{way} holds no readable text"), "copy the key again"))
+        }
+    }
+}
+
+fn from_file(output: &Output, path: &Path) -> anyhow::Result<FoundKey> {
+    let failed = |error: std::io::Error| {
+        let message = format!("cannot read the API key file `{}`: {error}", path.display());
+        Fault::new(Exit::Auth, message, "name a file that holds the key and nothing else")
+    };
+    let file = fs::File::open(path).map_err(failed)?;
+    #[cfg(unix)]
+    {
+        use std::os::unix::fs::MetadataExt;
+        let metadata = file.metadata().map_err(failed)?;
+        // What another user can write is another user's key. What others can read may be a mounted secret.
+        if metadata.is_file() && metadata.mode() & 0o022 != 0 {
+            let message = format!("other users may write the API key file `{}`", path.display());
+            return Err(Fault::new(Exit::Auth, message, format!("chmod 600 '{}'", path.display())));
+        }
+        if metadata.is_file() && metadata.mode() & 0o044 != 0 {
+            output.warn(&format!("other users may read the API key file `{0}`: chmod 600 '{0}'", path.display()));
+        }
+    }
+    let key = read_key(file).map_err(failed)?;
+    Ok(FoundKey { key, way: format!("the file `{}`", path.display()) })
+}
+
+fn saved(endpoint: &Endpoint) -> anyhow::Result<FoundKey> {
+    let account = key_account(endpoint);
+    let (name, variable) = (endpoint.provider.name(), &endpoint.provider.spec().auth.env);
+    let found = from_keychain(KEY_SERVICE, &account);
+    if let Ok(Some(key)) = found {
+        return Ok(FoundKey { key, way: format!("the keychain, saved by `whsec login {name}`") });
+    }
+    let keychain = match found {
+        Err(error) => format!("; {error}"),
+        Ok(_) => String::new(),
+    };
+    Err(Fault::new(
+        Exit::Auth,
+        format!("there is no API key for `{name}` at {}{keychain}", endpoint.origin()),
+        format!(
+            "set {variable}, give --api-key-file FILE, save one with `whsec login {name}`, or write `api_key` into your own config"
+        ),
+    ))
+}
+
+fn from_keychain(service: &str, account: &str) -> Result<Option<Secret>, store::StoreError> {
+    store::keychain_entry(service, account).get(Slot::Current)
+}
+
+fn without_newline(text: &str) -> &str {
+    let text = text.strip_suffix('\n').unwrap_or(text);
+    text.strip_suffix('\r').unwrap_or(text)
+}

@@ -1,0 +1,229 @@
+//! What every command needs from the world: folders, config, catalog, keys, the clock and who is there.
+//!
+//! The only place that reads the environment and the clock. Everything is read once, when it is first asked for.
+
+use std::cell::OnceCell;
+use std::env;
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use jiff::Timestamp;
+
+use super::Global;
+use super::exit::{Exit, Fault};
+use super::options::TargetOptions;
+use crate::config::trust::Ledger;
+use crate::config::{Config, ConfigFile, Overrides, Target, file};
+use crate::provider::Catalog;
+use crate::provider::client::{Client, ClientOptions};
+use crate::secret::Secret;
+use crate::ui::Output;
+
+mod folders;
+mod key;
+
+pub use folders::Folders;
+pub use key::{FoundKey, KEY_SERVICE, key_account, read_key, refused as refused_key};
+
+/// The name of a config file that comes with a checkout.
+pub const CHECKOUT_FILE: &str = "whsec.toml";
+
+/// The surroundings of one run.
+#[derive(Debug)]
+pub struct Session {
+    pub output: Output,
+    pub global: Global,
+    folders: OnceCell<Folders>,
+    catalog: OnceCell<Catalog>,
+    config: OnceCell<Config>,
+}
+
+impl Session {
+    /// A session that has looked at nothing yet.
+    pub fn new(global: Global, output: Output) -> Self {
+        Self { output, global, folders: OnceCell::new(), catalog: OnceCell::new(), config: OnceCell::new() }
+    }
+
+    /// Where files live.
+    pub fn folders(&self) -> anyhow::Result<&Folders> {
+        once(&self.folders, || Folders::find(self.global.state_dir.as_deref()))
+    }
+
+    /// The providers that are built in and the user's own.
+    pub fn catalog(&self) -> anyhow::Result<&Catalog> {
+        once(&self.catalog, || {
+            let folder = self.folders()?.providers_dir();
+            for path in folder.iter().flat_map(fs::read_dir).flatten().flatten().map(|entry| entry.path()) {
+                if path.extension().is_some_and(|extension| extension == "toml") {
+                    // A description says where keys are sent.
+                    file::check_owner(&path)?;
+                }
+            }
+            Ok(Catalog::load(folder.as_deref())?)
+        })
+    }
+
+    /// What the config files say.
+    pub fn config(&self) -> anyhow::Result<&Config> {
+        once(&self.config, || {
+            let files = self.config_files()?;
+            Ok(Config::load(&files, self.catalog()?, self.folders()?.home.as_deref())?)
+        })
+    }
+
+    /// The config files that there are, the most important one first.
+    pub fn config_files(&self) -> anyhow::Result<Vec<ConfigFile>> {
+        let folders = self.folders()?;
+        if let Some(path) = self.own_file_given()? {
+            let missing = || {
+                let message = format!("there is no config file `{}`", path.display());
+                Fault::new(Exit::Usage, message, "check --config and WHSEC_CONFIG")
+            };
+            return Ok(vec![ConfigFile::own(&path)?.ok_or_else(missing)?]);
+        }
+        let checkout = ConfigFile::checkout(&self.checkout_path()?, |path, digest| self.is_trusted(path, digest))?;
+        let own = folders.config_file().map(|path| ConfigFile::own(&path)).transpose()?.flatten();
+        Ok(checkout.into_iter().chain(own).collect())
+    }
+
+    /// The user's own config file, which may not exist yet.
+    pub fn own_file(&self) -> anyhow::Result<PathBuf> {
+        let given = self.own_file_given()?;
+        given.or(self.folders()?.config_file()).ok_or_else(|| {
+            Fault::new(Exit::Usage, "there is no home folder for the config", "set HOME, or name a file: --config FILE")
+        })
+    }
+
+    /// Where a config file that came with a checkout would be.
+    pub fn checkout_path(&self) -> anyhow::Result<PathBuf> {
+        Ok(self.folders()?.current.join(CHECKOUT_FILE))
+    }
+
+    /// The record of checkouts' files that the user trusts.
+    pub fn ledger(&self) -> anyhow::Result<Ledger> {
+        let Some(path) = self.folders()?.trust_file() else { return Ok(Ledger::default()) };
+        let Some(record) = ConfigFile::own(&path)? else { return Ok(Ledger::default()) };
+        Ok(Ledger::parse(&record.text))
+    }
+
+    /// The target of this name or the ad hoc one, with what the flags say in place of what the files say.
+    pub fn target(&self, name: &str, options: &TargetOptions) -> anyhow::Result<Target> {
+        let overrides = Overrides { folder: self.folders()?.current.clone(), ..options.overrides() };
+        Ok(self.config()?.target(name, &overrides, self.catalog()?)?)
+    }
+
+    /// The names of the configured targets; none where the config cannot be read, as completion must not fail.
+    pub fn target_names(&self) -> Vec<String> {
+        self.config().map(|config| config.names().map(str::to_owned).collect()).unwrap_or_default()
+    }
+
+    /// The API key for a target: from `file`, else from where the target says, else from the provider's environment
+    /// variable, else the one saved by `login`. Fails with exit 3 and all the ways to give one.
+    pub fn api_key(&self, target: &Target, file: Option<&Path>) -> anyhow::Result<Secret> {
+        let file = file.map(|path| self.folders().map(|folders| folders.current.join(path))).transpose()?;
+        key::find(&self.output, &target.endpoint, target.api_key.as_ref(), file.as_deref()).map(|found| found.key)
+    }
+
+    /// The API key for a target and the way it was found.
+    pub fn find_key(&self, target: &Target) -> anyhow::Result<FoundKey> {
+        key::find(&self.output, &target.endpoint, target.api_key.as_ref(), None)
+    }
+
+    /// The client that talks to the target's provider, with the target's CA certificates.
+    pub fn client(&self, target: &Target) -> anyhow::Result<Client> {
+        let ca = target.ca.as_deref().map(read_ca).transpose()?;
+        Ok(Client::new(&ClientOptions { timeout: self.global.timeout, ca })?)
+    }
+
+    /// Whether the journal has an open rotation of the target.
+    pub fn has_open_rotation(&self, target: &Target) -> anyhow::Result<bool> {
+        Ok(super::find::journal(self)?.find_open(&target.endpoint.key())?.is_some())
+    }
+
+    /// A command line that does `verb` to a target in these surroundings, ready to be pasted.
+    pub fn come_back(&self, verb: &str, target: &str) -> String {
+        let mut words = vec!["whsec".to_owned(), verb.to_owned(), self.quoted(target)];
+        let folders = [("--config", &self.global.config), ("--state-dir", &self.global.state_dir)];
+        for (flag, given) in folders {
+            if let Some(path) = given {
+                words.extend([flag.to_owned(), self.quoted(&path.to_string_lossy())]);
+            }
+        }
+        words.join(" ")
+    }
+
+    /// A word as a shell takes it.
+    pub fn quoted(&self, word: &str) -> String {
+        shlex::try_quote(word).map_or_else(|_| word.to_owned(), |quoted| quoted.into_owned())
+    }
+
+    /// Whether somebody is there to answer questions.
+    pub fn may_ask(&self) -> bool {
+        self.output.is_terminal() && !self.global.no_input
+    }
+
+    /// The local clock.
+    pub fn now(&self) -> Timestamp {
+        Timestamp::now()
+    }
+
+    /// Who runs this, as `user@host`, for the journal.
+    pub fn actor(&self) -> String {
+        let user = ["USER", "LOGNAME", "USERNAME"].into_iter().find_map(|name| env::var(name).ok());
+        let user = user.filter(|user| !user.is_empty()).unwrap_or_else(user_id);
+        crate::provider::plain_text(&format!("{user}@{}", host()))
+    }
+
+    fn own_file_given(&self) -> anyhow::Result<Option<PathBuf>> {
+        self.global.config.as_ref().map(|path| Ok(self.folders()?.current.join(path))).transpose()
+    }
+
+    fn is_trusted(&self, path: &Path, digest: &str) -> bool {
+        // A record that cannot be read trusts nothing.
+        self.ledger().is_ok_and(|ledger| ledger.holds(path, digest))
+    }
+}
+
+/// Longest file of CA certificates that is read, in bytes.
+const LONGEST_CA: u64 = 1 << 20;
+
+fn read_ca(path: &Path) -> anyhow::Result<Vec<u8>> {
+    file::check_owner(path)?;
+    let failed = |why: String| {
+        let message = format!("cannot read the CA file `{}`: {why}", path.display());
+        Fault::new(Exit::Usage, message, "`ca` names a file of PEM certificates")
+    };
+    if fs::metadata(path).is_ok_and(|metadata| metadata.len() > LONGEST_CA) {
+        return Err(failed("it is too long".to_owned()));
+    }
+    fs::read(path).map_err(|error| failed(error.to_string()))
+}
+
+#[cfg(unix)]
+fn user_id() -> String {
+    format!("uid{}", rustix::process::geteuid().as_raw())
+}
+
+#[cfg(not(unix))]
+fn user_id() -> String {
+    "somebody".to_owned()
+}
+
+#[cfg(unix)]
+fn host() -> String {
+    rustix::system::uname().nodename().to_string_lossy().into_owned()
+}
+
+#[cfg(not(unix))]
+fn host() -> String {
+    env::var("COMPUTERNAME").unwrap_or_else(|_| "localhost".to_owned())
+}
+
+/// Fills a cell on first use; a failure is not kept.
+fn once<T>(cell: &OnceCell<T>, fill: impl FnOnce() -> anyhow::Result<T>) -> anyhow::Result<&T> {
+    if let Some(value) = cell.get() {
+        return Ok(value);
+    }
+    let value = fill()?;
+    Ok(cell.get_or_init(|| value))
+}

@@ -1,0 +1,41 @@
+//! `whsec target list`: one line a target.
+
+use serde_json::json;
+
+use super::super::exit::Exit;
+use super::super::result;
+use super::super::session::Session;
+use super::super::table::Table;
+
+/// List the targets
+///
+/// Examples:
+///   whsec target list
+///   whsec target list --json
+#[derive(Debug, clap::Args)]
+#[command(verbatim_doc_comment)]
+pub struct Args {}
+
+/// Prints every target of the config files.
+pub fn run(_args: &Args, session: &Session) -> anyhow::Result<Exit> {
+    let (config, catalog) = (session.config()?, session.catalog()?);
+    let targets = config.names().map(|name| config.named(name, catalog)).collect::<Result<Vec<_>, _>>()?;
+    let mut table = Table::new(["TARGET", "PROVIDER", "ENDPOINT", "STORES", "OWNER"]);
+    for target in &targets {
+        table.row([
+            target.name.clone(),
+            target.endpoint.provider.name().to_owned(),
+            target.endpoint.own_id().to_owned(),
+            super::stores(target).join(" "),
+            target.owner.clone().unwrap_or_default(),
+        ]);
+    }
+    if targets.is_empty() {
+        session.output.say("no target is set up yet; set one up: whsec target add");
+    } else {
+        table.print(&session.output);
+    }
+    let targets: Vec<_> = targets.iter().map(super::describe).collect();
+    session.output.json(&result::object("target list", Exit::Done, json!({ "targets": targets })));
+    Ok(Exit::Done)
+}

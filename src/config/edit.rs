@@ -1,0 +1,136 @@
+//! Changes to a config file's text that keep its comments, order and layout.
+
+use std::path::Path;
+
+use toml_edit::{Array, DocumentMut, InlineTable, Item, Table, value};
+
+use super::{ConfigError, check_name, file, paths};
+use crate::provider::spec::Cutover;
+use crate::store::Reference;
+
+/// A target to be written into a file.
+#[derive(Clone, Debug, Default)]
+pub struct NewTarget {
+    pub name: String,
+    pub provider: String,
+    /// By name, in the provider's order.
+    pub ids: Vec<(String, String)>,
+    pub base_url: Option<String>,
+    pub auth: Option<String>,
+    /// References, paths absolute.
+    pub stores: Vec<String>,
+    pub receivers: Vec<String>,
+    pub api_key: Option<String>,
+    pub cutover: Option<Cutover>,
+    pub owner: Option<String>,
+    pub max_age: Option<String>,
+}
+
+impl NewTarget {
+    /// The target alone, as it will stand in the file.
+    pub fn to_toml(&self) -> String {
+        let mut document = DocumentMut::new();
+        insert(&mut document, self);
+        document.to_string()
+    }
+
+    /// Makes the paths in references absolute, so that they mean the same wherever the file is read from. What cannot be
+    /// read stays as it is, for the check to complain about.
+    pub fn make_absolute(&mut self, folder: &Path, home: Option<&Path>) {
+        for store in &mut self.stores {
+            if let Ok(reference) = Reference::parse(store) {
+                *store = paths::reference(reference, folder, home).to_string();
+            }
+        }
+        if let Some(path) = self.api_key.as_deref().and_then(|key| key.strip_prefix("file:")).filter(|path| !path.is_empty()) {
+            self.api_key = Some(format!("file:{}", paths::absolute(Path::new(path), folder, home).display()));
+        }
+    }
+
+    fn table(&self) -> Table {
+        let mut table = Table::new();
+        table.insert("provider", value(&self.provider));
+        match self.ids.as_slice() {
+            [(_, id)] => table.insert("id", value(id)),
+            ids => table.insert("ids", value(ids.iter().map(|(name, id)| (name, id)).collect::<InlineTable>())),
+        };
+        let words = [("base_url", &self.base_url), ("auth", &self.auth)];
+        insert_words(&mut table, &words);
+        insert_list(&mut table, "store", &self.stores);
+        insert_list(&mut table, "receivers", &self.receivers);
+        let cutover = self.cutover.map(|cutover| match cutover {
+            Cutover::Either => "either".to_owned(),
+            Cutover::Switch => "switch".to_owned(),
+        });
+        let words =
+            [("api_key", &self.api_key), ("cutover", &cutover), ("owner", &self.owner), ("max_age", &self.max_age)];
+        insert_words(&mut table, &words);
+        table
+    }
+}
+
+/// The text with one more target at its end. Refuses a name that is taken.
+pub fn add(text: &str, path: &Path, target: &NewTarget) -> Result<String, ConfigError> {
+    check_name(&target.name)?;
+    let mut document = parse(text, path)?;
+    if targets(&document).is_some_and(|targets| targets.contains_key(&target.name)) {
+        return Err(ConfigError::TargetExists { name: target.name.clone(), path: path.to_owned() });
+    }
+    insert(&mut document, target);
+    Ok(document.to_string())
+}
+
+/// The text without the target, or an error where the file has none of this name.
+pub fn remove(text: &str, path: &Path, name: &str) -> Result<String, ConfigError> {
+    let mut document = parse(text, path)?;
+    let removed = document
+        .get_mut("targets")
+        .and_then(Item::as_table_like_mut)
+        .and_then(|targets| targets.remove(name));
+    match removed {
+        Some(_) => Ok(document.to_string()),
+        None => Err(ConfigError::TargetElsewhere { name: name.to_owned(), path: path.to_owned() }),
+    }
+}
+
+fn insert(document: &mut DocumentMut, target: &NewTarget) {
+    if targets(document).is_none() {
+        let mut targets = Table::new();
+        targets.set_implicit(true);
+        document.insert("targets", Item::Table(targets));
+    }
+    if let Some(targets) = document.get_mut("targets").and_then(Item::as_table_like_mut) {
+        targets.insert(&target.name, Item::Table(target.table()));
+    }
+}
+
+fn targets(document: &DocumentMut) -> Option<&dyn toml_edit::TableLike> {
+    document.get("targets").and_then(Item::as_table_like)
+}
+
+fn insert_words(table: &mut Table, words: &[(&str, &Option<String>)]) {
+    for (key, word) in words {
+        if let Some(word) = word {
+            table.insert(key, value(word));
+        }
+    }
+}
+
+fn insert_list(table: &mut Table, key: &str, list: &[String]) {
+    match list {
+        [] => {}
+        [one] if key == "store" => {
+            table.insert(key, value(one));
+        }
+        many => {
+            table.insert(key, value(many.iter().collect::<Array>()));
+        }
+    }
+}
+
+fn parse(text: &str, path: &Path) -> Result<DocumentMut, ConfigError> {
+    text.parse().map_err(|error: toml_edit::TomlError| {
+        let place = file::place(text, path, error.span().unwrap_or_default().start);
+        ConfigError::Toml { place, message: error.message().lines().next().unwrap_or_default().to_owned() }
+    })
+}

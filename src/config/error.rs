@@ -1,0 +1,95 @@
+//! What can be wrong with a config file, a target's name or a target's flags: data for the edge to put into words.
+//!
+//! Values are quoted only where they cannot be a secret; an `api_key` never is.
+
+use std::fmt;
+use std::io;
+use std::path::PathBuf;
+
+use thiserror::Error;
+
+use crate::provider::ProviderError;
+use crate::store::StoreError;
+
+/// A place in a config file, lines and columns from 1; or a flag, which needs no line.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Place {
+    File { path: PathBuf, line: usize, column: usize },
+    Flag(&'static str),
+}
+
+/// The configuration cannot be used as it is. Nothing was sent.
+#[derive(Debug, Error)]
+pub enum ConfigError {
+    #[error("cannot read the config file `{path}`")]
+    Unreadable { path: PathBuf, #[source] source: io::Error },
+    #[error("cannot write `{path}`")]
+    Unwritable { path: PathBuf, #[source] source: io::Error },
+    #[error("`{path}` is not used: {why}")]
+    NotPrivate { path: PathBuf, why: &'static str, fix: String },
+    #[error("{place}: {message}")]
+    Toml { place: Place, message: String },
+    #[error("{place}: there is no key `{key}`")]
+    UnknownKey { place: Place, key: String, nearest: Option<String>, known: Vec<String> },
+    #[error("{place}: `{key}` is not honoured in a file that came with a checkout: {why}")]
+    NotTrusted { place: Place, key: String, why: &'static str },
+    #[error("{place}: {key} {why}")]
+    BadValue { place: Place, key: String, why: String },
+    #[error("{place}: the target `{target}` cannot be used")]
+    Provider { place: Place, target: String, #[source] source: ProviderError },
+    #[error("{place}: the target `{target}` cannot be used")]
+    Store { place: Place, target: String, #[source] source: StoreError },
+    #[error("there is no target `{name}`")]
+    UnknownTarget { name: String, nearest: Option<String>, known: Vec<String> },
+    #[error("there is already a target `{name}` in `{path}`")]
+    TargetExists { name: String, path: PathBuf },
+    #[error("the target `{name}` is not in `{path}`")]
+    TargetElsewhere { name: String, path: PathBuf },
+    #[error("{place}: `{name}` gives {given} of the {} ids that `{provider}` needs", .ids.len())]
+    IdCount { place: Place, name: String, provider: String, given: usize, ids: Vec<String> },
+}
+
+impl ConfigError {
+    /// What the operator can do about it.
+    pub fn hint(&self) -> Option<String> {
+        match self {
+            Self::NotPrivate { fix, .. } => Some(fix.clone()),
+            Self::UnknownKey { nearest: Some(nearest), .. } => Some(format!("did you mean `{nearest}`?")),
+            Self::UnknownKey { known, .. } if !known.is_empty() => Some(format!("the keys are {}", backticked(known))),
+            Self::NotTrusted { .. } => {
+                Some("read the file; if it says what you want: `whsec target trust`".to_owned())
+            }
+            Self::Provider { source, .. } => source.hint(),
+            Self::Store { source, .. } => source.hint(),
+            Self::UnknownTarget { known, .. } if known.is_empty() => {
+                Some("no target is set up yet: `whsec target add`, or name one as PROVIDER/ID".to_owned())
+            }
+            Self::UnknownTarget { nearest: Some(nearest), .. } => {
+                Some(format!("did you mean `{nearest}`? `whsec target list` shows them all"))
+            }
+            Self::UnknownTarget { .. } => Some("`whsec target list` shows them; PROVIDER/ID works without one".to_owned()),
+            Self::TargetExists { .. } => Some("choose another name, or remove that one first: `whsec target remove`".to_owned()),
+            Self::IdCount { place: Place::Flag(_), provider, ids, .. } => {
+                Some(format!("write `{provider}/{}`, or give each id as --id NAME=VALUE", ids.join("/")))
+            }
+            Self::IdCount { ids, .. } => {
+                let ids = ids.iter().map(|id| format!("{id} = \"…\"")).collect::<Vec<_>>().join(", ");
+                Some(format!("write ids = {{ {ids} }}"))
+            }
+            _ => None,
+        }
+    }
+}
+
+impl fmt::Display for Place {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::File { path, line, column } => write!(out, "{}:{line}:{column}", path.display()),
+            Self::Flag(flag) => write!(out, "`{flag}`"),
+        }
+    }
+}
+
+fn backticked(names: &[String]) -> String {
+    names.iter().map(|name| format!("`{name}`")).collect::<Vec<_>>().join(", ")
+}

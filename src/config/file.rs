@@ -1,0 +1,114 @@
+//! A config file as it lies on disk: its text, how far it is trusted, and where in it something stands.
+//!
+//! Reads files and their modes; knows nothing of the environment.
+
+use std::fs;
+use std::io::{self, Read};
+use std::path::{Path, PathBuf};
+
+use sha2::{Digest, Sha256};
+
+use super::{ConfigError, Place};
+
+/// Longest config file that is read, in bytes.
+const LONGEST: u64 = 1 << 20;
+
+/// How far a config file is trusted.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Trust {
+    /// The user's own: everything in it is honoured.
+    Own,
+    /// Came with a checkout; the user trusts this very content.
+    Granted,
+    /// Came with a checkout: may name targets and files inside the checkout, no more.
+    Checkout,
+}
+
+/// A config file that was read.
+#[derive(Clone, Debug)]
+pub struct ConfigFile {
+    /// Absolute.
+    pub path: PathBuf,
+    pub text: String,
+    pub trust: Trust,
+}
+
+impl ConfigFile {
+    /// Reads the user's own file; `None` if there is none. Refuses one that somebody else could have written.
+    pub fn own(path: &Path) -> Result<Option<Self>, ConfigError> {
+        let Some(text) = read(path)? else { return Ok(None) };
+        check_owner(path)?;
+        Ok(Some(Self { path: path.to_owned(), text, trust: Trust::Own }))
+    }
+
+    /// Reads a file that came with a checkout; `None` if there is none. `is_trusted` is asked with its path and [`digest`].
+    pub fn checkout(path: &Path, is_trusted: impl FnOnce(&Path, &str) -> bool) -> Result<Option<Self>, ConfigError> {
+        let Some(text) = read(path)? else { return Ok(None) };
+        let trust = if is_trusted(path, &digest(&text)) { Trust::Granted } else { Trust::Checkout };
+        Ok(Some(Self { path: path.to_owned(), text, trust }))
+    }
+
+    /// The folder in which relative paths start.
+    pub fn folder(&self) -> &Path {
+        self.path.parent().unwrap_or(Path::new("/"))
+    }
+
+    /// Line and column of a byte in the text.
+    pub fn place(&self, offset: usize) -> Place {
+        place(&self.text, &self.path, offset)
+    }
+}
+
+/// Line and column of a byte in the text of a file.
+pub(super) fn place(text: &str, path: &Path, offset: usize) -> Place {
+    let before = text.get(..offset).unwrap_or(text);
+    let line = before.matches('\n').count() + 1;
+    let column = before.rsplit('\n').next().map_or(0, |start| start.chars().count()) + 1;
+    Place::File { path: path.to_owned(), line, column }
+}
+
+/// SHA-256 of a file's content, in hex.
+pub fn digest(text: &str) -> String {
+    Sha256::digest(text.as_bytes()).iter().map(|byte| format!("{byte:02x}")).collect()
+}
+
+/// Refuses a file that another user owns or may write: whoever writes it decides where keys go.
+pub fn check_owner(path: &Path) -> Result<(), ConfigError> {
+    let metadata = fs::metadata(path).map_err(|source| ConfigError::Unreadable { path: path.to_owned(), source })?;
+    #[cfg(unix)]
+    {
+        use std::os::unix::fs::MetadataExt;
+        let owner = metadata.uid();
+        if owner != 0 && owner != rustix::process::geteuid().as_raw() {
+            let fix = format!("look into it, then take it over: chown \"$USER\" '{}'", path.display());
+            return Err(ConfigError::NotPrivate { path: path.to_owned(), why: "another user owns it", fix });
+        }
+        if metadata.mode() & 0o022 != 0 {
+            let fix = format!("look into it, then: chmod go-w '{}'", path.display());
+            return Err(ConfigError::NotPrivate { path: path.to_owned(), why: "other users may write it", fix });
+        }
+    }
+    let _ = metadata;
+    Ok(())
+}
+
+fn read(path: &Path) -> Result<Option<String>, ConfigError> {
+    let unreadable = |source| ConfigError::Unreadable { path: path.to_owned(), source };
+    let metadata = match fs::metadata(path) {
+        Ok(metadata) => metadata,
+        // A link that leads nowhere is not the same as no file.
+        Err(error) if error.kind() == io::ErrorKind::NotFound && fs::symlink_metadata(path).is_err() => return Ok(None),
+        Err(error) => return Err(unreadable(error)),
+    };
+    if !metadata.is_file() {
+        // Opening a pipe would wait for its other end.
+        return Err(unreadable(io::Error::other("not a regular file")));
+    }
+    let mut text = String::new();
+    let file = fs::File::open(path).map_err(unreadable)?;
+    file.take(LONGEST + 1).read_to_string(&mut text).map_err(unreadable)?;
+    if text.len() as u64 > LONGEST {
+        return Err(unreadable(io::Error::other("longer than 1 MiB")));
+    }
+    Ok(Some(text))
+}

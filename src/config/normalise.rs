@@ -1,0 +1,213 @@
+//! From the words of one target to a `Target`: every name known, every path absolute, every URL allowed.
+
+use std::collections::BTreeSet;
+use std::net::IpAddr;
+use std::time::Duration;
+
+use reqwest::Url;
+use toml::Spanned;
+
+use super::draft::{Draft, Ids, Placed};
+use super::raw::RawKey;
+use super::{Config, ConfigError, ConfigFile, KeySource, Place, Target, TargetStore, paths};
+use crate::provider::{self, Catalog, Provider};
+use crate::store::{Reference, Surroundings};
+
+/// Longest name of a target, in characters.
+const LONGEST_NAME: usize = 64;
+
+/// The account in `api_key = "keychain:SERVICE"`, where none is written.
+const KEY_ACCOUNT: &str = "api-key";
+
+/// Longest owner, in characters.
+const LONGEST_OWNER: usize = 200;
+
+/// Checks a draft and makes the target that it describes.
+pub(super) fn target(draft: Draft, config: &Config, catalog: &Catalog) -> Result<Target, ConfigError> {
+    if draft.file.is_some() {
+        check_name(&draft.name, &draft.place)?;
+    }
+    let blame = |place: &Place| {
+        let (place, target) = (place.clone(), draft.name.clone());
+        move |source| ConfigError::Provider { place, target, source }
+    };
+    let provider = catalog.get(&draft.provider.value).map_err(blame(&draft.provider.place))?;
+    let ids = ids(&draft, &provider)?;
+    let base_url = draft.base_url.as_ref();
+    let place = base_url.map_or(&draft.ids.place, |url| &url.place);
+    let endpoint = provider
+        .endpoint(
+            base_url.map(|url| url.value.as_str()),
+            &ids,
+            draft.auth.as_ref().map(|auth| auth.value.as_str()),
+            &draft.options,
+        )
+        .map_err(blame(place))?;
+    if draft.owner.as_ref().is_some_and(|owner| owner.chars().count() > LONGEST_OWNER) {
+        return Err(bad(&draft.place, "`owner`", format!("is longer than {LONGEST_OWNER} characters")));
+    }
+    let home = config.home.as_deref();
+    let ca = draft.ca.as_ref().map(|ca| paths::absolute(ca.as_ref(), &draft.folder, home));
+    Ok(Target {
+        endpoint,
+        stores: stores(&draft, config)?,
+        receivers: draft.receivers.iter().map(receiver).collect::<Result<_, _>>()?,
+        api_key: draft.api_key.as_ref().map(|key| key_source(key, &draft, config)).transpose()?,
+        cutover: draft.cutover.unwrap_or_else(|| provider.default_cutover()),
+        max_age: draft.max_age.as_ref().map(max_age).transpose()?,
+        ca: ca.or_else(|| config.ca.clone()),
+        surroundings: Surroundings {
+            commands: config.commands.clone(),
+            target: draft.name.clone(),
+            folder: draft.store_folder.clone(),
+        },
+        name: draft.name,
+        owner: draft.owner,
+        file: draft.file,
+    })
+}
+
+/// Refuses a name that could not be typed, or be taken for `PROVIDER/ID` or a flag.
+pub(crate) fn check_name(name: &str, place: &Place) -> Result<(), ConfigError> {
+    let allowed = |character: char| character.is_ascii_alphanumeric() || "._-".contains(character);
+    let starts_well = name.starts_with(|character: char| character.is_ascii_alphanumeric());
+    if starts_well && name.len() <= LONGEST_NAME && name.chars().all(allowed) {
+        return Ok(());
+    }
+    let why = format!(
+        "may hold letters, digits, `.`, `_` and `-`, starting with a letter or digit, at most {LONGEST_NAME}"
+    );
+    Err(bad(place, "a target's name", why))
+}
+
+/// Checks the recipients of `[seal]` for their form; the seal itself reads them.
+pub(super) fn recipients(recipients: &Spanned<Vec<String>>, file: &ConfigFile) -> Result<Vec<String>, ConfigError> {
+    let wrong = |why: String| bad(&file.place(recipients.span().start), "`recipients`", why);
+    for recipient in recipients.get_ref() {
+        if recipient.starts_with("AGE-SECRET-KEY-") {
+            return Err(wrong("holds an age identity, which is secret; its recipient starts with `age1`".to_owned()));
+        }
+        if !recipient.starts_with("age1") {
+            return Err(wrong("holds something that is not an age recipient (`age1…`)".to_owned()));
+        }
+    }
+    if recipients.get_ref().is_empty() {
+        return Err(wrong("is empty; leave it out to use your own".to_owned()));
+    }
+    Ok(recipients.get_ref().clone())
+}
+
+fn ids(draft: &Draft, provider: &Provider) -> Result<Vec<(String, String)>, ConfigError> {
+    let names = &provider.spec().ids;
+    let flagged = |name: &str| draft.id_flags.iter().any(|(flag, _)| flag == name);
+    let mut ids = draft.id_flags.clone();
+    match &draft.ids.value {
+        Ids::ByName(named) => ids.extend(named.iter().filter(|(name, _)| !flagged(name)).cloned()),
+        Ids::InOrder(values) => {
+            let open: Vec<&String> = names.iter().filter(|name| !flagged(name)).collect();
+            // One id that is written beside all the flags is simply replaced by them.
+            let replaced = open.is_empty() && draft.file.is_some();
+            if values.len() != open.len() && !replaced {
+                let given = values.len() + names.len() - open.len();
+                let name = if draft.file.is_some() { format!("targets.{}", draft.name) } else { draft.name.clone() };
+                let (provider, ids) = (provider.name().to_owned(), names.clone());
+                return Err(ConfigError::IdCount { place: draft.ids.place.clone(), name, provider, given, ids });
+            }
+            ids.extend(open.into_iter().cloned().zip(values.iter().cloned()));
+        }
+    }
+    Ok(ids)
+}
+
+fn stores(draft: &Draft, config: &Config) -> Result<Vec<TargetStore>, ConfigError> {
+    let mut seen = BTreeSet::new();
+    let mut stores = Vec::new();
+    for Placed { value, place } in &draft.stores {
+        let reference = Reference::parse(value)
+            .map_err(|source| ConfigError::Store { place: place.clone(), target: draft.name.clone(), source })?;
+        if let Reference::Command { name } = &reference
+            && !config.commands.contains_key(name)
+        {
+            let nearest = super::nearest(name, config.commands.keys().map(String::as_str));
+            let hint = nearest.map(|nearest| format!("; did you mean `{nearest}`?")).unwrap_or_default();
+            return Err(bad(place, "`store`", format!("names the program `{name}`, but there is no [commands.{name}]{hint}")));
+        }
+        let reference = paths::reference(reference, &draft.store_folder, config.home.as_deref());
+        if !seen.insert(reference.to_string()) {
+            return Err(draft.shared_store(&reference.to_string(), &draft.name));
+        }
+        stores.push(TargetStore { reference, names: draft.slots.clone() });
+    }
+    Ok(stores)
+}
+
+fn receiver(written: &Placed<String>) -> Result<String, ConfigError> {
+    let wrong = |why: &str| bad(&written.place, &format!("the receiver `{}`", written.value), why.to_owned());
+    let url = Url::parse(&written.value).map_err(|_| wrong("is not a URL"))?;
+    match url.scheme() {
+        "https" => {}
+        "http" if is_loopback(&url) => {}
+        "http" => return Err(wrong("is not https; http is for loopback only")),
+        _ => return Err(wrong("is not an https URL")),
+    }
+    if !url.username().is_empty() || url.password().is_some() {
+        // Not quoted: there is a password in it.
+        return Err(bad(&written.place, "a receiver's URL", "holds a user or password".to_owned()));
+    }
+    if url.fragment().is_some() {
+        return Err(wrong("has a fragment (`#…`), which is never sent"));
+    }
+    Ok(url.into())
+}
+
+fn is_loopback(url: &Url) -> bool {
+    let Some(host) = url.host_str() else { return false };
+    let address = host.trim_start_matches('[').trim_end_matches(']').parse::<IpAddr>();
+    host == "localhost" || address.is_ok_and(|address| address.is_loopback())
+}
+
+/// Never quotes what is written: it may be the key itself.
+fn key_source(written: &Placed<RawKey>, draft: &Draft, config: &Config) -> Result<KeySource, ConfigError> {
+    let wrong = |why: &str| bad(&written.place, "`api_key`", why.to_owned());
+    let home = config.home.as_deref();
+    let text = match &written.value {
+        RawKey::Command(command) if command.command.first().is_none_or(String::is_empty) => {
+            return Err(wrong("names no program"));
+        }
+        RawKey::Command(command) => {
+            return Ok(KeySource::Command(paths::program(command.command.clone(), &draft.folder, home)));
+        }
+        RawKey::Reference(text) => text,
+    };
+    match text.split_once(':') {
+        Some(("env", name)) if is_variable(name) => Ok(KeySource::Env(name.to_owned())),
+        Some(("env", _)) => Err(wrong("names no environment variable after `env:`")),
+        Some(("file", "")) => Err(wrong("names no file after `file:`")),
+        Some(("file", path)) => Ok(KeySource::File(paths::absolute(path.as_ref(), &draft.folder, home))),
+        Some(("keychain", entry)) => {
+            let (service, account) = entry.split_once('/').unwrap_or((entry, KEY_ACCOUNT));
+            if service.is_empty() || account.is_empty() || text.chars().any(char::is_control) {
+                return Err(wrong("names no keychain entry; it is written `keychain:SERVICE[/ACCOUNT]`"));
+            }
+            Ok(KeySource::Keychain { service: service.to_owned(), account: account.to_owned() })
+        }
+        Some(("command", _)) => Err(wrong("runs a program when it is written { command = [\"PROGRAM\", \"ARGUMENT\"] }")),
+        _ => Err(wrong("says where the key is (`keychain:…`, `env:…`, `file:…`), and never holds the key itself")),
+    }
+}
+
+fn is_variable(name: &str) -> bool {
+    !name.starts_with(|character: char| character.is_ascii_digit())
+        && !name.is_empty()
+        && name.chars().all(|character| character.is_ascii_alphanumeric() || character == '_')
+}
+
+fn max_age(written: &Placed<String>) -> Result<Duration, ConfigError> {
+    provider::duration(&written.value)
+        .filter(|age| !age.is_zero())
+        .ok_or_else(|| bad(&written.place, "`max_age`", "is not a duration such as `90d`, `24h` or `30m`".to_owned()))
+}
+
+fn bad(place: &Place, key: &str, why: String) -> ConfigError {
+    ConfigError::BadValue { place: place.clone(), key: key.to_owned(), why }
+}

@@ -1,0 +1,139 @@
+//! The vocabulary of a config file as written: which keys there are and which type each value has.
+//!
+//! Unknown keys are refused everywhere. What the values mean is decided in `normalise.rs`, and what a file that came
+//! with a checkout may say in `trust.rs`. `man/whsec-config.5` explains every key to people.
+
+use std::collections::BTreeMap;
+use std::ops::Range;
+
+use serde::Deserialize;
+use toml::Spanned;
+
+use super::ConfigError;
+use super::file::ConfigFile;
+use crate::provider::spec::Cutover;
+use crate::store::{CommandSpec, SlotNames};
+
+/// A whole config file.
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct RawConfig {
+    #[serde(default)]
+    pub targets: BTreeMap<Spanned<String>, RawTarget>,
+    pub seal: Option<Spanned<RawSeal>>,
+    #[serde(default)]
+    pub commands: BTreeMap<Spanned<String>, CommandSpec>,
+    /// A file of CA certificates (PEM) that are accepted beside the system's own.
+    pub ca: Option<Spanned<String>>,
+}
+
+/// One target.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct RawTarget {
+    pub provider: Spanned<String>,
+    pub id: Option<Spanned<String>>,
+    pub ids: Option<Spanned<BTreeMap<String, String>>>,
+    pub store: Option<Spanned<OneOrMany>>,
+    pub slots: Option<Spanned<SlotNames>>,
+    pub receivers: Option<Spanned<OneOrMany>>,
+    pub api_key: Option<Spanned<RawKey>>,
+    pub cutover: Option<Cutover>,
+    pub owner: Option<String>,
+    pub max_age: Option<Spanned<String>>,
+    pub auth: Option<Spanned<String>>,
+    pub base_url: Option<Spanned<String>>,
+    pub options: Option<Spanned<BTreeMap<String, String>>>,
+    pub ca: Option<Spanned<String>>,
+}
+
+/// Where the local copy of a new secret is encrypted to, and where the key to it is.
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct RawSeal {
+    pub recipients: Option<Spanned<Vec<String>>>,
+    pub identity: Option<IdentityPlace>,
+}
+
+/// Where the key that opens seals is kept.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum IdentityPlace {
+    /// In the OS keychain.
+    Keychain,
+    /// In a private file in the state folder.
+    File,
+}
+
+/// One string or a list of them.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(untagged, expecting = "expected a string or a list of strings")]
+pub(crate) enum OneOrMany {
+    One(String),
+    Many(Vec<String>),
+}
+
+/// Where an API key comes from, as written.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(untagged, expecting = "expected `keychain:…`, `env:…`, `file:…` or `{ command = [\"PROGRAM\", …] }`")]
+pub(crate) enum RawKey {
+    Reference(String),
+    Command(RawKeyCommand),
+}
+
+/// A program that prints an API key.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct RawKeyCommand {
+    pub command: Vec<String>,
+}
+
+impl OneOrMany {
+    /// The strings in the order written.
+    pub fn as_slice(&self) -> &[String] {
+        match self {
+            Self::One(text) => std::slice::from_ref(text),
+            Self::Many(texts) => texts,
+        }
+    }
+}
+
+/// Reads the words of one file; says file, line and column where they are not TOML or not our words.
+pub(crate) fn parse(file: &ConfigFile) -> Result<RawConfig, ConfigError> {
+    toml::from_str(&file.text).map_err(|error| {
+        let Range { start, .. } = error.span().unwrap_or_default();
+        let place = file.place(start);
+        match unknown_key(error.message()) {
+            Some((key, known)) => {
+                let nearest = super::nearest(&key, known.iter().map(String::as_str));
+                ConfigError::UnknownKey { place, key, nearest, known }
+            }
+            None => ConfigError::Toml { place, message: without_values(error.message()) },
+        }
+    })
+}
+
+/// Takes serde's sentence about an unknown field apart: the field, and the ones it knows.
+fn unknown_key(message: &str) -> Option<(String, Vec<String>)> {
+    let rest = message.strip_prefix("unknown field `")?;
+    let (key, rest) = rest.split_once('`')?;
+    // Every other piece between backticks is a name.
+    let known = rest.split('`').skip(1).step_by(2).map(str::to_owned).collect();
+    Some((key.to_owned(), known))
+}
+
+/// The same sentence without the value that serde quotes, because somebody may have put a secret there.
+fn without_values(message: &str) -> String {
+    let line = message.lines().next().unwrap_or_default();
+    if ["invalid type: ", "invalid value: ", "invalid length "].iter().any(|start| line.starts_with(start))
+        && let Some(at) = line.rfind("expected ")
+    {
+        return line[at..].to_owned();
+    }
+    if line.starts_with("unknown variant `")
+        && let Some(at) = line.rfind("expected ")
+    {
+        return line[at..].to_owned();
+    }
+    line.to_owned()
+}

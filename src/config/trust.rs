@@ -1,0 +1,147 @@
+//! What a config file that came with a checkout may not say, and the record of the ones that the user trusts.
+//!
+//! Such a file may name targets whose secrets go into files inside the checkout, and nothing else. Whatever could
+//! send an API key or a secret elsewhere, run a program, or touch what belongs to another target is refused, by the
+//! key's name and place, until `whsec target trust` has recorded the content's digest. The rules allow what is known
+//! to be harmless; a word that is added to the vocabulary later is refused until somebody has thought about it.
+
+use std::fs;
+use std::path::{Component, Path, PathBuf};
+
+use toml::Spanned;
+
+use super::raw::{RawConfig, RawTarget};
+use super::{ConfigError, ConfigFile};
+use crate::store::Reference;
+
+const SENDS_KEY: &str = "it decides where or how your API key is sent";
+const RUNS: &str = "it runs a program";
+const READS_KEY: &str = "it decides which of your keys is used";
+const SEALS: &str = "it decides who can open the sealed copy of a new secret";
+const CHANGES_REQUEST: &str = "it changes what is asked of the provider";
+const OUTSIDE: &str = "only `dotenv:`, `json:` and `file:` stores inside the checkout are";
+const SLOT: &str = "a slot's name may hold letters, digits, `_` and `-` there, nothing that leads elsewhere";
+
+/// Refuses everything that a checkout's file may not say. `slots` and stores are judged as written, before anything
+/// is opened.
+pub(crate) fn check(raw: &RawConfig, file: &ConfigFile) -> Result<(), ConfigError> {
+    let RawConfig { targets, seal, commands, ca } = raw;
+    refuse_any(file, "ca", ca.as_ref(), SENDS_KEY)?;
+    refuse_any(file, "seal", seal.as_ref(), SEALS)?;
+    if let Some(name) = commands.keys().next() {
+        return Err(refused(file, "commands", name.span().start, RUNS));
+    }
+    targets.values().try_for_each(|target| check_target(target, file))
+}
+
+fn check_target(target: &RawTarget, file: &ConfigFile) -> Result<(), ConfigError> {
+    // Taken apart by name, so that a new key does not compile until it is listed here.
+    let RawTarget { base_url, api_key, auth, options, ca, store, slots, .. } = target;
+    let RawTarget { provider: _, id: _, ids: _, receivers: _, cutover: _, owner: _, max_age: _, .. } = target;
+    refuse_any(file, "base_url", base_url.as_ref(), SENDS_KEY)?;
+    refuse_any(file, "auth", auth.as_ref(), SENDS_KEY)?;
+    refuse_any(file, "ca", ca.as_ref(), SENDS_KEY)?;
+    refuse_any(file, "api_key", api_key.as_ref(), READS_KEY)?;
+    refuse_any(file, "options", options.as_ref(), CHANGES_REQUEST)?;
+    if let Some(slots) = slots {
+        let names = slots.get_ref();
+        let all = [&names.next, &names.current, &names.previous];
+        if !all.into_iter().flatten().all(|name| is_plain_name(name)) {
+            return Err(refused(file, "slots", slots.span().start, SLOT));
+        }
+    }
+    if let Some(store) = store {
+        for text in store.get_ref().as_slice() {
+            // One that cannot be parsed is reported as such when the target is normalised.
+            let Ok(reference) = Reference::parse(text) else { continue };
+            if !is_inside(&reference, file.folder()) {
+                return Err(refused(file, &format!("store = \"{text}\""), store.span().start, OUTSIDE));
+            }
+        }
+    }
+    Ok(())
+}
+
+fn refuse_any<T>(file: &ConfigFile, key: &str, value: Option<&Spanned<T>>, why: &'static str) -> Result<(), ConfigError> {
+    value.map_or(Ok(()), |value| Err(refused(file, key, value.span().start, why)))
+}
+
+fn refused(file: &ConfigFile, key: &str, offset: usize, why: &'static str) -> ConfigError {
+    ConfigError::NotTrusted { place: file.place(offset), key: key.to_owned(), why }
+}
+
+fn is_plain_name(name: &str) -> bool {
+    !name.is_empty() && name.chars().all(|character| character.is_ascii_alphanumeric() || "_-".contains(character))
+}
+
+/// Whether a store writes nowhere but into files of the checkout.
+fn is_inside(reference: &Reference, folder: &Path) -> bool {
+    match reference {
+        Reference::Dotenv { path, .. } | Reference::Json { path, .. } => path_is_inside(path, folder),
+        // The other slots are files beside it, so no link there may lead away either.
+        Reference::File { path } => path_is_inside(path, folder) && !has_links_beside(&folder.join(path)),
+        _ => false,
+    }
+}
+
+/// Whether a path stays below the folder, as written and through every link on its way. `.git` is not content.
+fn path_is_inside(path: &Path, folder: &Path) -> bool {
+    let full = folder.join(path);
+    let Ok(below) = full.strip_prefix(folder) else { return false };
+    let mut walked = folder.to_owned();
+    for part in below.components() {
+        let Component::Normal(name) = part else { return false };
+        if name.eq_ignore_ascii_case(".git") || name == "~" {
+            return false;
+        }
+        walked.push(name);
+        if fs::symlink_metadata(&walked).is_ok_and(|metadata| metadata.file_type().is_symlink()) {
+            return false;
+        }
+    }
+    below.components().next().is_some()
+}
+
+fn has_links_beside(path: &Path) -> bool {
+    let entries = path.parent().and_then(|parent| fs::read_dir(parent).ok()).into_iter().flatten().flatten();
+    entries.into_iter().any(|entry| entry.file_type().is_ok_and(|kind| kind.is_symlink()))
+}
+
+/// The record of trusted files: one line each, the content's digest and the file's absolute path.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Ledger {
+    entries: Vec<(String, PathBuf)>,
+}
+
+impl Ledger {
+    /// Reads the record; lines that are not one are left out, which trusts less.
+    pub fn parse(text: &str) -> Self {
+        let entries = text.lines().filter_map(|line| line.split_once("  "));
+        Self { entries: entries.map(|(digest, path)| (digest.to_owned(), PathBuf::from(path))).collect() }
+    }
+
+    /// Whether this content at this path is trusted.
+    pub fn holds(&self, path: &Path, digest: &str) -> bool {
+        self.entries.iter().any(|(trusted, at)| trusted == digest && at == path)
+    }
+
+    /// Trusts this content at this path, and no other content there any more.
+    pub fn grant(&mut self, path: &Path, digest: &str) {
+        self.revoke(path);
+        self.entries.push((digest.to_owned(), path.to_owned()));
+    }
+
+    /// Trusts no content at this path.
+    pub fn revoke(&mut self, path: &Path) {
+        self.entries.retain(|(_, at)| at != path);
+    }
+
+    /// The record as [`Ledger::parse`] reads it; `None` where a path cannot stand in a line.
+    pub fn to_text(&self) -> Option<String> {
+        let lines = self.entries.iter().map(|(digest, path)| {
+            let path = path.to_str().filter(|path| !path.contains('\n'))?;
+            Some(format!("{digest}  {path}\n"))
+        });
+        lines.collect()
+    }
+}

@@ -1,0 +1,85 @@
+//! Questions to the person at the terminal. The answers are theirs; what follows from them is decided elsewhere.
+//!
+//! "Could not ask" and "gave up" differ from every answer, so that nothing is ever agreed to by accident.
+
+use std::io;
+
+use console::Term;
+use dialoguer::theme::{ColorfulTheme, SimpleTheme, Theme};
+use dialoguer::{Confirm, Input, Select};
+use thiserror::Error;
+use zeroize::Zeroizing;
+
+use crate::secret::Secret;
+
+/// A question got no answer.
+#[derive(Debug, Error)]
+pub enum DialogError {
+    /// There is no terminal, or nobody at it.
+    #[error("there is nobody to ask")]
+    NobodyThere,
+    /// The person pressed Ctrl-C or Escape.
+    #[error("interrupted")]
+    Interrupted,
+}
+
+/// Asks for a line; `check` says what is wrong with one. An empty answer is taken only with `default`.
+pub fn text(question: &str, default: Option<&str>, check: impl Fn(&str) -> Result<(), String>) -> Answer<String> {
+    let theme = theme();
+    let mut input = Input::<String>::with_theme(theme.as_ref())
+        .with_prompt(question)
+        .validate_with(|line: &String| check(line.trim()));
+    if let Some(default) = default {
+        input = input.default(default.to_owned()).show_default(!default.is_empty());
+    }
+    answered(input.interact_text()).map(|line| line.trim().to_owned())
+}
+
+/// Asks for one of several; the answer is its place in the list.
+pub fn select(question: &str, items: &[String]) -> Answer<usize> {
+    let theme = theme();
+    let select = Select::with_theme(theme.as_ref()).with_prompt(question).items(items).default(0);
+    answered(select.interact_opt())?.ok_or(DialogError::Interrupted)
+}
+
+/// Asks for yes or no.
+pub fn confirm(question: &str, default: bool) -> Answer<bool> {
+    let theme = theme();
+    let confirm = Confirm::with_theme(theme.as_ref()).with_prompt(question).default(default);
+    answered(confirm.interact_opt())?.ok_or(DialogError::Interrupted)
+}
+
+/// Asks for a value that is not shown while it is typed.
+pub fn password(question: &str) -> Answer<Secret> {
+    let term = Term::stderr();
+    if !term.is_term() {
+        return Err(DialogError::NobodyThere);
+    }
+    let line = term
+        .write_str(&format!("{question} (hidden): "))
+        .and_then(|()| term.read_secure_line())
+        .map(Zeroizing::new)
+        .map_err(|error| from_io(&error))?;
+    Ok(Secret::new(line.trim()))
+}
+
+type Answer<T> = Result<T, DialogError>;
+
+fn theme() -> Box<dyn Theme> {
+    if console::colors_enabled_stderr() { Box::new(ColorfulTheme::default()) } else { Box::new(SimpleTheme) }
+}
+
+fn answered<T>(answer: dialoguer::Result<T>) -> Answer<T> {
+    answer.map_err(|dialoguer::Error::IO(error)| {
+        // A question that was cut off leaves the cursor hidden; there is nobody to tell if that cannot be mended.
+        let _ = Term::stderr().show_cursor();
+        from_io(&error)
+    })
+}
+
+fn from_io(error: &io::Error) -> DialogError {
+    match error.kind() {
+        io::ErrorKind::Interrupted => DialogError::Interrupted,
+        _ => DialogError::NobodyThere,
+    }
+}
