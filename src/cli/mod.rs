@@ -94,6 +94,16 @@ pub enum ColorWhen {
     Never,
 }
 
+impl From<ColorWhen> for Color {
+    fn from(when: ColorWhen) -> Self {
+        match when {
+            ColorWhen::Auto => Self::Auto,
+            ColorWhen::Always => Self::Always,
+            ColorWhen::Never => Self::Never,
+        }
+    }
+}
+
 #[derive(Debug, Subcommand)]
 enum Command {
     Rotate(rotate::Args),
@@ -183,12 +193,8 @@ pub fn run(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
             return ExitCode::from(error.exit_code().try_into().unwrap_or(exit::Exit::Usage.code()));
         }
     };
-    let color = match cli.global.color {
-        ColorWhen::Auto => Color::Auto,
-        ColorWhen::Always => Color::Always,
-        ColorWhen::Never => Color::Never,
-    };
-    let output = Output::new(cli.global.json, cli.global.quiet, cli.global.verbose, color);
+    let global = &cli.global;
+    let output = Output::new(global.json, global.quiet, global.verbose, global.color.into());
     let session = Session::new(cli.global, output.clone());
     match cli.command.run(&session) {
         Ok(exit) => exit.into(),

@@ -21,6 +21,7 @@ mod nearest;
 mod parse;
 mod path;
 pub mod preview;
+pub mod receiver;
 pub mod request;
 mod rules;
 mod sections;

@@ -33,20 +33,31 @@ pub enum RunError {
     NotSent { provider: String, why: String },
     #[error("{provider} did not answer the check as it should: {why}; nothing was rotated")]
     CheckFailed { provider: String, why: String },
-    #[error("the old secret of `{endpoint}` still lives until {until}, so this would be a second rotation in an open overlap")]
+    #[error(
+        "the old secret of `{endpoint}` still lives until {until}, so this would be a second rotation in an open overlap"
+    )]
     OverlapOpen { endpoint: String, until: Timestamp },
     /// Sent, and the outcome is not known.
     #[error("the request to {provider} was sent, but its outcome is unknown: {why}")]
     Lost { provider: String, why: String, replayable: bool, comparison: Option<Box<Comparison>> },
     /// Applied, but the secret could not be read from the answer.
-    #[error("{provider} rotated the secret, but its answer cannot be read: {why}; the whole answer is sealed in `{seal}`")]
+    #[error(
+        "{provider} rotated the secret, but its answer cannot be read: {why}; the whole answer is sealed in `{seal}`"
+    )]
     Unreadable { provider: String, why: String, seal: PathBuf },
     /// Somebody rotated again between a lost answer and its replay.
-    #[error("{provider} returned the lost secret (version {ours}), but the endpoint is at version {theirs} by now: somebody rotated again")]
+    #[error(
+        "{provider} returned the lost secret (version {ours}), but the endpoint is at version {theirs} by now: somebody rotated again"
+    )]
     Stale { provider: String, ours: String, theirs: String },
     /// The secret is safe, but a store does not have it yet.
     #[error("the secret is rotated and safe, but not every store took the step `{}`", .step.name())]
-    StoreFailed { step: Step, sealed: Option<PathBuf>, #[source] source: StoreError },
+    StoreFailed {
+        step: Step,
+        sealed: Option<PathBuf>,
+        #[source]
+        source: StoreError,
+    },
     #[error("the new secret could not be sealed")]
     SealFailed(#[source] SealError),
     #[error("an API key for {provider} is needed to go on")]
@@ -121,7 +132,8 @@ fn refusal_hint(refusal: &Refusal) -> Option<String> {
 }
 
 fn refusal_words(refusal: &Refusal) -> String {
-    let mut words = refusal.says.clone().or_else(|| refusal.message.clone()).unwrap_or_else(|| "no reason given".to_owned());
+    let mut words =
+        refusal.says.clone().or_else(|| refusal.message.clone()).unwrap_or_else(|| "no reason given".to_owned());
     words.push_str(&format!(" (status {}", refusal.status));
     if let Some(code) = &refusal.code {
         words.push_str(&format!(", code `{code}`"));

@@ -129,6 +129,12 @@ fn absent_by_default() -> i32 {
     44
 }
 
+/// Writes a private file of the tool's own, such as a seal, as durably as a store's file.
+pub fn write_private(path: &std::path::Path, bytes: &[u8]) -> Result<(), StoreError> {
+    let place = replace::Place::new(path.display().to_string(), path.to_owned());
+    place.edit(|_| Ok(replace::Wanted::Content(zeroize::Zeroizing::new(bytes.to_vec()))))
+}
+
 /// Opens the store that a reference names. Nothing is read or written yet. Fails with [`StoreError::Refused`] for
 /// names of slots that the store cannot have, and for a command that is not configured.
 pub fn open(

@@ -79,7 +79,8 @@ pub fn read_key(mut from: impl Read) -> std::io::Result<Secret> {
 fn from_source(output: &Output, source: &KeySource) -> anyhow::Result<FoundKey> {
     match source {
         KeySource::Env(name) => from_variable(name)?.ok_or_else(|| {
-            let message = format!("the environment variable `{name}`, where the target says its API key is, is not set");
+            let message =
+                format!("the environment variable `{name}`, where the target says its API key is, is not set");
             Fault::new(Exit::Auth, message, format!("set {name}, or give the key as --api-key-file FILE"))
         }),
         KeySource::File(path) => from_file(output, path),
