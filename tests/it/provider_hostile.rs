@@ -163,9 +163,7 @@ fn words_and_errors_never_hold_the_key() {
 
 #[test]
 fn a_certificate_authority_must_be_one() {
-    for pem in [&b""[..], b"nonsense", b"-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n"] {
-        let options = ClientOptions { timeout: DEADLINE, ca: Some(pem.to_vec()) };
-        let refused = Client::new(&options).is_err();
-        assert!(refused || pem.len() > 20, "{pem:?}");
+    for pem in [&b""[..], b"nonsense"] {
+        assert!(Client::new(&ClientOptions { timeout: DEADLINE, ca: Some(pem.to_vec()) }).is_err(), "{pem:?}");
     }
 }

@@ -2,12 +2,14 @@
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicI64, Ordering};
 use std::time::Duration;
 
 use jiff::Timestamp;
 use whsec::provider::answer::{Outcome, Reply, Rotated, rotated};
 use whsec::provider::client::{Client, ClientOptions};
 use whsec::provider::request::{self, Request};
+use whsec::provider::signature::{Scheme, verify};
 use whsec::provider::spec::Meaning;
 use whsec::provider::stand_in::{Fault, StandIn, StandInOptions};
 use whsec::provider::{Catalog, Endpoint, Provider};
@@ -47,6 +49,19 @@ impl Scene {
             provider.endpoint(Some(&stand_in.base_url()), &ids, None, &BTreeMap::new()).expect("an endpoint");
         let client = Client::new(&ClientOptions { timeout, ca: None }).expect("a client");
         Self { provider, stand_in, endpoint, key, client }
+    }
+
+    /// The same with another clock, and with a receiver for test deliveries.
+    fn with(name: &str, clock: fn() -> Timestamp, receiver_url: Option<String>) -> Self {
+        let mut scene = Self::new(name, Duration::from_secs(10));
+        let ids: Vec<_> = scene.endpoint.ids.iter().map(|id| (id.name.clone(), id.value.clone())).collect();
+        let api_key = scene.key.clone();
+        let options =
+            StandInOptions { api_key, ids: ids.clone(), first_secret: None, clock, window: None, receiver_url };
+        scene.stand_in = StandIn::start(Arc::clone(&scene.provider), options).expect("a stand-in");
+        let base_url = scene.stand_in.base_url();
+        scene.endpoint = scene.provider.endpoint(Some(&base_url), &ids, None, &BTreeMap::new()).expect("an endpoint");
+        scene
     }
 
     fn start(name: &str) -> Self {
@@ -259,4 +274,43 @@ fn the_providers_test_delivery_is_asked_for() {
         assert_eq!(request.headers.iter().any(|(header, _)| header == "Idempotency-Key"), name == "signa", "{name}");
     }
     assert!(request::test_delivery(&Scene::start("hopae").endpoint, None).is_none());
+}
+
+static SECONDS: AtomicI64 = AtomicI64::new(0);
+
+fn moved() -> Timestamp {
+    Timestamp::from_second(1_795_176_000 + SECONDS.load(Ordering::SeqCst)).expect("a time")
+}
+
+#[test]
+fn an_overlap_and_a_key_end_by_the_providers_clock() {
+    let scene = Scene::with("signa", moved, None);
+    let request = scene.rotation();
+    let first = scene.rotated(&request);
+    SECONDS.store(86_399, Ordering::SeqCst);
+    assert_eq!(scene.stand_in.live_secrets().len(), 2);
+    assert_eq!(scene.rotated(&request).secret, first.secret, "the key is still remembered");
+    SECONDS.store(86_400, Ordering::SeqCst);
+    assert_eq!(scene.stand_in.live_secrets(), [first.secret.clone()]);
+    assert_ne!(scene.rotated(&request).secret, first.secret, "the key is forgotten: a late replay rotates again");
+}
+
+#[test]
+fn a_test_delivery_is_signed_with_every_live_secret() {
+    for name in ["layers", "signa", "verifa"] {
+        let receiver = Scene::start("hopae");
+        let scene = Scene::with(name, noon, Some(format!("{}/deliveries?x=1", receiver.stand_in.base_url())));
+        let old = scene.stand_in.live_secrets();
+        let new = scene.rotated(&scene.rotation());
+        scene.reply(&request::test_delivery(&scene.endpoint, None).expect("a request"));
+        let ledger = receiver.stand_in.ledger();
+        let [seen] = ledger.requests.as_slice() else { panic!("{name}: {ledger:?}") };
+        assert!(seen.path.ends_with("/deliveries?x=1"), "{name}: {}", seen.path);
+        let scheme = Scheme::of(&scene.provider).expect("a scheme");
+        let check =
+            |secret: &Secret| verify(&scheme, &[secret], &seen.headers, seen.body.as_bytes(), noon().as_second());
+        assert_eq!(check(&new.secret), Ok(0), "{name}");
+        assert_eq!(check(&old[0]).is_ok(), name != "verifa", "{name}");
+        assert!(!seen.headers.iter().any(|(_, value)| value.contains(scene.key.expose())), "{name}");
+    }
 }
