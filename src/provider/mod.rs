@@ -29,6 +29,7 @@ pub mod signature;
 pub mod spec;
 pub mod stand_in;
 mod text;
+mod withhold;
 
 pub use catalog::{Catalog, Origin};
 pub use check::{Force, Idempotency, Overlap, Provider};
