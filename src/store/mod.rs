@@ -79,7 +79,8 @@ pub trait Store: Send + Sync {
     fn get(&self, slot: Slot) -> Result<Option<Secret>, StoreError>;
 
     /// Applies the changes in order and makes them durable before it returns. Stores that keep all slots in one
-    /// file apply them as one: a reader sees all of them or none.
+    /// file apply them as one: a reader sees all of them or none. With no changes nothing is changed, but what a run
+    /// cut off has left beside a file is removed.
     fn apply(&self, changes: &[Change<'_>]) -> Result<(), StoreError>;
 }
 
