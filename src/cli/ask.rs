@@ -18,5 +18,9 @@ pub fn may_ask(session: &Session, flag: &str) -> anyhow::Result<()> {
 }
 
 fn needs(flag: &str) -> anyhow::Error {
-    Fault::new(Exit::Usage, format!("`{flag}` is needed, and there is nobody to ask"), format!("give {flag} on the command line"))
+    Fault::new(
+        Exit::Usage,
+        format!("`{flag}` is needed, and there is nobody to ask"),
+        format!("give {flag} on the command line"),
+    )
 }

@@ -77,7 +77,11 @@ impl Draft {
             (None, None) => Placed { value: Ids::InOrder(Vec::new()), place: place.clone() },
             (Some(_), Some(ids)) => {
                 let why = "and `id` are two ways of saying the same; keep one".to_owned();
-                return Err(ConfigError::BadValue { place: file.place(ids.span().start), key: "`ids`".to_owned(), why });
+                return Err(ConfigError::BadValue {
+                    place: file.place(ids.span().start),
+                    key: "`ids`".to_owned(),
+                    why,
+                });
             }
         };
         Ok(Self {
@@ -158,7 +162,8 @@ impl Draft {
     /// The error of a checkout's target that stands in the way of one of the user's own.
     pub fn shadows(&self, own: &str) -> ConfigError {
         let why = "it would stand in for one of your own targets";
-        let key = if own == self.name { format!("targets.{own}") } else { format!("targets.{} (your `{own}`)", self.name) };
+        let key =
+            if own == self.name { format!("targets.{own}") } else { format!("targets.{} (your `{own}`)", self.name) };
         ConfigError::NotTrusted { place: self.place.clone(), key, why }
     }
 
@@ -166,7 +171,11 @@ impl Draft {
     pub fn shared_store(&self, store: &str, other: &str) -> ConfigError {
         let place = self.stores.first().map_or(&self.place, |store| &store.place).clone();
         let whose = if other == self.name { "twice".to_owned() } else { format!("as the target `{other}` does") };
-        ConfigError::BadValue { place, key: format!("the target `{}`", self.name), why: format!("names the store `{store}` {whose}") }
+        ConfigError::BadValue {
+            place,
+            key: format!("the target `{}`", self.name),
+            why: format!("names the store `{store}` {whose}"),
+        }
     }
 }
 

@@ -42,7 +42,9 @@ impl NewTarget {
                 *store = paths::reference(reference, folder, home).to_string();
             }
         }
-        if let Some(path) = self.api_key.as_deref().and_then(|key| key.strip_prefix("file:")).filter(|path| !path.is_empty()) {
+        if let Some(path) =
+            self.api_key.as_deref().and_then(|key| key.strip_prefix("file:")).filter(|path| !path.is_empty())
+        {
             self.api_key = Some(format!("file:{}", paths::absolute(Path::new(path), folder, home).display()));
         }
     }
@@ -83,10 +85,8 @@ pub fn add(text: &str, path: &Path, target: &NewTarget) -> Result<String, Config
 /// The text without the target, or an error where the file has none of this name.
 pub fn remove(text: &str, path: &Path, name: &str) -> Result<String, ConfigError> {
     let mut document = parse(text, path)?;
-    let removed = document
-        .get_mut("targets")
-        .and_then(Item::as_table_like_mut)
-        .and_then(|targets| targets.remove(name));
+    let removed =
+        document.get_mut("targets").and_then(Item::as_table_like_mut).and_then(|targets| targets.remove(name));
     match removed {
         Some(_) => Ok(document.to_string()),
         None => Err(ConfigError::TargetElsewhere { name: name.to_owned(), path: path.to_owned() }),

@@ -22,9 +22,17 @@ pub enum Place {
 #[derive(Debug, Error)]
 pub enum ConfigError {
     #[error("cannot read the config file `{path}`")]
-    Unreadable { path: PathBuf, #[source] source: io::Error },
+    Unreadable {
+        path: PathBuf,
+        #[source]
+        source: io::Error,
+    },
     #[error("cannot write `{path}`")]
-    Unwritable { path: PathBuf, #[source] source: io::Error },
+    Unwritable {
+        path: PathBuf,
+        #[source]
+        source: io::Error,
+    },
     #[error("`{path}` is not used: {why}")]
     NotPrivate { path: PathBuf, why: &'static str, fix: String },
     #[error("{place}: {message}")]
@@ -36,9 +44,19 @@ pub enum ConfigError {
     #[error("{place}: {key} {why}")]
     BadValue { place: Place, key: String, why: String },
     #[error("{place}: the target `{target}` cannot be used")]
-    Provider { place: Place, target: String, #[source] source: ProviderError },
+    Provider {
+        place: Place,
+        target: String,
+        #[source]
+        source: ProviderError,
+    },
     #[error("{place}: the target `{target}` cannot be used")]
-    Store { place: Place, target: String, #[source] source: StoreError },
+    Store {
+        place: Place,
+        target: String,
+        #[source]
+        source: StoreError,
+    },
     #[error("there is no target `{name}`")]
     UnknownTarget { name: String, nearest: Option<String>, known: Vec<String> },
     #[error("there is already a target `{name}` in `{path}`")]
@@ -56,9 +74,7 @@ impl ConfigError {
             Self::NotPrivate { fix, .. } => Some(fix.clone()),
             Self::UnknownKey { nearest: Some(nearest), .. } => Some(format!("did you mean `{nearest}`?")),
             Self::UnknownKey { known, .. } if !known.is_empty() => Some(format!("the keys are {}", backticked(known))),
-            Self::NotTrusted { .. } => {
-                Some("read the file; if it says what you want: `whsec target trust`".to_owned())
-            }
+            Self::NotTrusted { .. } => Some("read the file; if it says what you want: `whsec target trust`".to_owned()),
             Self::Provider { source, .. } => source.hint(),
             Self::Store { source, .. } => source.hint(),
             Self::UnknownTarget { known, .. } if known.is_empty() => {
@@ -67,8 +83,12 @@ impl ConfigError {
             Self::UnknownTarget { nearest: Some(nearest), .. } => {
                 Some(format!("did you mean `{nearest}`? `whsec target list` shows them all"))
             }
-            Self::UnknownTarget { .. } => Some("`whsec target list` shows them; PROVIDER/ID works without one".to_owned()),
-            Self::TargetExists { .. } => Some("choose another name, or remove that one first: `whsec target remove`".to_owned()),
+            Self::UnknownTarget { .. } => {
+                Some("`whsec target list` shows them; PROVIDER/ID works without one".to_owned())
+            }
+            Self::TargetExists { .. } => {
+                Some("choose another name, or remove that one first: `whsec target remove`".to_owned())
+            }
             Self::IdCount { place: Place::Flag(_), provider, ids, .. } => {
                 Some(format!("write `{provider}/{}`, or give each id as --id NAME=VALUE", ids.join("/")))
             }

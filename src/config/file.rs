@@ -97,7 +97,9 @@ fn read(path: &Path) -> Result<Option<String>, ConfigError> {
     let metadata = match fs::metadata(path) {
         Ok(metadata) => metadata,
         // A link that leads nowhere is not the same as no file.
-        Err(error) if error.kind() == io::ErrorKind::NotFound && fs::symlink_metadata(path).is_err() => return Ok(None),
+        Err(error) if error.kind() == io::ErrorKind::NotFound && fs::symlink_metadata(path).is_err() => {
+            return Ok(None);
+        }
         Err(error) => return Err(unreadable(error)),
     };
     if !metadata.is_file() {

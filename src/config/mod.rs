@@ -203,7 +203,8 @@ pub fn check_name(name: &str) -> Result<(), ConfigError> {
 
 /// The known name that was most likely meant, if any is near enough.
 pub(crate) fn nearest<'a>(name: &str, known: impl Iterator<Item = &'a str>) -> Option<String> {
-    let scored = known.map(|candidate| (strsim::damerau_levenshtein(&name.to_lowercase(), &candidate.to_lowercase()), candidate));
+    let scored = known
+        .map(|candidate| (strsim::damerau_levenshtein(&name.to_lowercase(), &candidate.to_lowercase()), candidate));
     let allowed = (name.chars().count() / 3).max(1);
     scored.filter(|(distance, _)| *distance <= allowed).min().map(|(_, candidate)| candidate.to_owned())
 }

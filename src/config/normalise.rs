@@ -74,9 +74,8 @@ pub(crate) fn check_name(name: &str, place: &Place) -> Result<(), ConfigError> {
     if starts_well && name.len() <= LONGEST_NAME && name.chars().all(allowed) {
         return Ok(());
     }
-    let why = format!(
-        "may hold letters, digits, `.`, `_` and `-`, starting with a letter or digit, at most {LONGEST_NAME}"
-    );
+    let why =
+        format!("may hold letters, digits, `.`, `_` and `-`, starting with a letter or digit, at most {LONGEST_NAME}");
     Err(bad(place, "a target's name", why))
 }
 
@@ -123,14 +122,21 @@ fn stores(draft: &Draft, config: &Config) -> Result<Vec<TargetStore>, ConfigErro
     let mut seen = BTreeSet::new();
     let mut stores = Vec::new();
     for Placed { value, place } in &draft.stores {
-        let reference = Reference::parse(value)
-            .map_err(|source| ConfigError::Store { place: place.clone(), target: draft.name.clone(), source })?;
+        let reference = Reference::parse(value).map_err(|source| ConfigError::Store {
+            place: place.clone(),
+            target: draft.name.clone(),
+            source,
+        })?;
         if let Reference::Command { name } = &reference
             && !config.commands.contains_key(name)
         {
             let nearest = super::nearest(name, config.commands.keys().map(String::as_str));
             let hint = nearest.map(|nearest| format!("; did you mean `{nearest}`?")).unwrap_or_default();
-            return Err(bad(place, "`store`", format!("names the program `{name}`, but there is no [commands.{name}]{hint}")));
+            return Err(bad(
+                place,
+                "`store`",
+                format!("names the program `{name}`, but there is no [commands.{name}]{hint}"),
+            ));
         }
         let reference = paths::reference(reference, &draft.store_folder, config.home.as_deref());
         if !seen.insert(reference.to_string()) {
@@ -191,7 +197,9 @@ fn key_source(written: &Placed<RawKey>, draft: &Draft, config: &Config) -> Resul
             }
             Ok(KeySource::Keychain { service: service.to_owned(), account: account.to_owned() })
         }
-        Some(("command", _)) => Err(wrong("runs a program when it is written { command = [\"PROGRAM\", \"ARGUMENT\"] }")),
+        Some(("command", _)) => {
+            Err(wrong("runs a program when it is written { command = [\"PROGRAM\", \"ARGUMENT\"] }"))
+        }
         _ => Err(wrong("says where the key is (`keychain:…`, `env:…`, `file:…`), and never holds the key itself")),
     }
 }

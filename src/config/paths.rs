@@ -26,7 +26,12 @@ pub(crate) fn reference(reference: Reference, folder: &Path, home: Option<&Path>
 /// The same programs, each by its absolute path where it is written as a path rather than a bare name.
 pub(crate) fn command(command: CommandSpec, folder: &Path, home: Option<&Path>) -> CommandSpec {
     let program = |arguments| program(arguments, folder, home);
-    CommandSpec { put: program(command.put), get: command.get.map(program), clear: command.clear.map(program), ..command }
+    CommandSpec {
+        put: program(command.put),
+        get: command.get.map(program),
+        clear: command.clear.map(program),
+        ..command
+    }
 }
 
 /// Program and arguments with the program's path made absolute; a bare name is left to `PATH`.

@@ -62,7 +62,12 @@ fn check_target(target: &RawTarget, file: &ConfigFile) -> Result<(), ConfigError
     Ok(())
 }
 
-fn refuse_any<T>(file: &ConfigFile, key: &str, value: Option<&Spanned<T>>, why: &'static str) -> Result<(), ConfigError> {
+fn refuse_any<T>(
+    file: &ConfigFile,
+    key: &str,
+    value: Option<&Spanned<T>>,
+    why: &'static str,
+) -> Result<(), ConfigError> {
     value.map_or(Ok(()), |value| Err(refused(file, key, value.span().start, why)))
 }
 

@@ -59,7 +59,11 @@ fn state(session: &Session) -> Check {
         return Check::ok("state", format!("{} (will be made when it is needed)", folder.display()));
     };
     if !metadata.is_dir() {
-        return Check::bad("state", format!("{} is not a folder", folder.display()), "name another one: --state-dir DIR");
+        return Check::bad(
+            "state",
+            format!("{} is not a folder", folder.display()),
+            "name another one: --state-dir DIR",
+        );
     }
     #[cfg(unix)]
     {

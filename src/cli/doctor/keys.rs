@@ -3,7 +3,7 @@
 use super::Check;
 use crate::cli::session::{KEY_SERVICE, Session};
 use crate::config::{KeySource, Target};
-use crate::store::{self, Reference, Slot};
+use crate::store::{self, Reference, Slot, Store};
 
 /// Whether the keychain answers within its deadline; a need only where a target keeps something in it.
 pub fn look(session: &Session) -> Vec<Check> {

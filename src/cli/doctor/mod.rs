@@ -100,7 +100,11 @@ const EARLIEST_YEAR: i16 = 2026;
 fn clock(session: &Session) -> Check {
     let now = session.now().to_zoned(jiff::tz::TimeZone::system());
     if now.year() < EARLIEST_YEAR {
-        return Check::bad("clock", format!("it says {now}"), "set the clock; certificates and idempotency keys depend on it");
+        return Check::bad(
+            "clock",
+            format!("it says {now}"),
+            "set the clock; certificates and idempotency keys depend on it",
+        );
     }
     Check::ok("clock", now.strftime("%Y-%m-%d %H:%M:%S %Z").to_string())
 }

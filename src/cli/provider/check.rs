@@ -2,6 +2,7 @@
 
 use std::fs;
 use std::path::PathBuf;
+use std::sync::Arc;
 
 use clap::ValueHint;
 use serde_json::json;
@@ -33,18 +34,23 @@ const LARGEST: u64 = 1 << 20;
 pub fn run(args: &Args, session: &Session) -> anyhow::Result<Exit> {
     let path = args.file.display().to_string();
     let unreadable = |error: std::io::Error| {
-        Fault::new(Exit::Usage, format!("cannot read `{path}`: {error}"), "name a TOML file, as whsec-provider(5) describes")
+        Fault::new(
+            Exit::Usage,
+            format!("cannot read `{path}`: {error}"),
+            "name a TOML file, as whsec-provider(5) describes",
+        )
     };
     let size = fs::metadata(&args.file).map_err(unreadable)?.len();
     if size > LARGEST {
         return Err(unreadable(std::io::Error::from(std::io::ErrorKind::FileTooLarge)));
     }
-    let provider = Provider::parse(&fs::read_to_string(&args.file).map_err(unreadable)?, &path)?;
+    let provider = Arc::new(Provider::parse(&fs::read_to_string(&args.file).map_err(unreadable)?, &path)?);
     show::print(&provider, session);
-    let requests = preview::preview(&provider);
+    let requests = preview::describe(&provider);
     for request in &requests {
         session.output.data("");
-        session.output.data(&request.to_string());
+        session.output.data(&format!("{}:", request.call));
+        request.lines.iter().for_each(|line| session.output.data(&format!("  {line}")));
     }
     let fields = json!({ "provider": provider.name(), "file": args.file, "requests": requests });
     session.output.json(&result::object("provider check", Exit::Done, fields));

@@ -71,7 +71,9 @@ pub fn print(provider: &Provider, session: &Session) {
     lines.extend(spec.options.iter().map(|(name, option)| ("option", format!("{name}: {}", option.about))));
     lines.extend(spec.scope.iter().map(|scope| ("scope", scope.clone())));
     lines.extend(spec.hazards.iter().map(|hazard| ("beware", hazard.clone())));
-    lines.extend(spec.sources.iter().map(|source| ("source", format!("{} ({}): {}", source.url, source.read, source.facts))));
+    lines.extend(
+        spec.sources.iter().map(|source| ("source", format!("{} ({}): {}", source.url, source.read, source.facts))),
+    );
     let width = lines.iter().map(|(word, _)| word.len()).max().unwrap_or(0);
     for (word, value) in lines {
         session.output.data(&format!("{word:<width$}  {value}"));

@@ -22,8 +22,9 @@ pub struct Folders {
 impl Folders {
     /// The folders that flags and environment name, all absolute.
     pub fn find(state_dir: Option<&Path>) -> anyhow::Result<Self> {
-        let current = env::current_dir()
-            .map_err(|_| Fault::new(Exit::Usage, "the current folder is gone", "go to one that exists, then run it again"))?;
+        let current = env::current_dir().map_err(|_| {
+            Fault::new(Exit::Usage, "the current folder is gone", "go to one that exists, then run it again")
+        })?;
         let home = absolute("HOME").or_else(|| if cfg!(windows) { absolute("USERPROFILE") } else { None });
         let (config, state) = if cfg!(windows) {
             (absolute("APPDATA"), absolute("LOCALAPPDATA"))
@@ -75,7 +76,11 @@ impl Folders {
     /// The state folder, which may not exist yet.
     pub fn state_dir(&self) -> anyhow::Result<&Path> {
         self.state_dir.as_deref().ok_or_else(|| {
-            Fault::new(Exit::Usage, "there is no home folder for the state", "set HOME, or name a folder: --state-dir DIR")
+            Fault::new(
+                Exit::Usage,
+                "there is no home folder for the state",
+                "set HOME, or name a folder: --state-dir DIR",
+            )
         })
     }
 

@@ -92,7 +92,8 @@ pub fn run(args: &Args, session: &Session) -> anyhow::Result<Exit> {
     let next = format!("whsec inspect {}", target.name);
     output.say(&format!("written into {}", path.display()));
     output.say(&format!("next: {next}"));
-    let fields = json!({ "target": target.name, "file": path, "toml": shown, "written": true, "next": { "command": next } });
+    let fields =
+        json!({ "target": target.name, "file": path, "toml": shown, "written": true, "next": { "command": next } });
     output.json(&result::object("target add", Exit::Done, fields));
     Ok(Exit::Done)
 }

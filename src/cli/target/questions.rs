@@ -61,11 +61,8 @@ pub fn complete(target: &mut NewTarget, args: &Args, session: &Session) -> anyho
 }
 
 fn provider(session: &Session) -> anyhow::Result<String> {
-    let all: Vec<(String, String)> = session
-        .catalog()?
-        .iter()
-        .map(|(name, title, _)| (name.clone(), format!("{name}  {title}")))
-        .collect();
+    let all: Vec<(String, String)> =
+        session.catalog()?.iter().map(|(name, title, _)| (name.clone(), format!("{name}  {title}"))).collect();
     let items: Vec<String> = all.iter().map(|(_, item)| item.clone()).collect();
     let chosen = ask::answer(dialog::select("Provider", &items), "--provider")?;
     Ok(all.into_iter().nth(chosen).map(|(name, _)| name).unwrap_or_default())
@@ -103,7 +100,8 @@ fn store(first: bool) -> anyhow::Result<Option<String>> {
     // After the first store the likely answer is that there is no other.
     let items = if first { items } else { items.into_iter().rev().collect() };
     let chosen = ask::answer(dialog::select(question, &items), "--store")?;
-    let Some((_, form, scheme)) = items.get(chosen).and_then(|item| KINDS.iter().find(|(words, ..)| words == item)) else {
+    let Some((_, form, scheme)) = items.get(chosen).and_then(|item| KINDS.iter().find(|(words, ..)| words == item))
+    else {
         return Ok(None);
     };
     let check = |rest: &str| match Reference::parse(&format!("{scheme}{rest}")) {
