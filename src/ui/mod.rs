@@ -7,8 +7,15 @@ use std::io::{IsTerminal, Write};
 
 use serde::Serialize;
 
+pub mod board;
+mod countdown;
 pub mod dialog;
+mod narrate;
+pub mod preview;
+pub mod prompt;
+pub mod report;
 pub mod text;
+pub mod time;
 
 /// When to use colour, as `--color` says it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -58,6 +65,15 @@ impl Output {
         if !self.json {
             emit(&mut anstream::stdout(), line);
         }
+    }
+
+    /// A secret, on purpose: bare into a pipe, with a newline on a terminal.
+    pub fn secret(&self, secret: &crate::secret::Secret) {
+        let mut stdout = std::io::stdout().lock();
+        let end = if self.stdout_is_terminal() { "\n" } else { "" };
+        // There is nobody to tell if the pipe is closed.
+        let _ = write!(stdout, "{}{end}", secret.expose());
+        let _ = stdout.flush();
     }
 
     /// A line that tells the operator what happens; not with `-q`.

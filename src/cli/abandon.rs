@@ -1,0 +1,48 @@
+//! `whsec abandon`: closes a rotation where it stands, and changes nothing else.
+
+use clap_complete::engine::ArgValueCandidates;
+
+use super::exit::Exit;
+use super::options::TargetOptions;
+use super::session::Session;
+use super::{ask, complete, conclude, find};
+use crate::rotation::{Event, Outcome};
+use crate::ui::dialog;
+
+/// Close a rotation where it stands, and change nothing else
+///
+/// No store is touched and no seal is removed: whatever secret came is where it was. Needs a yes, or --yes.
+///
+/// Examples:
+///   whsec abandon payments --reason 'endpoint is deleted next week'
+#[derive(Debug, clap::Args)]
+#[command(verbatim_doc_comment)]
+pub struct Args {
+    /// A target's name, or PROVIDER/ID[/ID]
+    #[arg(add = ArgValueCandidates::new(complete::targets))]
+    target: String,
+    /// Say why; it goes to the journal
+    #[arg(long, value_name = "TEXT")]
+    reason: String,
+    #[command(flatten)]
+    options: TargetOptions,
+}
+
+/// Runs the command.
+pub fn run(args: &Args, session: &Session) -> anyhow::Result<Exit> {
+    let mut found = find::open(session, &args.target, &args.options)?;
+    let mut rotation = find::need_open(session, &mut found)?;
+    let work = &found.work;
+    for line in conclude::whereabouts(&rotation, &work.seals) {
+        session.output.warn(&line);
+    }
+    if !session.global.yes {
+        ask::may_ask(session, "--yes")?;
+        if !ask::answer(dialog::confirm("Close this rotation, and leave everything as it is?", false), "--yes")? {
+            return Err(super::exit::Fault::new(Exit::Failed, "not abandoned, as you said", "the rotation is still open"));
+        }
+    }
+    let closed = Event::Closed { outcome: Outcome::Abandoned, reason: Some(args.reason.clone()) };
+    work.journal.append(&mut rotation, &session.actor(), session.now(), &[closed])?;
+    conclude::conclude(session, "abandon", &rotation, &work.seals, Ok(Exit::Done))
+}

@@ -1,0 +1,199 @@
+//! The way into a rotation, shared by rotate, force-rotate and rehearse: decide the plan, show it, get consent, begin.
+
+use jiff::Timestamp;
+
+use super::ask;
+use super::conclude;
+use super::exit::{Exit, Fault};
+use super::session::Session;
+use super::work::{self, Tools, Work};
+use crate::config::Target;
+use crate::provider::spec::Cutover;
+use crate::provider::{Overlap, request};
+use crate::rotation::operator::Operator;
+use crate::rotation::runner::Rest;
+use crate::rotation::{Direction, Event, Outcome, Plan, PlannedStore, Rotation, Status, Step};
+use crate::ui::prompt::{Answers, Person};
+use crate::ui::{dialog, preview, report};
+
+/// What rotate and force-rotate are told beside the target.
+#[derive(Clone, Debug, Default)]
+pub struct Wish<'a> {
+    /// The command's name in JSON.
+    pub command: &'static str,
+    /// End the old secret now, for this reason.
+    pub force: Option<&'a str>,
+    pub reason: Option<&'a str>,
+    pub idempotency_key: Option<&'a str>,
+    pub confirm: Option<&'a str>,
+    pub api_key_file: Option<&'a std::path::Path>,
+    pub dry_run: bool,
+    pub detach: bool,
+}
+
+/// Decides everything that can be decided before anything is sent.
+pub fn plan(target: &Target, wish: &Wish<'_>) -> anyhow::Result<Plan> {
+    let endpoint = &target.endpoint;
+    let provider = &endpoint.provider;
+    let overlap = match provider.overlap() {
+        Overlap::Fixed(window) => Some(window),
+        Overlap::None | Overlap::Unknown => None,
+    };
+    let direction = match (overlap, wish.force, target.cutover) {
+        (None, _, _) => Direction::Instant,
+        (Some(_), Some(_), _) => Direction::Force,
+        (Some(_), None, Cutover::Either) => Direction::OverlapEither,
+        (Some(_), None, Cutover::Switch) => Direction::OverlapSwitch,
+    };
+    let key = match wish.idempotency_key {
+        Some(key) => {
+            request::check_key(provider, key)?;
+            Some(key.to_owned())
+        }
+        None => request::new_key(provider),
+    };
+    let request = match wish.force {
+        Some(reason) => request::force(endpoint, key.as_deref(), reason)?,
+        None => request::rotate(endpoint, key.as_deref()),
+    };
+    Ok(Plan {
+        target: target.name.clone(),
+        provider: provider.name().to_owned(),
+        endpoint_key: endpoint.key(),
+        base_url: endpoint.base_url.to_string(),
+        ids: endpoint.ids.clone(),
+        auth: provider.spec().auth.schemes.get(endpoint.auth).map(|scheme| scheme.name.clone()).unwrap_or_default(),
+        options: endpoint.options.clone(),
+        direction,
+        steps: direction.steps().to_vec(),
+        request,
+        key_window: key.as_ref().and(provider.idempotency()).map(|idempotency| idempotency.window),
+        idempotency_key: key,
+        overlap,
+        stores: Vec::new(),
+        receivers: target.receivers.clone(),
+        reason: wish.force.or(wish.reason).map(str::to_owned),
+        owner: target.owner.clone(),
+    })
+}
+
+/// Rotates: from the plan as far as it goes. `wrap` puts another operator around the person, as rehearse does.
+pub fn rotate(
+    session: &Session,
+    target: Target,
+    wish: &Wish<'_>,
+    answers: Answers,
+    wrap: impl for<'p> FnOnce(Person<'p>) -> Box<dyn Operator + 'p>,
+) -> anyhow::Result<Exit> {
+    let mut plan = plan(&target, wish)?;
+    if target.stores.is_empty() {
+        let hint = "name one: --store dotenv:PATH#KEY, or `store = …` in the target";
+        return Err(Fault::new(Exit::Usage, format!("`{}` has no store to keep the new secret in", target.name), hint));
+    }
+    let stores = work::open_stores(&target)?;
+    plan.stores = target
+        .stores
+        .iter()
+        .zip(&stores)
+        .map(|(wanted, store)| PlannedStore { reference: store.reference(), names: wanted.names.clone() })
+        .collect();
+    refuse_bare_stdout(session, &plan)?;
+    if wish.dry_run {
+        preview::plan(&session.output, &plan, &target.endpoint.provider, &work::names(&stores));
+        session.output.say("dry run: nothing was sent, written or asked");
+        let rotation = Rotation::new(uuid::Uuid::nil(), plan, session.now());
+        let again = format!("whsec {} {}", wish.command, target.name);
+        session.output.json(&report::rotation(wish.command, &rotation, session.now(), 0, &again, serde_json::Value::Null));
+        return Ok(Exit::Done);
+    }
+    let tools = Tools { stores, api_key: Some(session.api_key(&target, wish.api_key_file)?) };
+    let work = Work::open(session, target)?;
+    make_way(session, &work, wish)?;
+    if session.may_ask() || !session.global.yes {
+        preview::plan(&session.output, &plan, &work.target.endpoint.provider, &work::names(&tools.stores));
+    }
+    consent(session, &plan, wish.confirm)?;
+    let mut rotation = work.begin(plan, session.now())?;
+    let come_back = session.come_back("cutover", &rotation.plan.target);
+    let stopped = || work.signals.arrived();
+    let person = work.person(session, &tools, come_back.clone(), answers, &stopped);
+    let mut operator = wrap(person);
+    let last = wish.detach.then_some(Step::Stage);
+    let outcome = work.run(&mut rotation, &tools, operator.as_mut(), last);
+    drop(operator);
+    let exit = |rest| match rest {
+        Rest::Finished | Rest::Person(_) | Rest::Clock(_) => Exit::Done,
+        Rest::Stopped => work.signals.exit(),
+    };
+    conclude::conclude(session, wish.command, &rotation, &work.seals, outcome.map(exit))
+}
+
+/// Asks for what the plan needs: a yes, or the endpoint's id where the call ends the old secret.
+pub fn consent(session: &Session, plan: &Plan, confirm: Option<&str>) -> anyhow::Result<()> {
+    let id = plan.own_id();
+    if let Some(typed) = confirm {
+        return if typed == id { Ok(()) } else { Err(wrong_id(id)) };
+    }
+    if plan.direction.ends_old_secret() {
+        let flag = format!("--confirm {}", session.quoted(id));
+        ask::may_ask(session, &flag)?;
+        let question = "This ends the old secret. Type the endpoint's id to go on";
+        let typed = ask::answer(dialog::text(question, Some(""), |_| Ok(())), &flag)?;
+        return if typed == id { Ok(()) } else { Err(wrong_id(id)) };
+    }
+    if session.global.yes {
+        return Ok(());
+    }
+    ask::may_ask(session, "--yes")?;
+    match ask::answer(dialog::confirm("Rotate now?", false), "--yes")? {
+        true => Ok(()),
+        false => Err(Fault::new(Exit::Failed, "not rotated, as you said", "nothing was sent; run it again when you are ready")),
+    }
+}
+
+fn wrong_id(id: &str) -> anyhow::Error {
+    let message = "that is not the endpoint's id, so nothing was sent";
+    Fault::new(Exit::Usage, message, format!("the endpoint of this target is `{id}`"))
+}
+
+/// Refuses where a rotation of this endpoint is open, except one that never sent anything, and except that a leak
+/// does not wait for an overlap.
+fn make_way(session: &Session, work: &Work, wish: &Wish<'_>) -> anyhow::Result<()> {
+    let Some(mut open) = work.journal.find_open(&work.target.endpoint.key())? else { return Ok(()) };
+    let now = session.now();
+    let status = open.status(now);
+    let close = |open: &mut Rotation, outcome, reason: String| {
+        work.journal.append(open, &session.actor(), Timestamp::now(), &[Event::Closed { outcome, reason: Some(reason) }])
+    };
+    match (status, wish.force) {
+        (Status::Planned, _) => {
+            close(&mut open, Outcome::Failed, "cut off before anything was sent; started over".to_owned())?;
+            Ok(())
+        }
+        (Status::Unknown | Status::Sealed, _) | (_, None) => {
+            let status = serde_json::to_value(status).ok().and_then(|word| word.as_str().map(str::to_owned));
+            let message = format!(
+                "a rotation of `{}` is open already ({}, since {})",
+                open.plan.own_id(),
+                status.unwrap_or_default(),
+                crate::ui::time::moment(open.opened_at)
+            );
+            let hint = format!("go on with it: {}", session.come_back("cutover", &open.plan.target));
+            Err(Fault::new(Exit::Conflict, message, hint))
+        }
+        (_, Some(reason)) => {
+            session.output.warn("the open rotation is given up for this one; its old secret ends now");
+            close(&mut open, Outcome::Abandoned, format!("superseded by force-rotate: {reason}"))?;
+            Ok(())
+        }
+    }
+}
+
+fn refuse_bare_stdout(session: &Session, plan: &Plan) -> anyhow::Result<()> {
+    let used = plan.stores.iter().filter(|store| store.reference == "stdout:").count();
+    if used > 0 && (session.output.is_json() || used > 1) {
+        let message = "`stdout:` cannot share stdout with --json or with itself";
+        return Err(Fault::new(Exit::Usage, message, "leave one of them out, or name another store"));
+    }
+    Ok(())
+}

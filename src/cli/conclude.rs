@@ -1,0 +1,102 @@
+//! How every command about a rotation ends: what happened, where the new secret is, whether the old one still works,
+//! and the one command that goes on.
+
+use serde_json::Value;
+
+use super::exit::{self, Exit, Verdict};
+use super::session::Session;
+use crate::rotation::seal::Seals;
+use crate::rotation::{ExpirySource, Next, Rotation, RunError, Step, guide};
+use crate::ui::time::moment;
+use crate::ui::{prompt, report};
+
+/// Says and prints the end of a run, and yields its exit code.
+pub fn conclude(
+    session: &Session,
+    command: &str,
+    rotation: &Rotation,
+    seals: &Seals,
+    outcome: Result<Exit, RunError>,
+) -> anyhow::Result<Exit> {
+    let come_back = session.come_back("cutover", &rotation.plan.target);
+    let (exit, error) = match outcome {
+        Ok(exit) => {
+            say_next(session, rotation, &come_back);
+            (exit, Value::Null)
+        }
+        Err(error) => {
+            let evidence = match &error {
+                RunError::Lost { comparison: Some(comparison), .. } => prompt::evidence(comparison),
+                _ => Vec::new(),
+            };
+            let mut verdict = exit::report(&error.into());
+            if let Some(hint) = &mut verdict.hint {
+                *hint = hint.replace("whsec cutover TARGET", &come_back).replace("TARGET", &rotation.plan.target);
+            }
+            for line in &evidence {
+                session.output.warn(line);
+            }
+            session.output.error(&verdict.message, verdict.hint.as_deref());
+            for line in whereabouts(rotation, seals) {
+                session.output.say(&format!(" note: {line}"));
+            }
+            (verdict.exit, error_value(&verdict, &evidence))
+        }
+    };
+    session.output.json(&report::rotation(command, rotation, session.now(), exit.code(), &come_back, error));
+    Ok(exit)
+}
+
+fn error_value(verdict: &Verdict, evidence: &[String]) -> Value {
+    let mut value = exit::error_object(verdict);
+    if !evidence.is_empty() {
+        value["evidence"] = Value::from(evidence.to_vec());
+    }
+    value
+}
+
+fn say_next(session: &Session, rotation: &Rotation, come_back: &str) {
+    let output = &session.output;
+    let direction = rotation.plan.direction;
+    match rotation.next(session.now()) {
+        Next::Finished => match &rotation.closed {
+            Some(closed) if closed.outcome == crate::rotation::Outcome::Done => {
+                let fingerprint = rotation.answered().map(|answered| answered.fingerprint.to_string());
+                output.say(&format!("done: {} lives on {}", rotation.plan.target, fingerprint.unwrap_or_default()));
+            }
+            Some(closed) => output.say(&format!("closed: {}", closed.reason.as_deref().unwrap_or("no reason given"))),
+            None => {}
+        },
+        Next::Reconcile => output.say(&format!("next: find out what came of the call\n  {come_back}")),
+        Next::Wait(until) => {
+            output.say(&format!("next: wait; the old secret ends at {}\n  {come_back} --wait", moment(until)));
+        }
+        Next::Run(step) | Next::Ask(step) => {
+            output.say(&format!("next: {}, {}\n  {come_back}", step.name(), guide::title(direction, step)));
+        }
+    }
+}
+
+/// Where the new secret is, and whether the old one still works: what an operator needs first when something failed.
+pub fn whereabouts(rotation: &Rotation, seals: &Seals) -> Vec<String> {
+    let Some(answered) = rotation.answered() else { return Vec::new() };
+    let mut places = Vec::new();
+    for store in &rotation.plan.stores {
+        let has = |step| rotation.stores_done.contains(&(step, store.reference.clone()));
+        if has(Step::Promote) {
+            places.push(format!("live in {}", store.reference));
+        } else if has(Step::Stage) {
+            places.push(format!("in the next slot of {}", store.reference));
+        }
+    }
+    if seals.exists(rotation.id) {
+        places.push(format!("sealed in {}", seals.path(rotation.id).display()));
+    }
+    let places = if places.is_empty() { "nowhere that whsec knows of".to_owned() } else { places.join(", ") };
+    let old = match (answered.expires_source, answered.expires_at) {
+        (ExpirySource::Call, _) => "the old secret no longer works".to_owned(),
+        (_, Some(end)) => format!("the old secret works until {}", moment(end)),
+        (_, None) => "how long the old secret works is not known".to_owned(),
+    };
+    vec![format!("the new secret {} is {places}", answered.fingerprint), old]
+}

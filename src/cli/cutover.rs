@@ -1,0 +1,119 @@
+//! `whsec cutover`: goes on from wherever the rotation stands.
+
+use clap::ValueEnum;
+use clap_complete::engine::ArgValueCandidates;
+
+use super::exit::Exit;
+use super::options::TargetOptions;
+use super::session::Session;
+use super::{begin, complete, conclude, find};
+use crate::rotation::operator::Ruling;
+use crate::rotation::runner::Rest;
+use crate::rotation::{Call, Step};
+use crate::ui::prompt::Answers;
+
+/// Go on with an open rotation from wherever it stands
+///
+/// Does the tool's steps, asks for a person's, counts down to the old secret's end. Any colleague on the same machine
+/// can take over. Without a terminal it does what needs nobody and exits 11 while a person or a clock is due.
+///
+/// Examples:
+///   whsec cutover payments
+///   whsec cutover payments --done deploy --done verify --reason 'release 214, log checked'
+///   whsec cutover payments --wait
+///   whsec cutover orders --resolve not-applied
+#[derive(Debug, clap::Args)]
+#[command(verbatim_doc_comment)]
+pub struct Args {
+    /// A target's name, or PROVIDER/ID[/ID]
+    #[arg(add = ArgValueCandidates::new(complete::targets))]
+    target: String,
+    /// Record a person's step as done elsewhere: prepare, deploy, verify or drop
+    #[arg(long, value_name = "STEP", value_enum)]
+    done: Vec<PersonStep>,
+    /// Note this reason with the steps done
+    #[arg(long, value_name = "TEXT")]
+    reason: Option<String>,
+    /// Block until the countdown ends
+    #[arg(long)]
+    wait: bool,
+    /// Say what came of a call whose answer is lost for good
+    #[arg(long, value_name = "WHAT", value_enum)]
+    resolve: Option<Resolve>,
+    /// Agree that the old secret ends, by the endpoint's last id
+    #[arg(long, value_name = "ID")]
+    confirm: Option<String>,
+    #[command(flatten)]
+    options: TargetOptions,
+}
+
+/// The steps that a person does.
+#[derive(Clone, Copy, Debug, ValueEnum)]
+enum PersonStep {
+    Prepare,
+    Deploy,
+    Verify,
+    Drop,
+}
+
+/// What came of a lost call.
+#[derive(Clone, Copy, Debug, ValueEnum)]
+enum Resolve {
+    /// The provider rotated; the new secret is lost
+    Applied,
+    /// The provider did not rotate
+    NotApplied,
+}
+
+/// Runs the command.
+pub fn run(args: &Args, session: &Session) -> anyhow::Result<Exit> {
+    let mut found = find::open(session, &args.target, &args.options)?;
+    let Some(mut rotation) = found.rotation.take() else {
+        session.output.say(&format!("nothing to do: `{}` has never been rotated with whsec", args.target));
+        session.output.json(&super::result::object("cutover", Exit::Done, serde_json::json!({ "target": args.target })));
+        return Ok(Exit::Done);
+    };
+    let work = &found.work;
+    if rotation.closed.is_some() {
+        session.output.say(&format!("nothing to do: no rotation of `{}` is open", args.target));
+        return conclude::conclude(session, "cutover", &rotation, &work.seals, Ok(Exit::Done));
+    }
+    if rotation.call == Call::NotApplied {
+        begin::consent(session, &rotation.plan, args.confirm.as_deref())?;
+    }
+    let come_back = session.come_back("cutover", &rotation.plan.target);
+    let stopped = || work.signals.arrived();
+    let mut person = work.person(session, &found.tools, come_back, args.answers(session), &stopped);
+    let outcome = work.run(&mut rotation, &found.tools, &mut person, None);
+    let unused: Vec<&str> = person.answers.done.iter().map(|step| step.name()).collect();
+    if !unused.is_empty() && outcome.is_ok() {
+        session.output.warn(&format!("--done {} had no effect: it is not due yet", unused.join(", ")));
+    }
+    let exit = |rest| match rest {
+        Rest::Finished => Exit::Done,
+        Rest::Person(_) | Rest::Clock(_) => Exit::Open,
+        Rest::Stopped => work.signals.exit(),
+    };
+    conclude::conclude(session, "cutover", &rotation, &work.seals, outcome.map(exit))
+}
+
+impl Args {
+    fn answers(&self, session: &Session) -> Answers {
+        let step = |step: &PersonStep| match step {
+            PersonStep::Prepare => Step::Prepare,
+            PersonStep::Deploy => Step::Deploy,
+            PersonStep::Verify => Step::Verify,
+            PersonStep::Drop => Step::Drop,
+        };
+        Answers {
+            done: self.done.iter().map(step).collect(),
+            reason: self.reason.clone(),
+            wait: self.wait,
+            ruling: self.resolve.map(|what| match what {
+                Resolve::Applied => Ruling::Applied,
+                Resolve::NotApplied => Ruling::NotApplied,
+            }),
+            may_ask: session.may_ask(),
+        }
+    }
+}

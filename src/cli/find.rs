@@ -1,0 +1,103 @@
+//! Finds a target and its rotation: by the config, by an ad hoc name, or by what an open rotation was begun with.
+
+use std::collections::BTreeMap;
+
+use super::exit::{Exit, Fault};
+use super::options::TargetOptions;
+use super::session::Session;
+use super::work::{self, Tools, Work};
+use crate::config::Target;
+use crate::rotation::journal::Journal;
+use crate::rotation::{Plan, Rotation};
+use crate::store::Surroundings;
+
+/// An endpoint opened for going on with its rotation.
+pub struct Found {
+    pub work: Work,
+    pub tools: Tools,
+    /// The open rotation; else the newest closed one.
+    pub rotation: Option<Rotation>,
+}
+
+/// The journal of this state folder.
+pub fn journal(session: &Session) -> anyhow::Result<Journal> {
+    Ok(Journal::open(session.folders()?.private_state_dir()?)?)
+}
+
+/// The target as configured, or as its open rotation remembers it. The second serves ad hoc targets whose flags are
+/// not repeated, and targets that left the config meanwhile.
+pub fn target(session: &Session, journal: &Journal, name: &str, options: &TargetOptions) -> anyhow::Result<Target> {
+    let configured = session.target(name, options);
+    if configured.is_ok() && session.config()?.has(name) {
+        return configured;
+    }
+    let open = journal.open_rotations()?;
+    let by_key = |target: &Target| open.iter().any(|rotation| rotation.plan.endpoint_key == target.endpoint.key());
+    if configured.as_ref().is_ok_and(by_key) {
+        return configured;
+    }
+    match open.into_iter().rev().find(|rotation| rotation.plan.target == name) {
+        Some(rotation) => from_plan(session, &rotation.plan),
+        None => configured,
+    }
+}
+
+/// Opens an endpoint with its open rotation. The API key is looked for, but only some steps need it.
+pub fn open(session: &Session, name: &str, options: &TargetOptions) -> anyhow::Result<Found> {
+    let target = target(session, &journal(session)?, name, options)?;
+    let work = Work::open(session, target)?;
+    let mut rotations = work.journal.of_endpoint(&work.target.endpoint.key())?;
+    let open = rotations.iter().position(|rotation| rotation.closed.is_none()).unwrap_or(0);
+    let rotation = (open < rotations.len()).then(|| rotations.swap_remove(open));
+    let stores = match &rotation {
+        Some(rotation) => work::open_planned(&work.target, &rotation.plan.stores)?,
+        None => work::open_stores(&work.target)?,
+    };
+    let api_key = match session.api_key(&work.target, options.api_key_file.as_deref()) {
+        Ok(key) => Some(key),
+        Err(error) if options.api_key_file.is_some() => return Err(error),
+        Err(error) => {
+            session.output.detail(&format!("no API key: {error}"));
+            None
+        }
+    };
+    Ok(Found { work, tools: Tools { stores, api_key }, rotation })
+}
+
+/// The open rotation, or a plain word that there is none.
+pub fn need_open(session: &Session, found: &mut Found) -> anyhow::Result<Rotation> {
+    match found.rotation.take().filter(|rotation| rotation.closed.is_none()) {
+        Some(rotation) => Ok(rotation),
+        None => {
+            let name = &found.work.target.name;
+            let hint = format!("begin one: {}", session.come_back("rotate", name));
+            Err(Fault::new(Exit::NotFound, format!("no rotation of `{name}` is open"), hint))
+        }
+    }
+}
+
+fn from_plan(session: &Session, plan: &Plan) -> anyhow::Result<Target> {
+    let provider = session.catalog()?.get(&plan.provider)?;
+    let ids: Vec<(String, String)> = plan.ids.iter().map(|id| (id.name.clone(), id.value.clone())).collect();
+    let auth = Some(plan.auth.as_str()).filter(|name| !name.is_empty());
+    let options: BTreeMap<String, String> = plan.options.clone();
+    let endpoint = provider.endpoint(Some(&plan.base_url), &ids, auth, &options)?;
+    let surroundings = Surroundings {
+        commands: session.config()?.commands().clone(),
+        target: plan.target.clone(),
+        folder: session.folders()?.current.clone(),
+    };
+    Ok(Target {
+        name: plan.target.clone(),
+        cutover: provider.default_cutover(),
+        endpoint,
+        stores: Vec::new(),
+        surroundings,
+        receivers: plan.receivers.clone(),
+        api_key: None,
+        owner: plan.owner.clone(),
+        max_age: None,
+        ca: session.config()?.ca.clone(),
+        file: None,
+    })
+}

@@ -1,0 +1,65 @@
+//! `whsec history`: closed rotations, for the record.
+
+use clap_complete::engine::ArgValueCandidates;
+use jiff::{SignedDuration, Timestamp};
+
+use super::exit::Exit;
+use super::session::Session;
+use super::{complete, find, parse_duration, result};
+use crate::rotation::Rotation;
+use crate::ui::report;
+use crate::ui::time::moment;
+
+/// List closed rotations, oldest first
+///
+/// Examples:
+///   whsec history --since 90d
+///   whsec history payments --json
+#[derive(Debug, clap::Args)]
+#[command(verbatim_doc_comment)]
+pub struct Args {
+    /// Only those of this target
+    #[arg(add = ArgValueCandidates::new(complete::targets))]
+    target: Option<String>,
+    /// Only those that ended within this time
+    #[arg(long, value_name = "DURATION", value_parser = parse_duration)]
+    since: Option<std::time::Duration>,
+}
+
+/// Runs the command.
+pub fn run(args: &Args, session: &Session) -> anyhow::Result<Exit> {
+    let now = session.now();
+    let since = args.since.and_then(|since| SignedDuration::try_from(since).ok());
+    let since = since.and_then(|since| now.checked_sub(since).ok()).unwrap_or(Timestamp::MIN);
+    let mut closed = find::journal(session)?.closed_since(since)?;
+    if let Some(name) = &args.target {
+        let key = session.target(name, &Default::default()).map(|target| target.endpoint.key()).unwrap_or_default();
+        closed.retain(|rotation| rotation.plan.target == *name || rotation.plan.endpoint_key == key);
+    }
+    for rotation in &closed {
+        session.output.data(&line(rotation));
+    }
+    if closed.is_empty() {
+        session.output.say("no rotation has been closed");
+    }
+    let objects: Vec<_> =
+        closed.iter().map(|rotation| report::rotation("history", rotation, now, 0, "", serde_json::Value::Null)).collect();
+    session.output.json(&result::object("history", Exit::Done, serde_json::json!({ "rotations": objects })));
+    Ok(Exit::Done)
+}
+
+fn line(rotation: &Rotation) -> String {
+    let (outcome, at, by, reason) = match &rotation.closed {
+        Some(closed) => {
+            let outcome = serde_json::to_value(closed.outcome).ok();
+            let outcome = outcome.and_then(|word| word.as_str().map(str::to_owned)).unwrap_or_default();
+            (outcome, moment(closed.at), closed.by.as_str(), closed.reason.as_deref().unwrap_or(""))
+        }
+        None => (String::new(), String::new(), "", ""),
+    };
+    let fingerprint = rotation.answered().map(|answered| answered.fingerprint.to_string()).unwrap_or_default();
+    let reason = rotation.plan.reason.as_deref().unwrap_or(reason);
+    format!("{at}  {outcome:<9}  {}  {}  {fingerprint}  {by}  {reason}", rotation.plan.target, rotation.plan.direction.name())
+        .trim_end()
+        .to_owned()
+}

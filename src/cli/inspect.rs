@@ -1,0 +1,152 @@
+//! `whsec inspect`: what the provider, the stores and the journal say of one endpoint.
+
+use clap_complete::engine::ArgValueCandidates;
+use serde_json::{Value, json};
+
+use super::exit::{self, Exit};
+use super::options::TargetOptions;
+use super::session::Session;
+use super::{complete, find, result, work};
+use crate::provider::answer::Inspected;
+use crate::rotation::{Rotation, RunError};
+use crate::secret::Fingerprint;
+use crate::store::{Access, Slot, Store};
+use crate::ui::report;
+use crate::ui::time::moment;
+
+/// Show what the provider, the stores and the journal say
+///
+/// Secrets are shown as fingerprints only. Sends nothing but the provider's read call.
+///
+/// Examples:
+///   whsec inspect payments
+///   whsec inspect signa/whk_01HK7 --json
+#[derive(Debug, clap::Args)]
+#[command(verbatim_doc_comment)]
+pub struct Args {
+    /// A target's name, or PROVIDER/ID[/ID]
+    #[arg(add = ArgValueCandidates::new(complete::targets))]
+    target: String,
+    #[command(flatten)]
+    options: TargetOptions,
+}
+
+/// Runs the command.
+pub fn run(args: &Args, session: &Session) -> anyhow::Result<Exit> {
+    let journal = find::journal(session)?;
+    let target = find::target(session, &journal, &args.target, &args.options)?;
+    let rotations = journal.of_endpoint(&target.endpoint.key())?;
+    let newest = rotations.iter().find(|rotation| rotation.closed.is_none()).or(rotations.first());
+    let stores = match newest.filter(|rotation| rotation.closed.is_none()) {
+        Some(open) => work::open_planned(&target, &open.plan.stores)?,
+        None => work::open_stores(&target)?,
+    };
+    let output = &session.output;
+    output.data(&format!("{}: endpoint {} at {}", target.name, target.endpoint.own_id(), target.endpoint.provider.title()));
+    let asked = ask(args, session, &target);
+    let provider = match &asked {
+        Ok(inspected) => {
+            for line in provider_lines(inspected) {
+                output.data(&line);
+            }
+            provider_json(inspected)
+        }
+        Err(_) => Value::Null,
+    };
+    let slots: Vec<Value> = stores.iter().map(|store| show_store(session, store.as_ref(), newest)).collect();
+    output.data(&match newest {
+        Some(rotation) => journal_line(rotation, session),
+        None => "journal   never rotated with whsec".to_owned(),
+    });
+    let rotation = newest.map(|rotation| {
+        report::rotation("inspect", rotation, session.now(), 0, &session.come_back("cutover", &target.name), Value::Null)
+    });
+    let (exit, error) = match asked {
+        Ok(_) => (Exit::Done, Value::Null),
+        Err(error) => {
+            let verdict = exit::report(&error);
+            output.error(&verdict.message, verdict.hint.as_deref());
+            (verdict.exit, exit::error_object(&verdict))
+        }
+    };
+    let fields = json!({
+        "target": target.name, "endpoint": target.endpoint.own_id(), "at_provider": provider, "stores": slots,
+        "rotation": rotation, "error": error,
+    });
+    output.json(&result::object("inspect", exit, fields));
+    Ok(exit)
+}
+
+fn ask(args: &Args, session: &Session, target: &crate::config::Target) -> anyhow::Result<Inspected> {
+    let key = session.api_key(target, args.options.api_key_file.as_deref())?;
+    let client = session.client(target)?;
+    client.inspect(&target.endpoint, &key).map_err(|outcome| {
+        let provider = target.endpoint.provider.title().to_owned();
+        RunError::from_outcome(provider, "show the endpoint", outcome).into()
+    })
+}
+
+fn provider_lines(inspected: &Inspected) -> Vec<String> {
+    let rows = [
+        ("url", inspected.url.clone()),
+        ("status", inspected.status.clone()),
+        ("version", inspected.version.clone()),
+        ("fingerprint", inspected.fingerprint.clone()),
+        ("updated", inspected.updated_at.clone()),
+        ("old ends", inspected.old_expires_at.map(moment)),
+        ("secret", inspected.secret.as_ref().map(|secret| format!("shown by the provider: {}", secret.fingerprint()))),
+    ];
+    rows.into_iter().filter_map(|(name, value)| Some(format!("provider  {name:<12}{}", value?))).collect()
+}
+
+fn provider_json(inspected: &Inspected) -> Value {
+    json!({
+        "url": inspected.url, "status": inspected.status, "version": inspected.version,
+        "fingerprint": inspected.fingerprint, "updated_at": inspected.updated_at,
+        "old_expires_at": inspected.old_expires_at,
+        "secret": inspected.secret.as_ref().map(|secret| secret.fingerprint()), "date": inspected.date,
+    })
+}
+
+fn show_store(session: &Session, store: &dyn Store, newest: Option<&Rotation>) -> Value {
+    let reference = store.reference();
+    let mut object = json!({ "store": reference });
+    session.output.data(&format!("store     {reference}"));
+    if store.access() != Access::ReadWrite {
+        session.output.data("          cannot be read");
+        return object;
+    }
+    for (word, slot) in [("next", Slot::Next), ("current", Slot::Current), ("previous", Slot::Previous)] {
+        let (text, value) = match store.get(slot) {
+            Ok(Some(secret)) => {
+                let fingerprint = secret.fingerprint();
+                (format!("{fingerprint}{}", role(newest, &fingerprint)), json!(fingerprint))
+            }
+            Ok(None) => ("empty".to_owned(), Value::Null),
+            Err(error) => (format!("unreadable: {error}"), json!({ "error": error.to_string() })),
+        };
+        session.output.data(&format!("          {word:<9} {:<32} {text}", store.slot_name(slot)));
+        object[word] = value;
+    }
+    object
+}
+
+/// What the journal knows a fingerprint as.
+pub(super) fn role(newest: Option<&Rotation>, fingerprint: &Fingerprint) -> &'static str {
+    let Some(rotation) = newest else { return "" };
+    if rotation.answered().is_some_and(|answered| answered.fingerprint == *fingerprint) {
+        "  (the new secret)"
+    } else if rotation.before.current.as_ref() == Some(fingerprint) {
+        "  (the old secret)"
+    } else {
+        ""
+    }
+}
+
+fn journal_line(rotation: &Rotation, session: &Session) -> String {
+    let status = serde_json::to_value(rotation.status(session.now())).ok();
+    let status = status.and_then(|word| word.as_str().map(str::to_owned)).unwrap_or_default();
+    let step = rotation.step().filter(|_| rotation.closed.is_none()).map(|step| format!(", next: {}", step.name()));
+    let since = moment(rotation.opened_at);
+    format!("journal   {} since {since}: {status}{}", rotation.plan.direction.name(), step.unwrap_or_default())
+}

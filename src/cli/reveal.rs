@@ -1,0 +1,87 @@
+//! `whsec reveal`: prints a secret, on purpose.
+
+use clap::ValueEnum;
+use clap_complete::engine::ArgValueCandidates;
+
+use super::exit::{Exit, Fault};
+use super::options::TargetOptions;
+use super::session::Session;
+use super::{complete, find, work};
+use crate::secret::Secret;
+use crate::store::{Access, Slot};
+
+/// Print a secret, on purpose
+///
+/// To a terminal, or anywhere with --unsafe-stdout. What is printed stays in the terminal's scrollback. `--slot sealed`
+/// opens the encrypted copy that a rotation keeps until every store has the secret; after an answer that could not be
+/// read, it is that whole answer.
+///
+/// Examples:
+///   whsec reveal payments --slot next
+#[derive(Debug, clap::Args)]
+#[command(verbatim_doc_comment)]
+pub struct Args {
+    /// A target's name, or PROVIDER/ID[/ID]
+    #[arg(add = ArgValueCandidates::new(complete::targets))]
+    target: String,
+    /// Print the secret in this slot
+    #[arg(long, value_enum, default_value = "current")]
+    slot: Which,
+    /// Print to stdout even if it is not a terminal
+    #[arg(long)]
+    unsafe_stdout: bool,
+    #[command(flatten)]
+    options: TargetOptions,
+}
+
+/// The places a secret can be revealed from.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+enum Which {
+    Current,
+    Next,
+    Previous,
+    Sealed,
+}
+
+/// Runs the command.
+pub fn run(args: &Args, session: &Session) -> anyhow::Result<Exit> {
+    if session.output.is_json() {
+        return Err(Fault::new(Exit::Usage, "--json never carries a secret", "leave --json out"));
+    }
+    if !args.unsafe_stdout && !session.output.stdout_is_terminal() {
+        let hint = "add --unsafe-stdout if the secret may go there; `whsec fingerprint` often is enough";
+        return Err(Fault::new(Exit::Usage, "stdout is not a terminal, so the secret is not printed", hint));
+    }
+    let secret = match args.slot {
+        Which::Sealed => sealed(args, session)?,
+        Which::Current => stored(args, session, Slot::Current)?,
+        Which::Next => stored(args, session, Slot::Next)?,
+        Which::Previous => stored(args, session, Slot::Previous)?,
+    };
+    session.output.secret(&secret);
+    Ok(Exit::Done)
+}
+
+fn stored(args: &Args, session: &Session, slot: Slot) -> anyhow::Result<Secret> {
+    let target = find::target(session, &find::journal(session)?, &args.target, &args.options)?;
+    for store in work::open_stores(&target)?.iter().filter(|store| store.access() == Access::ReadWrite) {
+        if let Some(secret) = store.get(slot)? {
+            return Ok(secret);
+        }
+    }
+    let message = format!("no store of `{}` has a secret there", target.name);
+    Err(Fault::new(Exit::NotFound, message, format!("`whsec inspect {}` shows which slots hold what", target.name)))
+}
+
+fn sealed(args: &Args, session: &Session) -> anyhow::Result<Secret> {
+    let journal = find::journal(session)?;
+    let target = find::target(session, &journal, &args.target, &args.options)?;
+    let seals = work::seals(session)?;
+    for rotation in journal.of_endpoint(&target.endpoint.key())? {
+        if seals.exists(rotation.id) {
+            return Ok(seals.unseal(rotation.id)?.secret());
+        }
+    }
+    let hint = "a seal is removed when every store has the secret";
+    Err(Fault::new(Exit::NotFound, format!("there is no sealed copy for `{}`", target.name), hint))
+}

@@ -1,0 +1,45 @@
+//! `whsec rollback`: the old secret back in the live slot while the provider still honours it.
+
+use clap_complete::engine::ArgValueCandidates;
+
+use super::exit::Exit;
+use super::options::TargetOptions;
+use super::session::Session;
+use super::{complete, conclude, find};
+use crate::ui::prompt::Answers;
+
+/// Put the old secret back into the live slot while it is still valid
+///
+/// The new secret goes back to the `next` slot, so nothing is lost and `whsec cutover` goes forward again. Refused, with
+/// exit 9, once the provider no longer honours the old secret.
+///
+/// Examples:
+///   whsec rollback marks --reason 'receivers refuse the new secret'
+#[derive(Debug, clap::Args)]
+#[command(verbatim_doc_comment)]
+pub struct Args {
+    /// A target's name, or PROVIDER/ID[/ID]
+    #[arg(add = ArgValueCandidates::new(complete::targets))]
+    target: String,
+    /// Note this reason in the journal
+    #[arg(long, value_name = "TEXT")]
+    reason: Option<String>,
+    #[command(flatten)]
+    options: TargetOptions,
+}
+
+/// Runs the command.
+pub fn run(args: &Args, session: &Session) -> anyhow::Result<Exit> {
+    let mut found = find::open(session, &args.target, &args.options)?;
+    let mut rotation = find::need_open(session, &mut found)?;
+    let work = &found.work;
+    let stopped = || work.signals.arrived();
+    let come_back = session.come_back("cutover", &rotation.plan.target);
+    let mut person = work.person(session, &found.tools, come_back, Answers::default(), &stopped);
+    let outcome = work.runner(&mut rotation, &found.tools, &mut person).roll_back(args.reason.clone());
+    if outcome.is_ok() {
+        session.output.say("the old secret is live again in every store, and the new one waits in `next`");
+        session.output.say("deploy or reload the receivers, so that they read it");
+    }
+    conclude::conclude(session, "rollback", &rotation, &work.seals, outcome.map(|()| Exit::Done))
+}

@@ -1,0 +1,85 @@
+//! `whsec rotate`: a new secret, the old one kept as long as the provider does.
+
+use clap_complete::engine::ArgValueCandidates;
+
+use super::begin::{self, Wish};
+use super::complete;
+use super::exit::Exit;
+use super::options::TargetOptions;
+use super::session::Session;
+use crate::rotation::Step;
+use crate::ui::prompt::Answers;
+
+/// Rotate a target's secret and walk through the cutover
+///
+/// Shows the plan, asks, calls the provider once, keeps the new secret in every store, and goes on with the cutover.
+/// Off a terminal it stops after the last step that needs nobody, names the next command and exits 0.
+///
+/// Where the old secret dies with the call, the endpoint's id has to be typed or given as --confirm.
+///
+/// Examples:
+///   whsec rotate payments
+///   whsec rotate payments --dry-run
+///   whsec rotate layers/d4c71b62-7f08-4dc9-9d2c-8f7e2b9c4411 --store dotenv:.env#LAYERS_WEBHOOK_SECRET --yes
+#[derive(Debug, clap::Args)]
+#[command(verbatim_doc_comment)]
+pub struct Args {
+    /// A target's name, or PROVIDER/ID[/ID]
+    #[arg(add = ArgValueCandidates::new(complete::targets))]
+    target: String,
+    #[command(flatten)]
+    options: TargetOptions,
+    #[command(flatten)]
+    begin: BeginArgs,
+    /// Note this reason in the journal
+    #[arg(long, value_name = "TEXT")]
+    reason: Option<String>,
+}
+
+/// Options of the commands that call the provider's rotate endpoint.
+#[derive(Clone, Debug, Default, clap::Args)]
+pub struct BeginArgs {
+    /// Agree that the old secret ends, by the endpoint's last id
+    #[arg(long, value_name = "ID")]
+    pub confirm: Option<String>,
+    /// Send this idempotency key in place of a fresh one
+    #[arg(long, value_name = "KEY")]
+    pub idempotency_key: Option<String>,
+    /// Show the plan and stop
+    #[arg(short = 'n', long)]
+    pub dry_run: bool,
+    /// Stop as soon as every store has the new secret
+    #[arg(long)]
+    pub detach: bool,
+}
+
+impl BeginArgs {
+    /// These options as a wish for a target.
+    pub fn wish<'a>(&'a self, command: &'static str, options: &'a TargetOptions) -> Wish<'a> {
+        Wish {
+            command,
+            confirm: self.confirm.as_deref(),
+            idempotency_key: self.idempotency_key.as_deref(),
+            api_key_file: options.api_key_file.as_deref(),
+            dry_run: self.dry_run,
+            detach: self.detach,
+            ..Wish::default()
+        }
+    }
+
+    /// What is decided before anybody is asked. Agreeing to the old secret's end by flag says that receivers are ready.
+    pub fn answers(&self, session: &Session) -> Answers {
+        let mut answers = Answers { may_ask: session.may_ask(), ..Answers::default() };
+        if self.confirm.is_some() && !answers.may_ask {
+            answers.done.insert(Step::Prepare);
+        }
+        answers
+    }
+}
+
+/// Runs the command.
+pub fn run(args: &Args, session: &Session) -> anyhow::Result<Exit> {
+    let target = session.target(&args.target, &args.options)?;
+    let wish = Wish { reason: args.reason.as_deref(), ..args.begin.wish("rotate", &args.options) };
+    begin::rotate(session, target, &wish, args.begin.answers(session), |person| Box::new(person))
+}

@@ -1,0 +1,161 @@
+//! Everything one rotation acts on, opened once: the lock first, so that nobody else acts on the endpoint meanwhile.
+
+use jiff::Timestamp;
+
+use super::session::Session;
+use super::signals::Signals;
+use crate::config::{IdentityPlace, Target, TargetStore};
+use crate::provider::client::Client;
+use crate::rotation::guide::StoreNames;
+use crate::rotation::journal::Journal;
+use crate::rotation::lock::EndpointLock;
+use crate::rotation::operator::Operator;
+use crate::rotation::runner::{Rest, Runner};
+use crate::rotation::seal::Seals;
+use crate::rotation::{Plan, PlannedStore, Rotation, RunError, Step};
+use crate::secret::Secret;
+use crate::store::{self, Reference, Slot, Store, keychain};
+use crate::ui::prompt::{Answers, Person};
+
+/// The keychain entry, and the file in the state folder, that keep the identity which opens seals.
+const IDENTITY_SERVICE: &str = "whsec";
+const IDENTITY_NAME: &str = "seal-identity";
+
+/// An endpoint with its lock, journal, seals, stores and client.
+pub struct Work {
+    pub target: Target,
+    pub journal: Journal,
+    pub seals: Seals,
+    pub signals: Signals,
+    client: Client,
+    by: String,
+    _lock: EndpointLock,
+}
+
+/// A plan's stores, open, and the key that its provider needs.
+pub struct Tools {
+    pub stores: Vec<Box<dyn Store>>,
+    pub api_key: Option<Secret>,
+}
+
+impl Work {
+    /// Takes the endpoint's lock and opens what a rotation needs.
+    pub fn open(session: &Session, target: Target) -> anyhow::Result<Self> {
+        let state = session.folders()?.private_state_dir()?;
+        let by = session.actor();
+        let holder = format!("{by}, process {}, since {}", std::process::id(), session.now());
+        let lock = EndpointLock::take(state, &target.endpoint.key(), &holder).map_err(RunError::from)?;
+        Ok(Self {
+            journal: Journal::open(state)?,
+            seals: seals(session)?,
+            signals: Signals::arm()?,
+            client: session.client(&target)?,
+            target,
+            by,
+            _lock: lock,
+        })
+    }
+
+    /// The person at this terminal, or the flags that speak for one.
+    pub fn person<'a>(
+        &'a self,
+        session: &'a Session,
+        tools: &Tools,
+        come_back: String,
+        answers: Answers,
+        stopped: &'a dyn Fn() -> bool,
+    ) -> Person<'a> {
+        Person {
+            output: &session.output,
+            provider: &self.target.endpoint.provider,
+            stores: names(&tools.stores),
+            answers,
+            come_back,
+            stopped,
+        }
+    }
+
+    /// Begins a rotation in the journal.
+    pub fn begin(&self, plan: Plan, now: Timestamp) -> Result<Rotation, RunError> {
+        Ok(self.journal.begin(plan, now)?)
+    }
+
+    /// Goes on with a rotation as far as it goes.
+    pub fn run(
+        &self,
+        rotation: &mut Rotation,
+        tools: &Tools,
+        operator: &mut dyn Operator,
+        last: Option<Step>,
+    ) -> Result<Rest, RunError> {
+        self.runner(rotation, tools, operator).run(last)
+    }
+
+    /// The imperative part, set on this rotation.
+    pub fn runner<'a>(
+        &'a self,
+        rotation: &'a mut Rotation,
+        tools: &'a Tools,
+        operator: &'a mut dyn Operator,
+    ) -> Runner<'a> {
+        Runner {
+            journal: &self.journal,
+            client: &self.client,
+            endpoint: &self.target.endpoint,
+            api_key: tools.api_key.as_ref(),
+            stores: &tools.stores,
+            seals: &self.seals,
+            operator,
+            now: Timestamp::now,
+            by: &self.by,
+            rotation,
+            replays_left: 1,
+        }
+    }
+}
+
+/// Opens the stores of a target as its config has them.
+pub fn open_stores(target: &Target) -> anyhow::Result<Vec<Box<dyn Store>>> {
+    let open = |wanted: &TargetStore| store::open(&wanted.reference, &wanted.names, &target.surroundings);
+    Ok(target.stores.iter().map(open).collect::<Result<_, _>>()?)
+}
+
+/// Opens the stores that a plan was made with, whatever the config says by now.
+pub fn open_planned(target: &Target, planned: &[PlannedStore]) -> anyhow::Result<Vec<Box<dyn Store>>> {
+    let open = |wanted: &PlannedStore| {
+        store::open(&Reference::parse(&wanted.reference)?, &wanted.names, &target.surroundings)
+    };
+    Ok(planned.iter().map(open).collect::<Result<_, _>>()?)
+}
+
+/// The names of slots as the guide tells them.
+pub fn names(stores: &[Box<dyn Store>]) -> Vec<StoreNames> {
+    let names = |store: &Box<dyn Store>| StoreNames {
+        store: store.reference(),
+        next: store.slot_name(Slot::Next),
+        current: store.slot_name(Slot::Current),
+        previous: store.slot_name(Slot::Previous),
+    };
+    stores.iter().map(names).collect()
+}
+
+/// The seals of this state folder. Their identity is where the config says, else where it already is, else in the
+/// keychain if there is one that works, else in a private file.
+pub fn seals(session: &Session) -> anyhow::Result<Seals> {
+    let state = session.folders()?.private_state_dir()?;
+    let settings = &session.config()?.seal;
+    let file = state.join(IDENTITY_NAME);
+    let in_file = || -> anyhow::Result<Seals> {
+        let reference = Reference::File { path: file.clone() };
+        let store = store::open(&reference, &store::SlotNames::default(), &store::Surroundings::default())?;
+        Ok(Seals::open(state, &settings.recipients, store)?)
+    };
+    let in_keychain =
+        || Seals::open(state, &settings.recipients, Box::new(keychain::entry(IDENTITY_SERVICE, IDENTITY_NAME)));
+    match settings.identity {
+        Some(IdentityPlace::File) => in_file(),
+        Some(IdentityPlace::Keychain) => Ok(in_keychain()?),
+        None if file.exists() => in_file(),
+        None => in_keychain().or_else(|_| in_file()),
+    }
+}

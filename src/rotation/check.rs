@@ -1,0 +1,117 @@
+//! The step `check`: everything that can be proved before the irreversible call is proved, and nothing is sent
+//! unless the new secret can be kept.
+
+use jiff::Timestamp;
+use uuid::Uuid;
+
+use super::operator::News;
+use super::runner::Runner;
+use super::{Direction, Event, Evidence, Outcome, RunError};
+use crate::provider::answer::{self, Inspected};
+use crate::secret::Secret;
+use crate::store::{Access, Slot, slots};
+
+/// Length of a canary where no live secret gives one: `whsec_` and 64 hex digits, as the longest of the five.
+const USUAL_SECRET_LENGTH: usize = 70;
+
+impl Runner<'_> {
+    /// Proves key, endpoint, stores and seal. What fails closes the rotation, since nothing was sent.
+    pub(super) fn check(&mut self) -> Result<(), RunError> {
+        match self.look() {
+            Ok(before) => {
+                self.mention_clock(before.clock_ahead_ms.unwrap_or(0));
+                self.record(&[Event::Checked { before }])
+            }
+            Err(error) => {
+                let reason = Some(error.to_string());
+                self.record(&[Event::Closed { outcome: Outcome::Failed, reason }])?;
+                Err(error)
+            }
+        }
+    }
+
+    fn look(&mut self) -> Result<Evidence, RunError> {
+        let mut evidence = self.inspect()?.unwrap_or_default();
+        let ahead = jiff::SignedDuration::from_millis(evidence.clock_ahead_ms.unwrap_or(0));
+        let provider_now = (self.now)().saturating_add(ahead).unwrap_or_else(|_| (self.now)());
+        self.refuse_open_overlap(provider_now)?;
+        let current = self.live_secret()?;
+        let length = current.as_ref().map_or(USUAL_SECRET_LENGTH, |secret| secret.len().max(USUAL_SECRET_LENGTH));
+        let canary = canary(length);
+        for store in self.stores {
+            slots::prove(store.as_ref(), &canary).map_err(RunError::StoreCheck)?;
+            self.operator.tell(self.rotation, News::Proved { store: &store.reference() });
+        }
+        self.seals.prove(&canary).map_err(RunError::SealCheck)?;
+        evidence.current = current.map(|secret| secret.fingerprint());
+        Ok(evidence)
+    }
+
+    /// Asks the provider about the endpoint, where it has a call for that.
+    fn inspect(&mut self) -> Result<Option<Evidence>, RunError> {
+        let provider = &self.endpoint.provider;
+        let key = self.api_key.ok_or_else(|| RunError::KeyNeeded { provider: provider.title().to_owned() })?;
+        if provider.spec().inspect.is_none() {
+            return Ok(None);
+        }
+        let inspected =
+            self.client.inspect(self.endpoint, key).map_err(|outcome| self.refused(outcome, "show the endpoint"))?;
+        self.operator.tell(self.rotation, News::Inspected(&inspected));
+        if let Some(until) = inspected.old_expires_at
+            && self.rotation.plan.direction != Direction::Force
+            && until > inspected.date.unwrap_or_else(self.now)
+        {
+            return Err(RunError::OverlapOpen { endpoint: self.endpoint.own_id().to_owned(), until });
+        }
+        Ok(Some(self.evidence(&inspected)))
+    }
+
+    /// What an inspect answer says, without anything secret.
+    pub(super) fn evidence(&self, inspected: &Inspected) -> Evidence {
+        Evidence {
+            version: inspected.version.clone(),
+            fingerprint: inspected.fingerprint.clone(),
+            updated_at: inspected.updated_at.clone(),
+            current: None,
+            clock_ahead_ms: inspected.date.map(|date| self.ahead(date)),
+        }
+    }
+
+    /// An outcome of a call that changes nothing, as an error.
+    pub(super) fn refused(&self, outcome: answer::Outcome, what: &'static str) -> RunError {
+        RunError::from_outcome(self.endpoint.provider.title().to_owned(), what, outcome)
+    }
+
+    /// Refuses a second rotation while the last one's old secret lives, whatever the provider would allow.
+    fn refuse_open_overlap(&self, provider_now: Timestamp) -> Result<(), RunError> {
+        if self.rotation.plan.direction == Direction::Force {
+            return Ok(());
+        }
+        let earlier = self.journal.of_endpoint(&self.rotation.plan.endpoint_key)?;
+        let open = earlier.iter().filter_map(super::Rotation::expires_at).find(|end| *end > provider_now);
+        match open {
+            Some(until) => Err(RunError::OverlapOpen { endpoint: self.endpoint.own_id().to_owned(), until }),
+            None => Ok(()),
+        }
+    }
+
+    /// The secret that receivers live on, from the first store that can be read and has one.
+    fn live_secret(&self) -> Result<Option<Secret>, RunError> {
+        for store in self.stores.iter().filter(|store| store.access() == Access::ReadWrite) {
+            if let Some(secret) = store.get(Slot::Current).map_err(RunError::StoreCheck)? {
+                return Ok(Some(secret));
+            }
+        }
+        Ok(None)
+    }
+}
+
+/// A made-up value of a given length in the alphabet of real secrets.
+fn canary(length: usize) -> Secret {
+    let mut text = String::from("canary_");
+    while text.len() < length {
+        text.push_str(&Uuid::new_v4().simple().to_string());
+    }
+    text.truncate(length);
+    Secret::new(text)
+}

@@ -1,0 +1,110 @@
+//! What the journal records: decided, sent, answered, stored, proved. Never a secret.
+
+use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
+
+use super::plan::Step;
+use crate::secret::Fingerprint;
+
+/// One journaled fact.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(tag = "event", rename_all = "snake_case")]
+pub enum Event {
+    /// The step `check` passed; this is what the provider and the stores said before the call.
+    Checked { before: Evidence },
+    /// The request is about to be sent. Without an outcome behind it, what happened is unknown.
+    Sent { attempt: u32, digest: String },
+    /// The answer came and its secret is sealed.
+    Answered(Answered),
+    /// The provider said yes, but its answer holds no secret that can be read; the whole answer is sealed.
+    Unreadable { status: u16, why: String },
+    /// The attempt was certainly not applied.
+    NotApplied { why: String, status: Option<u16>, request_id: Option<String> },
+    /// The attempt may have been applied.
+    Lost { why: String, status: Option<u16> },
+    /// One store has been staged, promoted or retired.
+    StoreDone { step: Step, store: String },
+    /// A whole step is done.
+    Done { step: Step, how: How },
+    /// The old secret is back in the live slot of every store.
+    RolledBack { reason: Option<String> },
+    /// Nothing more happens in this rotation.
+    Closed { outcome: Outcome, reason: Option<String> },
+}
+
+/// What the provider and the stores said about an endpoint at one moment.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct Evidence {
+    pub version: Option<String>,
+    /// The provider's own short form of the secret.
+    pub fingerprint: Option<String>,
+    pub updated_at: Option<String>,
+    /// What the first readable store had in its live slot.
+    pub current: Option<Fingerprint>,
+    /// How far the provider's clock is ahead of ours, in milliseconds.
+    pub clock_ahead_ms: Option<i64>,
+}
+
+/// The facts of an answer, without its secret.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Answered {
+    pub fingerprint: Fingerprint,
+    pub version: Option<String>,
+    pub provider_fingerprint: Option<String>,
+    pub status: u16,
+    pub request_id: Option<String>,
+    /// When the old secret ends, on the provider's clock.
+    pub expires_at: Option<Timestamp>,
+    pub expires_source: ExpirySource,
+    /// How far the provider's clock is ahead of ours, in milliseconds.
+    pub clock_ahead_ms: i64,
+    /// The same answer as to an earlier attempt.
+    pub replayed: bool,
+    /// The provider's words to the operator.
+    pub notice: Option<String>,
+}
+
+/// How the old secret's end is known.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum ExpirySource {
+    /// The answer says it.
+    Provider,
+    /// Computed from the documented window.
+    Documented,
+    /// The old secret died with the call.
+    Call,
+    /// Nobody says.
+    Unknown,
+}
+
+/// How a step came to be done.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(tag = "how", rename_all = "lowercase")]
+pub enum How {
+    Tool,
+    Clock,
+    /// A person's recorded word.
+    Word {
+        reason: Option<String>,
+    },
+}
+
+/// How a rotation ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Outcome {
+    Done,
+    Failed,
+    Abandoned,
+}
+
+/// An event with its place in the journal.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Entry {
+    /// Our own clock.
+    pub at: Timestamp,
+    /// `user@host`.
+    pub by: String,
+    pub event: Event,
+}

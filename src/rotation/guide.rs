@@ -1,0 +1,181 @@
+//! What a person has to do at each step, in words made for this target: its slots, receivers, signature format.
+//!
+//! Pure. The plan, the walk and `status` all take their words from here.
+
+use super::{Direction, Rotation, Step};
+use crate::provider::Provider;
+use crate::provider::spec::{Encoding, Grammar, KeyDecoding, SignatureSpec};
+
+/// The names that one store's slots go by.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct StoreNames {
+    pub store: String,
+    pub next: String,
+    pub current: String,
+    pub previous: String,
+}
+
+/// A short line for a step: what happens, in the words of this direction.
+pub fn title(direction: Direction, step: Step) -> &'static str {
+    use Direction::{Force, Instant, OverlapEither, OverlapSwitch};
+    match (step, direction) {
+        (Step::Check, _) => "prove the key, the endpoint, every store and the seal",
+        (Step::Prepare, _) => "make the receivers ready to take the new secret at once",
+        (Step::Issue, Instant) => "call the provider: the old secret dies with the answer",
+        (Step::Issue, Force) => "call the provider: the old secret is ended now",
+        (Step::Issue, _) => "call the provider: from then on it signs with both secrets",
+        (Step::Stage, _) => "keep the new secret in `next` of every store, and read it back",
+        (Step::Promote, OverlapEither) => "make the new secret `current` in every store",
+        (Step::Promote, _) => "make the new secret `current`, and the old one `previous`",
+        (Step::Deploy, OverlapEither) => "let the receivers accept either secret",
+        (Step::Deploy, OverlapSwitch) => "let the receivers take the new secret in place of the old one",
+        (Step::Deploy, _) => "let the receivers take the new secret at once",
+        (Step::Verify, _) => "see a delivery verified with the new secret",
+        (Step::Wait, _) => "wait until the provider has dropped the old secret",
+        (Step::Retire, _) => "remove the old secret from every store",
+        (Step::Drop, _) => "see that no receiver accepts the old secret any more",
+    }
+}
+
+/// What the person does at a step, a line each. Empty for steps that need nobody.
+pub fn instructions(rotation: &Rotation, provider: &Provider, stores: &[StoreNames], step: Step) -> Vec<String> {
+    let direction = rotation.plan.direction;
+    match step {
+        Step::Prepare => prepare(rotation, provider, stores),
+        Step::Deploy => deploy(direction, rotation, provider, stores),
+        Step::Verify => verify(rotation, provider),
+        Step::Drop => drop_old(direction, rotation, stores),
+        Step::Wait => vec![
+            format!("{} does not say when the old secret ends.", provider.title()),
+            "Say that it has ended only when you know it, from the provider's dashboard or support.".to_owned(),
+        ],
+        Step::Check | Step::Issue | Step::Stage | Step::Promote | Step::Retire => Vec::new(),
+    }
+}
+
+/// What the operator has to know before anything is sent.
+pub fn warnings(direction: Direction, provider: &Provider) -> Vec<String> {
+    let mut lines = Vec::new();
+    let title = provider.title();
+    match direction {
+        Direction::Instant => {
+            lines.push(format!(
+                "{title} ends the old secret in the same moment: deliveries that receivers check against it fail from then on"
+            ));
+            lines.push("receivers must be ready to take the new secret within seconds, or accept either one already".to_owned());
+            if provider.idempotency().is_none() {
+                lines.push(format!(
+                    "{title} cannot repeat a lost answer: if it gets lost on the way, the endpoint has to be rotated again"
+                ));
+            }
+        }
+        Direction::Force => {
+            lines.push(format!("{title} ends the old secret now: receivers that still use it refuse every delivery"));
+            lines.push(
+                "this does not contain a leak: forged deliveries are accepted until every receiver drops the old secret"
+                    .to_owned(),
+            );
+        }
+        Direction::OverlapEither | Direction::OverlapSwitch => {}
+    }
+    lines
+}
+
+/// How a receiver has to verify while both secrets live, in this provider's format.
+pub fn verifier(signature: Option<&SignatureSpec>, direction: Direction) -> Vec<String> {
+    let Some(signature) = signature else {
+        return vec!["How this provider signs is not documented: keep your verifier as it is, and give it the new key.".to_owned()];
+    };
+    let entries = match signature.grammar {
+        Grammar::Pairs => format!("`{}: t=…,v1=…` (one `v1=` for each live secret)", signature.header),
+        Grammar::Spaced => format!("`{}: v1,… v1,…` (one entry for each live secret, spaces between)", signature.header),
+    };
+    let key = match signature.key {
+        KeyDecoding::Raw => "the whole secret as it is, `whsec_` included",
+        KeyDecoding::Base64AfterPrefix => "the base64-decoded part behind `whsec_`",
+    };
+    let encoding = match signature.encoding {
+        Encoding::Hex => "hex",
+        Encoding::Base64 => "base64",
+    };
+    let mut lines = vec![
+        format!("Signature header: {entries}"),
+        format!("Each is HMAC-SHA256 over `{}` in {encoding}, keyed with {key}.", signature.signed),
+    ];
+    match direction {
+        Direction::OverlapEither => lines.push(
+            "Accept a delivery if ANY entry matches under EITHER secret; compare in constant time.".to_owned(),
+        ),
+        Direction::OverlapSwitch => lines.push(
+            "Accept a delivery if ANY entry matches; during the overlap the old and the new secret both do.".to_owned(),
+        ),
+        Direction::Instant | Direction::Force => {
+            lines.push("Deliveries carry the new signature only from now on.".to_owned());
+        }
+    }
+    lines
+}
+
+fn prepare(rotation: &Rotation, provider: &Provider, stores: &[StoreNames]) -> Vec<String> {
+    let mut lines = vec![format!(
+        "The call ends the old secret at once. Have the way to the receivers open now{}:",
+        at(&rotation.plan.receivers)
+    )];
+    for store in stores {
+        lines.push(format!("the new secret appears in {} and moves to {}", store.next, store.current));
+    }
+    lines.push("best: receivers accept either of two keys before the call; else: the deploy or reload is one command away".to_owned());
+    lines.extend(verifier(provider.spec().signature.as_ref(), rotation.plan.direction));
+    lines
+}
+
+fn deploy(direction: Direction, rotation: &Rotation, provider: &Provider, stores: &[StoreNames]) -> Vec<String> {
+    let mut lines = Vec::new();
+    for store in stores {
+        lines.push(match direction {
+            Direction::OverlapEither => {
+                format!("The new secret is in {}, the old one stays in {}.", store.next, store.current)
+            }
+            _ => format!("The new secret is in {}; the old one moved to {}.", store.current, store.previous),
+        });
+    }
+    lines.push(match direction {
+        Direction::OverlapEither => {
+            format!("Deploy the receivers{} so that they accept either of the two.", at(&rotation.plan.receivers))
+        }
+        _ => format!("Deploy or reload the receivers{} so that they read it.", at(&rotation.plan.receivers)),
+    });
+    lines.extend(verifier(provider.spec().signature.as_ref(), direction));
+    lines
+}
+
+fn verify(rotation: &Rotation, provider: &Provider) -> Vec<String> {
+    let mut lines = Vec::new();
+    if let Some(test) = &provider.spec().test_delivery {
+        lines.push(format!("{} can send a test delivery: {}", provider.title(), test.about));
+    }
+    lines.push(format!(
+        "Look in the log of the receivers{} for a delivery accepted with the new secret.",
+        at(&rotation.plan.receivers)
+    ));
+    lines
+}
+
+fn drop_old(direction: Direction, rotation: &Rotation, stores: &[StoreNames]) -> Vec<String> {
+    let mut lines = Vec::new();
+    if direction == Direction::OverlapEither {
+        for store in stores {
+            lines.push(format!("The new secret is in {} now; {} and {} are gone.", store.current, store.next, store.previous));
+        }
+    }
+    lines.push(format!(
+        "Deploy the receivers{} once more, so that they know only the new secret.",
+        at(&rotation.plan.receivers)
+    ));
+    lines.push("This is the step that contains a leak: until then, whoever has the old secret can forge deliveries.".to_owned());
+    lines
+}
+
+fn at(receivers: &[String]) -> String {
+    if receivers.is_empty() { String::new() } else { format!(" at {}", receivers.join(", ")) }
+}

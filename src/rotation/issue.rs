@@ -1,0 +1,216 @@
+//! The step `issue`: the irreversible call, its answer sealed at once, and what each other outcome means.
+//!
+//! Written ahead: an attempt is journaled and synced before its first byte. Only the very same bytes with the very
+//! same key are ever sent again, and only where the provider documents that as safe.
+
+use std::time::Duration;
+
+use super::operator::News;
+use super::runner::Runner;
+use super::seal::Sealed;
+use super::{Answered, Event, ExpirySource, Outcome, RunError};
+use crate::provider::answer::{self, Refusal, Reply, Rotated, Unknown};
+use crate::provider::spec::Meaning;
+use crate::secret::Secret;
+
+/// Attempts of one command, first one included.
+const ATTEMPTS: u32 = 4;
+/// The longest that one command waits between two attempts.
+const LONGEST_PAUSE: Duration = Duration::from_secs(20);
+
+/// What one attempt came to.
+enum Attempt {
+    Answered(Box<Reply>),
+    /// Certainly not applied by this attempt. `again_in` where the same request may go out again.
+    NotApplied { error: RunError, status: Option<u16>, request_id: Option<String>, again_in: Option<Duration> },
+    /// Perhaps applied.
+    Ambiguous { why: String, status: Option<u16>, again_in: Option<Duration> },
+}
+
+impl Runner<'_> {
+    /// Sends the request until it is answered, refused for good, or ambiguous for good.
+    pub(super) fn issue(&mut self) -> Result<(), RunError> {
+        let provider = self.endpoint.provider.title().to_owned();
+        let key = self.api_key.ok_or_else(|| RunError::KeyNeeded { provider: provider.clone() })?;
+        let request = self.rotation.plan.request.clone();
+        let idempotent = self.rotation.plan.idempotency_key.is_some();
+        // Once an attempt may have been applied, a later refusal proves nothing about it.
+        let mut ambiguous = self.rotation.may_be_applied();
+        let last = self.rotation.attempts + ATTEMPTS;
+        loop {
+            let attempt = self.rotation.attempts + 1;
+            self.record(&[Event::Sent { attempt, digest: request.digest() }])?;
+            self.operator.tell(self.rotation, News::Sending { attempt });
+            let outcome = self.client.call(self.endpoint, &request, key);
+            let (why, pause) = match self.weigh(outcome, attempt) {
+                Attempt::Answered(reply) => return self.receive(&reply),
+                Attempt::NotApplied { error, status, request_id, again_in } => {
+                    let why = error.to_string();
+                    let pause = again_in.filter(|_| attempt < last && !self.operator.wants_to_stop());
+                    if ambiguous {
+                        self.record(&[Event::Lost { why: why.clone(), status }])?;
+                        let Some(pause) = pause else { return Err(self.lost(why)) };
+                        (why, pause)
+                    } else {
+                        self.record(&[Event::NotApplied { why: why.clone(), status, request_id }])?;
+                        let Some(pause) = pause else {
+                            self.record(&[Event::Closed { outcome: Outcome::Failed, reason: Some(why) }])?;
+                            return Err(error);
+                        };
+                        (why, pause)
+                    }
+                }
+                Attempt::Ambiguous { why, status, again_in } => {
+                    ambiguous = true;
+                    self.record(&[Event::Lost { why: why.clone(), status }])?;
+                    if !idempotent {
+                        // Never sent twice: what is known is looked at next.
+                        return Ok(());
+                    }
+                    let pause = again_in.filter(|_| attempt < last && !self.operator.wants_to_stop());
+                    let Some(pause) = pause else { return Err(self.lost(why)) };
+                    (why, pause)
+                }
+            };
+            if ambiguous && !self.rotation.key_is_fresh((self.now)()) {
+                return Err(self.lost(why));
+            }
+            self.operator.tell(self.rotation, News::Retrying { why: &why, seconds: pause.as_secs() });
+            std::thread::sleep(pause);
+        }
+    }
+
+    pub(super) fn lost(&self, why: String) -> RunError {
+        let replayable = self.rotation.key_is_fresh((self.now)());
+        let provider = self.endpoint.provider.title().to_owned();
+        RunError::Lost { provider, why, replayable, comparison: None }
+    }
+
+    fn weigh(&self, outcome: answer::Outcome, attempt: u32) -> Attempt {
+        let provider = self.endpoint.provider.title().to_owned();
+        match outcome {
+            answer::Outcome::Success(reply) => Attempt::Answered(Box::new(reply)),
+            answer::Outcome::NotSent { why } => Attempt::NotApplied {
+                error: RunError::NotSent { provider, why },
+                status: None,
+                request_id: None,
+                again_in: None,
+            },
+            answer::Outcome::Unknown(Unknown { status, why, retry_after, .. }) => {
+                Attempt::Ambiguous { why, status, again_in: pause(retry_after, attempt) }
+            }
+            answer::Outcome::Refused(refusal) => {
+                let Refusal { meaning, status, retry_after, .. } = refusal;
+                let pause = pause(retry_after, attempt);
+                let request_id = refusal.request_id.clone();
+                let error = RunError::Refused { provider, what: "rotate", refusal: Box::new(refusal) };
+                match meaning {
+                    // The first request with our key is still at work: applied or about to be.
+                    Meaning::InFlight => {
+                        Attempt::Ambiguous { why: error.to_string(), status: Some(status), again_in: pause }
+                    }
+                    Meaning::RateLimited | Meaning::Unavailable => {
+                        Attempt::NotApplied { error, status: Some(status), request_id, again_in: pause }
+                    }
+                    _ => Attempt::NotApplied { error, status: Some(status), request_id, again_in: None },
+                }
+            }
+        }
+    }
+
+    /// Seals what came before anything else is done with it.
+    fn receive(&mut self, reply: &Reply) -> Result<(), RunError> {
+        let rotated = match answer::rotated(self.endpoint, reply) {
+            Ok(rotated) => rotated,
+            Err(error) => return self.keep_unreadable(reply, error.to_string()),
+        };
+        let answered = self.facts(&rotated, reply);
+        if rotated.expiry_unreadable {
+            let warning = "the answer's time for the old secret's end cannot be read; the documented one counts";
+            self.operator.tell(self.rotation, News::Warning(warning));
+        }
+        self.keep(&rotated.secret, answered)
+    }
+
+    /// Seals a secret and journals its answer. Where it cannot be sealed, the stores are the only place left.
+    pub(super) fn keep(&mut self, secret: &Secret, answered: Answered) -> Result<(), RunError> {
+        let sealed = self.seals.seal(self.rotation.id, &Sealed::new(Some(answered.clone()), secret.expose()));
+        let recorded = self.record(&[Event::Answered(answered.clone())]);
+        self.operator.tell(self.rotation, News::Answered(&answered));
+        match sealed {
+            // A seal holds the facts too, so a later process can make up for what the journal did not take.
+            Ok(()) => recorded?,
+            Err(error) => {
+                let warning = format!("{error}; the new secret goes into the stores at once");
+                self.operator.tell(self.rotation, News::Warning(&warning));
+                if recorded.is_err() {
+                    self.rotation.call = super::Call::Answered(answered.clone());
+                }
+                self.stage(secret)?;
+                recorded?;
+            }
+        }
+        if answered.replayed { self.refuse_stale(&answered) } else { Ok(()) }
+    }
+
+    fn facts(&self, rotated: &Rotated, reply: &Reply) -> Answered {
+        let clock_ahead_ms = reply.date.map_or(self.rotation.clock_ahead_ms, |date| self.ahead(date));
+        let ahead = jiff::SignedDuration::from_millis(clock_ahead_ms);
+        let replayed = reply.replayed || self.rotation.attempts > 1;
+        // A replay reports a rotation that happened when an earlier attempt arrived.
+        let rotated_at = if reply.replayed { self.rotation.first_sent_at } else { None };
+        let rotated_at = rotated_at.unwrap_or_else(self.now).saturating_add(ahead).unwrap_or_else(|_| (self.now)());
+        let documented = self.documented_end(rotated_at);
+        let (expires_at, expires_source) = match (self.rotation.plan.direction.ends_old_secret(), rotated.old_expires_at) {
+            (true, _) => (None, ExpirySource::Call),
+            (false, Some(end)) => (Some(end), ExpirySource::Provider),
+            (false, None) if documented.is_some() => (documented, ExpirySource::Documented),
+            (false, None) => (None, ExpirySource::Unknown),
+        };
+        Answered {
+            fingerprint: rotated.secret.fingerprint(),
+            version: rotated.version.clone(),
+            provider_fingerprint: rotated.fingerprint.clone(),
+            status: reply.status,
+            request_id: reply.request_id.clone(),
+            expires_at,
+            expires_source,
+            clock_ahead_ms,
+            replayed,
+            notice: rotated.notice.clone(),
+        }
+    }
+
+    /// After a replay the endpoint may have moved on: somebody else rotated between the lost answer and now.
+    fn refuse_stale(&mut self, answered: &Answered) -> Result<(), RunError> {
+        let Some(key) = self.api_key else { return Ok(()) };
+        let Ok(inspected) = self.client.inspect(self.endpoint, key) else { return Ok(()) };
+        let pairs = [
+            (&answered.version, &inspected.version),
+            (&answered.provider_fingerprint, &inspected.fingerprint),
+        ];
+        for (ours, theirs) in pairs {
+            if let (Some(ours), Some(theirs)) = (ours, theirs)
+                && ours != theirs
+            {
+                let provider = self.endpoint.provider.title().to_owned();
+                let error = RunError::Stale { provider, ours: ours.clone(), theirs: theirs.clone() };
+                self.record(&[Event::Closed { outcome: Outcome::Failed, reason: Some(error.to_string()) }])?;
+                return Err(error);
+            }
+        }
+        Ok(())
+    }
+
+    fn keep_unreadable(&mut self, reply: &Reply, why: String) -> Result<(), RunError> {
+        let body = String::from_utf8_lossy(&reply.body);
+        self.seals.seal(self.rotation.id, &Sealed::new(None, &body)).map_err(RunError::SealFailed)?;
+        self.record(&[Event::Unreadable { status: reply.status, why }])
+    }
+}
+
+/// How long to wait before the next attempt: as long as the provider says, if that is bearable; else longer each time.
+fn pause(retry_after: Option<Duration>, attempt: u32) -> Option<Duration> {
+    let pause = retry_after.unwrap_or_else(|| Duration::from_secs(1 << attempt.min(4)) / 2);
+    (pause <= LONGEST_PAUSE).then_some(pause)
+}

@@ -1,0 +1,50 @@
+//! One process at a time on one endpoint: an advisory lock that dies with its holder.
+
+use std::fs::{File, OpenOptions, TryLockError};
+use std::io::{self, Read, Seek, Write};
+use std::path::{Path, PathBuf};
+
+use sha2::{Digest, Sha256};
+use thiserror::Error;
+
+/// Held as long as the value lives.
+#[derive(Debug)]
+pub struct EndpointLock {
+    _file: File,
+}
+
+/// Why the lock was not taken. Nothing was sent.
+#[derive(Debug, Error)]
+pub enum LockError {
+    #[error("another whsec works on this endpoint ({holder})")]
+    Held { holder: String },
+    #[error("cannot lock `{path}`")]
+    Io { path: PathBuf, #[source] source: io::Error },
+}
+
+impl EndpointLock {
+    /// Takes the endpoint's lock at once or fails. `holder` tells the next one who has it.
+    pub fn take(state: &Path, endpoint_key: &str, holder: &str) -> Result<Self, LockError> {
+        let digest = Sha256::digest(endpoint_key.as_bytes());
+        let name: String = digest.iter().take(12).map(|byte| format!("{byte:02x}")).collect();
+        let folder = state.join("locks");
+        let path = folder.join(name);
+        let io = |source| LockError::Io { path: path.clone(), source };
+        std::fs::create_dir_all(&folder).map_err(io)?;
+        let mut file =
+            OpenOptions::new().read(true).write(true).create(true).truncate(false).open(&path).map_err(io)?;
+        match file.try_lock() {
+            Ok(()) => {}
+            Err(TryLockError::WouldBlock) => {
+                let mut text = String::new();
+                // The note only serves the message; who holds the lock may be writing it this moment.
+                let _ = file.take(300).read_to_string(&mut text);
+                return Err(LockError::Held { holder: text.trim().to_owned() });
+            }
+            Err(TryLockError::Error(source)) => return Err(LockError::Io { path, source }),
+        }
+        let noted = file.set_len(0).and_then(|()| file.rewind()).and_then(|()| file.write_all(holder.as_bytes()));
+        noted.map_err(io)?;
+        Ok(Self { _file: file })
+    }
+}

@@ -1,0 +1,261 @@
+//! The model: a rotation is a plan plus the events journaled so far, and one pure function says what happens next.
+//!
+//! Preview, run, resume, status, JSON and prompts all read the same `Rotation`. Only `runner` and its helpers
+//! (`issue`, `reconcile`, `check`) do anything.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use jiff::{SignedDuration, Timestamp};
+use uuid::Uuid;
+
+mod check;
+mod error;
+mod event;
+pub mod guide;
+mod issue;
+pub mod journal;
+pub mod lock;
+pub mod operator;
+pub mod plan;
+mod reconcile;
+pub mod runner;
+pub mod seal;
+
+pub use error::RunError;
+pub use event::{Answered, Entry, Event, Evidence, ExpirySource, How, Outcome};
+pub use plan::{Direction, Doer, Plan, PlannedStore, Step};
+
+/// A plan and what has come of it.
+#[derive(Clone, Debug)]
+pub struct Rotation {
+    pub id: Uuid,
+    pub plan: Plan,
+    pub opened_at: Timestamp,
+    pub before: Evidence,
+    /// How far the provider's clock is ahead of ours, in milliseconds, as last heard.
+    pub clock_ahead_ms: i64,
+    pub call: Call,
+    /// When the first attempt was about to be sent.
+    pub first_sent_at: Option<Timestamp>,
+    pub attempts: u32,
+    /// Steps done, with when, by whom and how.
+    pub done: BTreeMap<Step, Proof>,
+    /// Steps done in single stores.
+    pub stores_done: BTreeSet<(Step, String)>,
+    pub closed: Option<Closed>,
+}
+
+/// When, by whom and how a step was done.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Proof {
+    pub at: Timestamp,
+    pub by: String,
+    pub how: How,
+}
+
+/// The end of a rotation.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Closed {
+    pub at: Timestamp,
+    pub by: String,
+    pub outcome: Outcome,
+    pub reason: Option<String>,
+}
+
+/// What is known of the irreversible call.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Call {
+    /// Nothing was sent, or what was sent was certainly not applied.
+    NotApplied,
+    /// Sent, and what came of it is not known. `why` is `None` where a process died before it could say.
+    Unknown { why: Option<String> },
+    /// Applied; the answer's secret could not be read and the whole answer is sealed.
+    Unreadable { why: String },
+    /// Applied; the secret is sealed or stored.
+    Answered(Answered),
+}
+
+/// What happens next.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Next {
+    /// The tool does this step.
+    Run(Step),
+    /// The outcome of the call has to be found out first.
+    Reconcile,
+    /// A person has to do this step, or say that it is done.
+    Ask(Step),
+    /// The old secret lives until then, on the provider's clock.
+    Wait(Timestamp),
+    /// Nothing: the rotation is closed.
+    Finished,
+}
+
+/// Where a rotation stands, in the one word that JSON and `status` show.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Status {
+    Planned,
+    Unknown,
+    Sealed,
+    Stored,
+    Deployed,
+    Verified,
+    Waiting,
+    Done,
+    Abandoned,
+    Failed,
+}
+
+impl Rotation {
+    /// A rotation of which nothing has happened yet.
+    pub fn new(id: Uuid, plan: Plan, opened_at: Timestamp) -> Self {
+        Self {
+            id,
+            plan,
+            opened_at,
+            before: Evidence::default(),
+            clock_ahead_ms: 0,
+            call: Call::NotApplied,
+            first_sent_at: None,
+            attempts: 0,
+            done: BTreeMap::new(),
+            stores_done: BTreeSet::new(),
+            closed: None,
+        }
+    }
+
+    /// Takes one more event into account.
+    pub fn fold(&mut self, entry: &Entry) {
+        let Entry { at, by, event } = entry;
+        let proof = |how: How| Proof { at: *at, by: by.clone(), how };
+        match event {
+            Event::Checked { before } => {
+                self.before = before.clone();
+                self.clock_ahead_ms = before.clock_ahead_ms.unwrap_or(0);
+                self.done.insert(Step::Check, proof(How::Tool));
+            }
+            Event::Sent { attempt, .. } => {
+                self.attempts = *attempt;
+                self.first_sent_at.get_or_insert(*at);
+                self.call = Call::Unknown { why: None };
+            }
+            Event::Answered(answered) => {
+                self.clock_ahead_ms = answered.clock_ahead_ms;
+                self.call = Call::Answered(answered.clone());
+                self.done.insert(Step::Issue, proof(How::Tool));
+            }
+            Event::Unreadable { why, .. } => self.call = Call::Unreadable { why: why.clone() },
+            Event::NotApplied { .. } => self.call = Call::NotApplied,
+            Event::Lost { why, .. } => self.call = Call::Unknown { why: Some(why.clone()) },
+            Event::StoreDone { step, store } => {
+                self.stores_done.insert((*step, store.clone()));
+            }
+            Event::Done { step, how } => {
+                self.done.insert(*step, proof(how.clone()));
+            }
+            Event::RolledBack { .. } => {
+                for step in [Step::Promote, Step::Deploy, Step::Verify] {
+                    self.done.remove(&step);
+                }
+                self.stores_done.retain(|(step, _)| *step != Step::Promote);
+            }
+            Event::Closed { outcome, reason } => {
+                self.closed = Some(Closed { at: *at, by: by.clone(), outcome: *outcome, reason: reason.clone() });
+            }
+        }
+    }
+
+    /// What happens next, at `now` on our own clock.
+    pub fn next(&self, now: Timestamp) -> Next {
+        if self.closed.is_some() {
+            return Next::Finished;
+        }
+        if matches!(self.call, Call::Unknown { .. } | Call::Unreadable { .. }) {
+            return Next::Reconcile;
+        }
+        let Some(step) = self.step() else { return Next::Finished };
+        match (step.doer(), self.expires_at()) {
+            (Doer::Tool, _) => Next::Run(step),
+            (Doer::Person, _) | (Doer::Clock, None) => Next::Ask(step),
+            (Doer::Clock, Some(end)) if self.provider_time(now) >= end => Next::Run(step),
+            (Doer::Clock, Some(end)) => Next::Wait(end),
+        }
+    }
+
+    /// The first step that is not done.
+    pub fn step(&self) -> Option<Step> {
+        self.plan.steps.iter().copied().find(|step| !self.done.contains_key(step))
+    }
+
+    /// For a force rotation: whether no receiver accepts the old secret any more, as proved or said.
+    pub fn contained(&self) -> Option<bool> {
+        (self.plan.direction == Direction::Force).then(|| self.done.contains_key(&Step::Drop))
+    }
+
+    /// Whether anything was ever sent that may have been applied.
+    pub fn may_be_applied(&self) -> bool {
+        self.call != Call::NotApplied
+    }
+
+    /// The facts of the answer, once there is one.
+    pub fn answered(&self) -> Option<&Answered> {
+        match &self.call {
+            Call::Answered(answered) => Some(answered),
+            _ => None,
+        }
+    }
+
+    /// When the old secret ends, on the provider's clock.
+    pub fn expires_at(&self) -> Option<Timestamp> {
+        self.answered().and_then(|answered| answered.expires_at)
+    }
+
+    /// A moment of our clock on the provider's clock, as far as its last answer tells.
+    pub fn provider_time(&self, now: Timestamp) -> Timestamp {
+        now.saturating_add(SignedDuration::from_millis(self.clock_ahead_ms)).unwrap_or(now)
+    }
+
+    /// Whether the old secret is still accepted or signed with by the provider at `now`.
+    pub fn old_secret_lives(&self, now: Timestamp) -> bool {
+        match (&self.call, self.expires_at()) {
+            (Call::Answered(_), Some(end)) => self.provider_time(now) < end,
+            (Call::Answered(answered), None) => answered.expires_source == ExpirySource::Unknown,
+            _ => true,
+        }
+    }
+
+    /// Whether the key may still be sent again: it is younger than the provider's window less a margin.
+    pub fn key_is_fresh(&self, now: Timestamp) -> bool {
+        let (Some(window), Some(sent)) = (self.plan.key_window, self.first_sent_at) else { return false };
+        let Ok(limit) = SignedDuration::try_from(window.saturating_sub(KEY_MARGIN)) else { return false };
+        let age = now.duration_since(sent);
+        !age.is_negative() && age < limit
+    }
+
+    /// Where the rotation stands, at `now` on our own clock.
+    pub fn status(&self, now: Timestamp) -> Status {
+        match self.closed.as_ref().map(|closed| closed.outcome) {
+            Some(Outcome::Done) => return Status::Done,
+            Some(Outcome::Failed) => return Status::Failed,
+            Some(Outcome::Abandoned) => return Status::Abandoned,
+            None => {}
+        }
+        match self.call {
+            Call::NotApplied => return Status::Planned,
+            Call::Unknown { .. } | Call::Unreadable { .. } => return Status::Unknown,
+            Call::Answered(_) => {}
+        }
+        let done = |step| self.done.contains_key(&step);
+        match self.next(now) {
+            _ if !done(Step::Stage) => Status::Sealed,
+            Next::Wait(_) => Status::Waiting,
+            _ if done(Step::Verify) => Status::Verified,
+            _ if done(Step::Deploy) => Status::Deployed,
+            _ => Status::Stored,
+        }
+    }
+}
+
+/// A key is not sent again in the last minutes of the provider's window: clocks differ, and an expired key would
+/// rotate a second time.
+pub const KEY_MARGIN: std::time::Duration = std::time::Duration::from_secs(600);

@@ -1,0 +1,106 @@
+//! The human, as the runner sees one: told what happens, asked what only a person can do or know.
+//!
+//! "Could not ask" differs from "no": the first names a flag, the second is respected.
+
+use jiff::Timestamp;
+
+use super::{Answered, Evidence, Rotation, Step};
+use crate::provider::answer::Inspected;
+
+/// What a person said to a question.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Reply {
+    /// It is done; perhaps with a reason for the record.
+    Done { reason: Option<String> },
+    /// Not now: leave everything as it is.
+    NotNow,
+    /// There is nobody who could be asked.
+    NobodyToAsk,
+}
+
+/// What a person says of a call whose outcome is unknown.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Ruling {
+    /// The provider has rotated; the new secret is lost.
+    Applied,
+    /// The provider has not rotated.
+    NotApplied,
+    NotNow,
+    NobodyToAsk,
+}
+
+/// What the provider says about an endpoint now, beside what it said before the call.
+#[derive(Clone, Debug)]
+pub struct Comparison {
+    pub before: Evidence,
+    /// `None` where the provider cannot be asked; `why` says it.
+    pub now: Option<Evidence>,
+    pub why: Option<String>,
+}
+
+impl Comparison {
+    /// Whether something that a rotation changes has changed. `None` where nothing of the kind can be compared.
+    pub fn changed(&self) -> Option<bool> {
+        let now = self.now.as_ref()?;
+        let pairs = [
+            (&self.before.version, &now.version),
+            (&self.before.fingerprint, &now.fingerprint),
+            (&self.before.updated_at, &now.updated_at),
+        ];
+        let mut comparable = pairs.iter().filter(|(before, now)| before.is_some() || now.is_some()).peekable();
+        comparable.peek()?;
+        Some(comparable.any(|(before, now)| before != now))
+    }
+}
+
+/// News of a running rotation.
+#[derive(Clone, Debug)]
+pub enum News<'a> {
+    /// A step of the tool begins.
+    Begins(Step),
+    /// The provider's endpoint, as inspect shows it.
+    Inspected(&'a Inspected),
+    /// A store took, returned and gave up a canary.
+    Proved { store: &'a str },
+    /// A request is on its way; more than one attempt only with the same key.
+    Sending { attempt: u32 },
+    /// The same request goes out again in a while.
+    Retrying { why: &'a str, seconds: u64 },
+    /// The answer came and is sealed.
+    Answered(&'a Answered),
+    /// A store is staged, promoted or retired.
+    StoreDone { step: Step, store: &'a str, slot: &'a str },
+    /// The provider's clock and ours differ by more than seconds.
+    ClockOff { ahead_ms: i64 },
+    /// Something the operator has to know.
+    Warning(&'a str),
+    /// A step is done.
+    Ends(Step),
+}
+
+/// A countdown to the old secret's end.
+#[derive(Clone, Copy, Debug)]
+pub struct Countdown {
+    /// The end on the provider's clock.
+    pub until: Timestamp,
+    /// The provider's clock at the moment the countdown begins.
+    pub provider_now: Timestamp,
+}
+
+/// Who looks on and answers.
+pub trait Operator {
+    /// Passes on what happens.
+    fn tell(&mut self, rotation: &Rotation, news: News<'_>);
+
+    /// Asks for a step that only a person can do.
+    fn do_step(&mut self, rotation: &Rotation, step: Step) -> Reply;
+
+    /// Asks what came of a call whose answer is lost.
+    fn settle(&mut self, rotation: &Rotation, comparison: &Comparison) -> Ruling;
+
+    /// Counts down. `Done` when the time is over.
+    fn watch(&mut self, rotation: &Rotation, countdown: Countdown) -> Reply;
+
+    /// Whether a signal asked to stop at the next safe point.
+    fn wants_to_stop(&self) -> bool;
+}

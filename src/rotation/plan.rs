@@ -1,0 +1,226 @@
+//! The table of directions, and the plan: the ordered steps of one rotation, decided before anything is sent.
+//!
+//! Pure. A plan is journaled whole, so what was decided is what a later process goes on with, whatever the config
+//! says by then.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use serde::{Deserialize, Serialize};
+
+use crate::provider::Id;
+use crate::provider::request::Request;
+use crate::store::SlotNames;
+
+/// One step of a rotation. The order here is not the order of a plan; each direction has its own.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Step {
+    /// Key, endpoint, stores and seal are proved.
+    Check,
+    /// Receivers are ready to take the new secret at once.
+    Prepare,
+    /// The irreversible call.
+    Issue,
+    /// The new secret goes into `next` of every store.
+    Stage,
+    /// `current` moves to `previous`, `next` to `current`.
+    Promote,
+    /// Receivers run with the new secret.
+    Deploy,
+    /// A delivery verified with the new secret.
+    Verify,
+    /// The old secret's end.
+    Wait,
+    /// `previous` is removed.
+    Retire,
+    /// Receivers no longer accept the old secret.
+    Drop,
+}
+
+/// Who does a step.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Doer {
+    Tool,
+    Person,
+    Clock,
+}
+
+impl Step {
+    /// Every step there is.
+    pub const ALL: [Self; 10] = [
+        Self::Check,
+        Self::Prepare,
+        Self::Issue,
+        Self::Stage,
+        Self::Promote,
+        Self::Deploy,
+        Self::Verify,
+        Self::Wait,
+        Self::Retire,
+        Self::Drop,
+    ];
+
+    /// The step's word in commands, JSON and the journal.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Check => "check",
+            Self::Prepare => "prepare",
+            Self::Issue => "issue",
+            Self::Stage => "stage",
+            Self::Promote => "promote",
+            Self::Deploy => "deploy",
+            Self::Verify => "verify",
+            Self::Wait => "wait",
+            Self::Retire => "retire",
+            Self::Drop => "drop",
+        }
+    }
+
+    /// Who does it.
+    pub fn doer(self) -> Doer {
+        match self {
+            Self::Check | Self::Issue | Self::Stage | Self::Promote | Self::Retire => Doer::Tool,
+            Self::Prepare | Self::Deploy | Self::Verify | Self::Drop => Doer::Person,
+            Self::Wait => Doer::Clock,
+        }
+    }
+}
+
+/// The kinds of rotation; they differ only in their list of steps.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Direction {
+    /// Both secrets live for a while and receivers accept either.
+    OverlapEither,
+    /// Both secrets live for a while and receivers change theirs within it.
+    OverlapSwitch,
+    /// The old secret dies with the call.
+    Instant,
+    /// An overlap provider is asked to end the old secret now.
+    Force,
+}
+
+impl Direction {
+    /// The steps in order.
+    pub fn steps(self) -> &'static [Step] {
+        use Step::{Check, Deploy, Drop, Issue, Prepare, Promote, Retire, Stage, Verify, Wait};
+        match self {
+            Self::OverlapEither => &[Check, Issue, Stage, Deploy, Verify, Wait, Promote, Retire, Drop],
+            Self::OverlapSwitch => &[Check, Issue, Stage, Promote, Deploy, Verify, Wait, Retire, Drop],
+            Self::Instant => &[Check, Prepare, Issue, Stage, Promote, Deploy, Verify, Retire, Drop],
+            Self::Force => &[Check, Issue, Stage, Promote, Deploy, Verify, Retire, Drop],
+        }
+    }
+
+    /// The direction's word in JSON.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::OverlapEither => "overlap-either",
+            Self::OverlapSwitch => "overlap-switch",
+            Self::Instant => "instant",
+            Self::Force => "force",
+        }
+    }
+
+    /// Whether the call itself ends the old secret, so that the endpoint's id has to be typed.
+    pub fn ends_old_secret(self) -> bool {
+        matches!(self, Self::Instant | Self::Force)
+    }
+}
+
+/// A store as the plan keeps it: enough to open it again from another folder.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct PlannedStore {
+    /// The reference with absolute paths.
+    pub reference: String,
+    #[serde(default)]
+    pub names: SlotNames,
+}
+
+/// One rotation, decided. Everything a later process needs to go on, and no secret.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Plan {
+    pub target: String,
+    pub provider: String,
+    /// The same for every way of naming this endpoint.
+    pub endpoint_key: String,
+    pub base_url: String,
+    pub ids: Vec<Id>,
+    /// How the API key is sent, by the provider's name for it.
+    pub auth: String,
+    /// Values of the provider's optional headers.
+    #[serde(default)]
+    pub options: BTreeMap<String, String>,
+    pub direction: Direction,
+    pub steps: Vec<Step>,
+    /// The exact request of the issue step, without the API key.
+    pub request: Request,
+    /// The key that makes a repetition safe, where the provider takes one.
+    pub idempotency_key: Option<String>,
+    /// How long the provider remembers the key, as documented.
+    #[serde(with = "seconds")]
+    pub key_window: Option<Duration>,
+    /// How long the provider keeps the old secret, as documented.
+    #[serde(with = "seconds")]
+    pub overlap: Option<Duration>,
+    pub stores: Vec<PlannedStore>,
+    #[serde(default)]
+    pub receivers: Vec<String>,
+    pub reason: Option<String>,
+    pub owner: Option<String>,
+}
+
+impl Plan {
+    /// The endpoint's own id, as `--confirm` wants it.
+    pub fn own_id(&self) -> &str {
+        self.ids.last().map_or("", |id| &id.value)
+    }
+}
+
+/// Whole seconds in the journal.
+mod seconds {
+    use super::Duration;
+    use serde::{Deserialize, Deserializer, Serialize, Serializer};
+
+    pub fn serialize<S: Serializer>(value: &Option<Duration>, out: S) -> Result<S::Ok, S::Error> {
+        value.map(|value| value.as_secs()).serialize(out)
+    }
+
+    pub fn deserialize<'de, D: Deserializer<'de>>(input: D) -> Result<Option<Duration>, D::Error> {
+        Ok(Option::<u64>::deserialize(input)?.map(Duration::from_secs))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const DIRECTIONS: [Direction; 4] =
+        [Direction::OverlapEither, Direction::OverlapSwitch, Direction::Instant, Direction::Force];
+
+    #[test]
+    fn every_direction_checks_first_seals_before_it_promotes_and_drops_last() {
+        for direction in DIRECTIONS {
+            let steps = direction.steps();
+            let at = |step| steps.iter().position(|&other| other == step);
+            assert_eq!(at(Step::Check), Some(0));
+            assert_eq!(at(Step::Drop), Some(steps.len() - 1));
+            assert!(at(Step::Issue) < at(Step::Stage) && at(Step::Stage) < at(Step::Promote));
+            assert!(at(Step::Promote) < at(Step::Retire));
+            assert!(at(Step::Deploy) < at(Step::Verify) && at(Step::Verify) < at(Step::Retire));
+        }
+    }
+
+    #[test]
+    fn an_overlap_is_waited_out_before_the_old_secret_is_removed() {
+        for direction in DIRECTIONS {
+            let steps = direction.steps();
+            let at = |step| steps.iter().position(|&other| other == step);
+            assert_eq!(at(Step::Wait).is_some(), !direction.ends_old_secret());
+            if at(Step::Wait).is_some() {
+                assert!(at(Step::Wait) < at(Step::Retire));
+            }
+        }
+    }
+}

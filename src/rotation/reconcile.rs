@@ -1,0 +1,116 @@
+//! A call whose outcome is unknown: found out from the seal, by a safe replay, from what the provider shows, or by
+//! asking. Never by sending a new request.
+
+use super::operator::{Comparison, Ruling};
+use super::runner::Runner;
+use super::{Answered, Call, Event, ExpirySource, Outcome, RunError};
+use crate::provider::answer::Inspected;
+
+impl Runner<'_> {
+    /// Settles what came of the call, or leaves it unknown with all that is known.
+    pub(super) fn reconcile(&mut self) -> Result<(), RunError> {
+        let provider = self.endpoint.provider.title().to_owned();
+        // A process may have died between sealing the answer and journaling it.
+        if self.seals.exists(self.rotation.id)
+            && let Some(answered) = self.seals.unseal(self.rotation.id).map_err(RunError::SealFailed)?.answered
+        {
+            return self.record(&[Event::Answered(answered)]);
+        }
+        let fresh = self.rotation.plan.idempotency_key.is_some() && self.rotation.key_is_fresh((self.now)());
+        if fresh && self.replays_left > 0 {
+            self.replays_left -= 1;
+            return self.issue();
+        }
+        if let Call::Unreadable { why } = &self.rotation.call {
+            let seal = self.seals.path(self.rotation.id);
+            return Err(RunError::Unreadable { provider, why: why.clone(), seal });
+        }
+        if fresh {
+            let why = self.why_unknown();
+            return Err(self.lost(why));
+        }
+        let (comparison, inspected) = self.compare();
+        if let Some(inspected) = inspected
+            && self.recover(&inspected)?
+        {
+            return Ok(());
+        }
+        match self.operator.settle(self.rotation, &comparison) {
+            Ruling::NotApplied => {
+                let why = "settled by a person: the provider had not rotated".to_owned();
+                self.record(&[
+                    Event::NotApplied { why: why.clone(), status: None, request_id: None },
+                    Event::Closed { outcome: Outcome::Failed, reason: Some(why) },
+                ])
+            }
+            Ruling::Applied => {
+                let error = RunError::SecretLost { provider };
+                self.record(&[Event::Closed { outcome: Outcome::Failed, reason: Some(error.to_string()) }])?;
+                Err(error)
+            }
+            Ruling::NotNow | Ruling::NobodyToAsk => Err(self.still_unknown(comparison)),
+        }
+    }
+
+    fn still_unknown(&self, comparison: Comparison) -> RunError {
+        let provider = self.endpoint.provider.title().to_owned();
+        let why = self.why_unknown();
+        RunError::Lost { provider, why, replayable: false, comparison: Some(Box::new(comparison)) }
+    }
+
+    fn why_unknown(&self) -> String {
+        match &self.rotation.call {
+            Call::Unknown { why: Some(why) } => why.clone(),
+            _ => "whsec was cut off before the answer came".to_owned(),
+        }
+    }
+
+    fn compare(&mut self) -> (Comparison, Option<Inspected>) {
+        let before = self.rotation.before.clone();
+        let asked = match self.api_key {
+            None => Err("no API key".to_owned()),
+            Some(_) if self.endpoint.provider.spec().inspect.is_none() => Err("it has no call for that".to_owned()),
+            Some(key) => self
+                .client
+                .inspect(self.endpoint, key)
+                .map_err(|outcome| self.refused(outcome, "show the endpoint").to_string()),
+        };
+        match asked {
+            Ok(inspected) => {
+                let now = Some(self.evidence(&inspected));
+                (Comparison { before, now, why: None }, Some(inspected))
+            }
+            Err(why) => (Comparison { before, now: None, why: Some(why) }, None),
+        }
+    }
+
+    /// A provider that shows the whole secret gives a lost one back. It counts only if it is not the one that the
+    /// stores have had all along.
+    fn recover(&mut self, inspected: &Inspected) -> Result<bool, RunError> {
+        let (Some(secret), Some(current)) = (&inspected.secret, &self.rotation.before.current) else {
+            return Ok(false);
+        };
+        if secret.fingerprint() == *current {
+            return Ok(false);
+        }
+        let ends = self.rotation.plan.direction.ends_old_secret();
+        let answered = Answered {
+            fingerprint: secret.fingerprint(),
+            version: inspected.version.clone(),
+            provider_fingerprint: inspected.fingerprint.clone(),
+            status: 200,
+            request_id: None,
+            expires_at: inspected.old_expires_at,
+            expires_source: match (ends, inspected.old_expires_at) {
+                (true, _) => ExpirySource::Call,
+                (false, Some(_)) => ExpirySource::Provider,
+                (false, None) => ExpirySource::Unknown,
+            },
+            clock_ahead_ms: inspected.date.map_or(self.rotation.clock_ahead_ms, |date| self.ahead(date)),
+            replayed: false,
+            notice: None,
+        };
+        self.keep(secret, answered)?;
+        Ok(true)
+    }
+}

@@ -1,0 +1,285 @@
+//! The only imperative part: does what `Rotation::next` says, one step at a time, and journals each outcome.
+//!
+//! Every step may be cut off anywhere and done again. Steps of the call live in `check`, `issue` and `reconcile`.
+
+use jiff::{SignedDuration, Timestamp};
+
+use super::journal::Journal;
+use super::operator::{Countdown, News, Operator, Reply};
+use super::seal::Seals;
+use super::{Answered, Event, How, Next, Outcome, Rotation, RunError, Step};
+use crate::provider::Endpoint;
+use crate::provider::client::Client;
+use crate::secret::Secret;
+use crate::store::{Access, Slot, Store, StoreError, slots};
+
+/// A rotation and everything that it acts on.
+pub struct Runner<'a> {
+    pub journal: &'a Journal,
+    pub client: &'a Client,
+    pub endpoint: &'a Endpoint,
+    /// Needed for the call and to ask the provider's clock; other steps go on without.
+    pub api_key: Option<&'a Secret>,
+    pub stores: &'a [Box<dyn Store>],
+    pub seals: &'a Seals,
+    pub operator: &'a mut dyn Operator,
+    pub now: fn() -> Timestamp,
+    /// `user@host`, for the record.
+    pub by: &'a str,
+    pub rotation: &'a mut Rotation,
+    /// How often this process may still send a request again whose answer was lost.
+    pub replays_left: u32,
+}
+
+/// Why a run came to rest.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Rest {
+    /// The rotation is closed, or the step asked for is done.
+    Finished,
+    /// A person has to do this step.
+    Person(Step),
+    /// The old secret lives until then, on the provider's clock.
+    Clock(Timestamp),
+    /// A signal asked to stop.
+    Stopped,
+}
+
+/// A difference of clocks that is worth a word.
+const CLOCK_WORTH_A_WORD_MS: i64 = 120_000;
+
+impl Runner<'_> {
+    /// Goes on until the rotation is finished, somebody has to act, or `last` is done.
+    pub fn run(&mut self, last: Option<Step>) -> Result<Rest, RunError> {
+        loop {
+            if last.is_some_and(|last| self.rotation.done.contains_key(&last)) {
+                return Ok(Rest::Finished);
+            }
+            let next = self.rotation.next((self.now)());
+            // A secret that is only sealed is put into the stores before anything stops.
+            if self.operator.wants_to_stop() && next != Next::Run(Step::Stage) {
+                return Ok(Rest::Stopped);
+            }
+            match next {
+                Next::Finished => {
+                    if self.rotation.closed.is_none() {
+                        self.record(&[Event::Closed { outcome: Outcome::Done, reason: None }])?;
+                    }
+                    return Ok(Rest::Finished);
+                }
+                Next::Reconcile => self.reconcile()?,
+                Next::Run(step) => {
+                    self.operator.tell(self.rotation, News::Begins(step));
+                    self.perform(step)?;
+                    self.operator.tell(self.rotation, News::Ends(step));
+                }
+                Next::Ask(step) => match self.operator.do_step(self.rotation, step) {
+                    Reply::Done { reason } => self.record(&[Event::Done { step, how: How::Word { reason } }])?,
+                    Reply::NotNow | Reply::NobodyToAsk => return Ok(self.rest(Rest::Person(step))),
+                },
+                Next::Wait(until) => {
+                    self.hear_clock();
+                    let provider_now = self.rotation.provider_time((self.now)());
+                    if provider_now >= until {
+                        continue;
+                    }
+                    match self.operator.watch(self.rotation, Countdown { until, provider_now }) {
+                        Reply::Done { .. } => {}
+                        Reply::NotNow | Reply::NobodyToAsk => return Ok(self.rest(Rest::Clock(until))),
+                    }
+                }
+            }
+        }
+    }
+
+    /// Puts the old secret back into the live slot of every store while the provider still honours it.
+    pub fn roll_back(&mut self, reason: Option<String>) -> Result<(), RunError> {
+        let direction = self.rotation.plan.direction;
+        let no_way_back = |why: &str| RunError::NoWayBack { why: why.to_owned(), direction };
+        let Some(answered) = self.rotation.answered().cloned() else {
+            return Err(no_way_back("nothing has been rotated, so the live slot holds it still"));
+        };
+        if direction.ends_old_secret() {
+            return Err(no_way_back("it died with the call, so receivers that use it would refuse every delivery"));
+        }
+        let failed = |source| RunError::StoreFailed { step: Step::Promote, sealed: None, source };
+        let mut replaced = false;
+        for store in self.stores.iter().filter(|store| store.access() == Access::ReadWrite) {
+            replaced |= slots::holds(store.as_ref(), Slot::Current, &answered.fingerprint).map_err(failed)?;
+        }
+        if !replaced && !self.rotation.done.contains_key(&Step::Promote) {
+            return Err(no_way_back("it has not been replaced yet, so the live slot holds it still"));
+        }
+        self.hear_clock();
+        if !self.rotation.old_secret_lives((self.now)()) {
+            return Err(no_way_back("the provider no longer honours it"));
+        }
+        for store in self.stores.iter().filter(|store| store.access() != Access::Once) {
+            slots::roll_back(store.as_ref(), &answered.fingerprint).map_err(failed)?;
+        }
+        self.record(&[Event::RolledBack { reason }])
+    }
+
+    /// Journals events; they count only once this has returned.
+    pub(super) fn record(&mut self, events: &[Event]) -> Result<(), RunError> {
+        self.journal.append(self.rotation, self.by, (self.now)(), events)?;
+        Ok(())
+    }
+
+    /// Asks the provider for its clock, by an inspect call, where that is possible.
+    pub(super) fn hear_clock(&mut self) -> bool {
+        let Some(key) = self.api_key else { return false };
+        let Ok(inspected) = self.client.inspect(self.endpoint, key) else { return false };
+        let Some(date) = inspected.date else { return false };
+        self.rotation.clock_ahead_ms = self.ahead(date);
+        true
+    }
+
+    /// How far a provider's clock is ahead of ours, in milliseconds.
+    pub(super) fn ahead(&self, date: Timestamp) -> i64 {
+        let ahead = date.duration_since((self.now)()).as_millis();
+        i64::try_from(ahead).unwrap_or(0)
+    }
+
+    pub(super) fn mention_clock(&mut self, ahead_ms: i64) {
+        if ahead_ms.abs() > CLOCK_WORTH_A_WORD_MS {
+            self.operator.tell(self.rotation, News::ClockOff { ahead_ms });
+        }
+    }
+
+    fn perform(&mut self, step: Step) -> Result<(), RunError> {
+        match step {
+            Step::Check => self.check(),
+            Step::Issue => self.issue(),
+            Step::Stage => {
+                let secret = self.secret()?;
+                self.stage(&secret)
+            }
+            Step::Promote => self.promote(),
+            Step::Retire => self.retire(),
+            Step::Wait => self.end_wait(),
+            // Asked for, never performed: `Rotation::next` yields these as `Ask`.
+            Step::Prepare | Step::Deploy | Step::Verify | Step::Drop => Ok(()),
+        }
+    }
+
+    /// The new secret, from the seal or a store that has it.
+    fn secret(&self) -> Result<Secret, RunError> {
+        let unsealed = match self.seals.unseal(self.rotation.id) {
+            Ok(sealed) => return Ok(sealed.secret()),
+            Err(error) => error,
+        };
+        let answered = self.rotation.answered();
+        for store in self.stores.iter().filter(|store| store.access() == Access::ReadWrite) {
+            for slot in [Slot::Next, Slot::Current] {
+                if let (Ok(Some(secret)), Some(answered)) = (store.get(slot), answered)
+                    && secret.fingerprint() == answered.fingerprint
+                {
+                    return Ok(secret);
+                }
+            }
+        }
+        Err(RunError::SealFailed(unsealed))
+    }
+
+    /// Puts the secret into `next` of every store; the seal goes when no store depends on it any more.
+    pub(super) fn stage(&mut self, secret: &Secret) -> Result<(), RunError> {
+        self.each_store(Step::Stage, Slot::Next, |store| slots::stage(store, secret))?;
+        if self.stores.iter().all(|store| store.access() != Access::WriteOnly) {
+            self.seals.remove(self.rotation.id).map_err(RunError::SealFailed)?;
+        }
+        self.record(&[Event::Done { step: Step::Stage, how: How::Tool }])
+    }
+
+    fn promote(&mut self) -> Result<(), RunError> {
+        let new = self.answered()?.fingerprint.clone();
+        let write_only = self.stores.iter().any(|store| store.access() == Access::WriteOnly);
+        let sealed = if write_only { Some(self.secret()?) } else { None };
+        // Nothing goes live anywhere until every store has the new secret.
+        for store in self.stores.iter().filter(|store| store.access() == Access::ReadWrite) {
+            let has = |slot| slots::holds(store.as_ref(), slot, &new);
+            let ready = has(Slot::Next).and_then(|next| Ok(next || has(Slot::Current)?));
+            let missing = || StoreError::NothingToPromote { store: store.reference() };
+            ready
+                .and_then(|ready| if ready { Ok(()) } else { Err(missing()) })
+                .map_err(|source| RunError::StoreFailed { step: Step::Promote, sealed: None, source })?;
+        }
+        self.each_store(Step::Promote, Slot::Current, |store| slots::promote(store, &new, sealed.as_ref()))?;
+        self.seals.remove(self.rotation.id).map_err(RunError::SealFailed)?;
+        self.record(&[Event::Done { step: Step::Promote, how: How::Tool }])
+    }
+
+    fn retire(&mut self) -> Result<(), RunError> {
+        let new = self.answered()?.fingerprint.clone();
+        self.each_store(Step::Retire, Slot::Previous, |store| slots::retire(store, &new))?;
+        self.record(&[Event::Done { step: Step::Retire, how: How::Tool }])
+    }
+
+    /// Ends the wait only on the provider's own clock, so that a wrong local one cannot end it early.
+    fn end_wait(&mut self) -> Result<(), RunError> {
+        let asks = self.endpoint.provider.spec().inspect.is_some();
+        if asks && !self.hear_clock() {
+            let why = "the provider's clock cannot be asked, and ours alone does not end the old secret".to_owned();
+            return Err(RunError::TooEarly { step: Step::Wait, why });
+        }
+        match self.rotation.next((self.now)()) {
+            Next::Run(Step::Wait) => self.record(&[Event::Done { step: Step::Wait, how: How::Clock }]),
+            _ => Ok(()),
+        }
+    }
+
+    /// Does one thing in every store that has not had it, and goes on to the others when one fails.
+    fn each_store(
+        &mut self,
+        step: Step,
+        slot: Slot,
+        act: impl Fn(&dyn Store) -> Result<(), StoreError>,
+    ) -> Result<(), RunError> {
+        let mut failed = None;
+        let mut unrecorded = None;
+        for store in self.stores {
+            let reference = store.reference();
+            if self.rotation.stores_done.contains(&(step, reference.clone())) {
+                continue;
+            }
+            match act(store.as_ref()) {
+                Ok(()) => {
+                    let slot = store.slot_name(slot);
+                    self.operator.tell(self.rotation, News::StoreDone { step, store: &reference, slot: &slot });
+                    // A journal that fails now must not keep the secret from the other stores.
+                    unrecorded = self.record(&[Event::StoreDone { step, store: reference }]).err().or(unrecorded);
+                }
+                Err(error) => {
+                    if let Some(earlier) = failed.replace(error) {
+                        self.operator.tell(self.rotation, News::Warning(&earlier.to_string()));
+                    }
+                }
+            }
+        }
+        let sealed = self.seals.exists(self.rotation.id).then(|| self.seals.path(self.rotation.id));
+        match (failed, unrecorded) {
+            (Some(source), _) => Err(RunError::StoreFailed { step, sealed, source }),
+            (None, Some(error)) => Err(error),
+            (None, None) => Ok(()),
+        }
+    }
+
+    fn answered(&self) -> Result<&Answered, RunError> {
+        let provider = || self.endpoint.provider.title().to_owned();
+        self.rotation.answered().ok_or_else(|| RunError::Lost {
+            provider: provider(),
+            why: "no answer is recorded".to_owned(),
+            replayable: false,
+            comparison: None,
+        })
+    }
+
+    fn rest(&self, rest: Rest) -> Rest {
+        if self.operator.wants_to_stop() { Rest::Stopped } else { rest }
+    }
+
+    /// The old secret's end by the documented window, for a call made at `at` on the provider's clock.
+    pub(super) fn documented_end(&self, at: Timestamp) -> Option<Timestamp> {
+        let window = SignedDuration::try_from(self.rotation.plan.overlap?).ok()?;
+        at.saturating_add(window).ok()
+    }
+}

@@ -1,0 +1,164 @@
+//! The encrypted copy of a new secret, kept from the moment it arrives until every store has it.
+//!
+//! age files, one a rotation, in `seals/` of the state folder. Sealing needs only recipients, which are public; the
+//! identity that opens a seal lives in the keychain or in a 0600 file, and is made once.
+
+use std::io;
+use std::path::{Path, PathBuf};
+use std::str::FromStr;
+
+use age::secrecy::ExposeSecret;
+use age::x25519::{Identity, Recipient};
+use serde::{Deserialize, Serialize};
+use thiserror::Error;
+use uuid::Uuid;
+use zeroize::Zeroizing;
+
+use super::Answered;
+use crate::secret::Secret;
+use crate::store::{Slot, Store, StoreError, replace};
+
+/// Where seals are, and whom they are for.
+pub struct Seals {
+    folder: PathBuf,
+    recipients: Vec<Recipient>,
+    identity: Box<dyn Store>,
+}
+
+/// What a seal holds.
+#[derive(Serialize, Deserialize)]
+pub struct Sealed {
+    /// The facts of the answer; absent where it could not be read.
+    pub answered: Option<Answered>,
+    /// The new secret, or the whole answer where no secret could be read from it.
+    secret: Zeroizing<String>,
+}
+
+/// A seal could not be made or opened.
+#[derive(Debug, Error)]
+pub enum SealError {
+    #[error("`{text}` is not an age recipient (`age1…`)")]
+    BadRecipient { text: String },
+    #[error("the seal's identity in `{store}` is missing or not an age identity")]
+    NoIdentity { store: String },
+    #[error("cannot keep the seal's identity")]
+    Identity(#[source] StoreError),
+    #[error("cannot write the seal `{path}`")]
+    Write { path: PathBuf, #[source] source: StoreError },
+    #[error("cannot read the seal `{path}`")]
+    Read { path: PathBuf, #[source] source: io::Error },
+    #[error("the seal `{path}` does not open with the identity in `{store}`")]
+    DoesNotOpen { path: PathBuf, store: String },
+    #[error("encryption failed")]
+    Encrypt,
+}
+
+impl Sealed {
+    /// A seal of a secret, or of a whole answer with `None`.
+    pub fn new(answered: Option<Answered>, secret: &str) -> Self {
+        Self { answered, secret: Zeroizing::new(secret.to_owned()) }
+    }
+
+    /// The value inside.
+    pub fn secret(&self) -> Secret {
+        Secret::new(self.secret.as_str())
+    }
+}
+
+impl Seals {
+    /// Seals in the state folder, for the team's recipients and this machine's own identity, which is made and kept
+    /// in `identity` the first time.
+    pub fn open(state: &Path, team: &[String], identity: Box<dyn Store>) -> Result<Self, SealError> {
+        let note = state.join("seal-recipient");
+        let mut recipients = Vec::new();
+        for text in team {
+            recipients.push(Recipient::from_str(text).map_err(|_| SealError::BadRecipient { text: text.clone() })?);
+        }
+        let own = match std::fs::read_to_string(&note).ok().and_then(|text| Recipient::from_str(text.trim()).ok()) {
+            Some(own) => own,
+            None => {
+                let own = own_recipient(identity.as_ref())?;
+                write(&note, own.to_string().as_bytes())?;
+                own
+            }
+        };
+        recipients.push(own);
+        Ok(Self { folder: state.join("seals"), recipients, identity })
+    }
+
+    /// Where the identity is kept, as a store reference.
+    pub fn identity_place(&self) -> String {
+        self.identity.reference()
+    }
+
+    /// The file of one rotation's seal.
+    pub fn path(&self, rotation: Uuid) -> PathBuf {
+        self.folder.join(format!("{rotation}.age"))
+    }
+
+    /// Whether a rotation's seal is there.
+    pub fn exists(&self, rotation: Uuid) -> bool {
+        self.path(rotation).exists()
+    }
+
+    /// Proves that a seal can be written: a canary goes the same way and is removed.
+    pub fn prove(&self, canary: &Secret) -> Result<(), SealError> {
+        let id = Uuid::new_v4();
+        self.seal(id, &Sealed::new(None, canary.expose()))?;
+        self.remove(id)
+    }
+
+    /// Writes the seal durably. The secret is on disk only encrypted.
+    pub fn seal(&self, rotation: Uuid, content: &Sealed) -> Result<(), SealError> {
+        let plain = Zeroizing::new(serde_json::to_vec(content).map_err(|_| SealError::Encrypt)?);
+        let recipients = self.recipients.iter().map(|recipient| recipient as &dyn age::Recipient);
+        let encryptor = age::Encryptor::with_recipients(recipients).map_err(|_| SealError::Encrypt)?;
+        let mut cipher = Vec::new();
+        let mut writer = encryptor.wrap_output(&mut cipher).map_err(|_| SealError::Encrypt)?;
+        io::Write::write_all(&mut writer, &plain).map_err(|_| SealError::Encrypt)?;
+        writer.finish().map_err(|_| SealError::Encrypt)?;
+        std::fs::create_dir_all(&self.folder)
+            .map_err(|source| SealError::Read { path: self.folder.clone(), source })?;
+        write(&self.path(rotation), &cipher)
+    }
+
+    /// Opens a rotation's seal with this machine's identity.
+    pub fn unseal(&self, rotation: Uuid) -> Result<Sealed, SealError> {
+        let path = self.path(rotation);
+        let cipher = std::fs::read(&path).map_err(|source| SealError::Read { path: path.clone(), source })?;
+        let identity = self.identity.get(Slot::Current).map_err(SealError::Identity)?;
+        let identity = identity.and_then(|text| Identity::from_str(text.expose().trim()).ok());
+        let store = self.identity.reference();
+        let identity = identity.ok_or_else(|| SealError::NoIdentity { store: store.clone() })?;
+        let plain = age::decrypt(&identity, &cipher).map(Zeroizing::new);
+        plain.ok().and_then(|plain| serde_json::from_slice(&plain).ok()).ok_or(SealError::DoesNotOpen { path, store })
+    }
+
+    /// Removes a rotation's seal; none there is as good.
+    pub fn remove(&self, rotation: Uuid) -> Result<(), SealError> {
+        let path = self.path(rotation);
+        match std::fs::remove_file(&path) {
+            Err(source) if source.kind() != io::ErrorKind::NotFound => Err(SealError::Read { path, source }),
+            _ => Ok(()),
+        }
+    }
+}
+
+fn own_recipient(store: &dyn Store) -> Result<Recipient, SealError> {
+    if let Some(text) = store.get(Slot::Current).map_err(SealError::Identity)? {
+        let known = Identity::from_str(text.expose().trim());
+        let store = store.reference();
+        return known.map(|identity| identity.to_public()).map_err(|_| SealError::NoIdentity { store });
+    }
+    let identity = Identity::generate();
+    let text = Secret::new(identity.to_string().expose_secret());
+    store.apply(&[(Slot::Current, Some(&text))]).map_err(SealError::Identity)?;
+    if store.get(Slot::Current).map_err(SealError::Identity)?.as_ref() != Some(&text) {
+        return Err(SealError::NoIdentity { store: store.reference() });
+    }
+    Ok(identity.to_public())
+}
+
+fn write(path: &Path, bytes: &[u8]) -> Result<(), SealError> {
+    replace::private(path, bytes).map_err(|source| SealError::Write { path: path.to_owned(), source })
+}

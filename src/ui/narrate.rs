@@ -1,0 +1,73 @@
+//! A running rotation in words: one line for each step, one for each thing that came of it.
+
+use super::Output;
+use super::time::{moment, span};
+use crate::rotation::operator::News;
+use crate::rotation::{Answered, ExpirySource, Rotation, Step, guide};
+
+/// Tells one piece of news on stderr.
+pub fn tell(output: &Output, rotation: &Rotation, news: &News<'_>) {
+    match news {
+        News::Begins(step) => output.say(&heading(rotation, *step)),
+        News::Inspected(inspected) => {
+            let mut facts = Vec::new();
+            facts.extend(inspected.url.clone());
+            facts.extend(inspected.status.clone());
+            facts.extend(inspected.version.as_ref().map(|version| format!("version {version}")));
+            facts.extend(inspected.fingerprint.clone());
+            output.say(&done(&format!("the endpoint answers: {}", facts.join(", "))));
+        }
+        News::Proved { store } => output.say(&done(&format!("{store} takes, returns and gives up a canary"))),
+        News::Sending { attempt: 1 } => output.detail("      the request is journaled; sending it"),
+        News::Sending { attempt } => output.say(&format!("      attempt {attempt}: the same request, the same key")),
+        News::Retrying { why, seconds } => output.say(&format!("      {why}; again in {seconds} s")),
+        News::Answered(answered) => {
+            output.say(&done(&format!("new secret {} received and sealed{}", answered.fingerprint, version(answered))));
+            output.say(&format!("      {}", old_secret(rotation, answered)));
+            if let Some(notice) = &answered.notice {
+                output.say(&format!("      {} says: {notice}", rotation.plan.provider));
+            }
+        }
+        News::StoreDone { step, store, slot } => output.say(&done(&match step {
+            Step::Stage => format!("{store}: the new secret is in {slot}"),
+            Step::Promote => format!("{store}: {slot} holds the new secret"),
+            _ => format!("{store}: {slot} is empty"),
+        })),
+        News::ClockOff { ahead_ms } => {
+            let (by, how) = (jiff::SignedDuration::from_millis(ahead_ms.abs()), if *ahead_ms > 0 { "behind" } else { "ahead of" });
+            output.warn(&format!("this machine's clock is {} {how} the provider's; the provider's counts", span(by)));
+        }
+        News::Warning(text) => output.warn(text),
+        News::Ends(Step::Wait) => output.say(&done("the provider's clock says that the old secret has ended")),
+        News::Ends(_) => {}
+    }
+}
+
+/// `3/9  stage   keep the new secret …`, the number being the step's place in the plan.
+pub fn heading(rotation: &Rotation, step: Step) -> String {
+    let steps = &rotation.plan.steps;
+    let number = steps.iter().position(|other| *other == step).map_or(0, |at| at + 1);
+    let bold = anstyle::Style::new().bold();
+    format!("{number:>2}/{} {bold}{:<8}{bold:#} {}", steps.len(), step.name(), guide::title(rotation.plan.direction, step))
+}
+
+/// When the old secret ends, and how that is known.
+pub fn old_secret(rotation: &Rotation, answered: &Answered) -> String {
+    match (answered.expires_source, answered.expires_at) {
+        (ExpirySource::Call, _) => "the old secret died with the call".to_owned(),
+        (ExpirySource::Provider, Some(end)) => format!("the old secret lives until {} (from provider)", moment(end)),
+        (ExpirySource::Documented, Some(end)) => format!("the old secret lives until {} (documented)", moment(end)),
+        _ => format!("{} does not say when the old secret ends", rotation.plan.provider),
+    }
+}
+
+fn version(answered: &Answered) -> String {
+    let version = answered.version.as_ref().map(|version| format!(", version {version}"));
+    let fingerprint = answered.provider_fingerprint.as_ref().map(|text| format!(", {text} at the provider"));
+    format!("{}{}", version.unwrap_or_default(), fingerprint.unwrap_or_default())
+}
+
+fn done(text: &str) -> String {
+    let green = anstyle::AnsiColor::Green.on_default();
+    format!("      {green}✓{green:#} {text}")
+}

@@ -1,0 +1,54 @@
+//! A plan before anything is sent: what goes out, where the secret goes, how long the old one lives, who does what.
+
+use super::Output;
+use super::time::span;
+use crate::provider::Provider;
+use crate::rotation::guide::{self, StoreNames};
+use crate::rotation::{Doer, Plan};
+
+/// Shows a plan on stderr.
+pub fn plan(output: &Output, plan: &Plan, provider: &Provider, stores: &[StoreNames]) {
+    let bold = anstyle::Style::new().bold();
+    output.say(&format!("{bold}{}{bold:#}: endpoint {} at {}", plan.target, plan.own_id(), provider.title()));
+    output.say(&format!("  sends     {} {}", plan.request.method, plan.request.url));
+    if let Some(body) = &plan.request.body {
+        output.say(&format!("            body {body}"));
+    }
+    if let Some(key) = &plan.idempotency_key {
+        output.say(&format!("            idempotency key {key}, so that a lost answer can be had again"));
+    }
+    for store in stores {
+        output.say(&format!("  store     {}", store.store));
+        output.say(&format!("            new in {}, live in {}, old in {}", store.next, store.current, store.previous));
+    }
+    for receiver in &plan.receivers {
+        output.say(&format!("  receiver  {receiver}"));
+    }
+    output.say(&format!("  old one   {}", old_secret(plan)));
+    output.say("");
+    for (number, step) in plan.steps.iter().enumerate() {
+        let who = match step.doer() {
+            Doer::Tool => "whsec",
+            Doer::Person => "you  ",
+            Doer::Clock => "clock",
+        };
+        output.say(&format!("  {:>2}  {who}  {:<8} {}", number + 1, step.name(), guide::title(plan.direction, *step)));
+    }
+    output.say("");
+    for warning in guide::warnings(plan.direction, provider) {
+        output.warn(&warning);
+    }
+    for hazard in &provider.spec().hazards {
+        output.say(&format!("  note: {hazard}"));
+    }
+}
+
+fn old_secret(plan: &Plan) -> String {
+    if plan.direction.ends_old_secret() {
+        return "dies with the call".to_owned();
+    }
+    match plan.overlap.and_then(|overlap| jiff::SignedDuration::try_from(overlap).ok()) {
+        Some(overlap) => format!("lives on for {} after the call, as documented; the answer's own time counts", span(overlap)),
+        None => "lives on for as long as the answer says".to_owned(),
+    }
+}

@@ -1,0 +1,129 @@
+//! The operator at this terminal, or the flags that speak for one where there is none.
+
+use std::collections::BTreeSet;
+
+use super::dialog;
+use super::{Output, countdown, narrate};
+use crate::provider::Provider;
+use crate::rotation::guide::{self, StoreNames};
+use crate::rotation::operator::{Comparison, Countdown, News, Operator, Reply, Ruling};
+use crate::rotation::{Evidence, Rotation, Step};
+
+/// What was decided before anybody is asked.
+#[derive(Clone, Debug, Default)]
+pub struct Answers {
+    /// Steps that were done elsewhere, by `--done`.
+    pub done: BTreeSet<Step>,
+    /// The reason for the record, by `--reason`.
+    pub reason: Option<String>,
+    /// Block until a countdown ends, by `--wait`.
+    pub wait: bool,
+    /// What came of a lost call, by `--resolve`.
+    pub ruling: Option<Ruling>,
+    /// Whether there is a person at a terminal who may be asked.
+    pub may_ask: bool,
+}
+
+/// Tells and asks the person who runs the command.
+pub struct Person<'a> {
+    pub output: &'a Output,
+    pub provider: &'a Provider,
+    pub stores: Vec<StoreNames>,
+    pub answers: Answers,
+    /// The command that comes back to this rotation.
+    pub come_back: String,
+    /// Whether a signal asked to stop.
+    pub stopped: &'a dyn Fn() -> bool,
+}
+
+impl Operator for Person<'_> {
+    fn tell(&mut self, rotation: &Rotation, news: News<'_>) {
+        narrate::tell(self.output, rotation, &news);
+    }
+
+    fn do_step(&mut self, rotation: &Rotation, step: Step) -> Reply {
+        let said = self.answers.done.remove(&step);
+        if said || self.answers.may_ask {
+            self.output.say(&narrate::heading(rotation, step));
+        }
+        if said {
+            self.output.say("      done elsewhere, as --done says");
+            return Reply::Done { reason: self.answers.reason.clone() };
+        }
+        if !self.answers.may_ask {
+            return Reply::NobodyToAsk;
+        }
+        for line in guide::instructions(rotation, self.provider, &self.stores, step) {
+            self.output.say(&format!("      • {line}"));
+        }
+        match dialog::confirm(&format!("{}: done?", step.name()), false) {
+            Ok(true) => Reply::Done { reason: self.answers.reason.clone() },
+            Ok(false) | Err(_) => Reply::NotNow,
+        }
+    }
+
+    fn settle(&mut self, _: &Rotation, comparison: &Comparison) -> Ruling {
+        if let Some(ruling) = self.answers.ruling {
+            return ruling;
+        }
+        for line in evidence(comparison) {
+            self.output.say(&format!("      {line}"));
+        }
+        if !self.answers.may_ask {
+            return Ruling::NobodyToAsk;
+        }
+        let choices = ["I do not know yet: leave it open", "it did NOT rotate", "it DID rotate, and the new secret is lost"];
+        match dialog::select("What happened at the provider?", &choices.map(str::to_owned)) {
+            Ok(1) => Ruling::NotApplied,
+            Ok(2) => Ruling::Applied,
+            Ok(_) | Err(_) => Ruling::NotNow,
+        }
+    }
+
+    fn watch(&mut self, rotation: &Rotation, countdown: Countdown) -> Reply {
+        if self.answers.done.remove(&Step::Wait) {
+            self.output.warn("`wait` is the clock's step: --done does not end it");
+        }
+        if !self.answers.may_ask && !self.answers.wait {
+            return Reply::NobodyToAsk;
+        }
+        self.output.say(&narrate::heading(rotation, Step::Wait));
+        if self.answers.may_ask {
+            self.output.say(&format!("      • Leave whenever you like; come back with: {}", self.come_back));
+        }
+        if countdown::run(self.output, countdown, self.stopped) { Reply::Done { reason: None } } else { Reply::NotNow }
+    }
+
+    fn wants_to_stop(&self) -> bool {
+        (self.stopped)()
+    }
+}
+
+/// What is known of a lost call, a line each.
+pub fn evidence(comparison: &Comparison) -> Vec<String> {
+    let Some(now) = &comparison.now else {
+        let why = comparison.why.as_deref().unwrap_or("no reason given");
+        return vec![format!("the provider cannot be asked what it has now: {why}")];
+    };
+    let mut lines = vec!["what the provider showed before the call, and what it shows now:".to_owned()];
+    let rows: [(&str, fn(&Evidence) -> &Option<String>); 3] = [
+        ("version", |evidence| &evidence.version),
+        ("fingerprint", |evidence| &evidence.fingerprint),
+        ("updated at", |evidence| &evidence.updated_at),
+    ];
+    for (name, field) in rows {
+        if let (before, after) = (field(&comparison.before), field(now))
+            && (before.is_some() || after.is_some())
+        {
+            let shown = |value: &Option<String>| value.clone().unwrap_or_else(|| "none".to_owned());
+            let verdict = if before == after { "the same" } else { "CHANGED" };
+            lines.push(format!("  {name:<12} {} → {}   {verdict}", shown(before), shown(after)));
+        }
+    }
+    lines.push(match comparison.changed() {
+        Some(true) => "so it looks as if the call was applied".to_owned(),
+        Some(false) => "so it looks as if the call was not applied".to_owned(),
+        None => "nothing that it shows can tell whether the call was applied".to_owned(),
+    });
+    lines
+}

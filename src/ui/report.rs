@@ -1,0 +1,77 @@
+//! The JSON object that ends every command about a rotation (`whsec/v1`). Fields are only ever added.
+
+use jiff::Timestamp;
+use serde_json::{Value, json};
+
+use crate::rotation::{Next, Rotation, Step};
+
+/// Everything of a rotation that may be shown, as one object. `next_command` goes on with it.
+pub fn rotation(command: &str, rotation: &Rotation, now: Timestamp, exit: u8, next_command: &str, error: Value) -> Value {
+    let plan = &rotation.plan;
+    let answered = rotation.answered();
+    json!({
+        "schema": "whsec/v1",
+        "command": command,
+        "status": rotation.status(now),
+        "exit": exit,
+        "target": plan.target,
+        "provider": plan.provider,
+        "endpoint": plan.own_id(),
+        "rotation": rotation.id,
+        "direction": plan.direction.name(),
+        "owner": plan.owner,
+        "reason": plan.reason,
+        "opened_at": rotation.opened_at,
+        "closed_at": rotation.closed.as_ref().map(|closed| closed.at),
+        "closed_because": rotation.closed.as_ref().and_then(|closed| closed.reason.clone()),
+        "secret": answered.map(|answered| json!({
+            "fingerprint": answered.fingerprint,
+            "version": answered.version,
+            "provider_fingerprint": answered.provider_fingerprint,
+        })),
+        "previous": {
+            "fingerprint": rotation.before.current,
+            "expires_at": rotation.expires_at(),
+            "expires_source": answered.map(|answered| answered.expires_source),
+        },
+        "stores": plan.stores.iter().map(|store| {
+            let (slot, state) = slot_state(rotation, &store.reference);
+            json!({ "store": store.reference, "slot": slot, "state": state })
+        }).collect::<Vec<_>>(),
+        "steps": plan.steps.iter().map(|step| step_state(rotation, *step)).collect::<Vec<_>>(),
+        "contained": rotation.contained(),
+        "next": next(rotation, now, next_command),
+        "error": error,
+    })
+}
+
+fn slot_state(rotation: &Rotation, store: &str) -> (Option<&'static str>, &'static str) {
+    let done = |step| rotation.stores_done.contains(&(step, store.to_owned()));
+    if done(Step::Promote) {
+        (Some("current"), "stored")
+    } else if done(Step::Stage) {
+        (Some("next"), "stored")
+    } else {
+        (None, "pending")
+    }
+}
+
+fn step_state(rotation: &Rotation, step: Step) -> Value {
+    match rotation.done.get(&step) {
+        Some(proof) => {
+            let how = serde_json::to_value(&proof.how).unwrap_or(Value::Null);
+            json!({ "step": step, "state": "done", "at": proof.at, "by": proof.by, "how": how["how"], "reason": how["reason"] })
+        }
+        None => json!({ "step": step, "state": "open" }),
+    }
+}
+
+fn next(rotation: &Rotation, now: Timestamp, command: &str) -> Value {
+    let step = match rotation.next(now) {
+        Next::Finished => return Value::Null,
+        Next::Reconcile => Step::Issue,
+        Next::Run(step) | Next::Ask(step) => step,
+        Next::Wait(_) => Step::Wait,
+    };
+    json!({ "step": step, "command": command })
+}
