@@ -146,6 +146,11 @@ impl Config {
         self.drafts.contains_key(name)
     }
 
+    /// The programs that keep secrets, by name.
+    pub fn commands(&self) -> &BTreeMap<String, CommandSpec> {
+        &self.commands
+    }
+
     /// The target of this name, or the ad hoc one that `PROVIDER/ID[/ID]` describes, with what the flags say in place
     /// of what the files say.
     pub fn target(&self, name: &str, overrides: &Overrides, catalog: &Catalog) -> Result<Target, ConfigError> {

@@ -157,6 +157,25 @@ impl Session {
         crate::provider::plain_text(&format!("{user}@{}", host()))
     }
 
+    /// The command line that comes back to a target: what was typed to find config and state is repeated.
+    pub fn come_back(&self, command: &str, target: &str) -> String {
+        let mut words = vec!["whsec".to_owned(), command.to_owned()];
+        for (flag, path) in [("--config", &self.global.config), ("--state-dir", &self.global.state_dir)] {
+            // What the environment says, it will say again.
+            let variable = env::var_os(format!("WHSEC_{}", flag.trim_start_matches('-').to_uppercase().replace('-', "_")));
+            if let Some(path) = path.as_ref().filter(|path| variable.as_deref() != Some(path.as_os_str())) {
+                words.extend([flag.to_owned(), self.quoted(&path.to_string_lossy())]);
+            }
+        }
+        words.push(self.quoted(target));
+        words.join(" ")
+    }
+
+    /// A word as it is typed in a shell.
+    pub fn quoted(&self, word: &str) -> String {
+        shlex::try_quote(word).map_or_else(|_| word.to_owned(), |quoted| quoted.into_owned())
+    }
+
     fn own_file_given(&self) -> anyhow::Result<Option<PathBuf>> {
         self.global.config.as_ref().map(|path| Ok(self.folders()?.current.join(path))).transpose()
     }
