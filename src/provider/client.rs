@@ -137,11 +137,10 @@ impl Client {
         let method =
             reqwest::Method::from_bytes(request.method.as_str().as_bytes()).map_err(|_| not_sent("no such method"))?;
         let client = self.connections.to(&url).map_err(Failure::NotSent)?;
-        let carries = matches!(request.method.as_str(), "POST" | "PUT" | "PATCH");
         let mut builder = client.request(method, url).timeout(remaining);
         match &request.body {
             Some(body) => builder = builder.body(body.clone()),
-            None if carries => {
+            None if request.method.carries_body() => {
                 headers.insert(CONTENT_LENGTH, HeaderValue::from_static("0"));
             }
             None => {}

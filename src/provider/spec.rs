@@ -145,6 +145,11 @@ impl Method {
             Self::Delete => "DELETE",
         }
     }
+
+    /// Whether a request with this method says how long its body is, even if it has none.
+    pub fn carries_body(self) -> bool {
+        matches!(self, Self::Post | Self::Put | Self::Patch)
+    }
 }
 
 /// Where things are in the answer to a rotate call.

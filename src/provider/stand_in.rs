@@ -1,1 +1,0 @@
-//! Answers as the described provider would, on loopback.

@@ -1,0 +1,136 @@
+//! A stand-in for a provider, on loopback: it answers as the description says that the provider would, and keeps a
+//! ledger of what reached it. `rehearse` and the tests run against it. It is driven by data, like the client.
+
+mod fault;
+mod server;
+mod state;
+mod wording;
+
+use std::io;
+use std::net::{Ipv4Addr, SocketAddr, TcpListener};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::thread::JoinHandle;
+use std::time::Duration;
+
+use jiff::Timestamp;
+use tokio::sync::oneshot;
+
+pub use fault::Fault;
+use state::State;
+
+use super::Provider;
+use crate::secret::Secret;
+
+/// What the stand-in stands for.
+#[derive(Clone, Debug)]
+pub struct StandInOptions {
+    /// The only key that is accepted.
+    pub api_key: Secret,
+    /// The ids of the only endpoint there is.
+    pub ids: Vec<(String, String)>,
+    /// The secret before the first rotation; made up where none is given.
+    pub first_secret: Option<Secret>,
+    /// The provider's clock.
+    pub clock: fn() -> Timestamp,
+    /// How long an old secret lives on, in place of what the description says.
+    pub window: Option<Duration>,
+    /// Where test deliveries go.
+    pub receiver_url: Option<String>,
+}
+
+/// What has reached the stand-in and what came of it.
+#[derive(Clone, Debug, Default)]
+pub struct Ledger {
+    /// How many new secrets were made.
+    pub rotations: u32,
+    /// Every request that was read, in order.
+    pub requests: Vec<Seen>,
+}
+
+/// A request as it arrived.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Seen {
+    pub method: String,
+    /// Path and query as on the wire.
+    pub path: String,
+    /// Names in lower case.
+    pub headers: Vec<(String, String)>,
+    pub body: String,
+}
+
+/// A running stand-in; it stops when dropped.
+pub struct StandIn {
+    address: SocketAddr,
+    shared: Arc<Shared>,
+    stop: Option<oneshot::Sender<()>>,
+    thread: Option<JoinHandle<()>>,
+}
+
+/// What the server's thread and its owner both see.
+pub(super) struct Shared {
+    pub(super) provider: Arc<Provider>,
+    pub(super) options: StandInOptions,
+    state: Mutex<State>,
+}
+
+impl Shared {
+    /// The state; a panic elsewhere does not make it worse.
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// The path prefix of the provider's base URL.
+    pub(super) fn prefix(&self) -> &str {
+        self.provider.base_url().map_or("", |url| url.path().trim_end_matches('/'))
+    }
+}
+
+impl StandIn {
+    /// Listens on a free port of 127.0.0.1, in a thread of its own.
+    pub fn start(provider: Arc<Provider>, options: StandInOptions) -> io::Result<Self> {
+        let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0))?;
+        listener.set_nonblocking(true)?;
+        let address = listener.local_addr()?;
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+        let state = Mutex::new(State::new(&provider, &options));
+        let shared = Arc::new(Shared { provider, options, state });
+        let (stop, stopped) = oneshot::channel();
+        let served = Arc::clone(&shared);
+        let run = move || server::run(&runtime, listener, served, stopped);
+        let thread = std::thread::Builder::new().name("stand-in provider".to_owned()).spawn(run)?;
+        Ok(Self { address, shared, stop: Some(stop), thread: Some(thread) })
+    }
+
+    /// What a target has as its `base_url` to reach the stand-in; with the path prefix that the provider has.
+    pub fn base_url(&self) -> String {
+        format!("http://{}{}", self.address, self.shared.prefix())
+    }
+
+    /// The secrets that deliveries are signed with, newest first.
+    pub fn live_secrets(&self) -> Vec<Secret> {
+        let now = (self.shared.options.clock)();
+        self.shared.state().live(now)
+    }
+
+    /// What has happened so far.
+    pub fn ledger(&self) -> Ledger {
+        self.shared.state().ledger.clone()
+    }
+
+    /// Breaks the next rotate call that no earlier fault breaks.
+    pub fn fault(&self, fault: Fault) {
+        self.shared.state().faults.push_back(fault);
+    }
+}
+
+impl Drop for StandIn {
+    fn drop(&mut self) {
+        if let Some(stop) = self.stop.take() {
+            // The thread may have ended already; then nobody needs to be told.
+            let _ = stop.send(());
+        }
+        if let Some(thread) = self.thread.take() {
+            let _ = thread.join();
+        }
+    }
+}

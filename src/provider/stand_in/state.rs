@@ -1,0 +1,285 @@
+//! What the stand-in knows and how a request changes it: secrets, versions, remembered keys, faults to come.
+
+use std::collections::VecDeque;
+
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
+use jiff::Timestamp;
+use sha2::{Digest, Sha256};
+use uuid::Uuid;
+
+use super::fault::{Fault, Tail, Then};
+use super::{Ledger, Seen, Shared, StandInOptions, wording};
+use crate::provider::path::PathTemplate;
+use crate::provider::signature::{Scheme, sign};
+use crate::provider::spec::{KeyDecoding, Meaning, Method};
+use crate::provider::{Force, Overlap, Provider, request};
+use crate::secret::Secret;
+
+/// What the stand-in knows.
+pub(super) struct State {
+    live: Vec<Live>,
+    remembered: Vec<Remembered>,
+    pub(super) version: u32,
+    pub(super) updated_at: Timestamp,
+    pub(super) ledger: Ledger,
+    pub(super) faults: VecDeque<Fault>,
+}
+
+/// A secret that deliveries are signed with.
+#[derive(Clone)]
+pub(super) struct Live {
+    pub(super) secret: Secret,
+    expires_at: Option<Timestamp>,
+}
+
+/// An idempotency key with the request that it came with and the answer to it.
+struct Remembered {
+    key: String,
+    request: String,
+    at: Timestamp,
+    body: String,
+}
+
+/// What to do about a request.
+pub(super) enum Act {
+    Answer(Answer),
+    Deliver { url: String, headers: Vec<(String, String)>, body: String, answer: Answer },
+    Break(Tail),
+}
+
+/// An HTTP answer.
+pub(super) struct Answer {
+    pub(super) status: u16,
+    pub(super) headers: Vec<(String, String)>,
+    pub(super) body: String,
+}
+
+impl State {
+    pub(super) fn new(provider: &Provider, options: &StandInOptions) -> Self {
+        let secret = options.first_secret.clone().unwrap_or_else(|| new_secret(provider));
+        Self {
+            live: vec![Live { secret, expires_at: None }],
+            remembered: Vec::new(),
+            version: 1,
+            updated_at: (options.clock)(),
+            ledger: Ledger::default(),
+            faults: VecDeque::new(),
+        }
+    }
+
+    /// The secrets that are alive, newest first.
+    pub(super) fn live(&self, now: Timestamp) -> Vec<Secret> {
+        let alive = self.live.iter().filter(|live| live.expires_at.is_none_or(|end| end > now));
+        alive.map(|live| live.secret.clone()).collect()
+    }
+
+    pub(super) fn newest(&self) -> Option<&Live> {
+        self.live.first()
+    }
+
+    /// When the last of the old secrets ends, while one lives.
+    pub(super) fn old_expires_at(&self, now: Timestamp) -> Option<Timestamp> {
+        self.live.iter().filter_map(|live| live.expires_at).filter(|end| *end > now).max()
+    }
+}
+
+impl Shared {
+    /// Whether the next fault closes this rotate call before its body is read; the fault is then used up.
+    pub(super) fn closes_unread(&self, seen: &Seen) -> bool {
+        let spec = self.provider.spec();
+        let rotates = self.reaches(seen, spec.rotate.method, Some(&self.provider.rotate_path));
+        let mut state = self.state();
+        let closes = rotates && matches!(state.faults.front(), Some(Fault::CloseUnread));
+        if closes {
+            state.faults.pop_front();
+        }
+        closes
+    }
+
+    /// Decides what to do about a request, and does it.
+    pub(super) fn answer(&self, seen: Seen) -> Act {
+        self.state().ledger.requests.push(seen.clone());
+        let spec = self.provider.spec();
+        if !self.is_authentic(&seen) {
+            return self.refuse(Meaning::Auth);
+        }
+        if self.reaches(&seen, spec.rotate.method, Some(&self.provider.rotate_path)) {
+            return self.rotate(&seen);
+        }
+        if let Some(inspect) = &spec.inspect
+            && self.reaches(&seen, inspect.method, self.provider.inspect_path.as_ref())
+        {
+            let page = inspect.list.as_ref().and_then(|list| query(&seen.path, &list.page)).unwrap_or(1);
+            let body = wording::inspected(self, &self.state(), page);
+            return Act::Answer(self.answer_with(200, body));
+        }
+        if let Some(test) = &spec.test_delivery
+            && self.reaches(&seen, test.method, self.provider.test_path.as_ref())
+        {
+            return self.test_delivery();
+        }
+        self.refuse(Meaning::NotFound)
+    }
+
+    fn rotate(&self, seen: &Seen) -> Act {
+        let now = (self.options.clock)();
+        let idempotency = self.provider.idempotency();
+        let key = idempotency.and_then(|idempotency| header(seen, &idempotency.header));
+        let request = format!("{} {}\n{}", seen.method, seen.path, seen.body);
+        if let Some(key) = key {
+            if request::check_key(&self.provider, key).is_err() {
+                return self.refuse(Meaning::Invalid);
+            }
+            if let Some(act) = self.replay(key, &request, now) {
+                return act;
+            }
+        }
+        let fault = self.state().faults.pop_front();
+        if let Some(Fault::Status(status, body)) = fault {
+            return Act::Answer(self.answer_with(status, body));
+        }
+        let described = self.provider.spec().errors.table.iter().any(|row| row.means == Meaning::OverlapOpen);
+        if described && !self.forces(seen) && self.state().old_expires_at(now).is_some() {
+            return self.refuse(Meaning::OverlapOpen);
+        }
+        let body = self.commit(seen, now);
+        if let Some(key) = key {
+            let remembered = Remembered { key: key.to_owned(), request, at: now, body: body.clone() };
+            self.state().remembered.push(remembered);
+        }
+        self.break_or_answer(fault, body)
+    }
+
+    /// Makes the new secret, ends or keeps the old one, and words the answer.
+    fn commit(&self, seen: &Seen, now: Timestamp) -> String {
+        let window = match self.provider.overlap() {
+            Overlap::Fixed(window) if !self.forces(seen) => Some(self.options.window.unwrap_or(window)),
+            _ => None,
+        };
+        let ends = window.map(|window| now.checked_add(window).unwrap_or(Timestamp::MAX));
+        let new = Live { secret: new_secret(&self.provider), expires_at: None };
+        let mut state = self.state();
+        match ends {
+            Some(ends) => state.live.iter_mut().for_each(|old| old.expires_at = Some(old.expires_at.unwrap_or(ends))),
+            None => state.live.clear(),
+        }
+        state.live.insert(0, new.clone());
+        state.version += 1;
+        state.updated_at = now;
+        state.ledger.rotations += 1;
+        wording::rotated(self, &new, state.version, ends)
+    }
+
+    /// The answer to a key that is still remembered, if it is.
+    fn replay(&self, key: &str, request: &str, now: Timestamp) -> Option<Act> {
+        let idempotency = self.provider.idempotency()?;
+        let state = self.state();
+        let young = |at: Timestamp| at.checked_add(idempotency.window).is_ok_and(|end| now < end);
+        let earlier = state.remembered.iter().find(|earlier| earlier.key == key && young(earlier.at))?;
+        if earlier.request != request {
+            return Some(self.refuse(Meaning::KeyConflict));
+        }
+        let mut answer = self.answer_with(200, earlier.body.clone());
+        answer.headers.extend(idempotency.replayed.clone().map(|name| (name, "true".to_owned())));
+        Some(Act::Answer(answer))
+    }
+
+    fn break_or_answer(&self, fault: Option<Fault>, body: String) -> Act {
+        let tail = |head, then| Act::Break(Tail { head, then });
+        match fault {
+            Some(Fault::LoseAnswer) => tail(Vec::new(), Then::Close),
+            Some(Fault::Stall) => tail(Vec::new(), Then::Hold),
+            Some(Fault::Raw(bytes)) => tail(bytes, Then::Close),
+            Some(Fault::Drip { head, chunk, every }) => tail(head, Then::Repeat { chunk, every }),
+            Some(Fault::HalfBody) => {
+                let half = body.get(..body.len() / 2).unwrap_or_default();
+                let head = format!(
+                    "HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: {}\r\n\r\n{half}",
+                    body.len()
+                );
+                tail(head.into_bytes(), Then::Close)
+            }
+            Some(Fault::StatusAfter(status, body)) => Act::Answer(self.answer_with(status, body)),
+            _ => Act::Answer(self.answer_with(200, body)),
+        }
+    }
+
+    fn test_delivery(&self) -> Act {
+        let now = (self.options.clock)();
+        let answer = self.answer_with(200, "{}".to_owned());
+        let (Some(url), Some(scheme)) = (&self.options.receiver_url, Scheme::of(&self.provider)) else {
+            return Act::Answer(answer);
+        };
+        let live = self.state().live(now);
+        let secrets: Vec<&Secret> = live.iter().collect();
+        let body = "{\"type\":\"test.ping\"}".to_owned();
+        match sign(&scheme, &secrets, &format!("msg_{}", Uuid::new_v4().simple()), now.as_second(), body.as_bytes()) {
+            Ok(headers) => Act::Deliver { url: url.clone(), headers, body, answer },
+            Err(_) => Act::Answer(answer),
+        }
+    }
+
+    fn refuse(&self, meaning: Meaning) -> Act {
+        let (status, body) = wording::refused(self, meaning);
+        Act::Answer(self.answer_with(status, body))
+    }
+
+    fn answer_with(&self, status: u16, body: String) -> Answer {
+        let mut headers = vec![("Content-Type".to_owned(), "application/json".to_owned())];
+        let date = jiff::fmt::rfc2822::DateTimePrinter::new().timestamp_to_rfc9110_string(&(self.options.clock)());
+        headers.extend(date.ok().map(|date| ("Date".to_owned(), date)));
+        headers.push(("X-Request-Id".to_owned(), format!("req_{}", Uuid::new_v4().simple())));
+        Answer { status, headers, body }
+    }
+
+    /// Whether a request is this call about the endpoint that there is.
+    fn reaches(&self, seen: &Seen, method: Method, template: Option<&PathTemplate>) -> bool {
+        let path = seen.path.split('?').next().unwrap_or_default();
+        let Some(path) = path.strip_prefix(self.prefix()) else { return false };
+        let Some(found) = template.and_then(|template| template.matches(path)) else { return false };
+        let ours = |name: &str, value: &str| {
+            self.options.ids.iter().any(|(id, expected)| id == name && request::encode_segment(expected) == value)
+        };
+        seen.method == method.as_str() && found.iter().all(|(name, value)| ours(name, value))
+    }
+
+    fn is_authentic(&self, seen: &Seen) -> bool {
+        let schemes = &self.provider.spec().auth.schemes;
+        schemes.iter().any(|scheme| {
+            let expected = Secret::new(scheme.value.replace("{key}", self.options.api_key.expose()));
+            header(seen, &scheme.header).is_some_and(|value| Secret::new(value) == expected)
+        })
+    }
+
+    /// Whether the body is the described force body, whatever the reason.
+    fn forces(&self, seen: &Seen) -> bool {
+        let Some(expected) = self.provider.spec().force.as_ref().and_then(|force| force.body.as_ref()?.as_object())
+        else {
+            return false;
+        };
+        let sent = serde_json::from_str::<serde_json::Value>(&seen.body).unwrap_or_default();
+        let same = |name: &String, value: &serde_json::Value| value == "{reason}" || sent.get(name) == Some(value);
+        self.provider.force() == Force::Call && expected.iter().all(|(name, value)| same(name, value))
+    }
+}
+
+fn header<'a>(seen: &'a Seen, name: &str) -> Option<&'a str> {
+    seen.headers.iter().find(|(other, _)| other.eq_ignore_ascii_case(name)).map(|(_, value)| value.as_str())
+}
+
+fn query(path: &str, name: &str) -> Option<u32> {
+    let pairs = path.split_once('?')?.1.split('&').filter_map(|pair| pair.split_once('='));
+    pairs.filter(|(other, _)| *other == name).find_map(|(_, value)| value.parse().ok())
+}
+
+/// 32 random bytes in the form that the provider's signatures need.
+fn new_secret(provider: &Provider) -> Secret {
+    let seed = [Uuid::new_v4().into_bytes(), Uuid::new_v4().into_bytes()].concat();
+    let bytes = Sha256::digest(seed);
+    let decoded = provider.spec().signature.as_ref().is_some_and(|spec| spec.key == KeyDecoding::Base64AfterPrefix);
+    match decoded {
+        true => Secret::new(format!("whsec_{}", STANDARD.encode(bytes))),
+        false => Secret::new(bytes.iter().fold(String::from("whsec_"), |text, byte| text + &format!("{byte:02x}"))),
+    }
+}

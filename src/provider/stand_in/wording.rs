@@ -1,0 +1,100 @@
+//! Puts the stand-in's answers into words: JSON with each value where the description says that it is.
+
+use jiff::Timestamp;
+use serde_json::{Map, Value, json};
+
+use super::state::Live;
+use super::{Shared, state};
+use crate::provider::spec::Meaning;
+
+/// Sets a value at a JSON pointer, making objects on the way.
+fn put(root: &mut Value, pointer: Option<&String>, value: Value) {
+    let Some(pointer) = pointer else { return };
+    let mut place = root;
+    for part in pointer.split('/').skip(1) {
+        if !place.is_object() {
+            *place = Value::Object(Map::new());
+        }
+        let Some(fields) = place.as_object_mut() else { return };
+        place = fields.entry(part.replace("~1", "/").replace("~0", "~")).or_insert(Value::Null);
+    }
+    *place = value;
+}
+
+/// The answer to a rotate call; the secret first, so that a half answer has a part of it.
+pub(super) fn rotated(shared: &Shared, live: &Live, version: u32, old_expires_at: Option<Timestamp>) -> String {
+    let answer = &shared.provider.spec().rotate.answer;
+    let mut body = json!({});
+    put(&mut body, Some(&answer.secret), json!(live.secret.expose()));
+    put(&mut body, answer.id.as_ref(), json!(own_id(shared)));
+    put(&mut body, answer.version.as_ref(), json!(version));
+    put(&mut body, answer.fingerprint.as_ref(), json!(masked(live)));
+    if let Some(at) = old_expires_at {
+        put(&mut body, answer.old_expires_at.as_ref(), json!(at));
+    }
+    put(&mut body, answer.notice.as_ref(), json!("this secret is shown once"));
+    body.to_string()
+}
+
+/// The answer to an inspect call. A list has another endpoint on its first page and ours on the second.
+pub(super) fn inspected(shared: &Shared, state: &state::State, page: u32) -> String {
+    let Some(inspect) = &shared.provider.spec().inspect else { return String::new() };
+    let answer = &inspect.answer;
+    let now = (shared.options.clock)();
+    let mut item = json!({});
+    put(
+        &mut item,
+        answer.url.as_ref(),
+        json!(shared.options.receiver_url.as_deref().unwrap_or("https://receiver.example/hooks")),
+    );
+    put(&mut item, answer.status.as_ref(), json!("active"));
+    put(&mut item, answer.version.as_ref(), json!(state.version));
+    put(&mut item, answer.updated_at.as_ref(), json!(state.updated_at));
+    put(&mut item, answer.old_expires_at.as_ref(), json!(state.old_expires_at(now)));
+    if let Some(newest) = state.newest() {
+        put(&mut item, answer.fingerprint.as_ref(), json!(masked(newest)));
+        put(&mut item, answer.secret.as_ref(), json!(masked(newest)));
+    }
+    let Some(list) = &inspect.list else { return item.to_string() };
+    let id = if page == 2 { own_id(shared) } else { "another" };
+    put(&mut item, Some(&list.id), json!(id));
+    let mut body = json!({});
+    put(&mut body, Some(&list.items), json!([item]));
+    put(&mut body, Some(&list.more), json!(page < 2));
+    body.to_string()
+}
+
+/// Status and body of a refusal: the first row with this meaning, or a status that has it anyway.
+pub(super) fn refused(shared: &Shared, meaning: Meaning) -> (u16, String) {
+    let errors = &shared.provider.spec().errors;
+    let row = errors.table.iter().find(|row| row.means == meaning);
+    let status = row.map_or_else(|| usual_status(meaning), |row| row.status);
+    let code = row.and_then(|row| row.code.clone()).unwrap_or_else(|| "refused".to_owned());
+    let mut body = json!({});
+    put(&mut body, errors.code.as_ref(), json!(code));
+    put(&mut body, errors.message.as_ref(), json!("the stand-in refuses this request"));
+    (status, body.to_string())
+}
+
+fn usual_status(meaning: Meaning) -> u16 {
+    match meaning {
+        Meaning::Auth => 401,
+        Meaning::NotFound => 404,
+        Meaning::OverlapOpen | Meaning::KeyConflict | Meaning::InFlight => 409,
+        Meaning::Invalid => 400,
+        Meaning::RateLimited => 429,
+        Meaning::Unavailable | Meaning::Unknown => 503,
+    }
+}
+
+fn own_id(shared: &Shared) -> &str {
+    let name = shared.provider.spec().ids.last();
+    shared.options.ids.iter().find(|(id, _)| Some(id) == name).map_or("", |(_, value)| value)
+}
+
+/// A short form that is safe to show: the last four characters.
+fn masked(live: &Live) -> String {
+    let shown = live.secret.expose();
+    let tail = shown.char_indices().rev().nth(3).and_then(|(start, _)| shown.get(start..)).unwrap_or_default();
+    format!("whsec_****{tail}")
+}
