@@ -162,7 +162,8 @@ impl Session {
         let mut words = vec!["whsec".to_owned(), command.to_owned()];
         for (flag, path) in [("--config", &self.global.config), ("--state-dir", &self.global.state_dir)] {
             // What the environment says, it will say again.
-            let variable = env::var_os(format!("WHSEC_{}", flag.trim_start_matches('-').to_uppercase().replace('-', "_")));
+            let variable =
+                env::var_os(format!("WHSEC_{}", flag.trim_start_matches('-').to_uppercase().replace('-', "_")));
             if let Some(path) = path.as_ref().filter(|path| variable.as_deref() != Some(path.as_os_str())) {
                 words.extend([flag.to_owned(), self.quoted(&path.to_string_lossy())]);
             }
