@@ -23,7 +23,7 @@ pub fn duration(text: &str) -> Option<Duration> {
 /// Writes whole seconds in the largest unit that divides them, so that `duration` reads the same again.
 pub fn duration_text(duration: Duration) -> String {
     let total = duration.as_secs();
-    let unit = UNITS.iter().find(|(_, seconds)| total != 0 && total % seconds == 0);
+    let unit = UNITS.iter().find(|(_, seconds)| total != 0 && total.is_multiple_of(*seconds));
     unit.map_or_else(|| format!("{total}s"), |(name, seconds)| format!("{}{name}", total / seconds))
 }
 

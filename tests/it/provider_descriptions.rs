@@ -1,0 +1,379 @@
+//! Descriptions, endpoints and keys that cannot be right are refused, with the file, the key and the fix.
+
+use std::collections::BTreeMap;
+
+use proptest::prelude::*;
+use whsec::provider::request::{self, encode_segment};
+use whsec::provider::{Catalog, Force, Overlap, Provider, ProviderError, preview};
+use whsec::secret::Secret;
+
+const GOOD: &str = r#"
+version = 1
+name = "acme"
+title = "Acme"
+base_url = "https://api.acme.example/prefix"
+ids = ["app", "hook"]
+[auth]
+env = "ACME_API_KEY"
+about = "an API key"
+schemes = [{ name = "bearer", header = "Authorization", value = "Bearer {key}" }]
+[rotate]
+method = "POST"
+path = "/v1/{app}/hooks/{hook}/rotate"
+[rotate.answer]
+secret = "/data/secret"
+[overlap]
+kind = "fixed"
+window = "24h"
+[force]
+body = { force = true, why = "{reason}" }
+reason_max = 100
+[idempotency]
+header = "Idempotency-Key"
+form = "token"
+window = "24h"
+[inspect]
+method = "GET"
+path = "/v1/{app}/hooks/{hook}"
+[errors]
+code = "/code"
+table = [{ status = 409, code = "open", means = "overlap_open" }]
+[signature]
+grammar = "t=,v1="
+header = "X-Acme-Signature"
+signed = "{timestamp}.{body}"
+encoding = "hex"
+key = "raw"
+tolerance = "300s"
+"#;
+
+fn refused(text: &str) -> ProviderError {
+    Provider::parse(text, "acme.toml").expect_err("a refusal")
+}
+
+#[test]
+fn the_good_description_is_accepted() {
+    let provider = Provider::parse(GOOD, "acme.toml").expect("a provider");
+    assert_eq!(provider.force(), Force::Call);
+}
+
+#[test]
+fn one_mistake_is_one_refusal() {
+    // (what stands there, what is written in its place, the key that the error names)
+    let cases = [
+        ("version = 1", "version = 2", "version"),
+        ("version = 1", "", "version"),
+        ("\"acme\"", "\"Acme Corp\"", "name"),
+        ("\"acme\"", "\"../acme\"", "name"),
+        ("https://api.acme.example/prefix", "http://api.acme.example", "base_url"),
+        ("https://api.acme.example/prefix", "https://api.acme.example/?x=1", "base_url"),
+        ("https://api.acme.example/prefix", "https://user:pw@api.acme.example", "base_url"),
+        ("https://api.acme.example/prefix", "https://api.acme.example/a/../b", "base_url"),
+        ("https://api.acme.example/prefix", "ftp://api.acme.example", "base_url"),
+        ("ids = [\"app\", \"hook\"]", "ids = []", "ids"),
+        ("ids = [\"app\", \"hook\"]", "ids = [\"app\", \"app\"]", "ids"),
+        ("ids = [\"app\", \"hook\"]", "ids = [\"app\", \"hook\", \"more\"]", "rotate.path"),
+        ("ids = [\"app\", \"hook\"]", "ids = [\"app\", \"a/b\"]", "ids"),
+        ("\"ACME_API_KEY\"", "\"LD_PRELOAD\"", "auth.env"),
+        ("Bearer {key}", "Bearer", "auth.schemes.value"),
+        ("Bearer {key}", "{key}{key}", "auth.schemes.value"),
+        ("Bearer {key}", "Bearer {key}\\nX: y", "auth.schemes.value"),
+        ("header = \"Authorization\"", "header = \"Host\"", "auth.schemes.header"),
+        ("/hooks/{hook}/rotate", "/hooks/{hook}/../rotate", "rotate.path"),
+        ("/hooks/{hook}/rotate", "/hooks/x{hook}/rotate", "rotate.path"),
+        ("/hooks/{hook}/rotate", "/hooks/{hook}/{other}", "rotate.path"),
+        ("/hooks/{hook}/rotate", "/hooks/{hook}/rotate?force=true", "rotate.path"),
+        ("method = \"POST\"", "method = \"GET\"", "rotate.method"),
+        ("secret = \"/data/secret\"", "secret = \"data.secret\"", "rotate.answer.secret"),
+        ("secret = \"/data/secret\"", "secret = \"\"", "rotate.answer.secret"),
+        ("window = \"24h\"\n[force]", "[force]", "overlap.window"),
+        ("window = \"24h\"\n[force]", "window = \"-24h\"\n[force]", "overlap.window"),
+        ("kind = \"fixed\"", "kind = \"none\"", "force"),
+        ("body = { force = true, why = \"{reason}\" }", "", "force.body"),
+        ("reason_max = 100", "", "force.reason_max"),
+        ("why = \"{reason}\"", "why = \"x {reason}\"", "force.body"),
+        ("why = \"{reason}\"", "why = 2026-01-01", "force.body"),
+        ("header = \"Idempotency-Key\"", "header = \"Host\"", "idempotency.header"),
+        ("form = \"token\"", "form = \"uuid\"\nmax_length = 9", "idempotency.max_length"),
+        ("form = \"token\"", "form = \"token\"\nmax_length = 9", "idempotency.max_length"),
+        ("form = \"token\"\nwindow = \"24h\"", "form = \"token\"\nwindow = \"1s\"", "idempotency.window"),
+        ("method = \"GET\"", "method = \"POST\"", "inspect.method"),
+        ("status = 409", "status = 200", "errors.table.1"),
+        ("code = \"/code\"", "", "errors.table.1"),
+        ("{timestamp}.{body}", "{timestamp}.{body}.x", "signature.signed"),
+        ("{timestamp}.{body}", "{body}", "signature.signed"),
+        ("{timestamp}.{body}", "{id}.{timestamp}.{body}", "signature.id_header"),
+        ("tolerance = \"300s\"", "tolerance = \"0s\"", "signature.tolerance"),
+        ("[auth]", "[headers]\nAuthorization = \"x\"\n[auth]", "headers.Authorization"),
+        ("[auth]", "[headers]\nHost = \"x\"\n[auth]", "headers.Host"),
+        ("[auth]", "[headers]\nContent-Length = \"5\"\n[auth]", "headers.Content-Length"),
+        ("[auth]", "[headers]\n\"X Y\" = \"5\"\n[auth]", "headers.X Y"),
+        ("[auth]", "[headers]\nX-Y = \"a\\r\\nb\"\n[auth]", "headers.X-Y"),
+        ("[auth]", "[headers]\nidempotency-key = \"a\"\n[auth]", "headers.idempotency-key"),
+        ("[auth]", "[options.v]\nheader = \"Cookie\"\nabout = \"x\"\n[auth]", "options.v"),
+    ];
+    for (before, after, expected) in cases {
+        assert!(GOOD.contains(before), "{before}");
+        let error = refused(&GOOD.replace(before, after));
+        let hint = error.hint();
+        match error {
+            ProviderError::Invalid { file, key, .. } => {
+                assert_eq!((file.as_str(), key.as_str()), ("acme.toml", expected), "{after}")
+            }
+            other => panic!("{after}: {other}"),
+        }
+        assert!(hint.is_some(), "{after}");
+    }
+}
+
+#[test]
+fn an_unknown_key_names_its_place_and_the_nearest_known_one() {
+    let error = refused(&GOOD.replace("base_url =", "baseurl ="));
+    assert!(error.to_string().starts_with("acme.toml:5:1: unknown field `baseurl`"), "{error}");
+    assert_eq!(error.hint().as_deref(), Some("did you mean `base_url`?"));
+    let error = refused(&GOOD.replace("kind = \"fixed\"", "kind = \"fixd\""));
+    assert_eq!(error.hint().as_deref(), Some("did you mean `fixed`?"));
+}
+
+#[test]
+fn what_is_built_in_is_sound() {
+    let expected = [
+        ("hopae", Overlap::None, Force::SameCall),
+        ("kadosei", Overlap::Unknown, Force::SameCall),
+        ("layers", Overlap::Fixed(std::time::Duration::from_secs(86_400)), Force::Unavailable),
+        ("signa", Overlap::Fixed(std::time::Duration::from_secs(86_400)), Force::Call),
+        ("verifa", Overlap::None, Force::SameCall),
+    ];
+    let catalog = Catalog::builtin();
+    assert_eq!(catalog.names(), expected.map(|(name, ..)| name));
+    for (name, overlap, force) in expected {
+        let provider = catalog.get(name).expect(name);
+        assert_eq!((provider.overlap(), provider.force()), (overlap, force), "{name}");
+        assert!(!preview::describe(&provider).is_empty(), "{name}");
+    }
+    assert!(
+        matches!(catalog.get("layer"), Err(ProviderError::NotFound { nearest: Some(nearest), .. }) if nearest == "layers")
+    );
+}
+
+#[test]
+fn a_users_file_wins_over_the_built_in_one_and_must_bear_its_name() {
+    let folder = tempfile::tempdir().expect("a folder");
+    std::fs::write(folder.path().join("acme.toml"), GOOD).expect("a file");
+    std::fs::write(folder.path().join("layers.toml"), GOOD).expect("a file");
+    let catalog = Catalog::load(Some(folder.path())).expect("a catalog");
+    assert_eq!(catalog.get("acme").expect("acme").title(), "Acme");
+    assert!(matches!(catalog.get("layers"), Err(ProviderError::Invalid { key, .. }) if key == "name"));
+    assert!(Catalog::load(Some(&folder.path().join("absent"))).is_ok());
+}
+
+#[test]
+fn the_preview_shows_requests_without_a_key() {
+    let provider = Catalog::builtin().get("layers").expect("layers");
+    let shown = preview::describe(&provider);
+    assert_eq!(
+        shown[0].lines,
+        [
+            "POST https://api.layers.com/v1/webhook-endpoints/ENDPOINTID/rotate-secret",
+            "X-Api-Key: $LAYERS_API_KEY",
+            "Idempotency-Key: 00000000-0000-4000-8000-000000000000",
+            "Content-Length: 0",
+        ]
+    );
+    assert_eq!(shown.iter().map(|call| call.call).collect::<Vec<_>>(), ["rotate", "inspect", "test delivery"]);
+}
+
+#[test]
+fn keys_that_are_certainly_wrong_are_refused_before_anything_is_sent() {
+    let sandbox = "https://sandbox.api.hopae.com/connect";
+    let production = "https://api.hopae.com/connect";
+    let cases = [
+        ("hopae", "client_id", sandbox, "sk_workspace_prod_x", false),
+        ("hopae", "client_id", sandbox, "sk_workspace_test_x", true),
+        ("hopae", "client_id", production, "sk_workspace_test_x", false),
+        ("hopae", "client_id", production, "sk_workspace_prod_x", true),
+        ("verifa", "endpoint_id", "https://api.withverifa.com", "vk_pub_live_x", false),
+        ("verifa", "endpoint_id", "https://api.withverifa.com", "vk_live_x", true),
+        ("layers", "endpointId", "https://api.layers.com", "", false),
+        ("layers", "endpointId", "https://api.layers.com", "lp_live_x\n", false),
+        ("layers", "endpointId", "https://api.layers.com", "lp_live_é", false),
+    ];
+    for (name, id, base_url, key, fits) in cases {
+        let provider = Catalog::builtin().get(name).expect(name);
+        let ids = [(id.to_owned(), "x".to_owned())];
+        let endpoint = provider.endpoint(Some(base_url), &ids, None, &BTreeMap::new()).expect("an endpoint");
+        let admitted = provider.admit_key(&endpoint, &Secret::new(key));
+        assert_eq!(admitted.is_ok(), fits, "{name} {base_url} {key:?}");
+        if let Err(error) = admitted {
+            assert!(error.hint().is_some());
+        }
+    }
+}
+
+#[test]
+fn ids_are_all_there_and_no_others() {
+    let provider = Catalog::builtin().get("kadosei").expect("kadosei");
+    let make = |ids: &[(&str, &str)]| {
+        let ids: Vec<_> = ids.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect();
+        provider.endpoint(Some("https://k.example"), &ids, None, &BTreeMap::new())
+    };
+    assert!(
+        matches!(make(&[("webhookId", "w")]), Err(ProviderError::MissingId { name, .. }) if name == "applicationId")
+    );
+    let error = make(&[("webhookID", "w"), ("applicationId", "a")]).expect_err("a refusal");
+    assert_eq!(error.hint().as_deref(), Some("did you mean `webhookId`?"));
+    assert!(make(&[("webhookId", "w"), ("applicationId", "a"), ("webhookId", "v")]).is_err());
+    let endpoint = make(&[("webhookId", "w"), ("applicationId", "a")]).expect("an endpoint");
+    assert_eq!(endpoint.key(), "kadosei/https%3A%2F%2Fk.example/a/w");
+    assert_eq!(endpoint.own_id(), "w");
+    let none = provider.endpoint(None, &[], None, &BTreeMap::new());
+    assert!(matches!(none, Err(ProviderError::NoBaseUrl { .. })));
+}
+
+#[test]
+fn an_id_that_is_no_segment_is_refused() {
+    let provider = Catalog::builtin().get("signa").expect("signa");
+    for id in ["", ".", "..", "a/b", "a\\b", "/", "a\0", "a\nb", "a b", "\u{85}", "\u{2028}", &"x".repeat(600)] {
+        let ids = [("id".to_owned(), id.to_owned())];
+        let made = provider.endpoint(None, &ids, None, &BTreeMap::new());
+        assert!(matches!(made, Err(ProviderError::BadId { .. })), "{id:?}");
+    }
+}
+
+#[test]
+fn a_base_url_leads_over_https_or_to_this_machine() {
+    let provider = Catalog::builtin().get("signa").expect("signa");
+    let ids = [("id".to_owned(), "whk_1".to_owned())];
+    let make = |base_url: &str| provider.endpoint(Some(base_url), &ids, None, &BTreeMap::new()).is_ok();
+    for fits in [
+        "https://a.example",
+        "https://a.example/p/",
+        "http://127.0.0.1:1",
+        "http://127.9.9.9",
+        "http://[::1]:80",
+        "http://localhost",
+    ] {
+        assert!(make(fits), "{fits}");
+    }
+    for unfit in [
+        "http://a.example",
+        "http://localhost.a.example",
+        "http://127.0.0.1.a.example",
+        "http://0.0.0.0",
+        "http://[::2]",
+        "http://10.0.0.1",
+        "a.example",
+        "file:///etc",
+        "https://a.example#x",
+        "https://a.example/%2e%2e/",
+        "https://a.example//b",
+        "https://a@b.example",
+        "https://a.example/\\b",
+        " https://a.example",
+        "https://a.example/\n",
+        "http://localhost@a.example",
+    ] {
+        assert!(!make(unfit), "{unfit}");
+    }
+}
+
+#[test]
+fn a_refused_base_url_does_not_show_its_password() {
+    let provider = Catalog::builtin().get("layers").expect("layers");
+    let error = provider
+        .endpoint(Some("https://u:hunter2@api.layers.com"), &[], None, &BTreeMap::new())
+        .expect_err("a refusal");
+    assert!(!error.to_string().contains("hunter2"), "{error}");
+}
+
+#[test]
+fn idempotency_keys_have_the_providers_form() {
+    let catalog = Catalog::builtin();
+    let long = "k".repeat(256);
+    for (name, key, fits) in [
+        ("layers", "8e03978e-40d5-43dd-bc93-6894a57f9324", true),
+        ("layers", "8E03978E-40D5-43DD-BC93-6894A57F9324", true),
+        ("layers", "8e03978e40d543ddbc936894a57f9324", false),
+        ("layers", "rotate-1", false),
+        ("signa", "rotate-whk-01HK-2026-06-12", true),
+        ("signa", "\"quoted\"", false),
+        ("signa", "", false),
+        ("signa", &long, false),
+        ("kadosei", "x", false),
+        ("verifa", "x", false),
+    ] {
+        let provider = catalog.get(name).expect(name);
+        assert_eq!(request::check_key(&provider, key).is_ok(), fits, "{name} {key}");
+    }
+    for (name, takes) in [("layers", true), ("signa", true), ("hopae", true), ("kadosei", false), ("verifa", false)] {
+        let provider = catalog.get(name).expect(name);
+        let key = request::new_key(&provider);
+        assert_eq!(key.is_some(), takes, "{name}");
+        assert!(key.is_none_or(|key| request::check_key(&provider, &key).is_ok()), "{name}");
+    }
+}
+
+#[test]
+fn a_digest_tells_every_field_apart() {
+    let provider = Catalog::builtin().get("signa").expect("signa");
+    let ids = [("id".to_owned(), "whk_1".to_owned())];
+    let endpoint = provider.endpoint(None, &ids, None, &BTreeMap::new()).expect("an endpoint");
+    let base = request::rotate(&endpoint, Some("k"));
+    let mut others = vec![base.clone(); 6];
+    others[0].url.push('x');
+    others[1].headers.clear();
+    others[2].body = Some(String::new());
+    others[3].auth.value.push('x');
+    others[4].method = whsec::provider::spec::Method::Put;
+    others[5].headers[0].0.push_str(&base.headers[0].1);
+    for other in &others {
+        assert_ne!(other.digest(), base.digest());
+    }
+    assert_eq!(base.digest().len(), "sha256:".len() + 64);
+    let journaled = serde_json::to_string(&base).expect("JSON");
+    assert_eq!(serde_json::from_str::<request::Request>(&journaled).expect("a request"), base);
+}
+
+/// Ids that try to leave their segment, beside any text at all.
+fn hostile_id() -> impl Strategy<Value = String> {
+    let piece = prop_oneof![
+        Just("..".to_owned()),
+        Just(".".to_owned()),
+        Just("/".to_owned()),
+        Just("\\".to_owned()),
+        Just("%2e".to_owned()),
+        Just("%2F".to_owned()),
+        Just("?force=true".to_owned()),
+        Just("#".to_owned()),
+        Just("@".to_owned()),
+        Just(":".to_owned()),
+        Just("rotate-secret".to_owned()),
+        Just("\u{0}".to_owned()),
+        Just("\t".to_owned()),
+        Just("é\u{202e}".to_owned()),
+        any::<String>(),
+    ];
+    prop::collection::vec(piece, 0..5).prop_map(|pieces| pieces.concat())
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 2_000, failure_persistence: None, ..ProptestConfig::default() })]
+
+    #[test]
+    fn an_id_never_reaches_another_path(id in hostile_id()) {
+        thread_local! {
+            static PROVIDER: std::sync::Arc<Provider> = Catalog::builtin().get("signa").expect("signa");
+        }
+        let ids = [("id".to_owned(), id.clone())];
+        if let Ok(endpoint) = PROVIDER.with(|provider| provider.endpoint(None, &ids, None, &BTreeMap::new())) {
+            let request = request::rotate(&endpoint, None);
+            let url = reqwest::Url::parse(&request.url).expect("a URL");
+            prop_assert_eq!(url.as_str(), request.url.as_str());
+            prop_assert_eq!(url.query(), None);
+            prop_assert_eq!(url.fragment(), None);
+            prop_assert_eq!(url.host_str(), Some("api.signa.so"));
+            let segments: Vec<_> = url.path().split('/').collect();
+            prop_assert_eq!(segments, ["", "v1", "webhooks", &encode_segment(&id), "rotate-secret"]);
+        }
+    }
+}
