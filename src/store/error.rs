@@ -56,6 +56,9 @@ impl StoreError {
                 Some(hint.clone())
             }
             Self::Changed { .. } => Some("somebody else writes this file; run the same command again".to_owned()),
+            Self::TimedOut { store, .. } if store.starts_with("command") => {
+                Some("does the program wait for somebody? run it by hand to see".to_owned())
+            }
             Self::TimedOut { .. } => {
                 Some("is the keychain locked, or its prompt open on another screen? `whsec doctor` looks".to_owned())
             }

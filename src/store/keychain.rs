@@ -8,6 +8,7 @@
 
 use std::sync::mpsc;
 use std::thread;
+use std::time::{Duration, Instant};
 
 use keyring_core::{Entry, Error};
 use zeroize::Zeroizing;
@@ -18,6 +19,9 @@ use super::{Access, Change, STORE_DEADLINE, Slot, SlotNames, Store, StoreError, 
 use crate::secret::Secret;
 
 const SUFFIXES: Suffixes = Suffixes { next: ".next", previous: ".previous", canary: ".whsec-check" };
+
+/// A failure that comes later than this is a service that does not answer, which D-Bus gives up on by itself.
+const PATIENCE: Duration = Duration::from_secs(1);
 
 /// Entries of one service.
 pub struct Keychain {
@@ -54,9 +58,13 @@ impl Keychain {
             // Nobody listens any more once the deadline is over.
             let _ = sender.send(call());
         });
-        let late = || StoreError::TimedOut { store: self.reference.clone(), seconds: STORE_DEADLINE.as_secs() };
+        let started = Instant::now();
+        let late = || StoreError::TimedOut { store: self.reference.clone(), seconds: started.elapsed().as_secs() };
         let answer = receiver.recv_timeout(STORE_DEADLINE).map_err(|_| late())?;
-        answer.map_err(|trouble| trouble.of(&self.reference))
+        answer.map_err(|trouble| match trouble {
+            Trouble::Unavailable | Trouble::Failed if started.elapsed() > PATIENCE => late(),
+            trouble => trouble.of(&self.reference),
+        })
     }
 }
 
@@ -190,3 +198,7 @@ impl Trouble {
         StoreError::Keychain { store: store.to_owned(), why: why.to_owned(), hint: hint.to_owned() }
     }
 }
+
+#[cfg(test)]
+#[path = "keychain_tests.rs"]
+mod tests;

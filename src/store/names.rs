@@ -19,17 +19,21 @@ pub(super) struct Suffixes {
 
 impl Names {
     /// Names the slots after `own`, the name in the reference, except where `set` says otherwise. Fails with
-    /// [`StoreError::Refused`] where two slots would share a name, since a change of one would change both.
+    /// [`StoreError::Refused`] for a name that is empty or holds control characters, and where two slots would share
+    /// one, since a change of one would change both.
     pub fn new(store: &str, own: &str, suffixes: &Suffixes, set: &SlotNames) -> Result<Self, StoreError> {
         let names = Self::unchecked(own, suffixes, set);
-        let all = [&names.next, &names.current, &names.previous, &names.canary];
+        let refused = |why: String| {
+            let hint = "give each of `next`, `current` and `previous` a name of its own in `slots`".to_owned();
+            Err(StoreError::Refused { store: store.to_owned(), why, hint })
+        };
+        let all: Vec<&str> = names.iter().collect();
         for (at, name) in all.iter().enumerate() {
+            if name.is_empty() || name.chars().any(char::is_control) {
+                return refused(format!("`{}` is no name for a slot", name.escape_debug()));
+            }
             if all[at + 1..].contains(name) {
-                return Err(StoreError::Refused {
-                    store: store.to_owned(),
-                    why: format!("two of its slots are named `{name}`"),
-                    hint: "give each of `next`, `current` and `previous` a name of its own in `slots`".to_owned(),
-                });
+                return refused(format!("two of its slots are named `{name}`"));
             }
         }
         Ok(names)
@@ -81,8 +85,13 @@ mod tests {
     }
 
     #[test]
-    fn two_slots_of_one_name_are_refused() {
-        let set = SlotNames { next: Some("K".to_owned()), ..SlotNames::default() };
-        assert!(matches!(Names::new("dotenv:x#K", "K", &SUFFIXES, &set), Err(StoreError::Refused { .. })));
+    fn two_slots_of_one_name_and_names_that_are_none_are_refused() {
+        for name in ["K", "K_OLD", "K_CHECK", "", "a\nb"] {
+            let set = SlotNames { next: Some(name.to_owned()), ..SlotNames::default() };
+            assert!(
+                matches!(Names::new("dotenv:x#K", "K", &SUFFIXES, &set), Err(StoreError::Refused { .. })),
+                "{name}"
+            );
+        }
     }
 }

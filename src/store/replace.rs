@@ -4,7 +4,7 @@
 //! Writers of whsec wait for each other. A foreign program that writes the file in between is noticed up to the
 //! moment of the rename, and the change is worked out anew from what it wrote.
 
-use std::fs::{self, Metadata, Permissions};
+use std::fs::{self, Metadata};
 use std::io::{ErrorKind, Write};
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -158,7 +158,7 @@ impl Place {
 fn restrict(file: &fs::File, old: Option<&Metadata>) -> std::io::Result<()> {
     use std::os::unix::fs::PermissionsExt;
     let mode = old.map_or(0o600, |old| old.permissions().mode() & 0o600);
-    file.set_permissions(Permissions::from_mode(mode))
+    file.set_permissions(fs::Permissions::from_mode(mode))
 }
 
 #[cfg(not(unix))]

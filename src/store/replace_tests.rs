@@ -1,1 +1,216 @@
+//! Which files are replaced, with which modes, and what happens when others interfere.
 
+use std::fs;
+use std::os::unix::fs::{MetadataExt, PermissionsExt, chown, symlink};
+use std::path::{Path, PathBuf};
+use std::time::Instant;
+
+use zeroize::Zeroizing;
+
+use super::*;
+use crate::store::STORE_DEADLINE;
+
+fn write(path: &Path, content: &str) -> Result<(), StoreError> {
+    let place = Place::new("file:test".to_owned(), path.to_owned());
+    place.edit(|_| Ok(Wanted::Content(Zeroizing::new(content.as_bytes().to_vec()))))
+}
+
+fn mode(path: &Path) -> u32 {
+    fs::metadata(path).unwrap().mode() & 0o7777
+}
+
+fn folder_with(name: &str, content: &str) -> (tempfile::TempDir, PathBuf) {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join(name);
+    fs::write(&path, content).unwrap();
+    (folder, path)
+}
+
+fn refused(path: &Path, part: &str) {
+    match write(path, "new") {
+        Err(StoreError::Refused { why, .. }) => assert!(why.contains(part), "{why}"),
+        other => panic!("expected a refusal for {part}, got {other:?}"),
+    }
+    let folder = path.parent().unwrap();
+    for entry in fs::read_dir(folder).unwrap() {
+        assert!(!entry.unwrap().file_name().to_string_lossy().starts_with(".whsec-"));
+    }
+}
+
+#[test]
+#[ignore = "changes the umask of the whole process; run alone by tests/run"]
+fn no_umask_and_no_old_mode_makes_a_file_looser_than_its_owner() {
+    for umask in [0o000, 0o022, 0o777] {
+        let before = rustix::process::umask(rustix::fs::Mode::from_raw_mode(umask));
+        let folder = tempfile::Builder::new().permissions(fs::Permissions::from_mode(0o700)).tempdir().unwrap();
+        fs::set_permissions(folder.path(), fs::Permissions::from_mode(0o700)).unwrap();
+        let path = folder.path().join("new");
+        write(&path, "new").unwrap();
+        let mut modes = vec![(0o600, mode(&path))];
+        for (old, new) in
+            [(0o600, 0o600), (0o644, 0o600), (0o666, 0o600), (0o400, 0o400), (0o440, 0o400), (0o700, 0o600)]
+        {
+            fs::set_permissions(&path, fs::Permissions::from_mode(old)).unwrap();
+            write(&path, &format!("{old:o}")).unwrap();
+            modes.push((new, mode(&path)));
+        }
+        rustix::process::umask(before);
+        for (expected, found) in modes {
+            assert_eq!(format!("{found:o}"), format!("{expected:o}"), "umask {umask:o}");
+        }
+    }
+}
+
+#[test]
+fn a_symlink_stays_and_its_target_is_replaced() {
+    let (folder, path) = folder_with("target", "old");
+    let link = folder.path().join("link");
+    symlink("target", &link).unwrap();
+    let chain = folder.path().join("chain");
+    symlink(&link, &chain).unwrap();
+    write(&chain, "new").unwrap();
+    assert!(fs::symlink_metadata(&link).unwrap().is_symlink());
+    assert!(fs::symlink_metadata(&chain).unwrap().is_symlink());
+    assert_eq!(fs::read_to_string(path).unwrap(), "new");
+
+    let round = folder.path().join("round");
+    symlink("round", &round).unwrap();
+    refused(&round, "loop");
+}
+
+#[test]
+fn what_is_not_a_regular_file_is_refused_without_waiting() {
+    let (folder, _) = folder_with("other", "old");
+    let started = Instant::now();
+    let fifo = folder.path().join("fifo");
+    rustix::fs::mkfifoat(rustix::fs::CWD, &fifo, rustix::fs::Mode::RUSR).unwrap();
+    refused(&fifo, "not a regular file");
+    assert!(admission::read("file:test", &fifo).is_err());
+    let inner = folder.path().join("folder");
+    fs::create_dir(&inner).unwrap();
+    refused(&inner, "not a regular file");
+    assert!(write(Path::new("/dev/null"), "new").is_err());
+    assert!(started.elapsed() < STORE_DEADLINE);
+}
+
+#[test]
+fn a_file_with_a_second_name_is_refused() {
+    let (folder, path) = folder_with("one", "old");
+    let two = folder.path().join("two");
+    fs::hard_link(&path, &two).unwrap();
+    refused(&path, "hard links");
+    assert_eq!(fs::read_to_string(two).unwrap(), "old");
+}
+
+#[test]
+fn what_belongs_to_another_user_is_refused() {
+    if !rustix::process::geteuid().is_root() {
+        return;
+    }
+    let (folder, path) = folder_with("foreign", "old");
+    chown(&path, Some(12345), None).unwrap();
+    refused(&path, "another user");
+    assert_eq!(fs::read_to_string(&path).unwrap(), "old");
+
+    let (_elsewhere, ours) = folder_with("ours", "old");
+    let link = folder.path().join("link");
+    symlink(&ours, &link).unwrap();
+    std::os::unix::fs::lchown(&link, Some(12345), None).unwrap();
+    refused(&link, "somebody else's symlink");
+    assert_eq!(fs::read_to_string(&ours).unwrap(), "old");
+
+    let ours = folder.path().join("ours");
+    fs::write(&ours, "old").unwrap();
+    chown(folder.path(), Some(12345), None).unwrap();
+    refused(&ours, "others can write to");
+}
+
+#[test]
+fn a_folder_that_everybody_can_write_to_is_refused_unless_sticky() {
+    let (folder, path) = folder_with("file", "old");
+    for (mode, is_refused) in [(0o777, true), (0o702, true), (0o775, false), (0o1777, false), (0o700, false)] {
+        fs::set_permissions(folder.path(), fs::Permissions::from_mode(mode)).unwrap();
+        match is_refused {
+            true => refused(&path, "others can write to"),
+            false => write(&path, "new").unwrap(),
+        }
+    }
+}
+
+#[test]
+fn a_missing_folder_is_an_error_with_a_hint() {
+    let folder = tempfile::tempdir().unwrap();
+    let error = write(&folder.path().join("no/file"), "new").unwrap_err();
+    assert!(matches!(&error, StoreError::Io { source, .. } if source.kind() == ErrorKind::NotFound));
+    assert_eq!(error.hint().as_deref(), Some("make the folder first; whsec makes the file"));
+}
+
+#[test]
+fn a_change_by_somebody_else_is_built_upon() {
+    let (_folder, path) = folder_with("file", "old");
+    let place = Place::new("file:test".to_owned(), path.clone());
+    let mut calls = 0;
+    let change = |old: Option<&[u8]>| {
+        calls += 1;
+        if calls == 1 {
+            fs::write(&path, "theirs").unwrap();
+        }
+        Ok(Wanted::Content(Zeroizing::new([old.unwrap(), b"+ours"].concat())))
+    };
+    place.edit(change).unwrap();
+    assert_eq!(fs::read_to_string(&path).unwrap(), "theirs+ours");
+}
+
+#[test]
+fn somebody_else_who_never_rests_is_an_error_and_keeps_the_last_word() {
+    let (folder, path) = folder_with("file", "old");
+    let place = Place::new("file:test".to_owned(), path.clone());
+    let mut calls = 0;
+    let result = place.edit(|_| {
+        calls += 1;
+        fs::write(&path, format!("theirs {calls}")).unwrap();
+        Ok(Wanted::Content(Zeroizing::new(b"ours".to_vec())))
+    });
+    assert!(matches!(result, Err(StoreError::Changed { .. })));
+    assert_eq!(fs::read_to_string(&path).unwrap(), format!("theirs {ATTEMPTS}"));
+    assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 1);
+}
+
+#[test]
+fn a_file_that_appears_meanwhile_is_not_overwritten() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("file");
+    let place = Place::new("file:test".to_owned(), path.clone());
+    let change = |old: Option<&[u8]>| {
+        if old.is_none() {
+            fs::write(&path, "theirs").unwrap();
+        }
+        Ok(Wanted::Content(Zeroizing::new([old.unwrap_or_default(), b"+ours"].concat())))
+    };
+    place.edit(change).unwrap();
+    assert_eq!(fs::read_to_string(&path).unwrap(), "theirs+ours");
+    assert!(!place.is_created());
+}
+
+#[test]
+fn leftovers_of_this_file_and_no_other_are_removed() {
+    let (folder, path) = folder_with("file", "old");
+    let left = |target: &Path| {
+        let folder = Folder::lock("file:test", folder.path()).unwrap();
+        folder.temporary(target).unwrap().keep().unwrap().1
+    };
+    let (ours, others) = (left(&path), left(&folder.path().join("other")));
+    write(&path, "new").unwrap();
+    assert!(!ours.exists());
+    assert!(others.exists());
+}
+
+#[test]
+fn a_lock_held_for_too_long_is_an_error_in_time() {
+    let (folder, path) = folder_with("file", "old");
+    let _held = Folder::lock("file:test", folder.path()).unwrap();
+    let started = Instant::now();
+    assert!(matches!(write(&path, "new"), Err(StoreError::Busy { .. })));
+    assert!(started.elapsed() < STORE_DEADLINE + std::time::Duration::from_secs(1));
+    assert_eq!(fs::read_to_string(&path).unwrap(), "old");
+}

@@ -143,3 +143,7 @@ fn read_back(store: &dyn Store, slot: Slot, secret: &Secret) -> Result<(), Store
 fn not_read_back(store: &dyn Store, slot: Slot) -> StoreError {
     StoreError::NotReadBack { store: store.reference(), slot: store.slot_name(slot) }
 }
+
+#[cfg(test)]
+#[path = "slots_tests.rs"]
+mod tests;

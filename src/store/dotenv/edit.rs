@@ -91,7 +91,8 @@ impl Place {
             Self::Under(line) => (line.end, &raw[line.clone()]),
             Self::Last => (raw.len(), last_line(raw)),
         };
-        let ending = if line.ends_with("\r\n") { "\r\n" } else { "\n" };
+        let is_crlf = line.ends_with("\r\n") || (!line.ends_with('\n') && raw.contains("\r\n"));
+        let ending = if is_crlf { "\r\n" } else { "\n" };
         let is_export = matches!(self, Self::Under(_)) && line.trim_start().starts_with("export ");
         new.push_str(&raw[..at]);
         // A file whose last line is not ended keeps that, so that removing the new line gives the same bytes again.
@@ -196,3 +197,7 @@ fn line_break_before(raw: &str, at: usize) -> usize {
     let before = &raw[..at];
     if before.ends_with("\r\n") { 2 } else { usize::from(before.ends_with(['\n', '\r'])) }
 }
+
+#[cfg(test)]
+#[path = "edit_tests.rs"]
+mod tests;

@@ -103,3 +103,6 @@ impl Store for Dotenv {
         })
     }
 }
+
+#[cfg(test)]
+mod loaders;

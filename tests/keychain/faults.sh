@@ -1,0 +1,25 @@
+#!/usr/bin/env bash
+# Puts a keychain into trouble and looks at what the store makes of it: tests/keychain/session.sh tests/keychain/faults.sh
+# Needs secret-tool (libsecret-tools) besides what session.sh needs.
+set -euo pipefail
+
+check() {
+    # `1 passed` in so many words: a name that matches no test must not count as success.
+    cargo test --lib "store::keychain::tests::$1" -- --exact --ignored | grep -q '1 passed' || { echo "keychain: $1 FAILED" >&2; exit 1; }
+    echo "keychain: $1 ok"
+}
+
+printf 'written by secret-tool' | secret-tool store --label=test service whsec-other username account
+printf '\377\376' | secret-tool store --label=test service whsec-binary username account
+check with_another_client
+[ "$(secret-tool lookup service whsec-other username account)" = 'written by whsec' ]
+
+kill -STOP "$KEYRING_PID"
+check stopped
+kill -CONT "$KEYRING_PID"
+
+gdbus call --session -d org.freedesktop.secrets -o /org/freedesktop/secrets \
+    -m org.freedesktop.Secret.Service.Lock "['/org/freedesktop/secrets/collection/login']" >/dev/null
+check locked
+
+DBUS_SESSION_BUS_ADDRESS=unix:path=/nonexistent check without_a_bus
