@@ -141,14 +141,14 @@ impl Config {
         self.drafts.keys().map(String::as_str)
     }
 
-    /// Programs that keep secrets, by name.
-    pub fn commands(&self) -> &BTreeMap<String, CommandSpec> {
-        &self.commands
-    }
-
     /// Whether the config has a target of this name.
     pub fn has(&self, name: &str) -> bool {
         self.drafts.contains_key(name)
+    }
+
+    /// The programs that keep secrets, by name.
+    pub fn commands(&self) -> &BTreeMap<String, CommandSpec> {
+        &self.commands
     }
 
     /// The target of this name, or the ad hoc one that `PROVIDER/ID[/ID]` describes, with what the flags say in place

@@ -1,1 +1,332 @@
+//! Tables of config files: what they mean, what is wrong with them, and what a checkout's file may not say.
 
+use std::path::Path;
+
+use super::edit::{self, NewTarget};
+use super::trust::Ledger;
+use super::*;
+
+const HOME: &str = "/home/ada";
+const OWN: &str = "/home/ada/.config/whsec/config.toml";
+
+fn file(path: &str, text: &str, trust: Trust) -> ConfigFile {
+    ConfigFile { path: PathBuf::from(path), text: text.to_owned(), trust }
+}
+
+fn load(files: &[ConfigFile]) -> Result<Config, ConfigError> {
+    Config::load(files, &Catalog::builtin(), Some(Path::new(HOME)))
+}
+
+fn own(text: &str) -> Result<Config, ConfigError> {
+    load(&[file(OWN, text, Trust::Own)])
+}
+
+/// An error as the operator reads it: message, source, hint.
+fn words(error: &ConfigError) -> (String, String) {
+    let mut message = error.to_string();
+    let mut source = std::error::Error::source(error);
+    while let Some(error) = source {
+        message.push_str(&format!(": {error}"));
+        source = error.source();
+    }
+    (message.replace("/home/ada/.config/whsec/", ""), error.hint().unwrap_or_default())
+}
+
+#[test]
+fn a_full_target_is_normalised() {
+    let config = own(r#"
+        ca = "ca.pem"
+        [targets.payments]
+        provider = "layers"
+        id = "d4c71b62"
+        store = ["keychain:payments", "dotenv:~/app/.env#SECRET", "file:sub/secret"]
+        receivers = "https://hooks.example.com/layers"
+        api_key = "keychain:layers"
+        cutover = "switch"
+        auth = "bearer"
+        base_url = "http://127.0.0.1:8080/v"
+        owner = "on-call"
+        max_age = "90d"
+        [seal]
+        recipients = ["age1qqqq"]
+        identity = "file"
+        "#)
+    .unwrap();
+    let target = config.named("payments", &Catalog::builtin()).unwrap();
+    let stores: Vec<String> = target.stores.iter().map(|store| store.reference.to_string()).collect();
+    let expected = ["keychain:payments", "dotenv:/home/ada/app/.env#SECRET", "file:/home/ada/.config/whsec/sub/secret"];
+    assert_eq!(stores, expected);
+    assert_eq!(target.endpoint.own_id(), "d4c71b62");
+    assert_eq!(target.endpoint.base_url.as_str(), "http://127.0.0.1:8080/v");
+    assert_eq!(target.endpoint.auth, 1);
+    assert_eq!(target.receivers, ["https://hooks.example.com/layers"]);
+    let key = KeySource::Keychain { service: "layers".to_owned(), account: "api-key".to_owned() };
+    assert_eq!(target.api_key, Some(key));
+    assert_eq!(target.cutover, Cutover::Switch);
+    assert_eq!(target.max_age, Some(Duration::from_secs(90 * 86_400)));
+    assert_eq!(target.ca.as_deref(), Some(Path::new("/home/ada/.config/whsec/ca.pem")));
+    assert_eq!(config.seal.recipients, ["age1qqqq"]);
+    assert_eq!(config.seal.identity, Some(IdentityPlace::File));
+}
+
+#[test]
+fn every_mistake_is_named_with_its_place_and_a_way_out() {
+    let target = "[targets.a]\nprovider = \"layers\"\nid = \"1\"\n";
+    for (text, message, hint) in [
+        ("[targets.a]\nprovder = \"layers\"", "config.toml:2:1: there is no key `provder`", "did you mean `provider`?"),
+        ("[target.a]\n", "config.toml:1:2: there is no key `target`", "did you mean `targets`?"),
+        ("[seal]\nzzzzz = 1", "config.toml:2:1: there is no key `zzzzz`", "the keys are `recipients`, `identity`"),
+        ("[targets.a]\nprovider = \"layers", "config.toml:2:19: invalid basic string, expected `\"`", ""),
+        (
+            "[targets.a]\nprovider = \"layerz\"\nid = \"1\"",
+            "config.toml:2:12: the target `a` cannot be used: no provider is called `layerz`",
+            "did you mean `layers`? `whsec provider list` names them all",
+        ),
+        (
+            "[targets.a]\nprovider = \"kadosei\"\nid = \"1\"",
+            "config.toml:3:6: `targets.a` gives 1 of the 2 ids that `kadosei` needs",
+            "write ids = { applicationId = \"…\", webhookId = \"…\" }",
+        ),
+        (
+            "[targets.a]\nprovider = \"layers\"\nids = { endpointID = \"1\" }",
+            "config.toml:3:7: the target `a` cannot be used: `layers` has no id called `endpointID`",
+            "did you mean `endpointId`?",
+        ),
+        (
+            "[targets.a]\nprovider = \"layers\"\nid = \"1\"\nids = { endpointId = \"1\" }",
+            "config.toml:4:7: `ids` and `id` are two ways of saying the same; keep one",
+            "",
+        ),
+        (
+            "[targets.\"a/b\"]\nprovider = \"layers\"\nid = \"1\"",
+            "config.toml:1:10: a target's name may hold letters, digits, `.`, `_` and `-`, starting with a letter or digit, at most 64",
+            "",
+        ),
+    ] {
+        let error = own(text).unwrap_err();
+        assert_eq!(words(&error), (message.to_owned(), hint.to_owned()), "{text}");
+    }
+    for (line, message) in [
+        ("max_age = 90", "config.toml:4:11: expected a string"),
+        ("max_age = \"soon\"", "config.toml:4:11: `max_age` is not a duration such as `90d`, `24h` or `30m`"),
+        ("cutover = \"both\"", "config.toml:4:11: expected `either` or `switch`"),
+        (
+            "receivers = \"http://hooks.example.com\"",
+            "config.toml:4:13: the receiver `http://hooks.example.com` is not https; http is for loopback only",
+        ),
+        (
+            "receivers = [\"https://u:p@hooks.example.com\"]",
+            "config.toml:4:13: a receiver's URL holds a user or password",
+        ),
+        (
+            "store = \"command:vault\"",
+            "config.toml:4:9: `store` names the program `vault`, but there is no [commands.vault]",
+        ),
+        ("store = [\"file:a\", \"file:./a\"]", "config.toml:4:9: the target `a` names the store `file:a` twice"),
+        ("store = 3", "config.toml:4:9: expected a string or a list of strings"),
+        (
+            "base_url = \"http://api.example.com\"",
+            "config.toml:4:12: the target `a` cannot be used: the base URL `http://api.example.com` cannot be used: http goes only to this machine; use https",
+        ),
+        (
+            "auth = \"basic\"",
+            "config.toml:3:6: the target `a` cannot be used: `layers` has no authentication scheme called `basic`",
+        ),
+        ("api_key = \"env:\"", "config.toml:4:11: `api_key` names no environment variable after `env:`"),
+        ("api_key = { command = [] }", "config.toml:4:11: `api_key` names no program"),
+    ] {
+        let error = own(&format!("{target}{line}")).unwrap_err();
+        assert_eq!(words(&error).0, message, "{line}");
+    }
+}
+
+#[test]
+fn a_key_pasted_into_the_config_is_never_repeated() {
+    for value in
+        ["\"lp_live_hidden\"", "{ value = \"lp_live_hidden\" }", "[\"lp_live_hidden\"]", "\"keychain:lp_live_hidden/\""]
+    {
+        let text = format!("[targets.a]\nprovider = \"layers\"\nid = \"1\"\napi_key = {value}");
+        let (message, hint) = words(&own(&text).unwrap_err());
+        assert!(!format!("{message}{hint}").contains("hidden"), "{message}");
+    }
+    for line in ["max_age = [\"lp_live_hidden\"]", "cutover = \"lp_live_hidden\"", "options = \"lp_live_hidden\""] {
+        let (message, _) = words(&own(&format!("[targets.a]\nprovider = \"layers\"\nid = \"1\"\n{line}")).unwrap_err());
+        assert!(!message.contains("hidden"), "{message}");
+    }
+    let (message, _) = words(&own("[seal]\nrecipients = [\"AGE-SECRET-KEY-1HIDDEN\"]").unwrap_err());
+    assert!(!message.contains("HIDDEN"), "{message}");
+}
+
+#[test]
+fn a_checkouts_file_is_held_to_files_of_the_checkout() {
+    let folder = tempfile::tempdir().unwrap();
+    let root = folder.path();
+    std::fs::create_dir(root.join("linked-beside")).unwrap();
+    #[cfg(unix)]
+    {
+        std::os::unix::fs::symlink("/etc", root.join("out")).unwrap();
+        std::os::unix::fs::symlink("/home/ada/.bashrc", root.join(".env.link")).unwrap();
+        std::os::unix::fs::symlink("/home/ada/.bashrc", root.join("linked-beside/s.next")).unwrap();
+    }
+    let checkout = |text: &str| file(root.join("whsec.toml").to_str().unwrap(), text, Trust::Checkout);
+    let mine =
+        file(OWN, "[targets.mine]\nprovider = \"layers\"\nid = \"own\"\n[commands.op]\nput = [\"op\"]", Trust::Own);
+    let target = "[targets.t]\nprovider = \"layers\"\nid = \"1\"\n";
+
+    let allowed = "store = [\"dotenv:.env#A\", \"json:conf/a.json#/s\", \"file:secret\"]\nreceivers = \"https://r.example\"\nslots = { next = \"A_NEXT\" }\nowner = \"o\"\nmax_age = \"9d\"\ncutover = \"either\"";
+    load(&[checkout(&format!("{target}{allowed}")), mine.clone()]).unwrap();
+
+    for (line, key) in [
+        ("base_url = \"https://evil.example\"", "base_url"),
+        ("api_key = \"env:AWS_SECRET_ACCESS_KEY\"", "api_key"),
+        ("api_key = { command = [\"sh\", \"-c\", \"evil\"] }", "api_key"),
+        ("auth = \"bearer\"", "auth"),
+        ("options = { x = \"1\" }", "options"),
+        ("ca = \"ca.pem\"", "ca"),
+        ("[seal]\nrecipients = [\"age1evil\"]", "seal"),
+        ("[commands.x]\nput = [\"sh\"]", "commands"),
+        ("store = \"command:op\"", "store = \"command:op\""),
+        ("store = \"keychain:mine\"", "store = \"keychain:mine\""),
+        ("store = \"stdout:\"", "store = \"stdout:\""),
+        ("store = \"dotenv:/home/ada/.profile#A\"", "store = \"dotenv:/home/ada/.profile#A\""),
+        ("store = \"dotenv:../x/.env#A\"", "store = \"dotenv:../x/.env#A\""),
+        ("store = \"dotenv:a/../../x/.env#A\"", "store = \"dotenv:a/../../x/.env#A\""),
+        ("store = \"file:~/.ssh/authorized_keys\"", "store = \"file:~/.ssh/authorized_keys\""),
+        ("store = \"file:.git/hooks/pre-commit\"", "store = \"file:.git/hooks/pre-commit\""),
+        ("store = [\"file:ok\", \"file:.GIT/config\"]", "store = \"file:.GIT/config\""),
+        #[cfg(unix)]
+        ("store = \"dotenv:out/environment#A\"", "store = \"dotenv:out/environment#A\""),
+        #[cfg(unix)]
+        ("store = \"dotenv:.env.link#A\"", "store = \"dotenv:.env.link#A\""),
+        #[cfg(unix)]
+        ("store = \"file:linked-beside/s\"", "store = \"file:linked-beside/s\""),
+        ("store = \"file:s\"\nslots = { next = \"../../x\" }", "slots"),
+        ("[targets.mine]\nprovider = \"signa\"\nid = \"2\"", "targets.mine"),
+        ("[targets.twin]\nprovider = \"layers\"\nid = \"own\"", "targets.twin (your `mine`)"),
+    ] {
+        let files = [checkout(&format!("{target}{line}")), mine.clone()];
+        let error = load(&files).unwrap_err();
+        let ConfigError::NotTrusted { place, key: refused, .. } = &error else { panic!("{line}: {error}") };
+        assert_eq!(refused, key, "{line}");
+        assert!(place.to_string().starts_with(&format!("{}/whsec.toml:", root.display())), "{place}");
+        assert_eq!(error.hint().unwrap(), "read the file; if it says what you want: `whsec target trust`");
+    }
+}
+
+#[test]
+fn a_trusted_checkouts_file_wins_over_the_users_own() {
+    let theirs = "[targets.mine]\nprovider = \"signa\"\nid = \"2\"\nbase_url = \"https://api.example\"";
+    let mine = file(OWN, "[targets.mine]\nprovider = \"layers\"\nid = \"1\"", Trust::Own);
+    let config = load(&[file("/src/whsec.toml", theirs, Trust::Granted), mine]).unwrap();
+    let target = config.named("mine", &Catalog::builtin()).unwrap();
+    assert_eq!(target.endpoint.origin(), "https://api.example");
+    assert_eq!(target.file.as_deref(), Some(Path::new("/src/whsec.toml")));
+}
+
+#[test]
+fn two_targets_do_not_share_a_store() {
+    let two = "[targets.a]\nprovider = \"layers\"\nid = \"1\"\nstore = \"file:s\"\n[targets.b]\nprovider = \"layers\"\nid = \"2\"\nstore = \"file:./s\"";
+    let (message, _) = words(&own(two).unwrap_err());
+    assert!(message.ends_with("the target `b` names the store `file:s` as the target `a` does"), "{message}");
+}
+
+#[test]
+fn ad_hoc_names_and_flags_describe_an_endpoint() {
+    let config =
+        own("[targets.mine]\nprovider = \"layers\"\nid = \"1\"\nstore = \"file:s\"\nslots = { next = \"n\" }").unwrap();
+    let catalog = Catalog::builtin();
+    let flags = Overrides { folder: PathBuf::from("/work"), ..Overrides::default() };
+    let ids = |target: Target| target.endpoint.ids.into_iter().map(|id| id.value).collect::<Vec<_>>();
+
+    let target = config.target("layers/a%2Fb", &flags, &catalog).unwrap();
+    assert!(target.stores.is_empty());
+    assert_eq!(ids(target), ["a%2Fb"]);
+
+    let base_url = Some("https://k.example".to_owned());
+    let with_url = Overrides { base_url, ..flags.clone() };
+    assert_eq!(ids(config.target("kadosei/app/hook", &with_url, &catalog).unwrap()), ["app", "hook"]);
+    let with_id = Overrides { ids: vec![("webhookId".to_owned(), "w".to_owned())], ..with_url };
+    assert_eq!(ids(config.target("kadosei/app", &with_id, &catalog).unwrap()), ["app", "w"]);
+
+    let replaced = Overrides {
+        stores: vec!["dotenv:.env#A".to_owned()],
+        ids: vec![("endpointId".to_owned(), "2".to_owned())],
+        ..flags.clone()
+    };
+    let target = config.target("mine", &replaced, &catalog).unwrap();
+    assert_eq!(target.stores[0].reference.to_string(), "dotenv:/work/.env#A");
+    assert_eq!(target.stores[0].names, SlotNames::default());
+    assert_eq!(ids(target), ["2"]);
+
+    for (name, message, hint) in [
+        ("mien", "there is no target `mien`", "did you mean `mine`? `whsec target list` shows them all"),
+        (
+            "kadosei/app",
+            "`TARGET`: `kadosei/app` gives 1 of the 2 ids that `kadosei` needs",
+            "write `kadosei/applicationId/webhookId`, or give each id as --id NAME=VALUE",
+        ),
+        (
+            "nobody/1",
+            "`TARGET`: the target `nobody/1` cannot be used: no provider is called `nobody`",
+            "`whsec provider list` names them all",
+        ),
+        (
+            "kadosei/a/b",
+            "`TARGET`: the target `kadosei/a/b` cannot be used: `kadosei` has no default `base_url`",
+            "give it as `base_url` in your own config file or by `--base-url URL`",
+        ),
+    ] {
+        let error = config.target(name, &flags, &catalog).unwrap_err();
+        assert_eq!(words(&error), (message.to_owned(), hint.to_owned()), "{name}");
+    }
+}
+
+#[test]
+fn editing_keeps_comments_and_refuses_a_taken_name() {
+    let old = "# mine\n[targets.a] # first\nprovider = \"layers\" # who\nid = \"1\"\n";
+    let new = NewTarget {
+        name: "b".to_owned(),
+        provider: "signa".to_owned(),
+        ids: vec![("id".to_owned(), "2".to_owned())],
+        ..NewTarget::default()
+    };
+    let added = edit::add(old, Path::new(OWN), &new).unwrap();
+    assert_eq!(added, format!("{old}\n[targets.b]\nprovider = \"signa\"\nid = \"2\"\n"));
+    assert_eq!(edit::remove(&added, Path::new(OWN), "b").unwrap(), old);
+    let taken = NewTarget { name: "a".to_owned(), ..new };
+    assert!(matches!(edit::add(old, Path::new(OWN), &taken), Err(ConfigError::TargetExists { .. })));
+    assert!(matches!(edit::remove(old, Path::new(OWN), "z"), Err(ConfigError::TargetElsewhere { .. })));
+}
+
+#[test]
+fn trust_is_for_one_content_at_one_path() {
+    let (here, there) = (Path::new("/a/whsec.toml"), Path::new("/b/whsec.toml"));
+    let mut ledger = Ledger::default();
+    ledger.grant(here, "11");
+    ledger.grant(here, "22");
+    ledger.grant(there, "33");
+    let ledger = Ledger::parse(&ledger.to_text().unwrap());
+    assert!(ledger.holds(here, "22") && ledger.holds(there, "33"));
+    assert!(!ledger.holds(here, "11") && !ledger.holds(there, "22"));
+}
+
+#[cfg(unix)]
+#[test]
+fn the_users_own_file_is_refused_when_others_may_write_it() {
+    use std::os::unix::fs::{PermissionsExt, symlink};
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("config.toml");
+    assert!(ConfigFile::own(&path).unwrap().is_none());
+    write::replace(&path, None, "ca = \"x\"").unwrap();
+    assert_eq!(std::fs::metadata(&path).unwrap().permissions().mode() & 0o777, 0o600);
+    assert!(ConfigFile::own(&path).unwrap().is_some());
+    let link = folder.path().join("link.toml");
+    symlink(&path, &link).unwrap();
+    write::replace(&link, Some("ca = \"x\""), "ca = \"y\"").unwrap();
+    assert!(std::fs::symlink_metadata(&link).unwrap().file_type().is_symlink());
+    assert!(write::replace(&path, Some("ca = \"x\""), "").is_err(), "somebody else wrote it meanwhile");
+    for mode in [0o620, 0o602, 0o666] {
+        std::fs::set_permissions(&path, PermissionsExt::from_mode(mode)).unwrap();
+        assert!(matches!(ConfigFile::own(&path), Err(ConfigError::NotPrivate { .. })), "{mode:o}");
+    }
+}

@@ -43,10 +43,11 @@ fn check_target(target: &RawTarget, file: &ConfigFile) -> Result<(), ConfigError
     refuse_any(file, "ca", ca.as_ref(), SENDS_KEY)?;
     refuse_any(file, "api_key", api_key.as_ref(), READS_KEY)?;
     refuse_any(file, "options", options.as_ref(), CHANGES_REQUEST)?;
+    let mut names = Vec::new();
     if let Some(slots) = slots {
-        let names = slots.get_ref();
-        let all = [&names.next, &names.current, &names.previous];
-        if !all.into_iter().flatten().all(|name| is_plain_name(name)) {
+        let set = slots.get_ref();
+        names.extend([&set.next, &set.current, &set.previous].into_iter().flatten());
+        if !names.iter().all(|name| is_plain_name(name)) {
             return Err(refused(file, "slots", slots.span().start, SLOT));
         }
     }
@@ -54,7 +55,7 @@ fn check_target(target: &RawTarget, file: &ConfigFile) -> Result<(), ConfigError
         for text in store.get_ref().as_slice() {
             // One that cannot be parsed is reported as such when the target is normalised.
             let Ok(reference) = Reference::parse(text) else { continue };
-            if !is_inside(&reference, file.folder()) {
+            if !is_inside(&reference, &names, file.folder()) {
                 return Err(refused(file, &format!("store = \"{text}\""), store.span().start, OUTSIDE));
             }
         }
@@ -80,11 +81,11 @@ fn is_plain_name(name: &str) -> bool {
 }
 
 /// Whether a store writes nowhere but into files of the checkout.
-fn is_inside(reference: &Reference, folder: &Path) -> bool {
+fn is_inside(reference: &Reference, slots: &[&String], folder: &Path) -> bool {
     match reference {
         Reference::Dotenv { path, .. } | Reference::Json { path, .. } => path_is_inside(path, folder),
         // The other slots are files beside it, so no link there may lead away either.
-        Reference::File { path } => path_is_inside(path, folder) && !has_links_beside(&folder.join(path)),
+        Reference::File { path } => path_is_inside(path, folder) && !has_links_beside(&folder.join(path), slots),
         _ => false,
     }
 }
@@ -107,9 +108,15 @@ fn path_is_inside(path: &Path, folder: &Path) -> bool {
     below.components().next().is_some()
 }
 
-fn has_links_beside(path: &Path) -> bool {
+/// Whether a link has the name of one of the file's slots: the file's own name and a suffix, or a name set for it.
+fn has_links_beside(path: &Path, slots: &[&String]) -> bool {
+    let own = path.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default();
     let entries = path.parent().and_then(|parent| fs::read_dir(parent).ok()).into_iter().flatten().flatten();
-    entries.into_iter().any(|entry| entry.file_type().is_ok_and(|kind| kind.is_symlink()))
+    entries.into_iter().any(|entry| {
+        let name = entry.file_name().to_string_lossy().into_owned();
+        let is_slot = name.starts_with(&own) || slots.iter().any(|slot| name.starts_with(slot.as_str()));
+        is_slot && entry.file_type().is_ok_and(|kind| kind.is_symlink())
+    })
 }
 
 /// The record of trusted files: one line each, the content's digest and the file's absolute path.

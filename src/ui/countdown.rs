@@ -42,7 +42,7 @@ pub fn run(output: &Output, countdown: Countdown, shown: bool, stopped: &dyn Fn(
                 bar.set_position(u64::try_from((total - left).as_millis()).unwrap_or(0));
                 // Rounded up: it never shows less time than there is.
                 let shown = SignedDuration::from_secs(left.as_secs() + i64::from(left.subsec_nanos() > 0));
-                bar.set_message(format!("old secret ends in {:>8}  at {until}", span(shown)));
+                bar.set_message(format!("{:>8} left, until {until}", span(shown)));
             }
             None => {
                 if shown && lines.first().is_some_and(|at| left.as_secs() < *at) {
@@ -65,7 +65,7 @@ pub fn run(output: &Output, countdown: Countdown, shown: bool, stopped: &dyn Fn(
 fn bar(total: SignedDuration) -> ProgressBar {
     let bar =
         ProgressBar::with_draw_target(u64::try_from(total.as_millis()).ok(), ProgressDrawTarget::stderr_with_hz(10));
-    if let Ok(style) = ProgressStyle::with_template("    {bar:24.cyan/dim} {msg}   (Ctrl-C leaves; nothing is lost)") {
+    if let Ok(style) = ProgressStyle::with_template("    {bar:24.cyan/dim} {msg}   (Ctrl-C leaves)") {
         bar.set_style(style.progress_chars("━━─"));
     }
     bar

@@ -49,10 +49,8 @@ pub fn run(args: &Args, session: &Session) -> anyhow::Result<Exit> {
     let requests = preview::describe(&provider);
     for request in &requests {
         session.output.data("");
-        session.output.data(&format!("# {}", request.call));
-        for line in &request.lines {
-            session.output.data(line);
-        }
+        session.output.data(&format!("{}:", request.call));
+        request.lines.iter().for_each(|line| session.output.data(&format!("  {line}")));
     }
     let fields = json!({ "provider": provider.name(), "file": args.file, "requests": requests });
     session.output.json(&result::object("provider check", Exit::Done, fields));

@@ -96,7 +96,8 @@ fn rotate(args: &Args, session: &Session, stage: &Stage, old: Option<Secret>) ->
     global.json = false;
     global.yes = global.yes || alone;
     let quiet = global.quiet;
-    let inner = Session::new(global.clone(), Output::new(false, quiet, global.verbose, global.color.into()));
+    let mut inner = Session::new(global.clone(), Output::new(false, quiet, global.verbose, global.color.into()));
+    inner.comes_back_with = Some(format!("whsec rehearse {}", args.provider));
     let target = stage.target()?;
     let id = target.endpoint.own_id().to_owned();
     let person_steps = Step::ALL.into_iter().filter(|step| step.doer() == Doer::Person);

@@ -13,7 +13,7 @@ use super::super::exit::{Exit, Fault};
 use crate::config::KeySource;
 use crate::provider::{Endpoint, ProviderError};
 use crate::secret::Secret;
-use crate::store::{self, STORE_DEADLINE, Slot, Store};
+use crate::store::{self, COMMAND_DEADLINE, Slot, Store};
 use crate::ui::Output;
 
 /// The keychain service under which `login` saves keys.
@@ -97,7 +97,7 @@ fn from_source(output: &Output, source: &KeySource) -> anyhow::Result<FoundKey> 
         }
         KeySource::Command(arguments) => {
             let program = arguments.first().map_or("", String::as_str);
-            let printed = store::run_for_output(arguments, STORE_DEADLINE).map_err(|error| {
+            let printed = store::run_for_output(arguments, COMMAND_DEADLINE).map_err(|error| {
                 let hint = format!("`api_key` runs `{program}`; try it by hand");
                 Fault::new(Exit::Auth, format!("the API key's program failed: {error}"), hint)
             })?;

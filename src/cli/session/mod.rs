@@ -33,6 +33,8 @@ pub const CHECKOUT_FILE: &str = "whsec.toml";
 pub struct Session {
     pub output: Output,
     pub global: Global,
+    /// The command to come back with where there is nothing to come back to, as in a rehearsal.
+    pub comes_back_with: Option<String>,
     folders: OnceCell<Folders>,
     catalog: OnceCell<Catalog>,
     config: OnceCell<Config>,
@@ -41,7 +43,14 @@ pub struct Session {
 impl Session {
     /// A session that has looked at nothing yet.
     pub fn new(global: Global, output: Output) -> Self {
-        Self { output, global, folders: OnceCell::new(), catalog: OnceCell::new(), config: OnceCell::new() }
+        Self {
+            output,
+            global,
+            comes_back_with: None,
+            folders: OnceCell::new(),
+            catalog: OnceCell::new(),
+            config: OnceCell::new(),
+        }
     }
 
     /// Where files live.
@@ -140,23 +149,6 @@ impl Session {
         Ok(super::find::journal(self)?.find_open(&target.endpoint.key())?.is_some())
     }
 
-    /// A command line that does `verb` to a target in these surroundings, ready to be pasted.
-    pub fn come_back(&self, verb: &str, target: &str) -> String {
-        let mut words = vec!["whsec".to_owned(), verb.to_owned(), self.quoted(target)];
-        let folders = [("--config", &self.global.config), ("--state-dir", &self.global.state_dir)];
-        for (flag, given) in folders {
-            if let Some(path) = given {
-                words.extend([flag.to_owned(), self.quoted(&path.to_string_lossy())]);
-            }
-        }
-        words.join(" ")
-    }
-
-    /// A word as a shell takes it.
-    pub fn quoted(&self, word: &str) -> String {
-        shlex::try_quote(word).map_or_else(|_| word.to_owned(), |quoted| quoted.into_owned())
-    }
-
     /// Whether somebody is there to answer questions.
     pub fn may_ask(&self) -> bool {
         self.output.is_terminal() && !self.global.no_input
@@ -172,6 +164,31 @@ impl Session {
         let user = ["USER", "LOGNAME", "USERNAME"].into_iter().find_map(|name| env::var(name).ok());
         let user = user.filter(|user| !user.is_empty()).unwrap_or_else(user_id);
         crate::provider::plain_text(&format!("{user}@{}", host()))
+    }
+
+    /// The command line that comes back to a target: what was typed to find config and state is repeated.
+    pub fn come_back(&self, command: &str, target: &str) -> String {
+        if let Some(fixed) = &self.comes_back_with {
+            return fixed.clone();
+        }
+        let mut words = vec!["whsec".to_owned(), command.to_owned()];
+        for (flag, path) in [("--config", &self.global.config), ("--state-dir", &self.global.state_dir)] {
+            // What the environment says, it will say again.
+            let variable =
+                env::var_os(format!("WHSEC_{}", flag.trim_start_matches('-').to_uppercase().replace('-', "_")));
+            if let Some(path) = path.as_ref().filter(|path| variable.as_deref() != Some(path.as_os_str())) {
+                // Absolute, because the colleague who takes over is in another folder.
+                let path = self.folders().map_or_else(|_| path.clone(), |folders| folders.current.join(path));
+                words.extend([flag.to_owned(), self.quoted(&path.to_string_lossy())]);
+            }
+        }
+        words.push(self.quoted(target));
+        words.join(" ")
+    }
+
+    /// A word as it is typed in a shell.
+    pub fn quoted(&self, word: &str) -> String {
+        shlex::try_quote(word).map_or_else(|_| word.to_owned(), |quoted| quoted.into_owned())
     }
 
     fn own_file_given(&self) -> anyhow::Result<Option<PathBuf>> {

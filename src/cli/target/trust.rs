@@ -61,7 +61,8 @@ pub fn run(args: &Args, session: &Session) -> anyhow::Result<Exit> {
         Config::load(&[granted], session.catalog()?, session.folders()?.home.as_deref())?;
         if !session.global.yes {
             ask::may_ask(session, "--yes")?;
-            output.say(&found.text);
+            // Not silenced by -q: nobody should agree to what was not shown.
+            output.warn(&format!("this is all that will be honoured:\n{}", found.text.trim_end()));
             let question = format!("Honour all of {} as shown above?", path.display());
             if !ask::answer(dialog::confirm(&question, false), "--yes")? {
                 return Err(Fault::new(Exit::Failed, "not trusted", "nothing was changed"));
