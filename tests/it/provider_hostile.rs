@@ -86,6 +86,7 @@ fn a_success_whose_body_is_broken_is_kept_but_has_no_secret() {
         (ok(b"{\"secret\":{\"a\":1}}"), Some(AnswerError::WrongType { pointer: "/secret".to_owned() })),
         (ok(b"{\"secret\":\"\"}"), Some(not_a_secret())),
         (ok(b"{\"secret\":\"a\\u001b[2Jb\"}"), Some(not_a_secret())),
+        (ok(b"{\"secret\":\"whsec_...a3f2\"}"), Some(AnswerError::Masked { pointer: "/secret".to_owned() })),
         (ok(b"{\"secret\":\"whsec_****b7d1\"}"), Some(AnswerError::Masked { pointer: "/secret".to_owned() })),
         (
             ok(b"{\"secret\":\"whsec_aaaa\",\"id\":\"someone-else\"}"),
