@@ -1,7 +1,8 @@
 //! Providers as data: a description says what each call looks like, and nothing here is written for one of them.
 //!
 //! `spec` holds the words, `check` turns words into a `Provider`, `request` and `answer` speak for it, `client`
-//! performs what they say, `signature` signs and verifies deliveries, `stand_in` answers as the provider would.
+//! performs what they say, `signature` signs and verifies deliveries, `stand_in` answers as the provider would,
+//! `preview` shows requests to people, and `catalog` finds descriptions by name.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
