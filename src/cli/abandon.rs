@@ -39,7 +39,11 @@ pub fn run(args: &Args, session: &Session) -> anyhow::Result<Exit> {
     if !session.global.yes {
         ask::may_ask(session, "--yes")?;
         if !ask::answer(dialog::confirm("Close this rotation, and leave everything as it is?", false), "--yes")? {
-            return Err(super::exit::Fault::new(Exit::Failed, "not abandoned, as you said", "the rotation is still open"));
+            return Err(super::exit::Fault::new(
+                Exit::Failed,
+                "not abandoned, as you said",
+                "the rotation is still open",
+            ));
         }
     }
     let closed = Event::Closed { outcome: Outcome::Abandoned, reason: Some(args.reason.clone()) };

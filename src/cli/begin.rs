@@ -10,10 +10,9 @@ use super::work::{self, Tools, Work};
 use crate::config::Target;
 use crate::provider::spec::Cutover;
 use crate::provider::{Overlap, request};
-use crate::rotation::operator::Operator;
 use crate::rotation::runner::Rest;
 use crate::rotation::{Direction, Event, Outcome, Plan, PlannedStore, Rotation, Status, Step};
-use crate::ui::prompt::{Answers, Person};
+use crate::ui::prompt::{Answers, Moment, Person};
 use crate::ui::{dialog, preview, report};
 
 /// What rotate and force-rotate are told beside the target.
@@ -77,13 +76,13 @@ pub fn plan(target: &Target, wish: &Wish<'_>) -> anyhow::Result<Plan> {
     })
 }
 
-/// Rotates: from the plan as far as it goes. `wrap` puts another operator around the person, as rehearse does.
+/// Rotates: from the plan as far as it goes. `along` goes along with a person's steps.
 pub fn rotate(
     session: &Session,
     target: Target,
     wish: &Wish<'_>,
     answers: Answers,
-    wrap: impl for<'p> FnOnce(Person<'p>) -> Box<dyn Operator + 'p>,
+    along: &dyn Fn(&Rotation, Step, Moment),
 ) -> anyhow::Result<Exit> {
     let mut plan = plan(&target, wish)?;
     if target.stores.is_empty() {
@@ -103,7 +102,14 @@ pub fn rotate(
         session.output.say("dry run: nothing was sent, written or asked");
         let rotation = Rotation::new(uuid::Uuid::nil(), plan, session.now());
         let again = format!("whsec {} {}", wish.command, target.name);
-        session.output.json(&report::rotation(wish.command, &rotation, session.now(), 0, &again, serde_json::Value::Null));
+        session.output.json(&report::rotation(
+            wish.command,
+            &rotation,
+            session.now(),
+            0,
+            &again,
+            serde_json::Value::Null,
+        ));
         return Ok(Exit::Done);
     }
     let tools = Tools { stores, api_key: Some(session.api_key(&target, wish.api_key_file)?) };
@@ -114,13 +120,10 @@ pub fn rotate(
     }
     consent(session, &plan, wish.confirm)?;
     let mut rotation = work.begin(plan, session.now())?;
-    let come_back = session.come_back("cutover", &rotation.plan.target);
     let stopped = || work.signals.arrived();
-    let person = work.person(session, &tools, come_back.clone(), answers, &stopped);
-    let mut operator = wrap(person);
+    let mut person = Person { along, ..work.person(session, &tools, answers, &stopped) };
     let last = wish.detach.then_some(Step::Stage);
-    let outcome = work.run(&mut rotation, &tools, operator.as_mut(), last);
-    drop(operator);
+    let outcome = work.run(&mut rotation, &tools, &mut person, last);
     let exit = |rest| match rest {
         Rest::Finished | Rest::Person(_) | Rest::Clock(_) => Exit::Done,
         Rest::Stopped => work.signals.exit(),
@@ -147,7 +150,11 @@ pub fn consent(session: &Session, plan: &Plan, confirm: Option<&str>) -> anyhow:
     ask::may_ask(session, "--yes")?;
     match ask::answer(dialog::confirm("Rotate now?", false), "--yes")? {
         true => Ok(()),
-        false => Err(Fault::new(Exit::Failed, "not rotated, as you said", "nothing was sent; run it again when you are ready")),
+        false => Err(Fault::new(
+            Exit::Failed,
+            "not rotated, as you said",
+            "nothing was sent; run it again when you are ready",
+        )),
     }
 }
 
@@ -163,7 +170,12 @@ fn make_way(session: &Session, work: &Work, wish: &Wish<'_>) -> anyhow::Result<(
     let now = session.now();
     let status = open.status(now);
     let close = |open: &mut Rotation, outcome, reason: String| {
-        work.journal.append(open, &session.actor(), Timestamp::now(), &[Event::Closed { outcome, reason: Some(reason) }])
+        work.journal.append(
+            open,
+            &session.actor(),
+            Timestamp::now(),
+            &[Event::Closed { outcome, reason: Some(reason) }],
+        )
     };
     match (status, wish.force) {
         (Status::Planned, _) => {

@@ -70,7 +70,11 @@ pub fn run(args: &Args, session: &Session) -> anyhow::Result<Exit> {
     let mut found = find::open(session, &args.target, &args.options)?;
     let Some(mut rotation) = found.rotation.take() else {
         session.output.say(&format!("nothing to do: `{}` has never been rotated with whsec", args.target));
-        session.output.json(&super::result::object("cutover", Exit::Done, serde_json::json!({ "target": args.target })));
+        session.output.json(&super::result::object(
+            "cutover",
+            Exit::Done,
+            serde_json::json!({ "target": args.target }),
+        ));
         return Ok(Exit::Done);
     };
     let work = &found.work;
@@ -81,9 +85,8 @@ pub fn run(args: &Args, session: &Session) -> anyhow::Result<Exit> {
     if rotation.call == Call::NotApplied {
         begin::consent(session, &rotation.plan, args.confirm.as_deref())?;
     }
-    let come_back = session.come_back("cutover", &rotation.plan.target);
     let stopped = || work.signals.arrived();
-    let mut person = work.person(session, &found.tools, come_back, args.answers(session), &stopped);
+    let mut person = work.person(session, &found.tools, args.answers(session), &stopped);
     let outcome = work.run(&mut rotation, &found.tools, &mut person, None);
     let unused: Vec<&str> = person.answers.done.iter().map(|step| step.name()).collect();
     if !unused.is_empty() && outcome.is_ok() {

@@ -3,7 +3,12 @@
 use std::process::ExitCode;
 
 use crate::config::ConfigError;
+use crate::provider::spec::Meaning;
 use crate::provider::{ProviderError, RequestError};
+use crate::rotation::RunError;
+use crate::rotation::journal::JournalError;
+use crate::rotation::lock::LockError;
+use crate::rotation::seal::SealError;
 use crate::store::StoreError;
 
 /// What a command's exit code tells the script that runs it.
@@ -100,6 +105,12 @@ pub fn report(error: &anyhow::Error) -> Verdict {
             Some((Exit::Usage, error.hint()))
         } else if let Some(error) = cause.downcast_ref::<RequestError>() {
             Some((Exit::Usage, error.hint()))
+        } else if let Some(error) = cause.downcast_ref::<RunError>() {
+            Some((run_exit(error), error.hint()))
+        } else if let Some(error) = cause.downcast_ref::<JournalError>() {
+            Some((Exit::Failed, error.hint()))
+        } else if let Some(error) = cause.downcast_ref::<SealError>() {
+            Some((Exit::Store, error.hint()))
         } else {
             cause.downcast_ref::<StoreError>().map(|error| (store_exit(error), error.hint()))
         };
@@ -110,6 +121,34 @@ pub fn report(error: &anyhow::Error) -> Verdict {
     }
     let message = error.chain().map(ToString::to_string).collect::<Vec<_>>().join(": ");
     Verdict { exit, message, hint }
+}
+
+fn run_exit(error: &RunError) -> Exit {
+    match error {
+        RunError::Journal(JournalError::AlreadyOpen { .. })
+        | RunError::Lock(LockError::Held { .. })
+        | RunError::OverlapOpen { .. }
+        | RunError::Stale { .. } => Exit::Conflict,
+        RunError::Journal(_) | RunError::Lock(_) | RunError::SecretLost { .. } => Exit::Failed,
+        RunError::StoreCheck(_) | RunError::SealCheck(_) => Exit::Store,
+        RunError::Refused { refusal, .. } => refused_exit(refusal.meaning),
+        RunError::NotSent { .. } | RunError::CheckFailed { .. } => Exit::Unavailable,
+        RunError::Lost { .. } | RunError::Unreadable { .. } => Exit::Unknown,
+        RunError::StoreFailed { .. } | RunError::SealFailed(_) => Exit::Sealed,
+        RunError::KeyNeeded { .. } => Exit::Auth,
+        RunError::TooEarly { .. } | RunError::NoWayBack { .. } => Exit::Gate,
+    }
+}
+
+fn refused_exit(meaning: Meaning) -> Exit {
+    match meaning {
+        Meaning::Auth => Exit::Auth,
+        Meaning::NotFound => Exit::NotFound,
+        Meaning::OverlapOpen | Meaning::KeyConflict | Meaning::InFlight => Exit::Conflict,
+        Meaning::Invalid => Exit::Failed,
+        Meaning::RateLimited | Meaning::Unavailable => Exit::Unavailable,
+        Meaning::Unknown => Exit::Unknown,
+    }
 }
 
 fn store_exit(error: &StoreError) -> Exit {

@@ -46,7 +46,11 @@ fn stdin(session: &Session) -> anyhow::Result<Exit> {
     let value: Secret = session::read_key(std::io::stdin().lock())
         .map_err(|error| Fault::new(Exit::Usage, format!("cannot read a value from stdin: {error}"), "pipe one in"))?;
     if value.is_empty() {
-        return Err(Fault::new(Exit::Usage, "there is no value on stdin", "pipe one in: printenv NAME | whsec fingerprint -"));
+        return Err(Fault::new(
+            Exit::Usage,
+            "there is no value on stdin",
+            "pipe one in: printenv NAME | whsec fingerprint -",
+        ));
     }
     let fingerprint = value.fingerprint();
     session.output.data(&fingerprint.to_string());
@@ -65,7 +69,11 @@ fn stdin(session: &Session) -> anyhow::Result<Exit> {
         }
         found.extend(objects(&name, &slots));
     }
-    session.output.json(&result::object("fingerprint", Exit::Done, json!({ "fingerprint": fingerprint, "slots": found })));
+    session.output.json(&result::object(
+        "fingerprint",
+        Exit::Done,
+        json!({ "fingerprint": fingerprint, "slots": found }),
+    ));
     Ok(Exit::Done)
 }
 

@@ -38,7 +38,7 @@ pub fn run(args: &Args, session: &Session) -> anyhow::Result<Exit> {
     }
     let work = &found.work;
     let stopped = || work.signals.arrived();
-    let mut person = work.person(session, &found.tools, come_back, Answers::default(), &stopped);
+    let mut person = work.person(session, &found.tools, Answers::default(), &stopped);
     let outcome = work.run(&mut rotation, &found.tools, &mut person, None).and_then(|rest| match rest {
         Rest::Stopped => Ok(work.signals.exit()),
         // What is left then is the receivers' part alone.

@@ -42,8 +42,10 @@ pub fn run(args: &Args, session: &Session) -> anyhow::Result<Exit> {
     if closed.is_empty() {
         session.output.say("no rotation has been closed");
     }
-    let objects: Vec<_> =
-        closed.iter().map(|rotation| report::rotation("history", rotation, now, 0, "", serde_json::Value::Null)).collect();
+    let objects: Vec<_> = closed
+        .iter()
+        .map(|rotation| report::rotation("history", rotation, now, 0, "", serde_json::Value::Null))
+        .collect();
     session.output.json(&result::object("history", Exit::Done, serde_json::json!({ "rotations": objects })));
     Ok(Exit::Done)
 }
@@ -59,7 +61,11 @@ fn line(rotation: &Rotation) -> String {
     };
     let fingerprint = rotation.answered().map(|answered| answered.fingerprint.to_string()).unwrap_or_default();
     let reason = rotation.plan.reason.as_deref().unwrap_or(reason);
-    format!("{at}  {outcome:<9}  {}  {}  {fingerprint}  {by}  {reason}", rotation.plan.target, rotation.plan.direction.name())
-        .trim_end()
-        .to_owned()
+    format!(
+        "{at}  {outcome:<9}  {}  {}  {fingerprint}  {by}  {reason}",
+        rotation.plan.target,
+        rotation.plan.direction.name()
+    )
+    .trim_end()
+    .to_owned()
 }

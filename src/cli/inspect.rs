@@ -42,7 +42,12 @@ pub fn run(args: &Args, session: &Session) -> anyhow::Result<Exit> {
         None => work::open_stores(&target)?,
     };
     let output = &session.output;
-    output.data(&format!("{}: endpoint {} at {}", target.name, target.endpoint.own_id(), target.endpoint.provider.title()));
+    output.data(&format!(
+        "{}: endpoint {} at {}",
+        target.name,
+        target.endpoint.own_id(),
+        target.endpoint.provider.title()
+    ));
     let asked = ask(args, session, &target);
     let provider = match &asked {
         Ok(inspected) => {
@@ -59,7 +64,14 @@ pub fn run(args: &Args, session: &Session) -> anyhow::Result<Exit> {
         None => "journal   never rotated with whsec".to_owned(),
     });
     let rotation = newest.map(|rotation| {
-        report::rotation("inspect", rotation, session.now(), 0, &session.come_back("cutover", &target.name), Value::Null)
+        report::rotation(
+            "inspect",
+            rotation,
+            session.now(),
+            0,
+            &session.come_back("cutover", &target.name),
+            Value::Null,
+        )
     });
     let (exit, error) = match asked {
         Ok(_) => (Exit::Done, Value::Null),

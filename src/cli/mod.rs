@@ -10,10 +10,15 @@ use crate::ui::{Color, Output};
 use session::Session;
 
 mod abandon;
+mod ask;
+mod begin;
+mod complete;
 mod completions;
+mod conclude;
 mod cutover;
 mod doctor;
 pub mod exit;
+mod find;
 mod fingerprint;
 mod finish;
 mod force_rotate;
@@ -21,14 +26,19 @@ mod history;
 mod inspect;
 mod login;
 mod logout;
+mod options;
 mod provider;
 mod rehearse;
+mod result;
 mod reveal;
 mod rollback;
 mod rotate;
 mod session;
+mod signals;
 mod status;
+mod table;
 mod target;
+mod work;
 
 /// Rotate webhook signing secrets without losing one
 ///
@@ -82,6 +92,16 @@ pub enum ColorWhen {
     Auto,
     Always,
     Never,
+}
+
+impl From<ColorWhen> for Color {
+    fn from(when: ColorWhen) -> Self {
+        match when {
+            ColorWhen::Auto => Self::Auto,
+            ColorWhen::Always => Self::Always,
+            ColorWhen::Never => Self::Never,
+        }
+    }
 }
 
 #[derive(Debug, Subcommand)]
@@ -173,12 +193,8 @@ pub fn run(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
             return ExitCode::from(error.exit_code().try_into().unwrap_or(exit::Exit::Usage.code()));
         }
     };
-    let color = match cli.global.color {
-        ColorWhen::Auto => Color::Auto,
-        ColorWhen::Always => Color::Always,
-        ColorWhen::Never => Color::Never,
-    };
-    let output = Output::new(cli.global.json, cli.global.quiet, cli.global.verbose, color);
+    let global = &cli.global;
+    let output = Output::new(global.json, global.quiet, global.verbose, global.color.into());
     let session = Session::new(cli.global, output.clone());
     match cli.command.run(&session) {
         Ok(exit) => exit.into(),

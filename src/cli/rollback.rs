@@ -34,8 +34,7 @@ pub fn run(args: &Args, session: &Session) -> anyhow::Result<Exit> {
     let mut rotation = find::need_open(session, &mut found)?;
     let work = &found.work;
     let stopped = || work.signals.arrived();
-    let come_back = session.come_back("cutover", &rotation.plan.target);
-    let mut person = work.person(session, &found.tools, come_back, Answers::default(), &stopped);
+    let mut person = work.person(session, &found.tools, Answers::default(), &stopped);
     let outcome = work.runner(&mut rotation, &found.tools, &mut person).roll_back(args.reason.clone());
     if outcome.is_ok() {
         session.output.say("the old secret is live again in every store, and the new one waits in `next`");

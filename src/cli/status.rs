@@ -71,7 +71,9 @@ pub fn run(args: &Args, session: &Session) -> anyhow::Result<Exit> {
         session.output.data(&line(row, now));
     }
     if rows.is_empty() {
-        session.output.say("no target is configured and no rotation is open; begin with `whsec rehearse` or `whsec target add`");
+        session
+            .output
+            .say("no target is configured and no rotation is open; begin with `whsec rehearse` or `whsec target add`");
     }
     let exit = exit(&rows, args);
     session.output.json(&result::object("status", exit, serde_json::json!({ "status": "done", "targets": rows })));
@@ -115,7 +117,11 @@ fn rows(args: &Args, session: &Session) -> anyhow::Result<Vec<Row>> {
     let journal = find::journal(session)?;
     let mut open = journal.open_rotations()?;
     let mut rows = Vec::new();
-    let names = if args.targets.is_empty() { session.config()?.names().map(str::to_owned).collect() } else { args.targets.clone() };
+    let names = if args.targets.is_empty() {
+        session.config()?.names().map(str::to_owned).collect()
+    } else {
+        args.targets.clone()
+    };
     for name in names {
         let target = find::target(session, &journal, &name, &Default::default())?;
         let key = target.endpoint.key();
@@ -127,7 +133,11 @@ fn rows(args: &Args, session: &Session) -> anyhow::Result<Vec<Row>> {
             provider: target.endpoint.provider.name().to_owned(),
             endpoint: target.endpoint.own_id().to_owned(),
             owner: target.owner.clone(),
-            rotated_at: history.iter().filter(|rotation| rotation.answered().is_some()).map(|rotation| rotation.opened_at).max(),
+            rotated_at: history
+                .iter()
+                .filter(|rotation| rotation.answered().is_some())
+                .map(|rotation| rotation.opened_at)
+                .max(),
             max_age_seconds: max_age.map(|age| age.as_secs()),
             ..Row::default()
         };

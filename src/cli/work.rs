@@ -14,7 +14,7 @@ use crate::rotation::runner::{Rest, Runner};
 use crate::rotation::seal::Seals;
 use crate::rotation::{Plan, PlannedStore, Rotation, RunError, Step};
 use crate::secret::Secret;
-use crate::store::{self, Reference, Slot, Store, keychain};
+use crate::store::{self, Reference, Slot, Store};
 use crate::ui::prompt::{Answers, Person};
 
 /// The keychain entry, and the file in the state folder, that keep the identity which opens seals.
@@ -61,7 +61,6 @@ impl Work {
         &'a self,
         session: &'a Session,
         tools: &Tools,
-        come_back: String,
         answers: Answers,
         stopped: &'a dyn Fn() -> bool,
     ) -> Person<'a> {
@@ -70,8 +69,10 @@ impl Work {
             provider: &self.target.endpoint.provider,
             stores: names(&tools.stores),
             answers,
-            come_back,
+            come_back: session.come_back("cutover", &self.target.name),
             stopped,
+            along: &|_, _, _| {},
+            counted: false,
         }
     }
 
@@ -122,9 +123,8 @@ pub fn open_stores(target: &Target) -> anyhow::Result<Vec<Box<dyn Store>>> {
 
 /// Opens the stores that a plan was made with, whatever the config says by now.
 pub fn open_planned(target: &Target, planned: &[PlannedStore]) -> anyhow::Result<Vec<Box<dyn Store>>> {
-    let open = |wanted: &PlannedStore| {
-        store::open(&Reference::parse(&wanted.reference)?, &wanted.names, &target.surroundings)
-    };
+    let open =
+        |wanted: &PlannedStore| store::open(&Reference::parse(&wanted.reference)?, &wanted.names, &target.surroundings);
     Ok(planned.iter().map(open).collect::<Result<_, _>>()?)
 }
 
@@ -151,7 +151,7 @@ pub fn seals(session: &Session) -> anyhow::Result<Seals> {
         Ok(Seals::open(state, &settings.recipients, store)?)
     };
     let in_keychain =
-        || Seals::open(state, &settings.recipients, Box::new(keychain::entry(IDENTITY_SERVICE, IDENTITY_NAME)));
+        || Seals::open(state, &settings.recipients, Box::new(store::keychain_entry(IDENTITY_SERVICE, IDENTITY_NAME)));
     match settings.identity {
         Some(IdentityPlace::File) => in_file(),
         Some(IdentityPlace::Keychain) => Ok(in_keychain()?),

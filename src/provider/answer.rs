@@ -130,14 +130,15 @@ pub fn rotated(endpoint: &Endpoint, reply: &Reply) -> Result<Rotated, AnswerErro
         }
     }
     let old_expires_at = timestamp(&body, answer.old_expires_at.as_ref());
-    Ok(Rotated {
+    let rotated = Rotated {
         secret: secret(&body, &answer.secret)?,
         version: plain(&body, answer.version.as_ref()),
         fingerprint: plain(&body, answer.fingerprint.as_ref()),
         old_expires_at,
         expiry_unreadable: answer.old_expires_at.is_some() && old_expires_at.is_none(),
         notice: plain(&body, answer.notice.as_ref()),
-    })
+    };
+    Ok(rotated.withhold())
 }
 
 /// Reads the answer to an inspect call, or the endpoint's item on a page of a list.

@@ -72,14 +72,14 @@ impl Client {
                 other => return Err(other),
             };
             let body = answer::parse(&reply).map_err(|error| unreadable(reply.status, error.to_string()))?;
-            let Some(list) = list else { return Ok(answer::inspected(endpoint, &body, reply.date)) };
+            let Some(list) = list else { return Ok(answer::inspected(endpoint, &body, reply.date).withhold(api_key)) };
             let Some(items) = body.pointer(&list.items).and_then(|items| items.as_array()) else {
                 return Err(unreadable(reply.status, format!("the answer has no list at `{}`", list.items)));
             };
             let own =
                 |item: &&serde_json::Value| answer::text(item, Some(&list.id)).as_deref() == Some(endpoint.own_id());
             if let Some(item) = items.iter().find(own) {
-                return Ok(answer::inspected(endpoint, item, reply.date));
+                return Ok(answer::inspected(endpoint, item, reply.date).withhold(api_key));
             }
             let more = body.pointer(&list.more).and_then(serde_json::Value::as_bool).unwrap_or(false);
             if !more || items.is_empty() {
@@ -102,7 +102,7 @@ impl Client {
 
     fn call_until(&self, endpoint: &Endpoint, request: &Request, api_key: &Secret, deadline: Instant) -> Outcome {
         match self.send(endpoint, request, api_key, deadline) {
-            Ok(received) => judge(&endpoint.provider, received),
+            Ok(received) => judge(&endpoint.provider, received).withhold(api_key),
             Err(Failure::NotSent(why)) => Outcome::NotSent { why },
             Err(Failure::Unknown(why)) => {
                 Outcome::Unknown(Unknown { status: None, why, retry_after: None, date: None })

@@ -42,8 +42,6 @@ pub enum ProviderError {
     KeyRefused { provider: String, why: String, fix: String },
     #[error("the extra certificate authority cannot be read: {why}")]
     BadAuthority { why: &'static str },
-    #[error("the HTTP client cannot be set up: {why}")]
-    Client { why: String },
 }
 
 impl ProviderError {
@@ -52,7 +50,7 @@ impl ProviderError {
         match self {
             Self::Syntax { nearest, .. } => nearest.as_ref().map(|name| format!("did you mean `{name}`?")),
             Self::Invalid { fix, .. } | Self::KeyRefused { fix, .. } => Some(fix.clone()),
-            Self::Read { .. } | Self::BadAuthority { .. } | Self::Client { .. } => None,
+            Self::Read { .. } | Self::BadAuthority { .. } => None,
             Self::NotFound { nearest, .. } => Some(nearest.as_ref().map_or_else(
                 || "`whsec provider list` names them all".to_owned(),
                 |name| format!("did you mean `{name}`? `whsec provider list` names them all"),

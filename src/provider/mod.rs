@@ -21,6 +21,7 @@ mod nearest;
 mod parse;
 mod path;
 pub mod preview;
+pub mod receiver;
 pub mod request;
 mod rules;
 mod sections;
@@ -28,6 +29,7 @@ pub mod signature;
 pub mod spec;
 pub mod stand_in;
 mod text;
+mod withhold;
 
 pub use catalog::{Catalog, Origin};
 pub use check::{Force, Idempotency, Overlap, Provider};

@@ -44,7 +44,8 @@ pub fn describe(provider: &Arc<Provider>) -> Vec<Shown> {
     calls.into_iter().filter_map(shown).collect()
 }
 
-fn lines(provider: &Provider, request: &Request) -> Vec<String> {
+/// A request as lines of HTTP, with `$ENV` in place of the key: request line, headers, an empty line, the body.
+pub fn lines(provider: &Provider, request: &Request) -> Vec<String> {
     let mut lines = vec![format!("{} {}", request.method.as_str(), request.url)];
     let key = format!("${}", provider.spec().auth.env);
     lines.push(format!("{}: {}", request.auth.header, request.auth.value.replace("{key}", &key)));

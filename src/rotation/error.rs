@@ -11,6 +11,7 @@ use super::operator::Comparison;
 use super::seal::SealError;
 use super::{Direction, Step};
 use crate::provider::answer::{self, Refusal};
+use crate::provider::spec::Meaning;
 use crate::store::StoreError;
 
 /// Why a rotation stopped.
@@ -32,20 +33,31 @@ pub enum RunError {
     NotSent { provider: String, why: String },
     #[error("{provider} did not answer the check as it should: {why}; nothing was rotated")]
     CheckFailed { provider: String, why: String },
-    #[error("the old secret of `{endpoint}` still lives until {until}, so this would be a second rotation in an open overlap")]
+    #[error(
+        "the old secret of `{endpoint}` still lives until {until}, so this would be a second rotation in an open overlap"
+    )]
     OverlapOpen { endpoint: String, until: Timestamp },
     /// Sent, and the outcome is not known.
     #[error("the request to {provider} was sent, but its outcome is unknown: {why}")]
     Lost { provider: String, why: String, replayable: bool, comparison: Option<Box<Comparison>> },
     /// Applied, but the secret could not be read from the answer.
-    #[error("{provider} rotated the secret, but its answer cannot be read: {why}; the whole answer is sealed in `{seal}`")]
+    #[error(
+        "{provider} rotated the secret, but its answer cannot be read: {why}; the whole answer is sealed in `{seal}`"
+    )]
     Unreadable { provider: String, why: String, seal: PathBuf },
     /// Somebody rotated again between a lost answer and its replay.
-    #[error("{provider} returned the lost secret (version {ours}), but the endpoint is at version {theirs} by now: somebody rotated again")]
+    #[error(
+        "{provider} returned the lost secret (version {ours}), but the endpoint is at version {theirs} by now: somebody rotated again"
+    )]
     Stale { provider: String, ours: String, theirs: String },
     /// The secret is safe, but a store does not have it yet.
     #[error("the secret is rotated and safe, but not every store took the step `{}`", .step.name())]
-    StoreFailed { step: Step, sealed: Option<PathBuf>, #[source] source: StoreError },
+    StoreFailed {
+        step: Step,
+        sealed: Option<PathBuf>,
+        #[source]
+        source: StoreError,
+    },
     #[error("the new secret could not be sealed")]
     SealFailed(#[source] SealError),
     #[error("an API key for {provider} is needed to go on")]
@@ -59,6 +71,41 @@ pub enum RunError {
 }
 
 impl RunError {
+    /// What the operator can do about it. `whsec cutover TARGET` stands for the command that goes on.
+    pub fn hint(&self) -> Option<String> {
+        Some(match self {
+            Self::Journal(error) => return error.hint(),
+            Self::Lock(_) => "wait until it is through; `whsec status` shows where it stands".to_owned(),
+            Self::StoreCheck(error) => return error.hint(),
+            Self::SealCheck(error) | Self::SealFailed(error) => return error.hint(),
+            Self::Refused { refusal, .. } => return refusal_hint(refusal),
+            Self::NotSent { .. } => "check the network and `base_url`, then run it again".to_owned(),
+            Self::CheckFailed { .. } => "nothing has changed; run it again later".to_owned(),
+            Self::OverlapOpen { .. } => {
+                "finish the cutover and wait for the old secret's end; for a leak there is `whsec force-rotate`".to_owned()
+            }
+            Self::Lost { replayable: true, .. } => {
+                "nothing is lost yet: `whsec cutover TARGET` sends the same request with the same key again".to_owned()
+            }
+            Self::Lost { replayable: false, .. } => {
+                "find out what happened, then say it: `whsec cutover TARGET --resolve applied` or `--resolve not-applied`"
+                    .to_owned()
+            }
+            Self::Unreadable { .. } => {
+                "`whsec reveal TARGET --slot sealed` shows the whole answer; `whsec cutover TARGET` goes on".to_owned()
+            }
+            Self::Stale { .. } => "find out who, and use their secret; the sealed one is not live".to_owned(),
+            Self::StoreFailed { .. } => "mend the store, then `whsec cutover TARGET` completes the rest".to_owned(),
+            Self::KeyNeeded { .. } => "`whsec doctor` shows where a key is looked for".to_owned(),
+            Self::TooEarly { .. } => "`whsec cutover TARGET` shows what is due".to_owned(),
+            Self::NoWayBack { direction, .. } if direction.ends_old_secret() => {
+                "go forward: deploy the new secret to the receivers".to_owned()
+            }
+            Self::NoWayBack { .. } => "`whsec inspect TARGET` shows which slot holds what".to_owned(),
+            Self::SecretLost { .. } => "rotate again: `whsec rotate TARGET`".to_owned(),
+        })
+    }
+
     /// The outcome of a call that changes nothing and did not succeed.
     pub fn from_outcome(provider: String, what: &'static str, outcome: answer::Outcome) -> Self {
         match outcome {
@@ -72,8 +119,21 @@ impl RunError {
     }
 }
 
+fn refusal_hint(refusal: &Refusal) -> Option<String> {
+    Some(match refusal.meaning {
+        Meaning::Auth => "`whsec doctor` shows which key is used; `whsec login PROVIDER` saves another".to_owned(),
+        Meaning::NotFound => "check the ids, and that the key belongs to the same organisation".to_owned(),
+        Meaning::OverlapOpen => {
+            "wait for the old secret's end, or end it now with `whsec force-rotate` if it has leaked".to_owned()
+        }
+        Meaning::RateLimited | Meaning::Unavailable => "nothing was rotated; run it again later".to_owned(),
+        _ => "nothing was rotated".to_owned(),
+    })
+}
+
 fn refusal_words(refusal: &Refusal) -> String {
-    let mut words = refusal.says.clone().or_else(|| refusal.message.clone()).unwrap_or_else(|| "no reason given".to_owned());
+    let mut words =
+        refusal.says.clone().or_else(|| refusal.message.clone()).unwrap_or_else(|| "no reason given".to_owned());
     words.push_str(&format!(" (status {}", refusal.status));
     if let Some(code) = &refusal.code {
         words.push_str(&format!(", code `{code}`"));

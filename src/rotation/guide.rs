@@ -62,7 +62,10 @@ pub fn warnings(direction: Direction, provider: &Provider) -> Vec<String> {
             lines.push(format!(
                 "{title} ends the old secret in the same moment: deliveries that receivers check against it fail from then on"
             ));
-            lines.push("receivers must be ready to take the new secret within seconds, or accept either one already".to_owned());
+            lines.push(
+                "receivers must be ready to take the new secret within seconds, or accept either one already"
+                    .to_owned(),
+            );
             if provider.idempotency().is_none() {
                 lines.push(format!(
                     "{title} cannot repeat a lost answer: if it gets lost on the way, the endpoint has to be rotated again"
@@ -84,11 +87,16 @@ pub fn warnings(direction: Direction, provider: &Provider) -> Vec<String> {
 /// How a receiver has to verify while both secrets live, in this provider's format.
 pub fn verifier(signature: Option<&SignatureSpec>, direction: Direction) -> Vec<String> {
     let Some(signature) = signature else {
-        return vec!["How this provider signs is not documented: keep your verifier as it is, and give it the new key.".to_owned()];
+        return vec![
+            "How this provider signs is not documented: keep your verifier as it is, and give it the new key."
+                .to_owned(),
+        ];
     };
     let entries = match signature.grammar {
         Grammar::Pairs => format!("`{}: t=…,v1=…` (one `v1=` for each live secret)", signature.header),
-        Grammar::Spaced => format!("`{}: v1,… v1,…` (one entry for each live secret, spaces between)", signature.header),
+        Grammar::Spaced => {
+            format!("`{}: v1,… v1,…` (one entry for each live secret, spaces between)", signature.header)
+        }
     };
     let key = match signature.key {
         KeyDecoding::Raw => "the whole secret as it is, `whsec_` included",
@@ -103,9 +111,8 @@ pub fn verifier(signature: Option<&SignatureSpec>, direction: Direction) -> Vec<
         format!("Each is HMAC-SHA256 over `{}` in {encoding}, keyed with {key}.", signature.signed),
     ];
     match direction {
-        Direction::OverlapEither => lines.push(
-            "Accept a delivery if ANY entry matches under EITHER secret; compare in constant time.".to_owned(),
-        ),
+        Direction::OverlapEither => lines
+            .push("Accept a delivery if ANY entry matches under EITHER secret; compare in constant time.".to_owned()),
         Direction::OverlapSwitch => lines.push(
             "Accept a delivery if ANY entry matches; during the overlap the old and the new secret both do.".to_owned(),
         ),
@@ -124,7 +131,10 @@ fn prepare(rotation: &Rotation, provider: &Provider, stores: &[StoreNames]) -> V
     for store in stores {
         lines.push(format!("the new secret appears in {} and moves to {}", store.next, store.current));
     }
-    lines.push("best: receivers accept either of two keys before the call; else: the deploy or reload is one command away".to_owned());
+    lines.push(
+        "best: receivers accept either of two keys before the call; else: the deploy or reload is one command away"
+            .to_owned(),
+    );
     lines.extend(verifier(provider.spec().signature.as_ref(), rotation.plan.direction));
     lines
 }
@@ -165,14 +175,20 @@ fn drop_old(direction: Direction, rotation: &Rotation, stores: &[StoreNames]) ->
     let mut lines = Vec::new();
     if direction == Direction::OverlapEither {
         for store in stores {
-            lines.push(format!("The new secret is in {} now; {} and {} are gone.", store.current, store.next, store.previous));
+            lines.push(format!(
+                "The new secret is in {} now; {} and {} are gone.",
+                store.current, store.next, store.previous
+            ));
         }
     }
     lines.push(format!(
         "Deploy the receivers{} once more, so that they know only the new secret.",
         at(&rotation.plan.receivers)
     ));
-    lines.push("This is the step that contains a leak: until then, whoever has the old secret can forge deliveries.".to_owned());
+    lines.push(
+        "This is the step that contains a leak: until then, whoever has the old secret can forge deliveries."
+            .to_owned(),
+    );
     lines
 }
 

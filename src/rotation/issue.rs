@@ -22,9 +22,18 @@ const LONGEST_PAUSE: Duration = Duration::from_secs(20);
 enum Attempt {
     Answered(Box<Reply>),
     /// Certainly not applied by this attempt. `again_in` where the same request may go out again.
-    NotApplied { error: RunError, status: Option<u16>, request_id: Option<String>, again_in: Option<Duration> },
+    NotApplied {
+        error: RunError,
+        status: Option<u16>,
+        request_id: Option<String>,
+        again_in: Option<Duration>,
+    },
     /// Perhaps applied.
-    Ambiguous { why: String, status: Option<u16>, again_in: Option<Duration> },
+    Ambiguous {
+        why: String,
+        status: Option<u16>,
+        again_in: Option<Duration>,
+    },
 }
 
 impl Runner<'_> {
@@ -161,12 +170,13 @@ impl Runner<'_> {
         let rotated_at = if reply.replayed { self.rotation.first_sent_at } else { None };
         let rotated_at = rotated_at.unwrap_or_else(self.now).saturating_add(ahead).unwrap_or_else(|_| (self.now)());
         let documented = self.documented_end(rotated_at);
-        let (expires_at, expires_source) = match (self.rotation.plan.direction.ends_old_secret(), rotated.old_expires_at) {
-            (true, _) => (None, ExpirySource::Call),
-            (false, Some(end)) => (Some(end), ExpirySource::Provider),
-            (false, None) if documented.is_some() => (documented, ExpirySource::Documented),
-            (false, None) => (None, ExpirySource::Unknown),
-        };
+        let (expires_at, expires_source) =
+            match (self.rotation.plan.direction.ends_old_secret(), rotated.old_expires_at) {
+                (true, _) => (None, ExpirySource::Call),
+                (false, Some(end)) => (Some(end), ExpirySource::Provider),
+                (false, None) if documented.is_some() => (documented, ExpirySource::Documented),
+                (false, None) => (None, ExpirySource::Unknown),
+            };
         Answered {
             fingerprint: rotated.secret.fingerprint(),
             version: rotated.version.clone(),
@@ -185,10 +195,7 @@ impl Runner<'_> {
     fn refuse_stale(&mut self, answered: &Answered) -> Result<(), RunError> {
         let Some(key) = self.api_key else { return Ok(()) };
         let Ok(inspected) = self.client.inspect(self.endpoint, key) else { return Ok(()) };
-        let pairs = [
-            (&answered.version, &inspected.version),
-            (&answered.provider_fingerprint, &inspected.fingerprint),
-        ];
+        let pairs = [(&answered.version, &inspected.version), (&answered.provider_fingerprint, &inspected.fingerprint)];
         for (ours, theirs) in pairs {
             if let (Some(ours), Some(theirs)) = (ours, theirs)
                 && ours != theirs

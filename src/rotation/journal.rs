@@ -50,11 +50,19 @@ pub struct Journal {
 #[derive(Debug, Error)]
 pub enum JournalError {
     #[error("the journal `{path}` is damaged or not a whsec journal")]
-    Damaged { path: PathBuf, #[source] source: Option<rusqlite::Error> },
+    Damaged {
+        path: PathBuf,
+        #[source]
+        source: Option<rusqlite::Error>,
+    },
     #[error("the journal `{path}` was written by a newer whsec (format {found}, this one knows {known})")]
     Newer { path: PathBuf, found: usize, known: usize },
     #[error("cannot use the journal `{path}`")]
-    Unusable { path: PathBuf, #[source] source: rusqlite::Error },
+    Unusable {
+        path: PathBuf,
+        #[source]
+        source: rusqlite::Error,
+    },
     #[error("`{endpoint}` has an open rotation already")]
     AlreadyOpen { endpoint: String },
 }
@@ -111,7 +119,13 @@ impl Journal {
     }
 
     /// Makes events durable in one commit and folds them into the rotation.
-    pub fn append(&self, rotation: &mut Rotation, by: &str, now: Timestamp, events: &[Event]) -> Result<(), JournalError> {
+    pub fn append(
+        &self,
+        rotation: &mut Rotation,
+        by: &str,
+        now: Timestamp,
+        events: &[Event],
+    ) -> Result<(), JournalError> {
         let entries: Vec<Entry> =
             events.iter().map(|event| Entry { at: now, by: by.to_owned(), event: event.clone() }).collect();
         self.write(rotation.id, &entries).map_err(|error| self.classify(error))?;
@@ -145,7 +159,7 @@ impl Journal {
         // DELETE mode keeps everything in one file; EXTRA also syncs the folder after the rollback file is gone, so
         // that a commit that returned survives a power cut.
         self.connection.execute_batch("PRAGMA synchronous = EXTRA; PRAGMA foreign_keys = ON;")?;
-        let version: usize = self.connection.query_row("PRAGMA user_version", [], |row| row.get(0))?;
+        let version = self.version()?;
         let application: i32 = self.connection.query_row("PRAGMA application_id", [], |row| row.get(0))?;
         let tables: i64 = self.connection.query_row("SELECT count(*) FROM sqlite_schema", [], |row| row.get(0))?;
         if version > MIGRATIONS.len() {
@@ -160,7 +174,7 @@ impl Journal {
         }
         self.connection.execute_batch("BEGIN IMMEDIATE")?;
         // Another process may have migrated while this one waited.
-        let version: usize = self.connection.query_row("PRAGMA user_version", [], |row| row.get(0))?;
+        let version = self.version()?;
         for migration in MIGRATIONS.iter().skip(version) {
             self.connection.execute_batch(migration)?;
         }
@@ -169,6 +183,12 @@ impl Journal {
             MIGRATIONS.len()
         ))?;
         Ok(Ok(()))
+    }
+
+    fn version(&self) -> rusqlite::Result<usize> {
+        let version: i64 = self.connection.query_row("PRAGMA user_version", [], |row| row.get(0))?;
+        // A negative version is nobody's: newer than all that is known.
+        Ok(usize::try_from(version).unwrap_or(usize::MAX))
     }
 
     fn write(&self, id: Uuid, entries: &[Entry]) -> rusqlite::Result<()> {
@@ -212,7 +232,7 @@ impl Journal {
     fn entries(&self, id: &str) -> Result<Vec<Entry>, JournalError> {
         let run = || -> rusqlite::Result<Vec<Option<Entry>>> {
             let mut statement =
-                self.connection.prepare_cached("SELECT at, by, event FROM events WHERE rotation = ?1 ORDER BY seq")?;
+                self.connection.prepare("SELECT at, by, event FROM events WHERE rotation = ?1 ORDER BY seq")?;
             statement.query_map([id], entry)?.collect()
         };
         let entries = run().map_err(|error| self.classify(error))?;
@@ -227,9 +247,7 @@ impl Journal {
         use rusqlite::ErrorCode::{DatabaseCorrupt, NotADatabase, TypeMismatch};
         let path = self.path.clone();
         match source.sqlite_error_code() {
-            Some(DatabaseCorrupt | NotADatabase | TypeMismatch) => {
-                JournalError::Damaged { path, source: Some(source) }
-            }
+            Some(DatabaseCorrupt | NotADatabase | TypeMismatch) => JournalError::Damaged { path, source: Some(source) },
             None if !matches!(source, rusqlite::Error::SqliteFailure(..)) => {
                 JournalError::Damaged { path, source: Some(source) }
             }

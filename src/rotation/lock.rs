@@ -19,7 +19,11 @@ pub enum LockError {
     #[error("another whsec works on this endpoint ({holder})")]
     Held { holder: String },
     #[error("cannot lock `{path}`")]
-    Io { path: PathBuf, #[source] source: io::Error },
+    Io {
+        path: PathBuf,
+        #[source]
+        source: io::Error,
+    },
 }
 
 impl EndpointLock {

@@ -74,8 +74,8 @@ pub enum News<'a> {
     ClockOff { ahead_ms: i64 },
     /// Something the operator has to know.
     Warning(&'a str),
-    /// A step is done.
-    Ends(Step),
+    /// The provider's clock has passed the old secret's end.
+    OldSecretEnded,
 }
 
 /// A countdown to the old secret's end.

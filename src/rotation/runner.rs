@@ -67,10 +67,11 @@ impl Runner<'_> {
                     return Ok(Rest::Finished);
                 }
                 Next::Reconcile => self.reconcile()?,
+                // The countdown has told of this step; here the provider's clock has the last word.
+                Next::Run(Step::Wait) => self.end_wait()?,
                 Next::Run(step) => {
                     self.operator.tell(self.rotation, News::Begins(step));
                     self.perform(step)?;
-                    self.operator.tell(self.rotation, News::Ends(step));
                 }
                 Next::Ask(step) => match self.operator.do_step(self.rotation, step) {
                     Reply::Done { reason } => self.record(&[Event::Done { step, how: How::Word { reason } }])?,
@@ -156,9 +157,8 @@ impl Runner<'_> {
             }
             Step::Promote => self.promote(),
             Step::Retire => self.retire(),
-            Step::Wait => self.end_wait(),
-            // Asked for, never performed: `Rotation::next` yields these as `Ask`.
-            Step::Prepare | Step::Deploy | Step::Verify | Step::Drop => Ok(()),
+            // Asked for or waited for, never performed.
+            Step::Prepare | Step::Deploy | Step::Verify | Step::Wait | Step::Drop => Ok(()),
         }
     }
 
@@ -222,7 +222,11 @@ impl Runner<'_> {
             return Err(RunError::TooEarly { step: Step::Wait, why });
         }
         match self.rotation.next((self.now)()) {
-            Next::Run(Step::Wait) => self.record(&[Event::Done { step: Step::Wait, how: How::Clock }]),
+            Next::Run(Step::Wait) => {
+                self.record(&[Event::Done { step: Step::Wait, how: How::Clock }])?;
+                self.operator.tell(self.rotation, News::OldSecretEnded);
+                Ok(())
+            }
             _ => Ok(()),
         }
     }

@@ -16,7 +16,7 @@ use zeroize::Zeroizing;
 
 use super::Answered;
 use crate::secret::Secret;
-use crate::store::{Slot, Store, StoreError, replace};
+use crate::store::{self, Slot, Store, StoreError};
 
 /// Where seals are, and whom they are for.
 pub struct Seals {
@@ -44,13 +44,37 @@ pub enum SealError {
     #[error("cannot keep the seal's identity")]
     Identity(#[source] StoreError),
     #[error("cannot write the seal `{path}`")]
-    Write { path: PathBuf, #[source] source: StoreError },
+    Write {
+        path: PathBuf,
+        #[source]
+        source: StoreError,
+    },
     #[error("cannot read the seal `{path}`")]
-    Read { path: PathBuf, #[source] source: io::Error },
+    Read {
+        path: PathBuf,
+        #[source]
+        source: io::Error,
+    },
     #[error("the seal `{path}` does not open with the identity in `{store}`")]
     DoesNotOpen { path: PathBuf, store: String },
     #[error("encryption failed")]
     Encrypt,
+}
+
+impl SealError {
+    /// What the operator can do about it.
+    pub fn hint(&self) -> Option<String> {
+        match self {
+            Self::BadRecipient { .. } => {
+                Some("`[seal] recipients` takes what `age-keygen` prints as the public key".to_owned())
+            }
+            Self::NoIdentity { .. } | Self::DoesNotOpen { .. } => {
+                Some("was the identity moved or replaced? `whsec doctor` shows where it should be".to_owned())
+            }
+            Self::Identity(error) | Self::Write { source: error, .. } => error.hint(),
+            Self::Read { .. } | Self::Encrypt => None,
+        }
+    }
 }
 
 impl Sealed {
@@ -160,5 +184,5 @@ fn own_recipient(store: &dyn Store) -> Result<Recipient, SealError> {
 }
 
 fn write(path: &Path, bytes: &[u8]) -> Result<(), SealError> {
-    replace::private(path, bytes).map_err(|source| SealError::Write { path: path.to_owned(), source })
+    store::write_private(path, bytes).map_err(|source| SealError::Write { path: path.to_owned(), source })
 }

@@ -11,6 +11,8 @@ use crate::secret::Secret;
 
 const SUFFIXES: Suffixes = Suffixes { next: ".next", previous: ".previous", canary: ".whsec-check" };
 
+const SLOTS: [Slot; 4] = [Slot::Next, Slot::Current, Slot::Previous, Slot::Canary];
+
 /// Files with nothing but a value in them.
 pub(super) struct File {
     reference: String,
@@ -60,6 +62,10 @@ impl Store for File {
 
     fn apply(&self, changes: &[Change<'_>]) -> Result<(), StoreError> {
         bare::admit(&self.reference, changes)?;
+        if changes.is_empty() {
+            let mut places = SLOTS.into_iter().map(|slot| self.place(slot));
+            return places.try_for_each(|place| place.edit(|_| Ok(Wanted::Same)));
+        }
         for (slot, value) in changes {
             self.place(*slot).edit(|old| {
                 Ok(match (value, old) {

@@ -79,7 +79,8 @@ pub trait Store: Send + Sync {
     fn get(&self, slot: Slot) -> Result<Option<Secret>, StoreError>;
 
     /// Applies the changes in order and makes them durable before it returns. Stores that keep all slots in one
-    /// file apply them as one: a reader sees all of them or none.
+    /// file apply them as one: a reader sees all of them or none. With no changes nothing is changed, but what a run
+    /// cut off has left beside a file is removed.
     fn apply(&self, changes: &[Change<'_>]) -> Result<(), StoreError>;
 }
 
@@ -127,6 +128,12 @@ pub struct Surroundings {
 
 fn absent_by_default() -> i32 {
     44
+}
+
+/// Writes a private file of the tool's own, such as a seal, as durably as a store's file.
+pub fn write_private(path: &std::path::Path, bytes: &[u8]) -> Result<(), StoreError> {
+    let place = replace::Place::new(path.display().to_string(), path.to_owned());
+    place.edit(|_| Ok(replace::Wanted::Content(zeroize::Zeroizing::new(bytes.to_vec()))))
 }
 
 /// Opens the store that a reference names. Nothing is read or written yet. Fails with [`StoreError::Refused`] for

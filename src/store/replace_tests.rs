@@ -206,6 +206,18 @@ fn leftovers_of_this_file_and_no_other_are_removed() {
 }
 
 #[test]
+fn a_list_of_no_changes_removes_leftovers_of_every_slot() {
+    for (reference, slot) in [("file:s", "s.next"), ("dotenv:s#K", "s"), ("json:s#/k", "s")] {
+        let folder = tempfile::tempdir().unwrap();
+        let locked = Folder::lock("file:test", folder.path()).unwrap();
+        locked.temporary(&folder.path().join(slot)).unwrap().keep().unwrap();
+        drop(locked);
+        crate::store::conformance::opened(reference, folder.path()).apply(&[]).unwrap();
+        assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 0, "{reference}");
+    }
+}
+
+#[test]
 fn a_lock_held_for_too_long_is_an_error_in_time() {
     let (folder, path) = folder_with("file", "old");
     let _held = Folder::lock("file:test", folder.path()).unwrap();

@@ -17,15 +17,15 @@ const LINES_AT: [i64; 4] = [24 * 3600, 12 * 3600, 3600, 15 * 60];
 /// How often the countdown looks at the clock and at signals.
 const TICK: Duration = Duration::from_millis(100);
 
-/// Counts down to the end. `false` where `stopped` became true before.
-pub fn run(output: &Output, countdown: Countdown, stopped: &dyn Fn() -> bool) -> bool {
+/// Counts down to the end, in silence unless `shown`. `false` where `stopped` became true before.
+pub fn run(output: &Output, countdown: Countdown, shown: bool, stopped: &dyn Fn() -> bool) -> bool {
     let total = countdown.until.duration_since(countdown.provider_now);
     let begun = steady_now();
     let left = || total.saturating_sub(SignedDuration::from_millis(millis(steady_now().saturating_sub(begun))));
-    let bar = output.is_terminal().then(|| bar(total));
+    let bar = (shown && output.is_terminal()).then(|| bar(total));
     let until = moment(countdown.until);
     let mut lines: Vec<i64> = LINES_AT.into_iter().filter(|at| *at < total.as_secs()).collect();
-    if bar.is_none() {
+    if shown && bar.is_none() {
         output.say(&format!("waiting: the old secret ends in {}, at {until}", span(total)));
     }
     loop {
@@ -42,24 +42,30 @@ pub fn run(output: &Output, countdown: Countdown, stopped: &dyn Fn() -> bool) ->
                 bar.set_position(u64::try_from((total - left).as_millis()).unwrap_or(0));
                 // Rounded up: it never shows less time than there is.
                 let shown = SignedDuration::from_secs(left.as_secs() + i64::from(left.subsec_nanos() > 0));
-                bar.set_message(format!("old secret ends in {:>8}  at {until}", span(shown)));
+                bar.set_message(format!("{:>8} left, until {until}", span(shown)));
             }
             None => {
-                if lines.first().is_some_and(|at| left.as_secs() < *at) {
-                    output.say(&format!("T-{}: the old secret ends at {until}", span(SignedDuration::from_secs(lines.remove(0)))));
+                if shown && lines.first().is_some_and(|at| left.as_secs() < *at) {
+                    output.say(&format!(
+                        "T-{}: the old secret ends at {until}",
+                        span(SignedDuration::from_secs(lines.remove(0)))
+                    ));
                 }
             }
         }
         std::thread::sleep(TICK.min(Duration::from_millis(u64::try_from(left.as_millis()).unwrap_or(0) + 1)));
     }
     finish(bar.as_ref());
-    output.say(&format!("T-0: the old secret's time is over ({until})"));
+    if shown {
+        output.say(&format!("T-0: the old secret's time is over ({until})"));
+    }
     true
 }
 
 fn bar(total: SignedDuration) -> ProgressBar {
-    let bar = ProgressBar::with_draw_target(u64::try_from(total.as_millis()).ok(), ProgressDrawTarget::stderr_with_hz(10));
-    if let Ok(style) = ProgressStyle::with_template("    {bar:24.cyan/dim} {msg}   (Ctrl-C leaves; nothing is lost)") {
+    let bar =
+        ProgressBar::with_draw_target(u64::try_from(total.as_millis()).ok(), ProgressDrawTarget::stderr_with_hz(10));
+    if let Ok(style) = ProgressStyle::with_template("    {bar:24.cyan/dim} {msg}   (Ctrl-C leaves)") {
         bar.set_style(style.progress_chars("━━─"));
     }
     bar

@@ -73,6 +73,7 @@ fn answered<T>(answer: dialoguer::Result<T>) -> Answer<T> {
     answer.map_err(|dialoguer::Error::IO(error)| {
         // A question that was cut off leaves the cursor hidden; there is nobody to tell if that cannot be mended.
         let _ = Term::stderr().show_cursor();
+        let _ = Term::stderr().write_line("");
         from_io(&error)
     })
 }

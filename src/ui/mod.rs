@@ -79,30 +79,30 @@ impl Output {
     /// A line that tells the operator what happens; not with `-q`.
     pub fn say(&self, line: &str) {
         if !self.quiet {
-            emit(&mut anstream::stderr(), line);
+            emit_folded(line);
         }
     }
 
     /// A line for `-v`.
     pub fn detail(&self, line: &str) {
         if self.verbose && !self.quiet {
-            emit(&mut anstream::stderr(), line);
+            emit_folded(line);
         }
     }
 
     /// Something the operator has to know even with `-q`.
     pub fn warn(&self, line: &str) {
         let style = anstyle::AnsiColor::Yellow.on_default().bold();
-        emit(&mut anstream::stderr(), &format!("{style}warning:{style:#} {line}"));
+        emit_folded(&format!("{style}warning:{style:#} {line}"));
     }
 
     /// What went wrong, and what mends it.
     pub fn error(&self, message: &str, hint: Option<&str>) {
         let style = anstyle::AnsiColor::Red.on_default().bold();
-        emit(&mut anstream::stderr(), &format!("{style}error:{style:#} {message}"));
+        emit_folded(&format!("{style}error:{style:#} {message}"));
         if let Some(hint) = hint {
             let style = anstyle::AnsiColor::Cyan.on_default().bold();
-            emit(&mut anstream::stderr(), &format!(" {style}hint:{style:#} {hint}"));
+            emit_folded(&format!(" {style}hint:{style:#} {hint}"));
         }
     }
 
@@ -120,4 +120,11 @@ fn emit(stream: &mut dyn Write, line: &str) {
     // A failed write must not stop a rotation; there is nobody left to tell.
     let _ = writeln!(stream, "{}", text::printable(line));
     let _ = stream.flush();
+}
+
+/// A line for stderr, folded to the terminal's width where that is one.
+fn emit_folded(line: &str) {
+    let term = console::Term::stderr();
+    let width = if term.is_term() { usize::from(term.size().1) } else { usize::MAX };
+    emit(&mut anstream::stderr(), &text::folded(line, width));
 }

@@ -34,12 +34,12 @@ pub fn tell(output: &Output, rotation: &Rotation, news: &News<'_>) {
             _ => format!("{store}: {slot} is empty"),
         })),
         News::ClockOff { ahead_ms } => {
-            let (by, how) = (jiff::SignedDuration::from_millis(ahead_ms.abs()), if *ahead_ms > 0 { "behind" } else { "ahead of" });
+            let (by, how) =
+                (jiff::SignedDuration::from_millis(ahead_ms.abs()), if *ahead_ms > 0 { "behind" } else { "ahead of" });
             output.warn(&format!("this machine's clock is {} {how} the provider's; the provider's counts", span(by)));
         }
         News::Warning(text) => output.warn(text),
-        News::Ends(Step::Wait) => output.say(&done("the provider's clock says that the old secret has ended")),
-        News::Ends(_) => {}
+        News::OldSecretEnded => output.say(&done("the old secret has ended, by the provider's clock")),
     }
 }
 
@@ -48,7 +48,12 @@ pub fn heading(rotation: &Rotation, step: Step) -> String {
     let steps = &rotation.plan.steps;
     let number = steps.iter().position(|other| *other == step).map_or(0, |at| at + 1);
     let bold = anstyle::Style::new().bold();
-    format!("{number:>2}/{} {bold}{:<8}{bold:#} {}", steps.len(), step.name(), guide::title(rotation.plan.direction, step))
+    format!(
+        "{number:>2}/{} {bold}{:<8}{bold:#} {}",
+        steps.len(),
+        step.name(),
+        guide::title(rotation.plan.direction, step)
+    )
 }
 
 /// When the old secret ends, and how that is known.

@@ -10,7 +10,7 @@ use crate::rotation::{Doer, Plan};
 pub fn plan(output: &Output, plan: &Plan, provider: &Provider, stores: &[StoreNames]) {
     let bold = anstyle::Style::new().bold();
     output.say(&format!("{bold}{}{bold:#}: endpoint {} at {}", plan.target, plan.own_id(), provider.title()));
-    output.say(&format!("  sends     {} {}", plan.request.method, plan.request.url));
+    output.say(&format!("  sends     {} {}", plan.request.method.as_str(), plan.request.url));
     if let Some(body) = &plan.request.body {
         output.say(&format!("            body {body}"));
     }
@@ -48,7 +48,9 @@ fn old_secret(plan: &Plan) -> String {
         return "dies with the call".to_owned();
     }
     match plan.overlap.and_then(|overlap| jiff::SignedDuration::try_from(overlap).ok()) {
-        Some(overlap) => format!("lives on for {} after the call, as documented; the answer's own time counts", span(overlap)),
+        Some(overlap) => {
+            format!("lives on for {} after the call, as documented; the answer's own time counts", span(overlap))
+        }
         None => "lives on for as long as the answer says".to_owned(),
     }
 }

@@ -34,6 +34,19 @@ pub struct Person<'a> {
     pub come_back: String,
     /// Whether a signal asked to stop.
     pub stopped: &'a dyn Fn() -> bool,
+    /// What goes along with a person's step, as the stand-ins of a rehearsal do.
+    pub along: &'a dyn Fn(&Rotation, Step, Moment),
+    /// Whether a countdown has been shown; what is left after it is a moment until the provider's clock agrees.
+    pub counted: bool,
+}
+
+/// When something goes along with a step.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Moment {
+    /// The person is about to be asked.
+    Before,
+    /// The person has said that it is done.
+    After,
 }
 
 impl Operator for Person<'_> {
@@ -47,7 +60,8 @@ impl Operator for Person<'_> {
             self.output.say(&narrate::heading(rotation, step));
         }
         if said {
-            self.output.say("      done elsewhere, as --done says");
+            self.output.say("      done elsewhere, as was said");
+            (self.along)(rotation, step, Moment::After);
             return Reply::Done { reason: self.answers.reason.clone() };
         }
         if !self.answers.may_ask {
@@ -56,8 +70,12 @@ impl Operator for Person<'_> {
         for line in guide::instructions(rotation, self.provider, &self.stores, step) {
             self.output.say(&format!("      • {line}"));
         }
+        (self.along)(rotation, step, Moment::Before);
         match dialog::confirm(&format!("{}: done?", step.name()), false) {
-            Ok(true) => Reply::Done { reason: self.answers.reason.clone() },
+            Ok(true) => {
+                (self.along)(rotation, step, Moment::After);
+                Reply::Done { reason: self.answers.reason.clone() }
+            }
             Ok(false) | Err(_) => Reply::NotNow,
         }
     }
@@ -72,7 +90,8 @@ impl Operator for Person<'_> {
         if !self.answers.may_ask {
             return Ruling::NobodyToAsk;
         }
-        let choices = ["I do not know yet: leave it open", "it did NOT rotate", "it DID rotate, and the new secret is lost"];
+        let choices =
+            ["I do not know yet: leave it open", "it did NOT rotate", "it DID rotate, and the new secret is lost"];
         match dialog::select("What happened at the provider?", &choices.map(str::to_owned)) {
             Ok(1) => Ruling::NotApplied,
             Ok(2) => Ruling::Applied,
@@ -87,11 +106,18 @@ impl Operator for Person<'_> {
         if !self.answers.may_ask && !self.answers.wait {
             return Reply::NobodyToAsk;
         }
-        self.output.say(&narrate::heading(rotation, Step::Wait));
-        if self.answers.may_ask {
-            self.output.say(&format!("      • Leave whenever you like; come back with: {}", self.come_back));
+        let first = !std::mem::replace(&mut self.counted, true);
+        if first {
+            self.output.say(&narrate::heading(rotation, Step::Wait));
+            if self.answers.may_ask {
+                self.output.say(&format!("      • Leave whenever you like; come back with: {}", self.come_back));
+            }
         }
-        if countdown::run(self.output, countdown, self.stopped) { Reply::Done { reason: None } } else { Reply::NotNow }
+        if countdown::run(self.output, countdown, first, self.stopped) {
+            Reply::Done { reason: None }
+        } else {
+            Reply::NotNow
+        }
     }
 
     fn wants_to_stop(&self) -> bool {

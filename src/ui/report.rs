@@ -6,7 +6,14 @@ use serde_json::{Value, json};
 use crate::rotation::{Next, Rotation, Step};
 
 /// Everything of a rotation that may be shown, as one object. `next_command` goes on with it.
-pub fn rotation(command: &str, rotation: &Rotation, now: Timestamp, exit: u8, next_command: &str, error: Value) -> Value {
+pub fn rotation(
+    command: &str,
+    rotation: &Rotation,
+    now: Timestamp,
+    exit: u8,
+    next_command: &str,
+    error: Value,
+) -> Value {
     let plan = &rotation.plan;
     let answered = rotation.answered();
     json!({

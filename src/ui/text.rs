@@ -21,6 +21,21 @@ pub fn printable(text: &str) -> String {
     out
 }
 
+/// A line folded to a width, the rest of it indented a little deeper than its beginning.
+pub fn folded(line: &str, width: usize) -> String {
+    if console::measure_text_width(line) < width || width < 40 {
+        return line.to_owned();
+    }
+    let indent = line.len() - line.trim_start().len();
+    let marked = ["• ", "✓ "].into_iter().any(|mark| line.trim_start().contains(mark));
+    let deeper = " ".repeat(if marked { indent + 2 } else { indent.max(2) });
+    let options = textwrap::Options::new(width - 1)
+        .subsequent_indent(&deeper)
+        .word_separator(textwrap::WordSeparator::AsciiSpace)
+        .break_words(false);
+    textwrap::fill(line, options)
+}
+
 /// Whether a character could move the cursor, hide text or turn its direction.
 pub fn is_hostile(character: char) -> bool {
     character.is_control()

@@ -18,9 +18,10 @@ for version in 18.0.10 16.4.7; do
         npm install --silent --no-audit --no-fund --prefix "$loaders/node-$version" "dotenv@$version"
 done
 
-files=$(mktemp -d "$loaders/files.XXXXXX")
+files=$loaders/files
+rm -rf "$files" && mkdir "$files"
 trap 'rm -rf "$files"' EXIT
-WHSEC_LOADERS_FOLDER=$files cargo test --quiet --lib store::dotenv::loaders -- --ignored
+cargo test --quiet --lib store::dotenv::loaders -- --ignored
 
 for version in 1.2.4 1.0.1; do
     PYTHONPATH="$loaders/python-$version" python3 "$here/check.py" "$files" "$version"

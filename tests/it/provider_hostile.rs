@@ -162,6 +162,22 @@ fn words_and_errors_never_hold_the_key() {
 }
 
 #[test]
+fn a_providers_words_that_repeat_a_secret_are_left_out() {
+    let words = "{\"error\":\"k3y-0123\",\"detail\":\"the key k3y-0123456789abcdef is not valid\"}";
+    for status in [401, 500] {
+        let (_scene, outcome) = broken(Fault::Status(status, words.to_owned()));
+        assert!(!format!("{outcome:?}").contains("k3y-0123"), "{outcome:?}");
+    }
+    let scene = Scene::new("layers", DEADLINE);
+    let body = b"{\"signingSecret\":\"whsec_canary_0123456789\",\"warning\":\"keep canary_01 safe\"}";
+    scene.stand_in.fault(ok(body));
+    let Outcome::Success(reply) = scene.call(&scene.rotation()) else { panic!("no success") };
+    let answer = rotated(&scene.endpoint, &reply).expect("a secret");
+    assert_eq!(answer.notice, None);
+    assert!(!format!("{answer:?}{reply:?}").contains("canary"));
+}
+
+#[test]
 fn a_certificate_authority_must_be_one() {
     for pem in [&b""[..], b"nonsense"] {
         assert!(Client::new(&ClientOptions { timeout: DEADLINE, ca: Some(pem.to_vec()) }).is_err(), "{pem:?}");

@@ -35,7 +35,7 @@ impl Scene {
     pub fn new(name: &str, timeout: Duration) -> Self {
         let provider = Catalog::builtin().get(name).expect(name);
         let ids: Vec<_> = provider.spec().ids.iter().map(|id| (id.clone(), format!("{id}-1"))).collect();
-        let key = Secret::new("key-that-only-the-stand-in-knows");
+        let key = Secret::new("k3y-0123456789abcdef");
         let options = StandInOptions {
             api_key: key.clone(),
             ids: ids.clone(),

@@ -33,6 +33,8 @@ pub const CHECKOUT_FILE: &str = "whsec.toml";
 pub struct Session {
     pub output: Output,
     pub global: Global,
+    /// The command to come back with where there is nothing to come back to, as in a rehearsal.
+    pub comes_back_with: Option<String>,
     folders: OnceCell<Folders>,
     catalog: OnceCell<Catalog>,
     config: OnceCell<Config>,
@@ -41,7 +43,14 @@ pub struct Session {
 impl Session {
     /// A session that has looked at nothing yet.
     pub fn new(global: Global, output: Output) -> Self {
-        Self { output, global, folders: OnceCell::new(), catalog: OnceCell::new(), config: OnceCell::new() }
+        Self {
+            output,
+            global,
+            comes_back_with: None,
+            folders: OnceCell::new(),
+            catalog: OnceCell::new(),
+            config: OnceCell::new(),
+        }
     }
 
     /// Where files live.
@@ -136,8 +145,8 @@ impl Session {
     }
 
     /// Whether the journal has an open rotation of the target.
-    pub fn has_open_rotation(&self, _target: &Target) -> anyhow::Result<bool> {
-        Ok(false)
+    pub fn has_open_rotation(&self, target: &Target) -> anyhow::Result<bool> {
+        Ok(super::find::journal(self)?.find_open(&target.endpoint.key())?.is_some())
     }
 
     /// Whether somebody is there to answer questions.
@@ -159,12 +168,17 @@ impl Session {
 
     /// The command line that comes back to a target: what was typed to find config and state is repeated.
     pub fn come_back(&self, command: &str, target: &str) -> String {
+        if let Some(fixed) = &self.comes_back_with {
+            return fixed.clone();
+        }
         let mut words = vec!["whsec".to_owned(), command.to_owned()];
         for (flag, path) in [("--config", &self.global.config), ("--state-dir", &self.global.state_dir)] {
             // What the environment says, it will say again.
             let variable =
                 env::var_os(format!("WHSEC_{}", flag.trim_start_matches('-').to_uppercase().replace('-', "_")));
             if let Some(path) = path.as_ref().filter(|path| variable.as_deref() != Some(path.as_os_str())) {
+                // Absolute, because the colleague who takes over is in another folder.
+                let path = self.folders().map_or_else(|_| path.clone(), |folders| folders.current.join(path));
                 words.extend([flag.to_owned(), self.quoted(&path.to_string_lossy())]);
             }
         }

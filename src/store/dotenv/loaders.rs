@@ -3,7 +3,7 @@
 
 use std::collections::BTreeMap;
 use std::fs;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use super::text::{Binding, Lines};
 use super::{node, python};
@@ -14,8 +14,11 @@ use crate::store::conformance::{ODD, opened};
 /// How many files of random text are compared.
 const RANDOM: u64 = 3000;
 
-fn folder() -> PathBuf {
-    PathBuf::from(std::env::var_os("WHSEC_LOADERS_FOLDER").expect("the folder to write to"))
+/// Where the files go; the script makes it, and removes it again.
+const FOLDER: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/target/dotenv-loaders/files");
+
+fn path(name: &str) -> PathBuf {
+    Path::new(FOLDER).join(name)
 }
 
 /// For each odd value that a dotenv file takes, `N.env` and the value in `N.value`.
@@ -26,12 +29,12 @@ fn write_odd_values() {
     let mut taken = 0;
     for (at, value) in ODD.iter().copied().chain([long.as_str()]).enumerate() {
         for (style, line) in ["", "K=old\n", "export K='old' # why\n", "K=\"old\"\r\nL=1\r\n"].iter().enumerate() {
-            let path = folder().join(format!("{at}-{style}.env"));
-            fs::write(&path, format!("{line}Z='kept'\n")).unwrap();
-            let store = opened(&format!("dotenv:{}#K", path.display()), &folder());
+            let file = path(&format!("{at}-{style}.env"));
+            fs::write(&file, format!("{line}Z='kept'\n")).unwrap();
+            let store = opened(&format!("dotenv:{}#K", file.display()), Path::new(FOLDER));
             let secret = Secret::new(value);
             if store.apply(&[(Slot::Next, Some(&secret)), (Slot::Current, Some(&secret))]).is_ok() {
-                fs::write(path.with_extension("value"), value).unwrap();
+                fs::write(file.with_extension("value"), value).unwrap();
                 taken += 1;
             }
         }
@@ -86,9 +89,9 @@ fn write_random_text() {
         let write = |ending: &str, found: Vec<Binding>| {
             let values: BTreeMap<String, Option<String>> =
                 found.into_iter().map(|binding| (binding.key, binding.value.map(|value| value.to_string()))).collect();
-            fs::write(folder().join(format!("r{number}.{ending}")), serde_json::to_string(&values).unwrap()).unwrap();
+            fs::write(path(&format!("r{number}.{ending}")), serde_json::to_string(&values).unwrap()).unwrap();
         };
-        fs::write(folder().join(format!("r{number}.env")), &text).unwrap();
+        fs::write(path(&format!("r{number}.env")), &text).unwrap();
         write("python", python::bindings(&lines.text));
         write("node", node::bindings(&lines.text));
     }

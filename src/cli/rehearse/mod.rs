@@ -1,0 +1,191 @@
+//! `whsec rehearse`: a whole rotation against stand-ins on loopback, by the real code.
+
+use std::path::Path;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use clap_complete::engine::ArgValueCandidates;
+use serde_json::json;
+
+use super::begin::{self, Wish};
+use super::exit::{Exit, Fault};
+use super::session::Session;
+use super::{complete, parse_duration, result};
+use crate::provider::Provider;
+use crate::rotation::{Doer, Step};
+use crate::secret::Secret;
+use crate::ui::Output;
+use crate::ui::prompt::Answers;
+use actor::Actor;
+use stage::Stage;
+
+mod actor;
+mod stage;
+
+/// Rotate against a stand-in provider and receiver on this machine
+///
+/// Needs no account, no keychain and no network. The stand-in provider answers as its description says, a stand-in
+/// receiver verifies deliveries all the while, and the overlap is shortened. On a terminal you walk through it; elsewhere
+/// it runs through by itself.
+///
+/// Examples:
+///   whsec rehearse
+///   whsec rehearse verifa
+///   whsec rehearse ./acme.toml --window 10s
+#[derive(Debug, clap::Args)]
+#[command(verbatim_doc_comment)]
+pub struct Args {
+    /// A provider's name, or the file of a description
+    #[arg(default_value = "layers", add = ArgValueCandidates::new(complete::providers))]
+    provider: String,
+    /// Let the old secret live this long
+    #[arg(long, value_name = "DURATION", default_value = "20s", value_parser = parse_duration)]
+    window: Duration,
+    /// End the old secret at once, as force-rotate does
+    #[arg(long)]
+    force: bool,
+}
+
+/// How long a rehearsal waits for a delivery to arrive.
+pub(super) const PATIENCE: Duration = Duration::from_secs(5);
+
+/// Runs the command.
+pub fn run(args: &Args, session: &Session) -> anyhow::Result<Exit> {
+    let begun = Instant::now();
+    let output = &session.output;
+    let provider = provider(args, session)?;
+    let stage = Stage::set(&provider, args.window)?;
+    let old = stage.live()?;
+    output.say(&format!(
+        "A rehearsal with a stand-in for {}: nothing leaves this machine, and nothing of yours is touched.",
+        provider.title()
+    ));
+    match stage.receiver() {
+        Some(receiver) => {
+            output.say(&format!("A stand-in receiver verifies a delivery every moment at {}", receiver.url()))
+        }
+        None => {
+            output.say(&format!("{} does not document how it signs, so no deliveries are played.", provider.title()))
+        }
+    }
+    output.say("");
+    let exit = rotate(args, session, &stage, old.clone())?;
+    if exit != Exit::Done {
+        output.say("The rehearsal ends here. Its stand-ins and its folder are gone; start over with `whsec rehearse`.");
+        output.json(&result::object("rehearse", exit, json!({ "provider": provider.name() })));
+        return Ok(exit);
+    }
+    let outcome = verdict(&stage, old.as_ref())?;
+    say_end(output, &provider, &outcome, begun.elapsed());
+    let exit = if outcome.sound { Exit::Done } else { Exit::Failed };
+    let fields = json!({
+        "provider": provider.name(), "rotations": outcome.rotations, "deliveries_accepted": outcome.accepted,
+        "deliveries_refused": outcome.refused, "old_secret_refused": outcome.old_refused,
+        "seconds": begun.elapsed().as_secs_f64(),
+    });
+    output.json(&result::object("rehearse", exit, fields));
+    Ok(exit)
+}
+
+/// The rotation itself, in a session whose folders are the rehearsal's.
+fn rotate(args: &Args, session: &Session, stage: &Stage, old: Option<Secret>) -> anyhow::Result<Exit> {
+    let alone = !session.may_ask();
+    let mut global = session.global.clone();
+    global.config = Some(stage.config()?);
+    global.state_dir = Some(stage.folder().join("state"));
+    global.json = false;
+    global.yes = global.yes || alone;
+    let quiet = global.quiet;
+    let mut inner = Session::new(global.clone(), Output::new(false, quiet, global.verbose, global.color.into()));
+    inner.comes_back_with = Some(format!("whsec rehearse {}", args.provider));
+    let target = stage.target()?;
+    let id = target.endpoint.own_id().to_owned();
+    let person_steps = Step::ALL.into_iter().filter(|step| step.doer() == Doer::Person);
+    let answers = Answers {
+        done: if alone { person_steps.collect() } else { Default::default() },
+        wait: true,
+        may_ask: !alone,
+        ..Answers::default()
+    };
+    let wish = Wish {
+        command: "rehearse",
+        force: args.force.then_some("rehearsal"),
+        confirm: alone.then_some(id.as_str()),
+        ..Wish::default()
+    };
+    let actor = Actor { output: &inner.output, stage, old };
+    let mut exit = begin::rotate(&inner, target, &wish, answers, &|rotation, step, moment| {
+        actor.go_along(rotation, step, moment)
+    })?;
+    // A person who said "not now" leaves before the end; elsewhere only a fault can.
+    if exit == Exit::Done && stage_open(&inner)? {
+        exit = Exit::Open;
+    }
+    Ok(exit)
+}
+
+fn stage_open(inner: &Session) -> anyhow::Result<bool> {
+    Ok(!super::find::journal(inner)?.open_rotations()?.is_empty())
+}
+
+fn provider(args: &Args, session: &Session) -> anyhow::Result<Arc<Provider>> {
+    let file = Path::new(&args.provider);
+    if args.provider.ends_with(".toml") || file.is_absolute() {
+        let text = std::fs::read_to_string(file).map_err(|error| {
+            let message = format!("cannot read `{}`: {error}", args.provider);
+            Fault::new(Exit::Usage, message, "name a provider (`whsec provider list`) or the file of a description")
+        })?;
+        return Ok(Arc::new(Provider::parse(&text, &args.provider)?));
+    }
+    Ok(session.catalog()?.get(&args.provider)?)
+}
+
+/// What the stand-ins saw.
+struct Verdict {
+    rotations: u32,
+    accepted: u64,
+    refused: u64,
+    /// Whether the receiver refuses the old secret at the end; `None` where nothing is delivered.
+    old_refused: Option<bool>,
+    sound: bool,
+}
+
+fn verdict(stage: &Stage, old: Option<&Secret>) -> anyhow::Result<Verdict> {
+    let (accepted, refused) = stage.deliveries();
+    let old_refused = old.and_then(|old| stage.is_accepted(old)).map(|accepted| !accepted);
+    let live = stage.live()?;
+    let new_accepted = live.as_ref().and_then(|live| stage.is_accepted(live));
+    let sound =
+        stage.rotations() == 1 && live.as_ref() != old && old_refused != Some(false) && new_accepted != Some(false);
+    Ok(Verdict { rotations: stage.rotations(), accepted, refused, old_refused, sound })
+}
+
+fn say_end(output: &Output, provider: &Provider, outcome: &Verdict, took: Duration) {
+    output.say("");
+    output.say(&format!("What happened, in {:.0} s:", took.as_secs_f64()));
+    output
+        .say(&format!("  • {} rotate call; the new secret was sealed before any store was touched", outcome.rotations));
+    if outcome.old_refused.is_some() {
+        output.say(&format!("  • {} deliveries accepted, {} refused on the way", outcome.accepted, outcome.refused));
+        if outcome.refused > 0 {
+            output.say(
+                "    (refused ones came between the old secret's end and the deploy: that gap is what to prepare for)",
+            );
+        }
+    }
+    match outcome.old_refused {
+        Some(true) => output.say("  • a delivery forged with the old secret was refused at the end"),
+        Some(false) => output.warn("a delivery forged with the old secret was still accepted at the end"),
+        None => {}
+    }
+    output.say("");
+    output.say("Against the real provider:");
+    output.say(&format!(
+        "  whsec login {:<12} saves the API key in the keychain (or set {})",
+        provider.name(),
+        provider.spec().auth.env
+    ));
+    output.say("  whsec target add         asks for the endpoint and where its secret is kept");
+    output.say("  whsec doctor             says what is still missing");
+    output.say("  whsec rotate NAME -n     shows the plan and sends nothing");
+}

@@ -1,0 +1,250 @@
+//! One sandbox for every test: an empty home, a cleared environment, a stand-in provider, and a watch over every byte
+//! that comes out: an API key or a secret in it fails the test.
+
+use std::cell::RefCell;
+use std::collections::BTreeMap;
+use std::io::Write;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Output, Stdio};
+use std::sync::Arc;
+
+use jiff::Timestamp;
+use serde_json::Value;
+use tempfile::TempDir;
+use whsec::provider::stand_in::{StandIn, StandInOptions};
+use whsec::provider::{Catalog, Provider};
+use whsec::secret::Secret;
+
+/// The variable that the target's dotenv store keeps its secret in.
+pub const KEY: &str = "HOOK_SECRET";
+
+pub struct Sandbox {
+    folder: TempDir,
+    pub provider: Arc<Provider>,
+    pub stand_in: StandIn,
+    pub api_key: Secret,
+    secrets: RefCell<Vec<Secret>>,
+}
+
+/// What one command came to.
+#[derive(Debug)]
+pub struct Run {
+    pub code: i32,
+    pub stdout: String,
+    pub stderr: String,
+}
+
+impl Sandbox {
+    /// A target `hooks` at this provider, with a dotenv store that holds the provider's first secret.
+    pub fn new(provider: &str) -> Self {
+        Self::build(Catalog::builtin().get(provider).unwrap(), None)
+    }
+
+    /// The same with the overlap shortened.
+    pub fn with_window(provider: &str, window: std::time::Duration) -> Self {
+        let mut spec = Catalog::builtin().get(provider).unwrap().spec().clone();
+        spec.overlap.window = Some(format!("{}s", window.as_secs()));
+        Self::build(Arc::new(Provider::from_spec(spec).unwrap()), Some(window))
+    }
+
+    fn build(provider: Arc<Provider>, window: Option<std::time::Duration>) -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        let api_key = Secret::new("test_key_5f1d0c9ab2e84d7793");
+        let ids: Vec<(String, String)> =
+            provider.spec().ids.iter().enumerate().map(|(at, name)| (name.clone(), format!("id{at}-7Qx"))).collect();
+        let stand_in = StandIn::start(
+            Arc::clone(&provider),
+            StandInOptions {
+                api_key: api_key.clone(),
+                ids: ids.clone(),
+                first_secret: None,
+                clock: Timestamp::now,
+                window,
+                receiver_url: None,
+            },
+        )
+        .unwrap();
+        let sandbox = Self { folder, provider, stand_in, api_key, secrets: RefCell::default() };
+        for folder in ["home", "state", "work", "home/.config/whsec"] {
+            std::fs::create_dir_all(sandbox.path(folder)).unwrap();
+        }
+        let first = sandbox.stand_in.live_secrets().remove(0);
+        std::fs::write(sandbox.dotenv(), format!("# receiver\nPORT=8080\n{KEY}={}\nLAST=1\n", first.expose())).unwrap();
+        std::fs::write(sandbox.path("key"), sandbox.api_key.expose()).unwrap();
+        set_private(&sandbox.path("key"));
+        let ids: Vec<String> = ids.iter().map(|(name, value)| format!("{name} = \"{value}\"")).collect();
+        sandbox.config(&format!(
+            "[targets.hooks]\nprovider = \"{}\"\nbase_url = \"{}\"\nids = {{ {} }}\nstore = \"dotenv:{}#{KEY}\"\n\
+             api_key = \"file:{}\"\n\n[seal]\nidentity = \"file\"\n",
+            sandbox.provider.name(),
+            sandbox.stand_in.base_url(),
+            ids.join(", "),
+            sandbox.dotenv().display(),
+            sandbox.path("key").display(),
+        ));
+        sandbox
+    }
+
+    pub fn path(&self, name: &str) -> PathBuf {
+        self.folder.path().join(name)
+    }
+
+    /// The receiver's dotenv file.
+    pub fn dotenv(&self) -> PathBuf {
+        self.path("work/receiver.env")
+    }
+
+    /// The user's own config file.
+    pub fn config(&self, text: &str) {
+        let path = self.path("home/.config/whsec/config.toml");
+        std::fs::write(&path, text).unwrap();
+        set_private(&path);
+    }
+
+    pub fn config_text(&self) -> String {
+        std::fs::read_to_string(self.path("home/.config/whsec/config.toml")).unwrap()
+    }
+
+    /// The last id of the endpoint, as `--confirm` wants it.
+    pub fn id(&self) -> String {
+        format!("id{}-7Qx", self.provider.spec().ids.len() - 1)
+    }
+
+    /// The binary with this sandbox as its whole world.
+    pub fn command(&self, arguments: &[&str]) -> Command {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_whsec"));
+        command
+            .args(arguments)
+            .env_clear()
+            .env("HOME", self.path("home"))
+            .env("XDG_CONFIG_HOME", self.path("home/.config"))
+            .env("XDG_STATE_HOME", self.path("state"))
+            .env("PATH", "/usr/bin:/bin")
+            .env("USER", "oncall")
+            .env("TZ", "UTC")
+            .env("RUST_LOG", "trace")
+            .env("RUST_BACKTRACE", "full")
+            // Without a bus of its own a program may start daemons that stay behind.
+            .env("DBUS_SESSION_BUS_ADDRESS", "unix:path=/nonexistent")
+            .current_dir(self.path("work"))
+            .stdin(Stdio::null());
+        command
+    }
+
+    /// Runs a command to its end.
+    pub fn run(&self, arguments: &[&str]) -> Run {
+        self.watch(self.command(arguments).output().unwrap())
+    }
+
+    /// Runs a command with this on its stdin.
+    pub fn run_with_stdin(&self, arguments: &[&str], input: &str) -> Run {
+        let mut child: Child = self
+            .command(arguments)
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            .spawn()
+            .unwrap();
+        child.stdin.take().unwrap().write_all(input.as_bytes()).unwrap();
+        self.watch(child.wait_with_output().unwrap())
+    }
+
+    /// Runs a command that prints a secret on purpose.
+    pub fn run_revealing(&self, arguments: &[&str]) -> Run {
+        Run::from(self.command(arguments).output().unwrap())
+    }
+
+    /// Looks for secrets in what came out of a command.
+    pub fn watch(&self, output: Output) -> Run {
+        let run = Run::from(output);
+        self.secrets.borrow_mut().extend(self.stand_in.live_secrets());
+        let text = format!("{}{}", run.stdout, run.stderr);
+        for secret in self.secrets.borrow().iter().chain([&self.api_key]) {
+            assert!(!text.contains(secret.expose()), "a secret came out of whsec:\n{text}");
+        }
+        run
+    }
+
+    /// The dotenv file as names and values, without quotes.
+    pub fn variables(&self) -> BTreeMap<String, String> {
+        let text = std::fs::read_to_string(self.dotenv()).unwrap();
+        let pairs = text.lines().filter(|line| !line.starts_with('#')).filter_map(|line| line.split_once('='));
+        pairs.map(|(name, value)| (name.to_owned(), value.trim_matches(['\'', '"']).to_owned())).collect()
+    }
+
+    /// The value of a slot in the dotenv file.
+    pub fn slot(&self, suffix: &str) -> Option<Secret> {
+        self.variables().get(&format!("{KEY}{suffix}")).map(|value| Secret::new(value.as_str()))
+    }
+
+    /// The secret that the stand-in made last.
+    pub fn newest(&self) -> Secret {
+        self.stand_in.live_secrets().remove(0)
+    }
+
+    /// How often the provider has rotated.
+    pub fn rotations(&self) -> u32 {
+        self.stand_in.ledger().rotations
+    }
+
+    /// How many requests reached the provider.
+    pub fn requests(&self) -> usize {
+        self.stand_in.ledger().requests.len()
+    }
+
+    /// Everything below the sandbox, as text: to look for what must not be there.
+    pub fn all_files(&self) -> Vec<(PathBuf, Vec<u8>)> {
+        let mut found = Vec::new();
+        collect(self.folder.path(), &mut found);
+        found
+    }
+}
+
+impl Run {
+    /// Asserts the exit code, showing everything if it is another.
+    #[track_caller]
+    pub fn exits(self, code: i32) -> Self {
+        assert_eq!(self.code, code, "stdout:\n{}\nstderr:\n{}", self.stdout, self.stderr);
+        self
+    }
+
+    /// Asserts that stderr has this text.
+    #[track_caller]
+    pub fn says(self, text: &str) -> Self {
+        assert!(self.stderr.contains(text), "no `{text}` in stderr:\n{}", self.stderr);
+        self
+    }
+
+    /// The last line of stdout as JSON.
+    #[track_caller]
+    pub fn json(&self) -> Value {
+        let line = self.stdout.lines().last().unwrap_or_default();
+        serde_json::from_str(line).unwrap_or_else(|error| panic!("{error} in {line}\nstderr:\n{}", self.stderr))
+    }
+}
+
+impl From<Output> for Run {
+    fn from(output: Output) -> Self {
+        Self {
+            code: output.status.code().unwrap_or(-1),
+            stdout: String::from_utf8(output.stdout).unwrap(),
+            stderr: String::from_utf8(output.stderr).unwrap(),
+        }
+    }
+}
+
+fn collect(folder: &Path, found: &mut Vec<(PathBuf, Vec<u8>)>) {
+    for entry in std::fs::read_dir(folder).unwrap() {
+        let path = entry.unwrap().path();
+        if path.is_dir() {
+            collect(&path, found);
+        } else if let Ok(bytes) = std::fs::read(&path) {
+            found.push((path, bytes));
+        }
+    }
+}
+
+fn set_private(path: &Path) {
+    use std::os::unix::fs::PermissionsExt;
+    std::fs::set_permissions(path, std::fs::Permissions::from_mode(0o600)).unwrap();
+}
