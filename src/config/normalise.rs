@@ -32,7 +32,7 @@ pub(super) fn target(draft: Draft, config: &Config, catalog: &Catalog) -> Result
     }
     let blame = |place: &Place| {
         let (place, target) = (place.clone(), draft.name.clone());
-        move |source| ConfigError::Provider { place, target, source }
+        move |source| ConfigError::Provider { place, target, source: Box::new(source) }
     };
     let provider = catalog.get(&draft.provider.value).map_err(blame(&draft.provider.place))?;
     let ids = ids(&draft, &provider)?;
@@ -122,16 +122,12 @@ fn ids(draft: &Draft, provider: &Provider) -> Result<Vec<(String, String)>, Conf
 fn stores(draft: &Draft, surroundings: &Surroundings, config: &Config) -> Result<Vec<TargetStore>, ConfigError> {
     let blame = |place: &Place| {
         let (place, target) = (place.clone(), draft.name.clone());
-        move |source| ConfigError::Store { place, target, source }
+        move |source| ConfigError::Store { place, target, source: Box::new(source) }
     };
     let mut seen = BTreeSet::new();
     let mut stores = Vec::new();
     for Placed { value, place } in &draft.stores {
-        let reference = Reference::parse(value).map_err(|source| ConfigError::Store {
-            place: place.clone(),
-            target: draft.name.clone(),
-            source,
-        })?;
+        let reference = Reference::parse(value).map_err(blame(place))?;
         if let Reference::Command { name } = &reference
             && !config.commands.contains_key(name)
         {
