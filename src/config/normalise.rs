@@ -11,10 +11,13 @@ use super::draft::{Draft, Ids, Placed};
 use super::raw::RawKey;
 use super::{Config, ConfigError, ConfigFile, KeySource, Place, Target, TargetStore, paths};
 use crate::provider::{self, Catalog, Provider};
-use crate::store::{Reference, Surroundings};
+use crate::store::{self, Reference, Surroundings};
 
 /// Longest name of a target, in characters.
 const LONGEST_NAME: usize = 64;
+
+/// The keychain service under which `login` and the seal keep keys.
+const RESERVED_SERVICE: &str = "whsec";
 
 /// The account in `api_key = "keychain:SERVICE"`, where none is written.
 const KEY_ACCOUNT: &str = "api-key";
@@ -29,7 +32,7 @@ pub(super) fn target(draft: Draft, config: &Config, catalog: &Catalog) -> Result
     }
     let blame = |place: &Place| {
         let (place, target) = (place.clone(), draft.name.clone());
-        move |source| ConfigError::Provider { place, target, source }
+        move |source| ConfigError::Provider { place, target, source: Box::new(source) }
     };
     let provider = catalog.get(&draft.provider.value).map_err(blame(&draft.provider.place))?;
     let ids = ids(&draft, &provider)?;
@@ -48,19 +51,17 @@ pub(super) fn target(draft: Draft, config: &Config, catalog: &Catalog) -> Result
     }
     let home = config.home.as_deref();
     let ca = draft.ca.as_ref().map(|ca| paths::absolute(ca.as_ref(), &draft.folder, home));
+    let (commands, folder) = (config.commands.clone(), draft.store_folder.clone());
+    let surroundings = Surroundings { commands, target: draft.name.clone(), folder };
     Ok(Target {
         endpoint,
-        stores: stores(&draft, config)?,
+        stores: stores(&draft, &surroundings, config)?,
         receivers: draft.receivers.iter().map(receiver).collect::<Result<_, _>>()?,
         api_key: draft.api_key.as_ref().map(|key| key_source(key, &draft, config)).transpose()?,
         cutover: draft.cutover.unwrap_or_else(|| provider.default_cutover()),
         max_age: draft.max_age.as_ref().map(max_age).transpose()?,
         ca: ca.or_else(|| config.ca.clone()),
-        surroundings: Surroundings {
-            commands: config.commands.clone(),
-            target: draft.name.clone(),
-            folder: draft.store_folder.clone(),
-        },
+        surroundings,
         name: draft.name,
         owner: draft.owner,
         file: draft.file,
@@ -118,15 +119,15 @@ fn ids(draft: &Draft, provider: &Provider) -> Result<Vec<(String, String)>, Conf
     Ok(ids)
 }
 
-fn stores(draft: &Draft, config: &Config) -> Result<Vec<TargetStore>, ConfigError> {
+fn stores(draft: &Draft, surroundings: &Surroundings, config: &Config) -> Result<Vec<TargetStore>, ConfigError> {
+    let blame = |place: &Place| {
+        let (place, target) = (place.clone(), draft.name.clone());
+        move |source| ConfigError::Store { place, target, source: Box::new(source) }
+    };
     let mut seen = BTreeSet::new();
     let mut stores = Vec::new();
     for Placed { value, place } in &draft.stores {
-        let reference = Reference::parse(value).map_err(|source| ConfigError::Store {
-            place: place.clone(),
-            target: draft.name.clone(),
-            source,
-        })?;
+        let reference = Reference::parse(value).map_err(blame(place))?;
         if let Reference::Command { name } = &reference
             && !config.commands.contains_key(name)
         {
@@ -138,10 +139,16 @@ fn stores(draft: &Draft, config: &Config) -> Result<Vec<TargetStore>, ConfigErro
                 format!("names the program `{name}`, but there is no [commands.{name}]{hint}"),
             ));
         }
+        if matches!(&reference, Reference::Keychain { service, .. } if service == RESERVED_SERVICE) {
+            let why = format!("names the keychain service `{RESERVED_SERVICE}`, which keeps whsec's own keys");
+            return Err(bad(place, "`store`", why));
+        }
         let reference = paths::reference(reference, &draft.store_folder, config.home.as_deref());
         if !seen.insert(reference.to_string()) {
             return Err(draft.shared_store(&reference.to_string(), &draft.name));
         }
+        // Opening touches nothing yet; it shows whether the names of slots fit.
+        store::open(&reference, &draft.slots, surroundings).map_err(blame(place))?;
         stores.push(TargetStore { reference, names: draft.slots.clone() });
     }
     Ok(stores)
