@@ -132,7 +132,8 @@ pub fn evidence(comparison: &Comparison) -> Vec<String> {
         return vec![format!("the provider cannot be asked what it has now: {why}")];
     };
     let mut lines = vec!["what the provider showed before the call, and what it shows now:".to_owned()];
-    let rows: [(&str, fn(&Evidence) -> &Option<String>); 3] = [
+    type Field = fn(&Evidence) -> &Option<String>;
+    let rows: [(&str, Field); 3] = [
         ("version", |evidence| &evidence.version),
         ("fingerprint", |evidence| &evidence.fingerprint),
         ("updated at", |evidence| &evidence.updated_at),

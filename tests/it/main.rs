@@ -1,5 +1,7 @@
 //! End-to-end tests: the real binary, real files, a stand-in provider on loopback.
 
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
+
 mod provider_descriptions;
 mod provider_fixtures;
 mod provider_hostile;
