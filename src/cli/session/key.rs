@@ -173,3 +173,47 @@ fn without_newline(text: &str) -> &str {
     let text = text.strip_suffix('\n').unwrap_or(text);
     text.strip_suffix('\r').unwrap_or(text)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::cli::exit::report;
+    use crate::ui::Color;
+
+    fn output() -> Output {
+        Output::new(false, true, false, Color::Never)
+    }
+
+    #[test]
+    fn one_line_break_at_the_end_does_not_count() {
+        for (text, key) in [("k", "k"), ("k\n", "k"), ("k\r\n", "k"), ("k\n\n", "k\n"), (" k", " k"), ("", "")] {
+            assert_eq!(read_key(text.as_bytes()).unwrap().expose(), key);
+        }
+        assert!(read_key(std::io::repeat(b'k')).is_err());
+    }
+
+    #[cfg(unix)]
+    #[test]
+    fn a_key_file_that_others_may_write_is_refused() {
+        use std::os::unix::fs::PermissionsExt;
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("key");
+        fs::write(&path, "k\n").unwrap();
+        for (mode, taken) in [(0o600, true), (0o440, true), (0o620, false), (0o602, false)] {
+            fs::set_permissions(&path, PermissionsExt::from_mode(mode)).unwrap();
+            let found = from_source(&output(), &KeySource::File(path.clone()));
+            assert_eq!(found.is_ok(), taken, "{mode:o}");
+            if let Err(error) = found {
+                assert_eq!(report(&error).exit, Exit::Auth);
+            }
+        }
+    }
+
+    #[test]
+    fn a_source_that_the_target_names_does_not_fall_through() {
+        let source = KeySource::Env("WHSEC_TEST_NO_SUCH_VARIABLE".to_owned());
+        let verdict = report(&from_source(&output(), &source).unwrap_err());
+        assert_eq!(verdict.exit, Exit::Auth);
+        assert!(verdict.message.contains("WHSEC_TEST_NO_SUCH_VARIABLE"));
+    }
+}
