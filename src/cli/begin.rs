@@ -97,6 +97,9 @@ pub fn rotate(
         .map(|(wanted, store)| PlannedStore { reference: store.reference(), names: wanted.names.clone() })
         .collect();
     refuse_bare_stdout(session, &plan)?;
+    for caution in stores.iter().filter_map(|store| store.caution()) {
+        session.output.warn(&caution);
+    }
     if wish.dry_run {
         preview::plan(&session.output, &plan, &target.endpoint.provider, &work::names(&stores));
         session.output.say("dry run: nothing was sent, written or asked");

@@ -86,6 +86,7 @@ fn from_plan(session: &Session, plan: &Plan) -> anyhow::Result<Target> {
         commands: session.config()?.commands().clone(),
         target: plan.target.clone(),
         folder: session.folders()?.current.clone(),
+        private: vec![provider.spec().auth.env.clone()],
     };
     Ok(Target {
         name: plan.target.clone(),

@@ -22,6 +22,7 @@ mod find;
 mod fingerprint;
 mod finish;
 mod force_rotate;
+mod harden;
 mod history;
 mod inspect;
 mod login;
@@ -195,6 +196,7 @@ pub fn run(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
     };
     let global = &cli.global;
     let output = Output::new(global.json, global.quiet, global.verbose, global.color.into());
+    harden::harden(&output);
     let session = Session::new(cli.global, output.clone());
     match cli.command.run(&session) {
         Ok(exit) => exit.into(),

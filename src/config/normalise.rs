@@ -51,13 +51,16 @@ pub(super) fn target(draft: Draft, config: &Config, catalog: &Catalog) -> Result
     }
     let home = config.home.as_deref();
     let ca = draft.ca.as_ref().map(|ca| paths::absolute(ca.as_ref(), &draft.folder, home));
+    let api_key = draft.api_key.as_ref().map(|key| key_source(key, &draft, config)).transpose()?;
     let (commands, folder) = (config.commands.clone(), draft.store_folder.clone());
-    let surroundings = Surroundings { commands, target: draft.name.clone(), folder };
+    let runs_programs = !commands.is_empty() || matches!(api_key, Some(KeySource::Command(_)));
+    let private = if runs_programs { private_variables(catalog, &provider, api_key.as_ref()) } else { Vec::new() };
+    let surroundings = Surroundings { commands, target: draft.name.clone(), private, folder };
     Ok(Target {
         endpoint,
         stores: stores(&draft, &surroundings, config)?,
         receivers: draft.receivers.iter().map(receiver).collect::<Result<_, _>>()?,
-        api_key: draft.api_key.as_ref().map(|key| key_source(key, &draft, config)).transpose()?,
+        api_key,
         cutover: draft.cutover.unwrap_or_else(|| provider.default_cutover()),
         max_age: draft.max_age.as_ref().map(max_age).transpose()?,
         ca: ca.or_else(|| config.ca.clone()),
@@ -66,6 +69,17 @@ pub(super) fn target(draft: Draft, config: &Config, catalog: &Catalog) -> Result
         owner: draft.owner,
         file: draft.file,
     })
+}
+
+/// The environment variables that may hold an API key, of every provider and of this target.
+fn private_variables(catalog: &Catalog, provider: &Provider, source: Option<&KeySource>) -> Vec<String> {
+    let others = catalog.names().into_iter().filter_map(|name| catalog.get(&name).ok());
+    let mut names: Vec<String> = others.map(|other| other.spec().auth.env.clone()).collect();
+    names.push(provider.spec().auth.env.clone());
+    if let Some(KeySource::Env(name)) = source {
+        names.push(name.clone());
+    }
+    names
 }
 
 /// Refuses a name that could not be typed, or be taken for `PROVIDER/ID` or a flag.

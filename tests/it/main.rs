@@ -2,6 +2,8 @@
 
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
+mod generated;
+mod manual;
 mod provider_descriptions;
 mod provider_fixtures;
 mod provider_hostile;
@@ -9,3 +11,4 @@ mod provider_signature;
 mod provider_stand_in;
 mod provider_tls;
 mod sandbox;
+mod setup;

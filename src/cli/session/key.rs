@@ -10,7 +10,7 @@ use std::path::Path;
 use zeroize::Zeroizing;
 
 use super::super::exit::{Exit, Fault};
-use crate::config::KeySource;
+use crate::config::{KeySource, Target};
 use crate::provider::{Endpoint, ProviderError};
 use crate::secret::Secret;
 use crate::store::{self, COMMAND_DEADLINE, Slot, Store};
@@ -40,17 +40,13 @@ pub fn account(provider: &str, origin: &str) -> String {
     format!("{provider}@{origin}")
 }
 
-/// Looks for the key: `file`, else `source`, else the provider's environment variable, else what `login` saved. The
+/// Looks for the key: `file`, else where the target says, else the provider's environment variable, else what `login` saved. The
 /// first one that is named has to work; nothing falls through from a source that the operator chose.
-pub fn find(
-    output: &Output,
-    endpoint: &Endpoint,
-    source: Option<&KeySource>,
-    file: Option<&Path>,
-) -> anyhow::Result<FoundKey> {
-    let found = match (file, source) {
+pub fn find(output: &Output, target: &Target, file: Option<&Path>) -> anyhow::Result<FoundKey> {
+    let endpoint = &target.endpoint;
+    let found = match (file, &target.api_key) {
         (Some(path), _) => from_file(output, path)?,
-        (None, Some(source)) => from_source(output, source)?,
+        (None, Some(source)) => from_source(output, source, &target.surroundings.private)?,
         (None, None) => match from_variable(&endpoint.provider.spec().auth.env)? {
             Some(found) => found,
             None => saved(endpoint)?,
@@ -76,7 +72,7 @@ pub fn read_key(mut from: impl Read) -> std::io::Result<Secret> {
     Ok(Secret::new(without_newline(&text)))
 }
 
-fn from_source(output: &Output, source: &KeySource) -> anyhow::Result<FoundKey> {
+fn from_source(output: &Output, source: &KeySource, private: &[String]) -> anyhow::Result<FoundKey> {
     match source {
         KeySource::Env(name) => from_variable(name)?.ok_or_else(|| {
             let message =
@@ -97,7 +93,7 @@ fn from_source(output: &Output, source: &KeySource) -> anyhow::Result<FoundKey> 
         }
         KeySource::Command(arguments) => {
             let program = arguments.first().map_or("", String::as_str);
-            let printed = store::run_for_output(arguments, COMMAND_DEADLINE).map_err(|error| {
+            let printed = store::run_for_output(arguments, COMMAND_DEADLINE, private).map_err(|error| {
                 let hint = format!("`api_key` runs `{program}`; try it by hand");
                 Fault::new(Exit::Auth, format!("the API key's program failed: {error}"), hint)
             })?;
