@@ -197,7 +197,7 @@ mod tests {
         fs::write(&path, "k\n").unwrap();
         for (mode, taken) in [(0o600, true), (0o440, true), (0o620, false), (0o602, false)] {
             fs::set_permissions(&path, PermissionsExt::from_mode(mode)).unwrap();
-            let found = from_source(&output(), &KeySource::File(path.clone()));
+            let found = from_source(&output(), &KeySource::File(path.clone()), &[]);
             assert_eq!(found.is_ok(), taken, "{mode:o}");
             if let Err(error) = found {
                 assert_eq!(report(&error).exit, Exit::Auth);
@@ -208,7 +208,7 @@ mod tests {
     #[test]
     fn a_source_that_the_target_names_does_not_fall_through() {
         let source = KeySource::Env("WHSEC_TEST_NO_SUCH_VARIABLE".to_owned());
-        let verdict = report(&from_source(&output(), &source).unwrap_err());
+        let verdict = report(&from_source(&output(), &source, &[]).unwrap_err());
         assert_eq!(verdict.exit, Exit::Auth);
         assert!(verdict.message.contains("WHSEC_TEST_NO_SUCH_VARIABLE"));
     }
