@@ -3,6 +3,8 @@
 //! The code map, in reading order. A module uses only what stands above it here; `provider` and `store` never
 //! see each other. `tests/it/layers.rs` holds that.
 
+#![cfg_attr(test, allow(clippy::unwrap_used, clippy::expect_used, clippy::panic))]
+
 pub mod secret;
 
 pub mod provider;

@@ -79,6 +79,7 @@ pub struct Fault {
 
 impl Fault {
     /// A fault as `anyhow` carries it.
+    #[allow(clippy::new_ret_no_self)]
     pub fn new(exit: Exit, message: impl Into<String>, hint: impl Into<String>) -> anyhow::Error {
         Self { exit, message: message.into(), hint: Some(hint.into()) }.into()
     }

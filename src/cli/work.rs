@@ -130,13 +130,13 @@ pub fn open_planned(target: &Target, planned: &[PlannedStore]) -> anyhow::Result
 
 /// The names of slots as the guide tells them.
 pub fn names(stores: &[Box<dyn Store>]) -> Vec<StoreNames> {
-    let names = |store: &Box<dyn Store>| StoreNames {
+    let names = |store: &dyn Store| StoreNames {
         store: store.reference(),
         next: store.slot_name(Slot::Next),
         current: store.slot_name(Slot::Current),
         previous: store.slot_name(Slot::Previous),
     };
-    stores.iter().map(names).collect()
+    stores.iter().map(|store| names(store.as_ref())).collect()
 }
 
 /// The seals of this state folder. Their identity is where the config says, else where it already is, else in the

@@ -48,14 +48,14 @@ pub enum ConfigError {
         place: Place,
         target: String,
         #[source]
-        source: ProviderError,
+        source: Box<ProviderError>,
     },
     #[error("{place}: the target `{target}` cannot be used")]
     Store {
         place: Place,
         target: String,
         #[source]
-        source: StoreError,
+        source: Box<StoreError>,
     },
     #[error("there is no target `{name}`")]
     UnknownTarget { name: String, nearest: Option<String>, known: Vec<String> },

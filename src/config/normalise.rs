@@ -4,17 +4,19 @@ use std::collections::BTreeSet;
 use std::net::IpAddr;
 use std::time::Duration;
 
-use reqwest::Url;
 use toml::Spanned;
 
 use super::draft::{Draft, Ids, Placed};
 use super::raw::RawKey;
 use super::{Config, ConfigError, ConfigFile, KeySource, Place, Target, TargetStore, paths};
-use crate::provider::{self, Catalog, Provider};
-use crate::store::{Reference, Surroundings};
+use crate::provider::{self, Catalog, Provider, Url};
+use crate::store::{self, Reference, Surroundings};
 
 /// Longest name of a target, in characters.
 const LONGEST_NAME: usize = 64;
+
+/// The keychain service under which `login` and the seal keep keys.
+const RESERVED_SERVICE: &str = "whsec";
 
 /// The account in `api_key = "keychain:SERVICE"`, where none is written.
 const KEY_ACCOUNT: &str = "api-key";
@@ -29,7 +31,7 @@ pub(super) fn target(draft: Draft, config: &Config, catalog: &Catalog) -> Result
     }
     let blame = |place: &Place| {
         let (place, target) = (place.clone(), draft.name.clone());
-        move |source| ConfigError::Provider { place, target, source }
+        move |source| ConfigError::Provider { place, target, source: Box::new(source) }
     };
     let provider = catalog.get(&draft.provider.value).map_err(blame(&draft.provider.place))?;
     let ids = ids(&draft, &provider)?;
@@ -48,23 +50,35 @@ pub(super) fn target(draft: Draft, config: &Config, catalog: &Catalog) -> Result
     }
     let home = config.home.as_deref();
     let ca = draft.ca.as_ref().map(|ca| paths::absolute(ca.as_ref(), &draft.folder, home));
+    let api_key = draft.api_key.as_ref().map(|key| key_source(key, &draft, config)).transpose()?;
+    let (commands, folder) = (config.commands.clone(), draft.store_folder.clone());
+    let runs_programs = !commands.is_empty() || matches!(api_key, Some(KeySource::Command(_)));
+    let private = if runs_programs { private_variables(catalog, &provider, api_key.as_ref()) } else { Vec::new() };
+    let surroundings = Surroundings { commands, target: draft.name.clone(), private, folder };
     Ok(Target {
         endpoint,
-        stores: stores(&draft, config)?,
+        stores: stores(&draft, &surroundings, config)?,
         receivers: draft.receivers.iter().map(receiver).collect::<Result<_, _>>()?,
-        api_key: draft.api_key.as_ref().map(|key| key_source(key, &draft, config)).transpose()?,
+        api_key,
         cutover: draft.cutover.unwrap_or_else(|| provider.default_cutover()),
         max_age: draft.max_age.as_ref().map(max_age).transpose()?,
         ca: ca.or_else(|| config.ca.clone()),
-        surroundings: Surroundings {
-            commands: config.commands.clone(),
-            target: draft.name.clone(),
-            folder: draft.store_folder.clone(),
-        },
+        surroundings,
         name: draft.name,
         owner: draft.owner,
         file: draft.file,
     })
+}
+
+/// The environment variables that may hold an API key, of every provider and of this target.
+fn private_variables(catalog: &Catalog, provider: &Provider, source: Option<&KeySource>) -> Vec<String> {
+    let others = catalog.names().into_iter().filter_map(|name| catalog.get(&name).ok());
+    let mut names: Vec<String> = others.map(|other| other.spec().auth.env.clone()).collect();
+    names.push(provider.spec().auth.env.clone());
+    if let Some(KeySource::Env(name)) = source {
+        names.push(name.clone());
+    }
+    names
 }
 
 /// Refuses a name that could not be typed, or be taken for `PROVIDER/ID` or a flag.
@@ -118,15 +132,15 @@ fn ids(draft: &Draft, provider: &Provider) -> Result<Vec<(String, String)>, Conf
     Ok(ids)
 }
 
-fn stores(draft: &Draft, config: &Config) -> Result<Vec<TargetStore>, ConfigError> {
+fn stores(draft: &Draft, surroundings: &Surroundings, config: &Config) -> Result<Vec<TargetStore>, ConfigError> {
+    let blame = |place: &Place| {
+        let (place, target) = (place.clone(), draft.name.clone());
+        move |source| ConfigError::Store { place, target, source: Box::new(source) }
+    };
     let mut seen = BTreeSet::new();
     let mut stores = Vec::new();
     for Placed { value, place } in &draft.stores {
-        let reference = Reference::parse(value).map_err(|source| ConfigError::Store {
-            place: place.clone(),
-            target: draft.name.clone(),
-            source,
-        })?;
+        let reference = Reference::parse(value).map_err(blame(place))?;
         if let Reference::Command { name } = &reference
             && !config.commands.contains_key(name)
         {
@@ -138,10 +152,16 @@ fn stores(draft: &Draft, config: &Config) -> Result<Vec<TargetStore>, ConfigErro
                 format!("names the program `{name}`, but there is no [commands.{name}]{hint}"),
             ));
         }
+        if matches!(&reference, Reference::Keychain { service, .. } if service == RESERVED_SERVICE) {
+            let why = format!("names the keychain service `{RESERVED_SERVICE}`, which keeps whsec's own keys");
+            return Err(bad(place, "`store`", why));
+        }
         let reference = paths::reference(reference, &draft.store_folder, config.home.as_deref());
         if !seen.insert(reference.to_string()) {
             return Err(draft.shared_store(&reference.to_string(), &draft.name));
         }
+        // Opening touches nothing yet; it shows whether the names of slots fit.
+        store::open(&reference, &draft.slots, surroundings).map_err(blame(place))?;
         stores.push(TargetStore { reference, names: draft.slots.clone() });
     }
     Ok(stores)

@@ -123,6 +123,14 @@ fn every_mistake_is_named_with_its_place_and_a_way_out() {
             "config.toml:4:9: `store` names the program `vault`, but there is no [commands.vault]",
         ),
         ("store = [\"file:a\", \"file:./a\"]", "config.toml:4:9: the target `a` names the store `file:a` twice"),
+        (
+            "store = \"keychain:whsec/x\"",
+            "config.toml:4:9: `store` names the keychain service `whsec`, which keeps whsec's own keys",
+        ),
+        (
+            "store = \"file:s\"\nslots = { next = \"s\" }",
+            "config.toml:4:9: the target `a` cannot be used: `file:s`: two of its slots are named `s`",
+        ),
         ("store = 3", "config.toml:4:9: expected a string or a list of strings"),
         (
             "base_url = \"http://api.example.com\"",
@@ -329,4 +337,24 @@ fn the_users_own_file_is_refused_when_others_may_write_it() {
         std::fs::set_permissions(&path, PermissionsExt::from_mode(mode)).unwrap();
         assert!(matches!(ConfigFile::own(&path), Err(ConfigError::NotPrivate { .. })), "{mode:o}");
     }
+}
+
+#[test]
+fn every_key_is_in_the_manual() {
+    let page = include_str!("../../man/whsec-config.5").replace("\\fB", " ").replace("\\fR", " ").replace("\\fI", " ");
+    let words: Vec<&str> = page.split(|c: char| c.is_whitespace() || "\"(),:;[]{}".contains(c)).collect();
+    let mut keys = Vec::new();
+    for text in [
+        "no-such-key = 1",
+        "[targets.a]\nno-such-key = 1",
+        "[targets.a]\nprovider = \"layers\"\n[targets.a.slots]\nno-such-key = 1",
+        "[seal]\nno-such-key = 1",
+        "[commands.a]\nno-such-key = 1",
+    ] {
+        let Err(ConfigError::UnknownKey { known, .. }) = own(text) else { panic!("{text}") };
+        keys.extend(known);
+    }
+    assert!(keys.len() > 25, "the list of keys is suspiciously short: {keys:?}");
+    keys.retain(|key| !words.contains(&key.as_str()));
+    assert!(keys.is_empty(), "whsec-config.5 does not mention {keys:?}");
 }

@@ -11,7 +11,7 @@ use reqwest::header::{CONTENT_LENGTH, HeaderMap, HeaderName, HeaderValue};
 use zeroize::Zeroizing;
 
 use super::answer::{self, Inspected, Outcome, Refusal, Unknown};
-use super::connection::Connections;
+use super::connection::{self, Connections};
 use super::endpoint::parse_base_url;
 use super::judge::{Received, judge};
 use super::request::{self, Request};
@@ -197,12 +197,7 @@ fn failure(error: &reqwest::Error) -> Failure {
     if error.is_builder() {
         Failure::NotSent("the request cannot be sent as it stands".to_owned())
     } else if error.is_connect() {
-        let why = if error.is_timeout() {
-            "no connection in time"
-        } else {
-            "no connection: refused, not found, or not trusted"
-        };
-        Failure::NotSent(why.to_owned())
+        Failure::NotSent(connection::obstacle(error).to_owned())
     } else if error.is_timeout() {
         Failure::Unknown("no answer in time".to_owned())
     } else {

@@ -1,5 +1,7 @@
 //! The ways out of this machine: one set-up for providers, one for loopback, each made when it is first needed.
 
+use std::error::Error;
+use std::io;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::sync::OnceLock;
 use std::time::Duration;
@@ -83,4 +85,28 @@ impl Connections {
         };
         builder.build()
     }
+}
+
+/// Why no connection was made, in words that hold nothing of the request.
+pub(crate) fn obstacle(error: &reqwest::Error) -> &'static str {
+    if error.is_timeout() {
+        return "no connection in time";
+    }
+    let mut cause: Option<&(dyn Error + 'static)> = error.source();
+    while let Some(error) = cause {
+        match error.downcast_ref::<rustls::Error>() {
+            Some(rustls::Error::InvalidCertificate(_)) => return "the server's certificate is not trusted",
+            Some(_) => return "no TLS with the server",
+            None if error.to_string() == "dns error" => return "the host was not found",
+            None => {}
+        }
+        let outer = error.downcast_ref::<io::Error>();
+        if outer.is_some_and(|error| error.kind() == io::ErrorKind::ConnectionRefused) {
+            return "the connection was refused";
+        }
+        // An `io::Error` names as its source what the error within it has as a source, and so hides that one.
+        cause =
+            outer.and_then(io::Error::get_ref).map(|inner| inner as &(dyn Error + 'static)).or_else(|| error.source());
+    }
+    "no connection"
 }

@@ -1,7 +1,8 @@
 //! Providers as data: a description says what each call looks like, and nothing here is written for one of them.
 //!
 //! `spec` holds the words, `check` turns words into a `Provider`, `request` and `answer` speak for it, `client`
-//! performs what they say, `signature` signs and verifies deliveries, `stand_in` answers as the provider would.
+//! performs what they say, `signature` signs and verifies deliveries, `stand_in` answers as the provider would,
+//! `preview` shows requests to people, and `catalog` finds descriptions by name.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -35,6 +36,7 @@ pub use catalog::{Catalog, Origin};
 pub use check::{Force, Idempotency, Overlap, Provider};
 pub use duration::{duration, duration_text};
 pub use error::{ProviderError, RequestError};
+pub use reqwest::Url;
 pub use text::plain_text;
 
 /// One webhook endpoint at a provider: everything that a request needs but the API key.
@@ -42,7 +44,7 @@ pub use text::plain_text;
 pub struct Endpoint {
     pub provider: Arc<Provider>,
     /// Validated: https, or http to loopback; no query, fragment, user or password; no trailing slash.
-    pub base_url: reqwest::Url,
+    pub base_url: Url,
     /// Ids by name, in the provider's order.
     pub ids: Vec<Id>,
     /// Index into the provider's authentication schemes.

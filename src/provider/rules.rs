@@ -22,12 +22,13 @@ const LONGEST_POINTER: usize = 256;
 const LONGEST_BODY: usize = 4_096;
 
 /// Headers that decide where a request goes, how it is framed or who sends it: never fixed in a description.
-const RESERVED_HEADERS: [&str; 18] = [
+const RESERVED_HEADERS: [&str; 19] = [
     "accept-encoding",
     "authorization",
     "connection",
     "content-encoding",
     "content-length",
+    "content-type",
     "cookie",
     "expect",
     "forwarded",
@@ -125,9 +126,12 @@ pub(crate) fn headers(key: &str, headers: &BTreeMap<String, String>, taken: &[St
     let mut seen: Vec<String> = taken.iter().map(|name| name.to_ascii_lowercase()).collect();
     for (name, value) in headers {
         let key = format!("{key}.{name}");
-        header_name(&key, name)?;
-        header_value(&key, value)?;
         let lower = name.to_ascii_lowercase();
+        // The one reserved header that a provider may want where no body calls for it; `taken` says where it may not.
+        if lower != "content-type" {
+            header_name(&key, name)?;
+        }
+        header_value(&key, value)?;
         require(!seen.contains(&lower), &key, "is set twice", "set each header in one place")?;
         seen.push(lower);
     }

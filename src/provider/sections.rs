@@ -222,6 +222,8 @@ pub(crate) fn words(spec: &Spec) -> Checked {
 pub(crate) fn idempotency(spec: &Spec) -> Result<Option<Idempotency>, Flaw> {
     let Some(written) = &spec.idempotency else { return Ok(None) };
     rules::header_name("idempotency.header", &written.header)?;
+    let shared = spec.auth.schemes.iter().any(|scheme| scheme.header.eq_ignore_ascii_case(&written.header));
+    require(!shared, "idempotency.header", "is the header of the API key", "set each header in one place")?;
     if let Some(replayed) = &written.replayed {
         rules::header_name("idempotency.replayed", replayed)?;
     }

@@ -90,6 +90,7 @@ impl Journal {
     pub fn open(folder: &Path) -> Result<Self, JournalError> {
         let path = folder.join("journal.sqlite");
         let unusable = |source| JournalError::Unusable { path: path.clone(), source };
+        make_private(&path);
         let connection = Connection::open_with_flags(
             &path,
             OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_CREATE | OpenFlags::SQLITE_OPEN_NO_MUTEX,
@@ -169,8 +170,7 @@ impl Journal {
             return Ok(Err(self.damaged()));
         }
         if version == MIGRATIONS.len() {
-            let verdict: String = self.connection.query_row("PRAGMA quick_check(1)", [], |row| row.get(0))?;
-            return Ok(if verdict == "ok" { Ok(()) } else { Err(self.damaged()) });
+            return Ok(if self.is_sound()? { Ok(()) } else { Err(self.damaged()) });
         }
         self.connection.execute_batch("BEGIN IMMEDIATE")?;
         // Another process may have migrated while this one waited.
@@ -183,6 +183,17 @@ impl Journal {
             MIGRATIONS.len()
         ))?;
         Ok(Ok(()))
+    }
+
+    /// Whether the file is as long as it says, and its tables hang together. One transaction, so that nobody writes
+    /// meanwhile.
+    fn is_sound(&self) -> rusqlite::Result<bool> {
+        let transaction = self.connection.unchecked_transaction()?;
+        let verdict: String = transaction.query_row("PRAGMA quick_check(1)", [], |row| row.get(0))?;
+        let number = |pragma: &str| transaction.query_row(pragma, [], |row| row.get::<_, i64>(0));
+        let expected = number("PRAGMA page_count")? * number("PRAGMA page_size")?;
+        let found = std::fs::metadata(&self.path).ok().and_then(|metadata| i64::try_from(metadata.len()).ok());
+        Ok(verdict == "ok" && found.is_none_or(|found| found == expected))
     }
 
     fn version(&self) -> rusqlite::Result<usize> {
@@ -254,6 +265,16 @@ impl Journal {
             _ => JournalError::Unusable { path, source },
         }
     }
+}
+
+/// Makes the file, empty, for its owner only; SQLite itself would leave that to the umask, and gives its rollback file
+/// the same mode. Where it cannot be made, opening it says why.
+fn make_private(path: &Path) {
+    let mut options = std::fs::OpenOptions::new();
+    options.write(true).create_new(true);
+    #[cfg(unix)]
+    std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
+    let _ = options.open(path);
 }
 
 fn rotation(row: &Row<'_>) -> rusqlite::Result<Option<Rotation>> {

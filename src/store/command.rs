@@ -19,18 +19,6 @@ use crate::secret::Secret;
 /// How long a program may take: longer than other stores, because some ask for a fingerprint or a network.
 pub const COMMAND_DEADLINE: Duration = Duration::from_secs(20);
 
-/// Variables that no program started from here gets to see.
-const PRIVATE: [&str; 8] = [
-    "LAYERS_API_KEY",
-    "SIGNA_API_KEY",
-    "HOPAE_API_KEY",
-    "KADOSEI_TOKEN",
-    "VERIFA_API_KEY",
-    "WHSEC_CONFIG",
-    "WHSEC_STATE_DIR",
-    "WHSEC_NO_INPUT",
-];
-
 /// The most that a program may print, in bytes.
 const OUTPUT_LIMIT: u64 = 64 * 1024;
 
@@ -44,6 +32,7 @@ pub struct CommandStore {
     reference: String,
     spec: CommandSpec,
     target: String,
+    private: Vec<String>,
     names: Names,
 }
 
@@ -79,7 +68,13 @@ impl CommandStore {
             previous: own(&names.previous, SUFFIXES.previous),
         };
         let names = Names::new(&reference, "", &SUFFIXES, &set)?;
-        Ok(Self { reference, spec: spec.clone(), target: surroundings.target.clone(), names })
+        Ok(Self {
+            reference,
+            spec: spec.clone(),
+            target: surroundings.target.clone(),
+            private: surroundings.private.clone(),
+            names,
+        })
     }
 
     /// The arguments for one slot. Fails where a name would be read as an option.
@@ -96,12 +91,13 @@ impl CommandStore {
     }
 
     fn put(&self, slot: Slot, value: &Secret) -> Result<(), StoreError> {
-        let ended = run(&self.reference, &self.arguments(&self.spec.put, slot)?, Some(value), COMMAND_DEADLINE)?;
+        let ended =
+            run(&self.reference, &self.arguments(&self.spec.put, slot)?, Some(value), COMMAND_DEADLINE, &self.private)?;
         self.succeeded(&self.spec.put, &ended)
     }
 
     fn clear(&self, program: &[String], slot: Slot) -> Result<(), StoreError> {
-        let ended = run(&self.reference, &self.arguments(program, slot)?, None, COMMAND_DEADLINE)?;
+        let ended = run(&self.reference, &self.arguments(program, slot)?, None, COMMAND_DEADLINE, &self.private)?;
         if ended.status.code() == Some(self.spec.absent) { Ok(()) } else { self.succeeded(program, &ended) }
     }
 
@@ -131,7 +127,7 @@ impl Store for CommandStore {
         let Some(program) = &self.spec.get else {
             return Err(StoreError::NotReadable { store: self.reference() });
         };
-        let ended = run(&self.reference, &self.arguments(program, slot)?, None, COMMAND_DEADLINE)?;
+        let ended = run(&self.reference, &self.arguments(program, slot)?, None, COMMAND_DEADLINE, &self.private)?;
         if ended.status.code() == Some(self.spec.absent) {
             return Ok(None);
         }
@@ -156,10 +152,14 @@ impl Store for CommandStore {
 }
 
 /// Runs a program that prints one value, such as `op read …`, and returns that value less one line break at the
-/// end. Fails if it does not exit with 0 within the deadline, or prints nothing.
-pub fn run_for_output(program_and_args: &[String], deadline: Duration) -> Result<Secret, StoreError> {
+/// end. `private` names variables that it does not get to see. Fails if it does not exit with 0 within the deadline, or prints nothing.
+pub fn run_for_output(
+    program_and_args: &[String],
+    deadline: Duration,
+    private: &[String],
+) -> Result<Secret, StoreError> {
     let store = "command";
-    let ended = run(store, program_and_args, None, deadline)?;
+    let ended = run(store, program_and_args, None, deadline, private)?;
     if !ended.status.success() {
         return Err(failed(store, program_and_args, said(ended.status)));
     }
@@ -176,7 +176,13 @@ struct Ended {
     output: Zeroizing<Vec<u8>>,
 }
 
-fn run(store: &str, arguments: &[String], input: Option<&Secret>, deadline: Duration) -> Result<Ended, StoreError> {
+fn run(
+    store: &str,
+    arguments: &[String],
+    input: Option<&Secret>,
+    deadline: Duration,
+    private: &[String],
+) -> Result<Ended, StoreError> {
     let ends = Instant::now() + deadline;
     let Some((program, rest)) = arguments.split_first() else {
         return Err(failed(store, arguments, "has no name".to_owned()));
@@ -184,7 +190,7 @@ fn run(store: &str, arguments: &[String], input: Option<&Secret>, deadline: Dura
     let mut command = Command::new(program);
     command.args(rest).stdout(Stdio::piped()).stderr(Stdio::null());
     command.stdin(if input.is_some() { Stdio::piped() } else { Stdio::null() });
-    for name in PRIVATE {
+    for name in private {
         command.env_remove(name);
     }
     #[cfg(unix)]
@@ -275,7 +281,7 @@ fn find(store: &str, arguments: &[String]) -> Result<(), StoreError> {
         return if cfg!(not(unix)) || Path::new(program).is_file() { Ok(()) } else { Err(missing()) };
     }
     let look_up = ["/bin/sh", "-c", "command -v -- \"$1\"", "sh", program].map(str::to_owned);
-    let ended = run(store, &look_up, None, super::STORE_DEADLINE)?;
+    let ended = run(store, &look_up, None, super::STORE_DEADLINE, &[])?;
     if ended.status.success() { Ok(()) } else { Err(missing()) }
 }
 

@@ -303,7 +303,8 @@ fn command() {
     };
     conforms(&|name| {
         let commands = [("keep".to_owned(), spec.clone())].into();
-        let surroundings = Surroundings { commands, target: name.to_owned(), folder: folder.path().to_owned() };
+        let surroundings =
+            Surroundings { commands, target: name.to_owned(), private: Vec::new(), folder: folder.path().to_owned() };
         open(&Reference::parse("command:keep").unwrap(), &SlotNames::default(), &surroundings).unwrap()
     });
     assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 0);

@@ -49,6 +49,10 @@ impl Store for File {
         Access::ReadWrite
     }
 
+    fn caution(&self) -> Option<String> {
+        self.place(Slot::Current).caution()
+    }
+
     fn get(&self, slot: Slot) -> Result<Option<Secret>, StoreError> {
         let place = self.place(slot);
         let Some(bytes) = place.read()? else { return Ok(None) };

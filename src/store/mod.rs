@@ -75,6 +75,11 @@ pub trait Store: Send + Sync {
     /// What can be done with this store.
     fn access(&self) -> Access;
 
+    /// What the operator should know before this store is written, such as a file mode that will change.
+    fn caution(&self) -> Option<String> {
+        None
+    }
+
     /// Reads one slot; `None` where it is empty. Fails for a store that cannot be read.
     fn get(&self, slot: Slot) -> Result<Option<Secret>, StoreError>;
 
@@ -122,6 +127,8 @@ pub struct Surroundings {
     pub commands: std::collections::BTreeMap<String, CommandSpec>,
     /// The target's name, for `{target}` in a command's arguments.
     pub target: String,
+    /// Environment variables that no program started from here gets to see, because they hold API keys.
+    pub private: Vec<String>,
     /// Where a relative path in a reference starts.
     pub folder: PathBuf,
 }

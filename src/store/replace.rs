@@ -56,6 +56,18 @@ impl Place {
         self.created.load(Ordering::Relaxed)
     }
 
+    /// Says that a replacement would close the file to others who can read it now.
+    pub fn caution(&self) -> Option<String> {
+        let mode = mode(&fs::metadata(&self.path).ok()?);
+        (mode & 0o077 != 0).then(|| {
+            format!(
+                "`{}` is open to others (mode {mode:03o}) and becomes 0600: a receiver that runs as another user cannot \
+                 read it then",
+                self.path.display()
+            )
+        })
+    }
+
     /// The content, or `None` where there is no file.
     pub fn read(&self) -> Result<Option<Zeroizing<Vec<u8>>>, StoreError> {
         Ok(admission::read(&self.store, &self.path)?.map(|found| found.bytes))
@@ -159,6 +171,16 @@ fn restrict(file: &fs::File, old: Option<&Metadata>) -> std::io::Result<()> {
     use std::os::unix::fs::PermissionsExt;
     let mode = old.map_or(0o600, |old| old.permissions().mode() & 0o600);
     file.set_permissions(fs::Permissions::from_mode(mode))
+}
+
+#[cfg(unix)]
+fn mode(metadata: &Metadata) -> u32 {
+    std::os::unix::fs::MetadataExt::mode(metadata) & 0o777
+}
+
+#[cfg(not(unix))]
+fn mode(_: &Metadata) -> u32 {
+    0o600
 }
 
 #[cfg(not(unix))]

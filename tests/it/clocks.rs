@@ -57,7 +57,7 @@ fn a_provider_that_cannot_be_asked_for_its_clock_ends_no_wait() {
     let old = sandbox.newest();
     sandbox.rotate().exits(0);
     sandbox.run(&["cutover", "hooks", "--done", "deploy", "--done", "verify"]).exits(11);
-    sandbox.until("the end of the overlap", |sandbox| sandbox.stand_in.live_secrets().len() == 1);
+    sandbox.until_the_overlap_is_over();
     std::fs::write(sandbox.path("key"), "another_key_00000000").unwrap();
     sandbox.run(&["cutover", "hooks"]).exits(9).says("the provider's clock cannot be asked");
     assert_eq!(sandbox.slots(&old), ["new", "old", "empty"]);

@@ -46,7 +46,7 @@ fn status_counts_open_and_overdue() {
     assert!(run.stdout.contains("hooks") && run.stdout.contains("stored    next: deploy"), "{}", run.stdout);
     assert!(run.stdout.contains("old secret ends in"), "{}", run.stdout);
     sandbox.run(&["status"]).exits(0);
-    sandbox.until("the end of the overlap", |sandbox| sandbox.stand_in.live_secrets().len() == 1);
+    sandbox.until_the_overlap_is_over();
     let run = sandbox.run(&["status", "--exit-code", "--json"]).exits(12);
     assert_eq!(run.json()["targets"][0]["overdue"], true);
     let all = ["cutover", "hooks", "--done", "deploy", "--done", "verify", "--done", "drop"];

@@ -1,14 +1,18 @@
 //! End-to-end tests: the real binary, real files, a stand-in provider on loopback.
 
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
+
 mod ad_hoc;
 mod clocks;
 mod force;
+mod generated;
 mod journals;
 mod kill;
 mod layers;
 mod leaks;
 mod looking;
 mod lost_answers;
+mod manual;
 mod misuse;
 mod provider_descriptions;
 mod provider_fixtures;
@@ -19,6 +23,7 @@ mod provider_tls;
 mod providers;
 mod rehearsal;
 mod sandbox;
+mod setup;
 mod signals;
 mod stores;
 mod terminal;

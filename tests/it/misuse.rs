@@ -128,7 +128,7 @@ fn a_config_that_cannot_be_read_is_named_with_line_and_column() {
     let file = sandbox.path("home/.config/whsec/config.toml");
     let place = |line: usize, column: usize| format!("{}:{line}:{column}: ", file.display());
     let cases = [
-        (format!("{whole}\n[targets"), place(9, 9), ""),
+        (format!("{whole}\n[targets"), place(11, 9), ""),
         (whole.replace("[targets.hooks]", "[targets.hooks]\nprovider = \"signa\""), place(3, 1), ""),
         (whole.replace("provider =", "provder ="), place(2, 1), "hint: did you mean `provider`?"),
         (whole.replace("\"signa\"", "\"sigma\""), place(2, 12), "hint: did you mean `signa`?"),

@@ -95,6 +95,8 @@ fn one_mistake_is_one_refusal() {
         ("why = \"{reason}\"", "why = \"x {reason}\"", "force.body"),
         ("why = \"{reason}\"", "why = 2026-01-01", "force.body"),
         ("header = \"Idempotency-Key\"", "header = \"Host\"", "idempotency.header"),
+        ("header = \"Idempotency-Key\"", "header = \"Authorization\"", "idempotency.header"),
+        ("header = \"Idempotency-Key\"", "header = \"Content-Type\"", "idempotency.header"),
         ("form = \"token\"", "form = \"uuid\"\nmax_length = 9", "idempotency.max_length"),
         ("form = \"token\"", "form = \"token\"\nmax_length = 9", "idempotency.max_length"),
         ("form = \"token\"\nwindow = \"24h\"", "form = \"token\"\nwindow = \"1s\"", "idempotency.window"),

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::fs;
 use std::sync::Arc;
 
-use whsec::provider::answer::{Outcome, Received, Reply, judge, rotated};
+use whsec::provider::answer::{AnswerError, Outcome, Received, Reply, judge, rotated};
 use whsec::provider::request::{self, Request};
 use whsec::provider::spec::Meaning;
 use whsec::provider::{Catalog, Endpoint};
@@ -67,12 +67,18 @@ fn layers() {
     assert_request("layers/rotate.request.http", &request, "$LAYERS_API_KEY", &[]);
 
     let named = endpoint("layers", None, &[("endpointId", "d4c71b62-7f08-4dc9-9d2c-8f7e2b9c4411")]);
-    let answer = rotated(&named, &reply(&named, "layers/rotate.answer.http")).expect("an answer");
-    assert_eq!(answer.secret.expose(), "whsec_new...");
+    let mut reply = reply(&named, "layers/rotate.answer.http");
+    // The page elides the secret, and an elided secret must never be taken for one.
+    let masked = AnswerError::Masked { pointer: "/signingSecret".to_owned() };
+    assert_eq!(rotated(&named, &reply).expect_err("a masked secret"), masked);
+    let whole = String::from_utf8_lossy(&reply.body).replace("whsec_new...", "whsec_0123456789abcdef");
+    reply.body = whole.into_bytes().into();
+    let answer = rotated(&named, &reply).expect("an answer");
+    assert_eq!(answer.secret.expose(), "whsec_0123456789abcdef");
     assert_eq!(answer.old_expires_at.map(|at| at.to_string()).as_deref(), Some("2026-04-21T18:28:00Z"));
     assert!(!answer.expiry_unreadable);
     assert!(answer.notice.is_some_and(|notice| notice.starts_with("Signing secret shown once.")));
-    assert!(rotated(&elided, &reply(&elided, "layers/rotate.answer.http")).is_err(), "another endpoint's answer");
+    assert!(matches!(rotated(&elided, &reply), Err(AnswerError::OtherEndpoint { .. })));
 }
 
 #[test]

@@ -210,6 +210,13 @@ impl Sandbox {
         }
     }
 
+    /// Blocks until the overlap is over by every clock; a provider tells its own in whole seconds only.
+    pub fn until_the_overlap_is_over(&self) {
+        self.until("the end of the overlap", |sandbox| sandbox.stand_in.live_secrets().len() == 1);
+        let over = std::time::Instant::now();
+        self.until("the next second", |_| over.elapsed() > Duration::from_secs(1));
+    }
+
     /// Runs a command with this on its stdin.
     pub fn run_with_stdin(&self, arguments: &[&str], input: &str) -> Run {
         let mut child: Child = self

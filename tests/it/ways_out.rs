@@ -36,7 +36,7 @@ fn rollback_is_refused_once_the_old_secret_is_dead() {
     let ended = Sandbox::with_window("signa", Duration::from_secs(1));
     let old = ended.newest();
     ended.rotate().exits(0);
-    ended.until("the end of the overlap", |sandbox| sandbox.stand_in.live_secrets().len() == 1);
+    ended.until_the_overlap_is_over();
     ended.run(&["rollback", "hooks"]).exits(9).says("the provider no longer honours it");
     assert_eq!(ended.slots(&old), ["empty", "new", "old"]);
 
@@ -58,7 +58,7 @@ fn finish_does_what_is_left_for_the_tool_and_nothing_before_it_is_safe() {
     sandbox.run(&["cutover", "hooks", "--done", "deploy", "--done", "verify"]).exits(11);
     sandbox.run(&["finish", "hooks"]).exits(9).says("the old secret lives until");
     assert_eq!(sandbox.slots(&old), ["new", "old", "empty"]);
-    sandbox.until("the end of the overlap", |sandbox| sandbox.stand_in.live_secrets().len() == 1);
+    sandbox.until_the_overlap_is_over();
     sandbox.run(&["finish", "hooks"]).exits(0).says("next: drop");
     assert_eq!(sandbox.slots(&old), ["empty", "new", "empty"]);
     sandbox.run(&["cutover", "hooks", "--done", "drop"]).exits(0);

@@ -1,9 +1,44 @@
 //! Looks at the journal and at the key that opens sealed copies.
 
 use super::Check;
+use crate::cli::find;
 use crate::cli::session::Session;
+use crate::cli::work;
+use crate::rotation::seal::Sealed;
 
-/// Whether the journal can be read, and where the seal's identity is.
-pub fn look(_session: &Session) -> Vec<Check> {
-    Vec::new()
+/// Whether the journal can be read, and whether a sealed copy can be made and opened.
+pub fn look(session: &Session) -> Vec<Check> {
+    let exists = session.folders().and_then(|folders| Ok(folders.state_dir()?.is_dir())).unwrap_or(false);
+    if !exists {
+        return vec![Check::note("journal", "there is none yet", "the first rotation makes it")];
+    }
+    vec![journal(session), seal(session)]
+}
+
+fn journal(session: &Session) -> Check {
+    let open = find::journal(session).and_then(|journal| Ok(journal.open_rotations()?));
+    match open {
+        Ok(open) if open.is_empty() => Check::ok("journal", "no rotation is open"),
+        Ok(open) => {
+            let names: Vec<String> = open.iter().map(|rotation| rotation.plan.target.clone()).collect();
+            Check::note("journal", format!("open rotations: {}", names.join(", ")), "whsec status")
+        }
+        Err(error) => Check::failed("journal", &error),
+    }
+}
+
+/// Makes a seal of nothing, opens it and removes it: a seal that cannot be opened would be found too late.
+fn seal(session: &Session) -> Check {
+    let id = uuid::Uuid::new_v4();
+    let tried = work::seals(session).and_then(|seals| {
+        seals.seal(id, &Sealed::new(None, "doctor"))?;
+        let opened = seals.unseal(id);
+        seals.remove(id)?;
+        opened?;
+        Ok(seals.identity_place())
+    });
+    match tried {
+        Ok(place) => Check::ok("seal", format!("sealed copies open with the identity in {place}")),
+        Err(error) => Check::failed("seal", &error),
+    }
 }

@@ -1,4 +1,4 @@
-//! `whsec doctor`: what is set up, what is not, and the command that mends it. Reads only; asks and sends nothing.
+//! `whsec doctor`: what is set up, what is not, and the command that mends it. Asks and sends nothing; writes only a sealed copy of nothing, and removes it.
 
 use serde::Serialize;
 use serde_json::json;
@@ -14,7 +14,7 @@ mod targets;
 
 /// Look at the set-up, and say what to do about it
 ///
-/// Looks at config files, the state folder, the keychain, API keys and stores. Nothing is changed and nothing is sent.
+/// Looks at config files, the state folder, the keychain, API keys and stores. Nothing of yours is changed and nothing is sent.
 /// Exits with 1 if something that is needed is missing.
 ///
 /// Examples:

@@ -10,7 +10,7 @@ use std::path::Path;
 use zeroize::Zeroizing;
 
 use super::super::exit::{Exit, Fault};
-use crate::config::KeySource;
+use crate::config::{KeySource, Target};
 use crate::provider::{Endpoint, ProviderError};
 use crate::secret::Secret;
 use crate::store::{self, COMMAND_DEADLINE, Slot, Store};
@@ -40,17 +40,13 @@ pub fn account(provider: &str, origin: &str) -> String {
     format!("{provider}@{origin}")
 }
 
-/// Looks for the key: `file`, else `source`, else the provider's environment variable, else what `login` saved. The
+/// Looks for the key: `file`, else where the target says, else the provider's environment variable, else what `login` saved. The
 /// first one that is named has to work; nothing falls through from a source that the operator chose.
-pub fn find(
-    output: &Output,
-    endpoint: &Endpoint,
-    source: Option<&KeySource>,
-    file: Option<&Path>,
-) -> anyhow::Result<FoundKey> {
-    let found = match (file, source) {
+pub fn find(output: &Output, target: &Target, file: Option<&Path>) -> anyhow::Result<FoundKey> {
+    let endpoint = &target.endpoint;
+    let found = match (file, &target.api_key) {
         (Some(path), _) => from_file(output, path)?,
-        (None, Some(source)) => from_source(output, source)?,
+        (None, Some(source)) => from_source(output, source, &target.surroundings.private)?,
         (None, None) => match from_variable(&endpoint.provider.spec().auth.env)? {
             Some(found) => found,
             None => saved(endpoint)?,
@@ -76,7 +72,7 @@ pub fn read_key(mut from: impl Read) -> std::io::Result<Secret> {
     Ok(Secret::new(without_newline(&text)))
 }
 
-fn from_source(output: &Output, source: &KeySource) -> anyhow::Result<FoundKey> {
+fn from_source(output: &Output, source: &KeySource, private: &[String]) -> anyhow::Result<FoundKey> {
     match source {
         KeySource::Env(name) => from_variable(name)?.ok_or_else(|| {
             let message =
@@ -97,7 +93,7 @@ fn from_source(output: &Output, source: &KeySource) -> anyhow::Result<FoundKey> 
         }
         KeySource::Command(arguments) => {
             let program = arguments.first().map_or("", String::as_str);
-            let printed = store::run_for_output(arguments, COMMAND_DEADLINE).map_err(|error| {
+            let printed = store::run_for_output(arguments, COMMAND_DEADLINE, private).map_err(|error| {
                 let hint = format!("`api_key` runs `{program}`; try it by hand");
                 Fault::new(Exit::Auth, format!("the API key's program failed: {error}"), hint)
             })?;
@@ -172,4 +168,48 @@ fn from_keychain(service: &str, account: &str) -> Result<Option<Secret>, store::
 fn without_newline(text: &str) -> &str {
     let text = text.strip_suffix('\n').unwrap_or(text);
     text.strip_suffix('\r').unwrap_or(text)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::cli::exit::report;
+    use crate::ui::Color;
+
+    fn output() -> Output {
+        Output::new(false, true, false, Color::Never)
+    }
+
+    #[test]
+    fn one_line_break_at_the_end_does_not_count() {
+        for (text, key) in [("k", "k"), ("k\n", "k"), ("k\r\n", "k"), ("k\n\n", "k\n"), (" k", " k"), ("", "")] {
+            assert_eq!(read_key(text.as_bytes()).unwrap().expose(), key);
+        }
+        assert!(read_key(std::io::repeat(b'k')).is_err());
+    }
+
+    #[cfg(unix)]
+    #[test]
+    fn a_key_file_that_others_may_write_is_refused() {
+        use std::os::unix::fs::PermissionsExt;
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("key");
+        fs::write(&path, "k\n").unwrap();
+        for (mode, taken) in [(0o600, true), (0o440, true), (0o620, false), (0o602, false)] {
+            fs::set_permissions(&path, PermissionsExt::from_mode(mode)).unwrap();
+            let found = from_source(&output(), &KeySource::File(path.clone()), &[]);
+            assert_eq!(found.is_ok(), taken, "{mode:o}");
+            if let Err(error) = found {
+                assert_eq!(report(&error).exit, Exit::Auth);
+            }
+        }
+    }
+
+    #[test]
+    fn a_source_that_the_target_names_does_not_fall_through() {
+        let source = KeySource::Env("WHSEC_TEST_NO_SUCH_VARIABLE".to_owned());
+        let verdict = report(&from_source(&output(), &source, &[]).unwrap_err());
+        assert_eq!(verdict.exit, Exit::Auth);
+        assert!(verdict.message.contains("WHSEC_TEST_NO_SUCH_VARIABLE"));
+    }
 }

@@ -130,12 +130,12 @@ impl Session {
     /// variable, else the one saved by `login`. Fails with exit 3 and all the ways to give one.
     pub fn api_key(&self, target: &Target, file: Option<&Path>) -> anyhow::Result<Secret> {
         let file = file.map(|path| self.folders().map(|folders| folders.current.join(path))).transpose()?;
-        key::find(&self.output, &target.endpoint, target.api_key.as_ref(), file.as_deref()).map(|found| found.key)
+        key::find(&self.output, target, file.as_deref()).map(|found| found.key)
     }
 
     /// The API key for a target and the way it was found.
     pub fn find_key(&self, target: &Target) -> anyhow::Result<FoundKey> {
-        key::find(&self.output, &target.endpoint, target.api_key.as_ref(), None)
+        key::find(&self.output, target, None)
     }
 
     /// The client that talks to the target's provider, with the target's CA certificates.

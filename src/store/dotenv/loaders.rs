@@ -12,7 +12,7 @@ use crate::store::Slot;
 use crate::store::conformance::{ODD, opened};
 
 /// How many files of random text are compared.
-const RANDOM: u64 = 3000;
+const RANDOM: u64 = 6000;
 
 /// Where the files go; the script makes it, and removes it again.
 const FOLDER: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/target/dotenv-loaders/files");
@@ -48,6 +48,15 @@ fn write_odd_values() {
 #[ignore = "run by tests/dotenv-loaders/check.sh, which reads what this writes"]
 fn write_random_text() {
     let pieces = [
+        "K='",
+        "K=\"",
+        "K=`",
+        "\\'",
+        "\\\"",
+        "\\`",
+        "'\n",
+        "\"\n",
+        "`\n",
         "K",
         "K=",
         "=",

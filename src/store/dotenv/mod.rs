@@ -80,6 +80,10 @@ impl Store for Dotenv {
         Access::ReadWrite
     }
 
+    fn caution(&self) -> Option<String> {
+        self.place.caution()
+    }
+
     fn get(&self, slot: Slot) -> Result<Option<Secret>, StoreError> {
         let Some(bytes) = self.place.read()? else { return Ok(None) };
         let value = read(self.text(&bytes)?, self.names.of(slot)).map_err(|refusal| self.refuse(slot, refusal))?;

@@ -75,6 +75,10 @@ impl Store for Json {
         Access::ReadWrite
     }
 
+    fn caution(&self) -> Option<String> {
+        self.place.caution()
+    }
+
     fn get(&self, slot: Slot) -> Result<Option<Secret>, StoreError> {
         let Some(bytes) = self.place.read()? else { return Ok(None) };
         let value = self.object(&bytes)?.string(self.names.of(slot)).map_err(|flaw| self.refuse(flaw))?;
