@@ -74,7 +74,8 @@ fn say_next(session: &Session, rotation: &Rotation, come_back: &str) {
         Next::Run(step) | Next::Ask(step) => {
             output.say(&format!("next: {}, {}\n  {come_back}", step.name(), guide::title(direction, step)));
             if step.doer() == Doer::Person && !session.may_ask() {
-                output.say(&format!("once it is done, where nobody can be asked:\n  {come_back} --done {}", step.name()));
+                output
+                    .say(&format!("once it is done, where nobody can be asked:\n  {come_back} --done {}", step.name()));
             }
         }
     }

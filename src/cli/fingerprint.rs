@@ -84,7 +84,9 @@ fn slots(session: &Session, name: &str) -> anyhow::Result<Vec<Held>> {
     let journal = find::journal(session)?;
     let target = find::target(session, &journal, name, &Default::default())?;
     let mut held = Vec::new();
-    for store in find::stores(&journal, &target, &Default::default())?.iter().filter(|store| store.access() == Access::ReadWrite) {
+    for store in
+        find::stores(&journal, &target, &Default::default())?.iter().filter(|store| store.access() == Access::ReadWrite)
+    {
         for (word, slot) in [("next", Slot::Next), ("current", Slot::Current), ("previous", Slot::Previous)] {
             if let Some(secret) = store.get(slot)? {
                 held.push((store.reference(), word, secret.fingerprint()));

@@ -331,12 +331,6 @@ impl Run {
         self
     }
 
-    /// Asserts that stderr lacks this text.
-    #[track_caller]
-    pub fn says_not(self, text: &str) -> Self {
-        assert!(!self.stderr.contains(text), "`{text}` in stderr:\n{}", self.stderr);
-        self
-    }
 
     /// The last line of stdout as JSON.
     #[track_caller]
