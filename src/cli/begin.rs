@@ -1,5 +1,7 @@
 //! The way into a rotation, shared by rotate, force-rotate and rehearse: decide the plan, show it, get consent, begin.
 
+use uuid::Uuid;
+
 use super::ask;
 use super::conclude;
 use super::exit::{Exit, Fault};
@@ -101,7 +103,7 @@ pub fn rotate(
     if wish.dry_run {
         preview::plan(&session.output, &plan, &target.endpoint.provider, &work::names(&stores));
         session.output.say("dry run: nothing was sent, written or asked");
-        let rotation = Rotation::new(uuid::Uuid::nil(), plan, session.now());
+        let rotation = Rotation::new(Uuid::nil(), plan, session.now());
         let again = format!("whsec {} {}", wish.command, target.name);
         session.output.json(&report::rotation(
             wish.command,
@@ -123,7 +125,7 @@ pub fn rotate(
     if let Some(Superseded { mut rotation, closed }) = superseded {
         work.journal.append(&mut rotation, &session.actor(), session.now(), &[closed])?;
     }
-    let mut rotation = work.begin(plan, session.now())?;
+    let mut rotation = Rotation::new(Uuid::new_v4(), plan, session.now());
     let stopped = || work.signals.arrived();
     let mut person = Person { along, ..work.person(session, &tools, answers, &stopped) };
     let last = wish.detach.then_some(Step::Stage);

@@ -47,12 +47,35 @@ mod work;
 /// cutover until the old secret is gone.
 #[derive(Debug, Parser)]
 #[command(name = "whsec", version, propagate_version = false, disable_help_subcommand = true, max_term_width = 100)]
+#[command(after_help = "Begin with `whsec rehearse`: a whole rotation on this machine, no account needed")]
+#[command(after_long_help = EXIT_CODES)]
 pub struct Cli {
     #[command(flatten)]
     global: Global,
     #[command(subcommand)]
     command: Command,
 }
+
+/// What scripts branch on, below `--help` and in the man page.
+const EXIT_CODES: &str = "\
+Exit codes:
+  0  done, or nothing to do
+  1  failed; nothing changed at the provider
+  2  misuse or bad configuration, or a question that nobody can answer; it names the flag
+  3  no API key, or it is refused
+  4  target or endpoint not found
+  5  conflict: an overlap or another rotation is open, or another whsec is at work
+  6  a store failed its check; nothing was sent
+  7  unknown: sent, and the outcome is not known; only `cutover` may go on
+  8  rotated and sealed, but not yet in every store; only `cutover` may go on
+  9  too early: not proved safe yet
+ 10  some of several targets failed
+ 11  open: a rotation waits for a person or a clock
+ 12  overdue: an overlap ended with steps undone, or a secret is too old
+ 13  the provider cannot be reached or is rate limited; certainly not applied
+129, 130, 143  hang-up, interrupt, terminate; see `whsec status`
+
+Begin with `whsec rehearse`: a whole rotation on this machine, no account needed.";
 
 /// Options that every command takes, before or after its name.
 #[derive(Clone, Debug, clap::Args)]

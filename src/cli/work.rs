@@ -12,7 +12,7 @@ use crate::rotation::lock::EndpointLock;
 use crate::rotation::operator::Operator;
 use crate::rotation::runner::{Rest, Runner};
 use crate::rotation::seal::Seals;
-use crate::rotation::{Plan, PlannedStore, Rotation, RunError, Step};
+use crate::rotation::{PlannedStore, Rotation, RunError, Step};
 use crate::secret::Secret;
 use crate::store::{self, Reference, Slot, Store};
 use crate::ui::prompt::{Answers, Person};
@@ -74,11 +74,6 @@ impl Work {
             along: &|_, _, _| {},
             counted: false,
         }
-    }
-
-    /// Begins a rotation in the journal.
-    pub fn begin(&self, plan: Plan, now: Timestamp) -> Result<Rotation, RunError> {
-        Ok(self.journal.begin(plan, now)?)
     }
 
     /// Goes on with a rotation as far as it goes.

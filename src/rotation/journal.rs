@@ -7,9 +7,8 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use jiff::Timestamp;
-use rusqlite::{Connection, OpenFlags, Row, params};
+use rusqlite::{Connection, OpenFlags, Row, Transaction, TransactionBehavior, params};
 use thiserror::Error;
-use uuid::Uuid;
 
 use super::{Entry, Event, Plan, Rotation};
 
@@ -102,24 +101,8 @@ impl Journal {
         Ok(journal)
     }
 
-    /// Records a rotation as open. Fails where the endpoint has an open one.
-    pub fn begin(&self, plan: Plan, now: Timestamp) -> Result<Rotation, JournalError> {
-        let id = Uuid::new_v4();
-        let text = serde_json::to_string(&plan).map_err(|_| self.damaged())?;
-        let inserted = self.connection.execute(
-            "INSERT INTO rotations (id, endpoint, target, provider, plan, opened_at) VALUES (?1, ?2, ?3, ?4, ?5, ?6)",
-            params![id.to_string(), plan.endpoint_key, plan.target, plan.provider, text, now.to_string()],
-        );
-        match inserted {
-            Ok(_) => Ok(Rotation::new(id, plan, now)),
-            Err(error) if error.sqlite_error_code() == Some(rusqlite::ErrorCode::ConstraintViolation) => {
-                Err(JournalError::AlreadyOpen { endpoint: plan.own_id().to_owned() })
-            }
-            Err(error) => Err(self.classify(error)),
-        }
-    }
-
-    /// Makes events durable in one commit and folds them into the rotation.
+    /// Makes events durable in one commit and folds them into the rotation. The first ones of a rotation also record
+    /// it as open, with its plan; that fails where another rotation of the endpoint is open.
     pub fn append(
         &self,
         rotation: &mut Rotation,
@@ -129,7 +112,13 @@ impl Journal {
     ) -> Result<(), JournalError> {
         let entries: Vec<Entry> =
             events.iter().map(|event| Entry { at: now, by: by.to_owned(), event: event.clone() }).collect();
-        self.write(rotation.id, &entries).map_err(|error| self.classify(error))?;
+        let plan = serde_json::to_string(&rotation.plan).map_err(|_| self.damaged())?;
+        self.write(rotation, &plan, &entries).map_err(|error| match error.sqlite_error_code() {
+            Some(rusqlite::ErrorCode::ConstraintViolation) => {
+                JournalError::AlreadyOpen { endpoint: rotation.plan.own_id().to_owned() }
+            }
+            _ => self.classify(error),
+        })?;
         for entry in &entries {
             rotation.fold(entry);
         }
@@ -157,8 +146,8 @@ impl Journal {
     }
 
     fn prepare(&self) -> rusqlite::Result<Result<(), JournalError>> {
-        // DELETE mode keeps everything in one file; EXTRA also syncs the folder after the rollback file is gone, so
-        // that a commit that returned survives a power cut.
+        // Write-ahead logging syncs once a commit where a rollback journal syncs four times, and survives a power cut as
+        // well with this setting. The log goes when the last process closes, so at rest there is one file.
         self.connection.execute_batch("PRAGMA synchronous = EXTRA; PRAGMA foreign_keys = ON;")?;
         let version = self.version()?;
         let application: i32 = self.connection.query_row("PRAGMA application_id", [], |row| row.get(0))?;
@@ -172,6 +161,7 @@ impl Journal {
         if version == MIGRATIONS.len() {
             return Ok(if self.is_sound()? { Ok(()) } else { Err(self.damaged()) });
         }
+        self.connection.query_row("PRAGMA journal_mode = WAL", [], |_| Ok(()))?;
         self.connection.execute_batch("BEGIN IMMEDIATE")?;
         // Another process may have migrated while this one waited.
         let version = self.version()?;
@@ -185,15 +175,12 @@ impl Journal {
         Ok(Ok(()))
     }
 
-    /// Whether the file is as long as it says, and its tables hang together. One transaction, so that nobody writes
-    /// meanwhile.
+    /// Whether the tables hang together and the file ends with a whole page; a reader fills half of one with zeros.
     fn is_sound(&self) -> rusqlite::Result<bool> {
-        let transaction = self.connection.unchecked_transaction()?;
-        let verdict: String = transaction.query_row("PRAGMA quick_check(1)", [], |row| row.get(0))?;
-        let number = |pragma: &str| transaction.query_row(pragma, [], |row| row.get::<_, i64>(0));
-        let expected = number("PRAGMA page_count")? * number("PRAGMA page_size")?;
-        let found = std::fs::metadata(&self.path).ok().and_then(|metadata| i64::try_from(metadata.len()).ok());
-        Ok(verdict == "ok" && found.is_none_or(|found| found == expected))
+        let verdict: String = self.connection.query_row("PRAGMA quick_check(1)", [], |row| row.get(0))?;
+        let page: u32 = self.connection.query_row("PRAGMA page_size", [], |row| row.get(0))?;
+        Ok(verdict == "ok"
+            && std::fs::metadata(&self.path).is_ok_and(|metadata| metadata.len() % u64::from(page.max(1)) == 0))
     }
 
     fn version(&self) -> rusqlite::Result<usize> {
@@ -202,9 +189,15 @@ impl Journal {
         Ok(usize::try_from(version).unwrap_or(usize::MAX))
     }
 
-    fn write(&self, id: Uuid, entries: &[Entry]) -> rusqlite::Result<()> {
-        let transaction = self.connection.unchecked_transaction()?;
-        let id = id.to_string();
+    fn write(&self, rotation: &Rotation, plan: &str, entries: &[Entry]) -> rusqlite::Result<()> {
+        let transaction = Transaction::new_unchecked(&self.connection, TransactionBehavior::Immediate)?;
+        let id = rotation.id.to_string();
+        let Plan { endpoint_key, target, provider, .. } = &rotation.plan;
+        transaction.execute(
+            "INSERT INTO rotations (id, endpoint, target, provider, plan, opened_at) VALUES (?1, ?2, ?3, ?4, ?5, ?6)
+             ON CONFLICT (id) DO NOTHING",
+            params![id, endpoint_key, target, provider, plan, rotation.opened_at.to_string()],
+        )?;
         for entry in entries {
             let event = serde_json::to_string(&entry.event)
                 .map_err(|error| rusqlite::Error::ToSqlConversionFailure(Box::new(error)))?;

@@ -183,11 +183,8 @@ impl Runner<'_> {
 
     /// Puts the secret into `next` of every store; the seal goes when no store depends on it any more.
     pub(super) fn stage(&mut self, secret: &Secret) -> Result<(), RunError> {
-        self.each_store(Step::Stage, Slot::Next, |store| slots::stage(store, secret))?;
-        if self.stores.iter().all(|store| store.access() != Access::WriteOnly) {
-            self.seals.remove(self.rotation.id).map_err(RunError::SealFailed)?;
-        }
-        self.record(&[Event::Done { step: Step::Stage, how: How::Tool }])
+        let kept = self.stores.iter().any(|store| store.access() == Access::WriteOnly);
+        self.each_store(Step::Stage, Slot::Next, !kept, |store| slots::stage(store, secret))
     }
 
     fn promote(&mut self) -> Result<(), RunError> {
@@ -203,15 +200,12 @@ impl Runner<'_> {
                 .and_then(|ready| if ready { Ok(()) } else { Err(missing()) })
                 .map_err(|source| RunError::StoreFailed { step: Step::Promote, sealed: None, source })?;
         }
-        self.each_store(Step::Promote, Slot::Current, |store| slots::promote(store, &new, sealed.as_ref()))?;
-        self.seals.remove(self.rotation.id).map_err(RunError::SealFailed)?;
-        self.record(&[Event::Done { step: Step::Promote, how: How::Tool }])
+        self.each_store(Step::Promote, Slot::Current, true, |store| slots::promote(store, &new, sealed.as_ref()))
     }
 
     fn retire(&mut self) -> Result<(), RunError> {
         let new = self.answered()?.fingerprint.clone();
-        self.each_store(Step::Retire, Slot::Previous, |store| slots::retire(store, &new))?;
-        self.record(&[Event::Done { step: Step::Retire, how: How::Tool }])
+        self.each_store(Step::Retire, Slot::Previous, false, |store| slots::retire(store, &new))
     }
 
     /// Ends the wait only on the provider's own clock, so that a wrong local one cannot end it early.
@@ -231,15 +225,17 @@ impl Runner<'_> {
         }
     }
 
-    /// Does one thing in every store that has not had it, and goes on to the others when one fails.
+    /// Does a step in every store that has not had it, and goes on to the others when one fails. Every step may be
+    /// done twice, so one commit at the end is enough.
     fn each_store(
         &mut self,
         step: Step,
         slot: Slot,
+        unseal: bool,
         act: impl Fn(&dyn Store) -> Result<(), StoreError>,
     ) -> Result<(), RunError> {
+        let mut events = Vec::new();
         let mut failed = None;
-        let mut unrecorded = None;
         for store in self.stores {
             let reference = store.reference();
             if self.rotation.stores_done.contains(&(step, reference.clone())) {
@@ -249,8 +245,7 @@ impl Runner<'_> {
                 Ok(()) => {
                     let slot = store.slot_name(slot);
                     self.operator.tell(self.rotation, News::StoreDone { step, store: &reference, slot: &slot });
-                    // A journal that fails now must not keep the secret from the other stores.
-                    unrecorded = self.record(&[Event::StoreDone { step, store: reference }]).err().or(unrecorded);
+                    events.push(Event::StoreDone { step, store: reference });
                 }
                 Err(error) => {
                     if let Some(earlier) = failed.replace(error) {
@@ -259,12 +254,17 @@ impl Runner<'_> {
                 }
             }
         }
+        let Some(source) = failed else {
+            if unseal {
+                self.seals.remove(self.rotation.id).map_err(RunError::SealFailed)?;
+            }
+            events.push(Event::Done { step, how: How::Tool });
+            return self.record(&events);
+        };
         let sealed = self.seals.exists(self.rotation.id).then(|| self.seals.path(self.rotation.id));
-        match (failed, unrecorded) {
-            (Some(source), _) => Err(RunError::StoreFailed { step, sealed, source }),
-            (None, Some(error)) => Err(error),
-            (None, None) => Ok(()),
-        }
+        // The store's failure says more than one of the journal behind it.
+        let _ = self.record(&events);
+        Err(RunError::StoreFailed { step, sealed, source })
     }
 
     fn answered(&self) -> Result<&Answered, RunError> {

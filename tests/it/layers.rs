@@ -42,7 +42,7 @@ const PLACES: &[(&str, &[&str])] = &[
     (".send()", &["provider/client.rs"]),
     ("keyring", &["store/keychain.rs"]),
     ("process::Command", &["store/command.rs"]),
-    ("process::{", &["store/command.rs"]),
+    ("std::process::{", &["store/command.rs"]),
     ("rusqlite", &["rotation/journal.rs"]),
     ("age::", &["rotation/seal.rs"]),
     ("dialoguer", &["ui/"]),

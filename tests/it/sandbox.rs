@@ -298,7 +298,7 @@ impl Sandbox {
         files
             .filter(|path| {
                 let text = path.to_string_lossy();
-                text.ends_with(".tmp") || text.ends_with(".age") || text.ends_with("-journal")
+                text.ends_with(".tmp") || text.ends_with(".age") || text.ends_with("-wal")
             })
             .collect()
     }
@@ -330,7 +330,6 @@ impl Run {
         assert!(self.stderr.contains(text), "no `{text}` in stderr:\n{}", self.stderr);
         self
     }
-
 
     /// The last line of stdout as JSON.
     #[track_caller]
