@@ -19,7 +19,7 @@ impl Terminal {
     fn run(sandbox: &Sandbox, arguments: &[&str]) -> Self {
         let inner = sandbox.command(arguments);
         let mut command = Command::new("bash");
-        command.args(["-c", "\"$0\" \"$@\"; echo \"exit=$?\"; stty -a; echo over"]);
+        command.args(["-c", "stty sane; \"$0\" \"$@\"; echo \"exit=$?\"; stty -a; echo over"]);
         command.arg(inner.get_program()).args(inner.get_args()).env_clear().current_dir(sandbox.path("work"));
         command.envs(inner.get_envs().filter_map(|(name, value)| Some((name, value?)))).env("TERM", "xterm");
         let mut session = Session::spawn(command).unwrap();
@@ -57,8 +57,9 @@ impl Terminal {
         let hidden = seen.rfind("\u{1b}[?25l");
         assert!(hidden.is_none() || hidden < seen.rfind("\u{1b}[?25h"), "the cursor is left hidden:\n{seen:?}");
         let settings = seen.rsplit("exit=").next().unwrap_or_default();
-        for setting in [" echo ", " icanon ", " isig "] {
-            assert!(settings.contains(setting), "the terminal is left without{setting}:\n{settings}");
+        for setting in ["echo", "icanon", "isig"] {
+            let is_set = settings.split_whitespace().any(|word| word == setting);
+            assert!(is_set, "the terminal is left without {setting}:\n{settings}");
         }
         seen
     }
