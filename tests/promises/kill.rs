@@ -58,7 +58,7 @@ const KEYCHAIN: &[Scenario] = &[
 ];
 
 /// Points of a scenario in a sample.
-const SAMPLE: u64 = 14;
+const SAMPLE: u64 = 24;
 const WORKERS: usize = 2;
 /// More system calls than any command makes.
 const MOST_CALLS: u64 = 20_000;
@@ -185,7 +185,7 @@ impl Scenario {
     pub fn count(&self, clock: &Clock) -> u64 {
         let world = self.world(clock);
         let traced = self.strike(&world, Signal::SIGKILL, u64::MAX);
-        assert_eq!(traced.output.status.code(), Some(0), "{}: {:?}", self.name(), traced.output);
+        assert!(matches!(traced.output.status.code(), Some(0 | 11)), "{}: {:?}", self.name(), traced.output);
         traced.calls
     }
 

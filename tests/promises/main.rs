@@ -14,6 +14,8 @@ mod report;
 #[allow(dead_code)]
 #[path = "../it/sandbox.rs"]
 mod sandbox;
+#[path = "../it/screen.rs"]
+mod screen;
 mod signals;
 mod terminal;
 mod tracer;

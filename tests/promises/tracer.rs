@@ -23,7 +23,7 @@ pub struct Traced {
     pub output: Output,
 }
 
-/// Runs a command and sends it `signal` at the first entry into a system call for which `strike` holds; it is given the
+/// Runs a command and sends it `signal` at each entry into a system call for which `strike` holds; it is given the
 /// number of the entry, from 1. A process killed at an entry does not do the call.
 pub fn run(command: &Command, signal: Signal, mut strike: impl FnMut(u64) -> bool) -> Traced {
     let mut shell = Command::new("/bin/sh");
@@ -63,7 +63,7 @@ pub fn run(command: &Command, signal: Signal, mut strike: impl FnMut(u64) -> boo
                 let entered = ptrace::syscall_info(pid).is_ok_and(|info| info.op == SYSCALL_ENTRY);
                 if begun && entered {
                     calls += 1;
-                    if !struck && strike(calls) {
+                    if strike(calls) {
                         struck = true;
                         kill(leader, signal).unwrap();
                     }
