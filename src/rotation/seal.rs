@@ -3,6 +3,7 @@
 //! age files, one a rotation, in `seals/` of the state folder. Sealing needs only recipients, which are public; the
 //! identity that opens a seal lives in the keychain or in a 0600 file, and is made once.
 
+use std::fs::File;
 use std::io;
 use std::path::{Path, PathBuf};
 use std::str::FromStr;
@@ -20,6 +21,7 @@ use crate::store::{self, Slot, Store, StoreError};
 
 /// Where seals are, and whom they are for.
 pub struct Seals {
+    state: PathBuf,
     folder: PathBuf,
     recipients: Vec<Recipient>,
     identity: Box<dyn Store>,
@@ -57,6 +59,12 @@ pub enum SealError {
     },
     #[error("the seal `{path}` does not open with the identity in `{store}`")]
     DoesNotOpen { path: PathBuf, store: String },
+    #[error("cannot lock `{path}`")]
+    Lock {
+        path: PathBuf,
+        #[source]
+        source: io::Error,
+    },
     #[error("encryption failed")]
     Encrypt,
 }
@@ -72,7 +80,7 @@ impl SealError {
                 Some("was the identity moved or replaced? `whsec doctor` shows where it should be".to_owned())
             }
             Self::Identity(error) | Self::Write { source: error, .. } => error.hint(),
-            Self::Read { .. } | Self::Encrypt => None,
+            Self::Read { .. } | Self::Lock { .. } | Self::Encrypt => None,
         }
     }
 }
@@ -98,16 +106,24 @@ impl Seals {
         for text in team {
             recipients.push(Recipient::from_str(text).map_err(|_| SealError::BadRecipient { text: text.clone() })?);
         }
-        let own = match std::fs::read_to_string(&note).ok().and_then(|text| Recipient::from_str(text.trim()).ok()) {
+        let noted = || std::fs::read_to_string(&note).ok().and_then(|text| Recipient::from_str(text.trim()).ok());
+        let own = match noted() {
             Some(own) => own,
             None => {
-                let own = own_recipient(identity.as_ref())?;
-                write(&note, own.to_string().as_bytes())?;
-                own
+                // Of two identities made at once only one would be kept, and seals for the other would never open.
+                let _alone = alone(state)?;
+                match noted() {
+                    Some(own) => own,
+                    None => {
+                        let own = own_recipient(identity.as_ref())?;
+                        write(&note, own.to_string().as_bytes())?;
+                        own
+                    }
+                }
             }
         };
         recipients.push(own);
-        Ok(Self { folder: state.join("seals"), recipients, identity })
+        Ok(Self { state: state.to_owned(), folder: state.join("seals"), recipients, identity })
     }
 
     /// Where the identity is kept, as a store reference.
@@ -125,12 +141,21 @@ impl Seals {
         self.path(rotation).exists()
     }
 
-    /// Proves that a seal can be written: a canary goes the same way and is removed. Always under the same name, so that
+    /// Proves that a seal can be written and opened: a canary goes the same way and is removed. Always under the same name, so that
     /// what a run cut off has left is gone after the next one.
     pub fn prove(&self, canary: &Secret) -> Result<(), SealError> {
         let id = Uuid::nil();
+        let _alone = alone(&self.state)?;
         self.seal(id, &Sealed::new(None, canary.expose()))?;
-        self.remove(id)
+        let opened = self.unseal(id);
+        self.remove(id)?;
+        // A run that was cut off while it sealed, and whose secret no later run could have, left a file behind.
+        let tidied = store::tidy_private(&self.folder);
+        tidied.map_err(|source| SealError::Write { path: self.folder.clone(), source })?;
+        match opened?.secret() == *canary {
+            true => Ok(()),
+            false => Err(SealError::DoesNotOpen { path: self.path(id), store: self.identity_place() }),
+        }
     }
 
     /// Writes the seal durably. The secret is on disk only encrypted.
@@ -167,6 +192,17 @@ impl Seals {
             _ => Ok(()),
         }
     }
+}
+
+/// Waits until no other process makes an identity or proves a seal in this state folder; none does while the file is
+/// open.
+fn alone(state: &Path) -> Result<File, SealError> {
+    let path = state.join("locks").join("seals");
+    let io = |source| SealError::Lock { path: path.clone(), source };
+    std::fs::create_dir_all(state.join("locks")).map_err(io)?;
+    let file = File::options().write(true).create(true).truncate(false).open(&path).map_err(io)?;
+    file.lock().map_err(io)?;
+    Ok(file)
 }
 
 fn own_recipient(store: &dyn Store) -> Result<Recipient, SealError> {
