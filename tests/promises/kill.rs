@@ -8,7 +8,7 @@ use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 
 use nix::sys::signal::Signal;
 
-use crate::report::{Dice, Tally, is_full, seed};
+use crate::report::{Dice, Tally, is_full, note, seed};
 use crate::tracer;
 use crate::world::{Clock, FILES, Kept, World};
 
@@ -196,11 +196,7 @@ impl Scenario {
     }
 
     /// Tries points of this scenario, on one thread.
-    pub fn try_points(
-        &self,
-        points: Vec<u64>,
-        act: impl Fn(&World, u64) -> Result<bool, String>,
-    ) -> Tally {
+    pub fn try_points(&self, points: Vec<u64>, act: impl Fn(&World, u64) -> Result<bool, String>) -> Tally {
         let clock = Clock::new();
         let mut tally = Tally::default();
         let mut world = None;
@@ -292,7 +288,8 @@ fn sweep(scenarios: &[Scenario], figures: &Figures) -> Tally {
                 Ok(traced.struck)
             })
         });
-        eprintln!("{name}: {calls} calls, {} cases, {} failures, {:?}", tally.cases, tally.failures.len(), began.elapsed());
+        let (cases, failures) = (tally.cases, tally.failures.len());
+        note(&format!("{name}: {calls} calls, {cases} cases, {failures} failures, {:?}", began.elapsed()));
         total.add(tally);
     }
     total
