@@ -62,9 +62,9 @@ impl Runner<'_> {
         RunError::Lost { provider, why, replayable: false, comparison: Some(Box::new(comparison)) }
     }
 
-    fn why_unknown(&self) -> String {
+    pub(super) fn why_unknown(&self) -> String {
         match &self.rotation.call {
-            Call::Unknown { why: Some(why) } => why.clone(),
+            Call::Unknown { why: Some(why) } | Call::Unreadable { why } => why.clone(),
             _ => "whsec was cut off before the answer came".to_owned(),
         }
     }

@@ -95,6 +95,9 @@ impl Runner<'_> {
     /// Puts the old secret back into the live slot of every store while the provider still honours it.
     pub fn roll_back(&mut self, reason: Option<String>) -> Result<(), RunError> {
         let direction = self.rotation.plan.direction;
+        if matches!(self.rotation.next((self.now)()), Next::Reconcile) {
+            return Err(self.lost(self.why_unknown()));
+        }
         let no_way_back = |why: &str| RunError::NoWayBack { why: why.to_owned(), direction };
         let Some(answered) = self.rotation.answered().cloned() else {
             return Err(no_way_back("nothing has been rotated, so the live slot holds it still"));
