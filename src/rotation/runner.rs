@@ -48,8 +48,21 @@ pub enum Rest {
 const CLOCK_WORTH_A_WORD_MS: i64 = 120_000;
 
 impl Runner<'_> {
+    /// Removes a seal that no store depends on any more.
+    fn unseal(&self) -> Result<(), RunError> {
+        self.seals.remove(self.rotation.id).map_err(RunError::SealFailed)
+    }
+
+    /// Removes the seal that a process left behind which died just before it would have.
+    fn clear_up(&self) -> Result<(), RunError> {
+        let kept = self.stores.iter().any(|store| store.access() == Access::WriteOnly);
+        let last = if kept { Step::Promote } else { Step::Stage };
+        if self.rotation.done.contains_key(&last) { self.unseal() } else { Ok(()) }
+    }
+
     /// Goes on until the rotation is finished, somebody has to act, or `last` is done.
     pub fn run(&mut self, last: Option<Step>) -> Result<Rest, RunError> {
+        self.clear_up()?;
         loop {
             if last.is_some_and(|last| self.rotation.done.contains_key(&last)) {
                 return Ok(Rest::Finished);
@@ -258,11 +271,10 @@ impl Runner<'_> {
             }
         }
         let Some(source) = failed else {
-            if unseal {
-                self.seals.remove(self.rotation.id).map_err(RunError::SealFailed)?;
-            }
             events.push(Event::Done { step, how: How::Tool });
-            return self.record(&events);
+            self.record(&events)?;
+            // Only now: a store such as a pipe cannot give the secret back if this process dies before the commit.
+            return if unseal { self.unseal() } else { Ok(()) };
         };
         let sealed = self.seals.exists(self.rotation.id).then(|| self.seals.path(self.rotation.id));
         // The store's failure says more than one of the journal behind it.
