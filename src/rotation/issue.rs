@@ -5,6 +5,8 @@
 
 use std::time::{Duration, Instant};
 
+use jiff::{SignedDuration, Timestamp};
+
 use super::operator::News;
 use super::runner::Runner;
 use super::seal::Sealed;
@@ -19,6 +21,9 @@ const ATTEMPTS: u32 = 4;
 const LONGEST_PAUSE: Duration = Duration::from_secs(20);
 /// How often a pause looks for a signal.
 const LOOK_EVERY: Duration = Duration::from_millis(50);
+
+/// How long after it was sent a lost call may still have been carried out.
+const LONGEST_CALL: SignedDuration = SignedDuration::from_secs(60);
 
 /// What one attempt came to.
 enum Attempt {
@@ -165,6 +170,11 @@ impl Runner<'_> {
         let sealed = self.seals.seal(self.rotation.id, &Sealed::new(Some(answered.clone()), secret.expose()));
         let recorded = self.record(&[Event::Answered(answered.clone())]);
         self.operator.tell(self.rotation, News::Answered(&answered));
+        let now = self.rotation.provider_time((self.now)());
+        if answered.expires_at.is_some_and(|end| end <= now) {
+            let warning = "the provider's answer says that the old secret has ended already: deploy the new one now";
+            self.operator.tell(self.rotation, News::Warning(warning));
+        }
         match sealed {
             // A seal holds the facts too, so a later process can make up for what the journal did not take.
             Ok(()) => recorded?,
@@ -183,11 +193,8 @@ impl Runner<'_> {
 
     fn facts(&self, rotated: &Rotated, reply: &Reply) -> Answered {
         let clock_ahead_ms = reply.date.map_or(self.rotation.clock_ahead_ms, |date| self.ahead(date));
-        let ahead = jiff::SignedDuration::from_millis(clock_ahead_ms);
         let replayed = reply.replayed || self.rotation.attempts > 1;
-        // A replay reports a rotation that happened when an earlier attempt arrived.
-        let rotated_at = if reply.replayed { self.rotation.first_sent_at } else { None };
-        let rotated_at = rotated_at.unwrap_or_else(self.now).saturating_add(ahead).unwrap_or_else(|_| (self.now)());
+        let rotated_at = self.rotated_by(reply.replayed, clock_ahead_ms);
         let documented = self.documented_end(rotated_at);
         let (expires_at, expires_source) =
             match (self.rotation.plan.direction.ends_old_secret(), rotated.old_expires_at) {
@@ -208,6 +215,17 @@ impl Runner<'_> {
             replayed,
             notice: rotated.notice.clone(),
         }
+    }
+
+    /// When the provider had rotated at the latest, on its own clock: an end computed from it is never too early. A replay
+    /// reports a rotation that happened when an earlier attempt arrived.
+    fn rotated_by(&self, replayed: bool, clock_ahead_ms: i64) -> Timestamp {
+        let now = (self.now)();
+        let earlier = self.rotation.first_sent_at.map(|sent| sent.saturating_add(LONGEST_CALL).unwrap_or(sent));
+        let at = earlier.filter(|_| replayed).map_or(now, |earlier| earlier.min(now));
+        // A `Date` header leaves out the fraction of its second.
+        let ahead = SignedDuration::from_millis(clock_ahead_ms).saturating_add(SignedDuration::from_secs(1));
+        at.saturating_add(ahead).unwrap_or(at)
     }
 
     /// After a replay the endpoint may have moved on: somebody else rotated between the lost answer and now.

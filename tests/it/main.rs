@@ -4,8 +4,10 @@
 
 mod ad_hoc;
 mod clocks;
+mod countdown;
 mod force;
 mod generated;
+mod hostile_checkout;
 mod journals;
 mod kill;
 mod layers;
