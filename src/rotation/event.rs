@@ -26,7 +26,7 @@ pub enum Event {
     StoreDone { step: Step, store: String },
     /// A whole step is done.
     Done { step: Step, how: How },
-    /// The old secret is back in the live slot of every store.
+    /// The old secret goes back into the live slot of every store; some of them may have it already.
     RolledBack { reason: Option<String> },
     /// Nothing more happens in this rotation.
     Closed { outcome: Outcome, reason: Option<String> },

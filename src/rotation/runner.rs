@@ -130,10 +130,18 @@ impl Runner<'_> {
         if !self.rotation.old_secret_lives((self.now)()) {
             return Err(no_way_back("the provider no longer honours it"));
         }
-        for store in self.stores.iter().filter(|store| store.access() != Access::Once) {
+        let stores = self.stores;
+        let stores = stores.iter().filter(|store| store.access() != Access::Once);
+        // A store that has no way back is found before any other is touched.
+        for store in stores.clone() {
+            slots::may_roll_back(store.as_ref(), &answered.fingerprint).map_err(failed)?;
+        }
+        // Written ahead: cut off from here on, `cutover` promotes again and `rollback` does what is left.
+        self.record(&[Event::RolledBack { reason }])?;
+        for store in stores {
             slots::roll_back(store.as_ref(), &answered.fingerprint).map_err(failed)?;
         }
-        self.record(&[Event::RolledBack { reason }])
+        Ok(())
     }
 
     /// Journals events; they count only once this has returned.

@@ -104,25 +104,33 @@ pub fn retire(store: &dyn Store, new: &Fingerprint) -> Result<(), StoreError> {
     }
 }
 
+/// Fails where [`roll_back`] would, and changes nothing.
+pub fn may_roll_back(store: &dyn Store, new: &Fingerprint) -> Result<(), StoreError> {
+    let no_way_back = || StoreError::CannotRollBack { store: store.reference() };
+    if store.access() != Access::ReadWrite {
+        return Err(no_way_back());
+    }
+    // An empty live slot is none that was rolled back; it may also be a keychain that finds nothing.
+    let current = store.get(Slot::Current)?.ok_or_else(no_way_back)?;
+    let stays = current.fingerprint() != *new;
+    match store.get(Slot::Previous)? {
+        _ if stays => Ok(()),
+        Some(previous) if previous != current => Ok(()),
+        _ => Err(no_way_back()),
+    }
+}
+
 /// Puts `previous` back into `current` and the new secret back into `next`, so that neither is lost. Leaves a live
 /// slot alone that holds something else than the new secret: it was rolled back already, or never promoted.
 pub fn roll_back(store: &dyn Store, new: &Fingerprint) -> Result<(), StoreError> {
-    if store.access() != Access::ReadWrite {
-        return Err(StoreError::CannotRollBack { store: store.reference() });
-    }
-    let previous = store.get(Slot::Previous)?;
-    // An empty live slot is none that was rolled back; it may also be a keychain that finds nothing.
-    let Some(current) = store.get(Slot::Current)? else {
-        return Err(StoreError::CannotRollBack { store: store.reference() });
-    };
+    may_roll_back(store, new)?;
+    let (Some(current), previous) = (store.get(Slot::Current)?, store.get(Slot::Previous)?) else { return Ok(()) };
     if current.fingerprint() != *new {
         // Cut off between putting the old secret back and removing it from `previous`.
         let is_cut_off = previous.as_ref() == Some(&current) && holds(store, Slot::Next, new)?;
         return if is_cut_off { store.apply(&[(Slot::Previous, None)]) } else { Ok(()) };
     }
-    let Some(previous) = previous.filter(|previous| *previous != current) else {
-        return Err(StoreError::CannotRollBack { store: store.reference() });
-    };
+    let Some(previous) = previous else { return Ok(()) };
     store.apply(&[(Slot::Next, Some(&current)), (Slot::Current, Some(&previous)), (Slot::Previous, None)])?;
     read_back(store, Slot::Next, &current)?;
     read_back(store, Slot::Current, &previous)

@@ -25,6 +25,7 @@ mod provider_tls;
 mod providers;
 mod rehearsal;
 mod sandbox;
+mod screen;
 mod setup;
 mod signals;
 mod stores;

@@ -1,0 +1,330 @@
+//! Promise 2 and 3: SIGKILL at every system call of every command that changes something, then `cutover`. Nothing is lost,
+//! nothing is rotated twice, nothing is left behind.
+//!
+//! A kill at the entry of a call leaves the world as the call before left it, so that entries are all the places there
+//! are; with several threads, each entry of one is a moment of the others.
+
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+
+use nix::sys::signal::Signal;
+
+use crate::report::{Dice, Tally, is_full, seed};
+use crate::tracer;
+use crate::world::{Clock, FILES, Kept, World};
+
+/// The commands that are killed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Verb {
+    Rotate,
+    /// With the old secret's end, while nothing else is open.
+    Force,
+    /// The same while an overlap is open.
+    ForceOpen,
+    /// All that is left after `rotate`, with the overlap over.
+    Cutover,
+    /// After a rotate that was killed while the answer was on its way.
+    Resume,
+    /// With deploy and verify said, and the overlap over.
+    Finish,
+    Rollback,
+}
+
+/// A command in a world.
+pub struct Scenario {
+    pub verb: Verb,
+    pub provider: &'static str,
+    pub stores: &'static [Kept],
+}
+
+const SCENARIOS: &[Scenario] = &[
+    Scenario { verb: Verb::Rotate, provider: "layers", stores: FILES },
+    Scenario { verb: Verb::Rotate, provider: "signa", stores: &[Kept::Dotenv] },
+    Scenario { verb: Verb::Rotate, provider: "signa", stores: &[Kept::Json] },
+    Scenario { verb: Verb::Rotate, provider: "signa", stores: &[Kept::File] },
+    Scenario { verb: Verb::Rotate, provider: "verifa", stores: FILES },
+    Scenario { verb: Verb::Force, provider: "signa", stores: FILES },
+    Scenario { verb: Verb::ForceOpen, provider: "signa", stores: FILES },
+    Scenario { verb: Verb::Cutover, provider: "layers", stores: FILES },
+    Scenario { verb: Verb::Cutover, provider: "verifa", stores: &[Kept::Dotenv] },
+    Scenario { verb: Verb::Resume, provider: "signa", stores: FILES },
+    Scenario { verb: Verb::Finish, provider: "layers", stores: FILES },
+    Scenario { verb: Verb::Rollback, provider: "signa", stores: FILES },
+];
+
+const KEYCHAIN: &[Scenario] = &[
+    Scenario { verb: Verb::Rotate, provider: "signa", stores: &[Kept::Keychain] },
+    Scenario { verb: Verb::Cutover, provider: "layers", stores: &[Kept::Keychain] },
+    Scenario { verb: Verb::Rollback, provider: "signa", stores: &[Kept::Keychain] },
+];
+
+/// Points of a scenario in a sample.
+const SAMPLE: u64 = 24;
+const WORKERS: usize = 2;
+/// More system calls than any command makes.
+const MOST_CALLS: u64 = 20_000;
+pub const GO_ON: &str =
+    "cutover hooks --yes --confirm ID --done prepare --done deploy --done verify --done drop --reason swept";
+
+impl Scenario {
+    pub fn name(&self) -> String {
+        format!("{:?} {} {:?}", self.verb, self.provider, self.stores)
+    }
+
+    pub fn line(&self) -> &'static str {
+        match self.verb {
+            Verb::Rotate => "rotate hooks --yes --confirm ID",
+            Verb::Force | Verb::ForceOpen => "force-rotate hooks --yes --confirm ID --reason leaked",
+            Verb::Cutover | Verb::Resume => GO_ON,
+            Verb::Finish => "finish hooks",
+            Verb::Rollback => "rollback hooks --reason refused",
+        }
+    }
+
+    /// Whether the command asks the provider for a new secret, so that each case needs a provider of its own.
+    fn calls(&self) -> bool {
+        matches!(self.verb, Verb::Rotate | Verb::Force | Verb::ForceOpen | Verb::Resume)
+    }
+
+    /// A world in which the command can be run.
+    pub fn world(&self, clock: &Clock) -> World {
+        let mut world = World::new(self.provider, self.stores, clock);
+        match self.verb {
+            Verb::Rotate => {}
+            // The other half of rotations: not the first of this machine.
+            Verb::Force => drop(world.run("cutover hooks").exits(0)),
+            Verb::ForceOpen => {
+                world.run("rotate hooks --yes").exits(0);
+                world.begin();
+            }
+            Verb::Cutover => {
+                world.run("rotate hooks --yes --confirm ID").exits(0);
+                world.jump();
+            }
+            Verb::Resume => {
+                let rotate = world.command(&["rotate", "hooks", "--yes"]);
+                assert!(tracer::run(&rotate, Signal::SIGKILL, |_| world.rotations() == 1).struck);
+            }
+            Verb::Finish => {
+                world.run("rotate hooks --yes").exits(0);
+                world.run("cutover hooks --done deploy --done verify").exits(11);
+                world.jump();
+            }
+            Verb::Rollback => drop(world.run("rotate hooks --yes").exits(0)),
+        }
+        if !self.calls() {
+            world.remember();
+        }
+        world
+    }
+
+    /// Whether the new secret may be live at some moment of the command.
+    pub fn promotes(&self) -> bool {
+        !(self.verb == Verb::Rotate && self.provider == "layers")
+    }
+
+    /// Goes on after the command was cut off, as an operator would, and looks at everything. Yields whether the outcome
+    /// of the call was unknown, as it may be where the provider cannot repeat an answer.
+    pub fn recover(&self, world: &World, again_first: bool) -> Result<bool, String> {
+        let idempotent = world.sandbox.provider.idempotency().is_some();
+        let sealed = world.seals() > 0;
+        let mut expected = 1;
+        let mut unknown = false;
+        if world.rotations() > expected {
+            return Err(format!("{} rotations", world.rotations()));
+        }
+        world.check_moment(self.promotes())?;
+        exits(world, "status", &[0])?;
+        if self.verb == Verb::Rollback && again_first {
+            exits(world, self.line(), &[0, 9])?;
+            world.check_moment(false).map_err(|why| format!("after rollback once more: {why}"))?;
+        }
+        let mut code = exits(world, GO_ON, &[0, 7, 11])?;
+        if code == 7 {
+            unknown = true;
+            let made = world.rotations();
+            if idempotent || sealed {
+                return Err(format!("unknown, with a key: {idempotent}, with a seal: {sealed}"));
+            }
+            let shown = world.run("cutover hooks");
+            let (evidence, ruling, code) = match made {
+                0 => ("the call was not applied", "not-applied", 0),
+                _ => ("the call was applied", "applied", 1),
+            };
+            if shown.code != 7 || !shown.stderr.contains(evidence) {
+                return Err(format!("no evidence that {evidence}: {}", shown.stderr));
+            }
+            world.check_moment(false)?;
+            exits(world, &format!("cutover hooks --resolve {ruling}"), &[code])?;
+            expected = made + 1;
+        }
+        if world.rotations() < expected {
+            exits(world, self.again(), &[0])?;
+            code = exits(world, GO_ON, &[0, 11])?;
+        }
+        if code == 11 {
+            world.jump();
+            exits(world, GO_ON, &[0])?;
+        }
+        exits(world, "history", &[0])?;
+        world.check_end(expected)?;
+        let open = world.run("status --exit-code");
+        if open.code != 0 {
+            return Err(format!("something is open at the end: {}{}", open.stdout, open.stderr));
+        }
+        Ok(unknown)
+    }
+
+    fn again(&self) -> &'static str {
+        match self.verb {
+            Verb::Force | Verb::ForceOpen => self.line(),
+            _ => "rotate hooks --yes --confirm ID",
+        }
+    }
+
+    /// Entries into system calls when nothing goes wrong.
+    pub fn count(&self, clock: &Clock) -> u64 {
+        let world = self.world(clock);
+        let traced = self.strike(&world, Signal::SIGKILL, u64::MAX);
+        assert!(matches!(traced.output.status.code(), Some(0 | 11)), "{}: {:?}", self.name(), traced.output);
+        traced.calls
+    }
+
+    pub fn strike(&self, world: &World, signal: Signal, at: u64) -> tracer::Traced {
+        let line = self.line().replace("ID", &world.sandbox.id());
+        let words: Vec<&str> = line.split_whitespace().collect();
+        tracer::run(&world.command(&words), signal, |call| call == at)
+    }
+
+    /// Tries points of this scenario, on one thread.
+    pub fn try_points(
+        &self,
+        points: Vec<u64>,
+        act: impl Fn(&World, u64) -> Result<bool, String>,
+    ) -> Tally {
+        let clock = Clock::new();
+        let mut tally = Tally::default();
+        let mut world = None;
+        for at in points {
+            let mut more = true;
+            tally.case(&format!("{} at call {at}", self.name()), || {
+                let kept = match world.take().filter(|_| !self.calls()) {
+                    Some(kept) => kept,
+                    None => self.world(&clock),
+                };
+                kept.restore();
+                more = act(&kept, at)?;
+                world = Some(kept);
+                Ok(())
+            });
+            if !more {
+                break;
+            }
+        }
+        tally
+    }
+}
+
+/// Runs a command line, which has to exit with one of these.
+fn exits(world: &World, line: &str, codes: &[i32]) -> Result<i32, String> {
+    let run = world.run(line);
+    match codes.contains(&run.code) {
+        true => Ok(run.code),
+        false => Err(format!("`{line}` exits {}:\n{}", run.code, run.stderr)),
+    }
+}
+
+/// One point in each of as many equal parts of all of them.
+pub fn sample(dice: &mut Dice, all: u64, wanted: u64) -> Vec<u64> {
+    let wanted = wanted.min(all);
+    (0..wanted)
+        .map(|part| {
+            let (from, to) = (part * all / wanted, (part + 1) * all / wanted);
+            1 + from + dice.below(to - from)
+        })
+        .collect()
+}
+
+/// Splits points among threads, each with worlds of its own; without points, all there are until `run` ends.
+pub fn in_threads(points: Option<&[u64]>, run: impl Fn(Vec<u64>) -> Tally + Sync) -> Tally {
+    let endless: Vec<u64> = (1..=MOST_CALLS).collect();
+    let points = points.unwrap_or(&endless);
+    std::thread::scope(|scope| {
+        let share = |worker| points.iter().copied().skip(worker).step_by(WORKERS).collect::<Vec<u64>>();
+        let run = &run;
+        let start = |worker| {
+            let points = share(worker);
+            scope.spawn(move || run(points))
+        };
+        let workers: Vec<_> = (0..WORKERS).map(start).collect();
+        let mut total = Tally::default();
+        workers.into_iter().for_each(|worker| total.add(worker.join().unwrap()));
+        total
+    })
+}
+
+/// What a sweep came to, beside its failures.
+#[derive(Default)]
+struct Figures {
+    kills: AtomicUsize,
+    unknown: AtomicUsize,
+    calls: AtomicU64,
+}
+
+fn sweep(scenarios: &[Scenario], figures: &Figures) -> Tally {
+    let only = std::env::var("WHSEC_TEST_ONLY").unwrap_or_default();
+    let mut total = Tally::default();
+    for scenario in scenarios.iter().filter(|scenario| scenario.name().contains(&only)) {
+        let began = std::time::Instant::now();
+        let name = scenario.name();
+        let calls = scenario.count(&Clock::new());
+        figures.calls.fetch_add(calls, Ordering::SeqCst);
+        let points = (!is_full()).then(|| sample(&mut Dice::new(&name), calls, SAMPLE));
+        let tally = in_threads(points.as_deref(), |points| {
+            scenario.try_points(points, |world, at| {
+                let traced = scenario.strike(world, Signal::SIGKILL, at);
+                if traced.struck {
+                    assert_eq!(std::os::unix::process::ExitStatusExt::signal(&traced.output.status), Some(9));
+                    figures.kills.fetch_add(1, Ordering::SeqCst);
+                }
+                world.sandbox.watch(traced.output);
+                let unknown = scenario.recover(world, at % 2 == 0)?;
+                figures.unknown.fetch_add(usize::from(unknown), Ordering::SeqCst);
+                Ok(traced.struck)
+            })
+        });
+        eprintln!("{name}: {calls} calls, {} cases, {} failures, {:?}", tally.cases, tally.failures.len(), began.elapsed());
+        total.add(tally);
+    }
+    total
+}
+
+fn figure(figures: &Figures) -> String {
+    let Figures { kills, unknown, calls } = figures;
+    format!(
+        "{} kills at {} system calls{}, 0 lost, 1 rotation each, {} unknown where no answer can be repeated",
+        kills.load(Ordering::SeqCst),
+        calls.load(Ordering::SeqCst),
+        if is_full() { String::new() } else { format!(" (seed {})", seed()) },
+        unknown.load(Ordering::SeqCst),
+    )
+}
+
+#[test]
+#[ignore = "sweep: run by tests/run"]
+fn killed_at_any_system_call_nothing_is_lost_and_cutover_goes_on() {
+    let figures = Figures::default();
+    let tally = sweep(SCENARIOS, &figures);
+    let kills = figures.kills.load(Ordering::SeqCst);
+    if std::env::var_os("WHSEC_TEST_ONLY").is_none() {
+        assert!(kills >= 150, "only {kills} runs were killed");
+    }
+    tally.promise(2, "killed at a system call, then cutover", &figure(&figures));
+}
+
+#[test]
+#[ignore = "sweep: run by tests/keychain/session.sh"]
+fn keychain_killed_at_any_system_call_nothing_is_lost_and_cutover_goes_on() {
+    let figures = Figures::default();
+    let tally = sweep(KEYCHAIN, &figures);
+    tally.promise(2, "the same with a keychain", &figure(&figures));
+}

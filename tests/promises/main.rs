@@ -1,0 +1,22 @@
+//! What PROMISES.md says of crashes, races, signals and terminals, tried at full size: the real binary under ptrace, many
+//! at once, with every pipe closed. Each test prints one line for the table of `tests/run --full`.
+//!
+//! `WHSEC_TEST_FULL=1` sweeps whole, else a seeded sample; `WHSEC_TEST_SEED` is the seed; `WHSEC_TEST_ONLY` sweeps the
+//! scenarios with this text in their name; `WHSEC_TEST_BINARY` is another build to put to the test.
+
+#![cfg(target_os = "linux")]
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
+
+mod crowd;
+mod kill;
+mod pipes;
+mod report;
+#[allow(dead_code)]
+#[path = "../it/sandbox.rs"]
+mod sandbox;
+#[path = "../it/screen.rs"]
+mod screen;
+mod signals;
+mod terminal;
+mod tracer;
+mod world;

@@ -1,0 +1,69 @@
+//! One line a promise, and what a sweep needs to be repeatable: its size and its seed.
+
+use std::io::Write;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+
+/// Cases that were tried and what went wrong in them.
+#[derive(Default)]
+pub struct Tally {
+    pub cases: usize,
+    pub failures: Vec<String>,
+}
+
+impl Tally {
+    /// Tries one case; a panic in it is a failure of this case alone.
+    pub fn case(&mut self, name: &str, run: impl FnOnce() -> Result<(), String>) {
+        self.cases += 1;
+        let outcome = catch_unwind(AssertUnwindSafe(run)).unwrap_or_else(|panic| {
+            let text = panic.downcast_ref::<String>().cloned();
+            Err(text.or_else(|| panic.downcast_ref::<&str>().map(ToString::to_string)).unwrap_or_default())
+        });
+        if let Err(why) = outcome {
+            self.failures.push(format!("{name}: {why}"));
+        }
+    }
+
+    pub fn add(&mut self, other: Self) {
+        self.cases += other.cases;
+        self.failures.extend(other.failures);
+    }
+
+    /// Prints the line for the table, past the test harness's capture, and fails the test if a case failed.
+    #[track_caller]
+    pub fn promise(self, number: u32, what: &str, figure: &str) {
+        let (cases, failures) = (self.cases, self.failures.len());
+        let line = format!("PROMISE {number} | {what} | cases {cases} | failures {failures} | {figure}\n");
+        std::io::stdout().lock().write_all(line.as_bytes()).unwrap();
+        let shown: Vec<String> = self.failures.into_iter().take(12).collect();
+        assert!(shown.is_empty(), "promise {number}, {what}: {failures} of {cases}\n{}", shown.join("\n\n"));
+        assert!(cases > 0, "promise {number}, {what}: nothing was tried");
+    }
+}
+
+/// Whether sweeps are run whole.
+pub fn is_full() -> bool {
+    std::env::var_os("WHSEC_TEST_FULL").is_some()
+}
+
+/// Random numbers that a seed makes again (splitmix64).
+pub struct Dice(u64);
+
+impl Dice {
+    pub fn new(salt: &str) -> Self {
+        Self(salt.bytes().fold(seed(), |state, byte| (state ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3)))
+    }
+
+    /// A number below `limit`.
+    pub fn below(&mut self, limit: u64) -> u64 {
+        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
+        let mut mixed = self.0;
+        mixed = (mixed ^ (mixed >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+        mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+        (mixed ^ (mixed >> 31)) % limit.max(1)
+    }
+}
+
+/// The seed of every sample.
+pub fn seed() -> u64 {
+    std::env::var("WHSEC_TEST_SEED").ok().and_then(|text| text.parse().ok()).unwrap_or(20_261_120)
+}

@@ -1,0 +1,89 @@
+//! Runs a program under ptrace and strikes it at one of its system calls, counted across all its threads.
+//!
+//! Safe API only: a shell waits on its stdin until it is seized, then becomes the program.
+
+use std::io::{Read, Write};
+use std::process::{Command, Output, Stdio};
+
+use nix::sys::ptrace::{self, Options};
+use nix::sys::signal::{Signal, kill};
+use nix::sys::wait::{WaitPidFlag, WaitStatus, waitpid};
+use nix::unistd::Pid;
+
+/// `PTRACE_EVENT_EXEC` and the kind of stop that is a call's entry, from `<linux/ptrace.h>`.
+const EVENT_EXEC: i32 = 4;
+const SYSCALL_ENTRY: u8 = 1;
+
+/// What became of the program.
+pub struct Traced {
+    /// Entries into system calls that were seen, `execve` not among them.
+    pub calls: u64,
+    /// Whether it was struck before it ended.
+    pub struck: bool,
+    pub output: Output,
+}
+
+/// Runs a command and sends it `signal` at each entry into a system call for which `strike` holds; it is given the
+/// number of the entry, from 1. A process killed at an entry does not do the call.
+pub fn run(command: &Command, signal: Signal, mut strike: impl FnMut(u64) -> bool) -> Traced {
+    let mut shell = Command::new("/bin/sh");
+    shell.args(["-c", "read go; exec \"$@\" </dev/null", "sh"]).arg(command.get_program()).args(command.get_args());
+    shell.env_clear().envs(command.get_envs().filter_map(|(name, value)| Some((name, value?))));
+    if let Some(folder) = command.get_current_dir() {
+        shell.current_dir(folder);
+    }
+    let mut child = shell.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+    let leader = Pid::from_raw(i32::try_from(child.id()).unwrap());
+    let options = Options::PTRACE_O_TRACECLONE
+        | Options::PTRACE_O_TRACEFORK
+        | Options::PTRACE_O_TRACEVFORK
+        | Options::PTRACE_O_TRACEEXEC
+        | Options::PTRACE_O_TRACESYSGOOD
+        | Options::PTRACE_O_EXITKILL;
+    ptrace::seize(leader, options).unwrap();
+    child.stdin.take().unwrap().write_all(b"\n").unwrap();
+    // Nothing else may wait for the threads of this process than the thread that traces them.
+    let flags = WaitPidFlag::__WALL | WaitPidFlag::__WNOTHREAD;
+    let (mut calls, mut struck, mut begun) = (0, false, false);
+    let status = loop {
+        let stopped = waitpid(Pid::from_raw(-1), Some(flags)).unwrap();
+        let (pid, pass) = match stopped {
+            WaitStatus::Exited(pid, _) | WaitStatus::Signaled(pid, _, _) => {
+                if pid == leader {
+                    break stopped;
+                }
+                continue;
+            }
+            WaitStatus::PtraceEvent(pid, _, event) => {
+                begun |= event == EVENT_EXEC;
+                (pid, None)
+            }
+            WaitStatus::PtraceSyscall(pid) => {
+                // A thread that is being killed cannot be asked any more.
+                let entered = ptrace::syscall_info(pid).is_ok_and(|info| info.op == SYSCALL_ENTRY);
+                if begun && entered {
+                    calls += 1;
+                    if strike(calls) {
+                        struck = true;
+                        kill(leader, signal).unwrap();
+                    }
+                }
+                (pid, None)
+            }
+            WaitStatus::Stopped(pid, signal) => (pid, Some(signal)),
+            _ => continue,
+        };
+        // It may have been killed meanwhile; then its end is reported next.
+        let _ = ptrace::syscall(pid, pass);
+    };
+    let (mut stdout, mut stderr) = (Vec::new(), Vec::new());
+    child.stdout.take().unwrap().read_to_end(&mut stdout).unwrap();
+    child.stderr.take().unwrap().read_to_end(&mut stderr).unwrap();
+    let raw = match status {
+        WaitStatus::Exited(_, code) => code << 8,
+        WaitStatus::Signaled(_, signal, _) => signal as i32,
+        _ => unreachable!("the loop ends with the leader"),
+    };
+    let status = std::os::unix::process::ExitStatusExt::from_raw(raw);
+    Traced { calls, struck, output: Output { status, stdout, stderr } }
+}
