@@ -1,0 +1,2 @@
+//! Servers, disks and outputs at their worst.
+use rcgen as _;
