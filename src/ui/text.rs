@@ -27,8 +27,7 @@ pub fn folded(line: &str, width: usize) -> String {
         return line.to_owned();
     }
     let indent = line.len() - line.trim_start().len();
-    let marked = ["• ", "✓ "].into_iter().any(|mark| line.trim_start().contains(mark));
-    let deeper = " ".repeat(if marked { indent + 2 } else { indent.max(2) });
+    let deeper = " ".repeat(indent + 2);
     let options = textwrap::Options::new(width - 1)
         .subsequent_indent(&deeper)
         .word_separator(textwrap::WordSeparator::AsciiSpace)
