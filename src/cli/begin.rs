@@ -1,6 +1,5 @@
 //! The way into a rotation, shared by rotate, force-rotate and rehearse: decide the plan, show it, get consent, begin.
 
-use jiff::Timestamp;
 use uuid::Uuid;
 
 use super::ask;
@@ -118,11 +117,14 @@ pub fn rotate(
     }
     let tools = Tools { stores, api_key: Some(session.api_key(&target, wish.api_key_file)?) };
     let work = Work::open(session, target)?;
-    make_way(session, &work, wish)?;
+    let superseded = in_the_way(session, &work, wish)?;
     if session.may_ask() || !session.global.yes {
         preview::plan(&session.output, &plan, &work.target.endpoint.provider, &work::names(&tools.stores));
     }
     consent(session, &plan, wish.confirm)?;
+    if let Some(Superseded { mut rotation, closed }) = superseded {
+        work.journal.append(&mut rotation, &session.actor(), session.now(), &[closed])?;
+    }
     let mut rotation = Rotation::new(Uuid::new_v4(), plan, session.now());
     let stopped = || work.signals.arrived();
     let mut person = Person { along, ..work.person(session, &tools, answers, &stopped) };
@@ -167,24 +169,24 @@ fn wrong_id(id: &str) -> anyhow::Error {
     Fault::new(Exit::Usage, message, format!("the endpoint of this target is `{id}`"))
 }
 
+/// An open rotation that makes way for a new one, and the event that closes it once that is agreed to.
+struct Superseded {
+    rotation: Rotation,
+    closed: Event,
+}
+
 /// Refuses where a rotation of this endpoint is open, except one that never sent anything, and except that a leak
-/// does not wait for an overlap.
-fn make_way(session: &Session, work: &Work, wish: &Wish<'_>) -> anyhow::Result<()> {
-    let Some(mut open) = work.journal.find_open(&work.target.endpoint.key())? else { return Ok(()) };
-    let now = session.now();
-    let status = open.status(now);
-    let close = |open: &mut Rotation, outcome, reason: String| {
-        work.journal.append(
-            open,
-            &session.actor(),
-            Timestamp::now(),
-            &[Event::Closed { outcome, reason: Some(reason) }],
-        )
+/// does not wait for an overlap. Reads the endpoint's whole journal, so that a damaged one is found out here.
+fn in_the_way(session: &Session, work: &Work, wish: &Wish<'_>) -> anyhow::Result<Option<Superseded>> {
+    let known = work.journal.of_endpoint(&work.target.endpoint.key())?;
+    let Some(open) = known.into_iter().find(|rotation| rotation.closed.is_none()) else { return Ok(None) };
+    let status = open.status(session.now());
+    let superseded = |outcome, reason: String| {
+        Ok(Some(Superseded { rotation: open.clone(), closed: Event::Closed { outcome, reason: Some(reason) } }))
     };
     match (status, wish.force) {
         (Status::Planned, _) => {
-            close(&mut open, Outcome::Failed, "cut off before anything was sent; started over".to_owned())?;
-            Ok(())
+            superseded(Outcome::Failed, "cut off before anything was sent; started over".to_owned())
         }
         (Status::Unknown | Status::Sealed, _) | (_, None) => {
             let status = serde_json::to_value(status).ok().and_then(|word| word.as_str().map(str::to_owned));
@@ -199,8 +201,7 @@ fn make_way(session: &Session, work: &Work, wish: &Wish<'_>) -> anyhow::Result<(
         }
         (_, Some(reason)) => {
             session.output.warn("the open rotation is given up for this one; its old secret ends now");
-            close(&mut open, Outcome::Abandoned, format!("superseded by force-rotate: {reason}"))?;
-            Ok(())
+            superseded(Outcome::Abandoned, format!("superseded by force-rotate: {reason}"))
         }
     }
 }

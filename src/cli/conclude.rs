@@ -6,7 +6,7 @@ use serde_json::Value;
 use super::exit::{self, Exit, Verdict};
 use super::session::Session;
 use crate::rotation::seal::Seals;
-use crate::rotation::{ExpirySource, Next, Rotation, RunError, Step, guide};
+use crate::rotation::{Doer, ExpirySource, Next, Rotation, RunError, Step, guide};
 use crate::ui::time::moment;
 use crate::ui::{prompt, report};
 
@@ -73,6 +73,10 @@ fn say_next(session: &Session, rotation: &Rotation, come_back: &str) {
         }
         Next::Run(step) | Next::Ask(step) => {
             output.say(&format!("next: {}, {}\n  {come_back}", step.name(), guide::title(direction, step)));
+            if step.doer() == Doer::Person && !session.may_ask() {
+                output
+                    .say(&format!("once it is done, where nobody can be asked:\n  {come_back} --done {}", step.name()));
+            }
         }
     }
 }

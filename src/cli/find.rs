@@ -9,7 +9,7 @@ use super::work::{self, Tools, Work};
 use crate::config::Target;
 use crate::rotation::journal::Journal;
 use crate::rotation::{Plan, Rotation};
-use crate::store::Surroundings;
+use crate::store::{Store, Surroundings};
 
 /// An endpoint opened for going on with its rotation.
 pub struct Found {
@@ -39,6 +39,14 @@ pub fn target(session: &Session, journal: &Journal, name: &str, options: &Target
     match open.into_iter().rev().find(|rotation| rotation.plan.target == name) {
         Some(rotation) => from_plan(session, &rotation.plan),
         None => configured,
+    }
+}
+
+/// The stores that `--store` names; else those that the open rotation was begun with; else the configured ones.
+pub fn stores(journal: &Journal, target: &Target, options: &TargetOptions) -> anyhow::Result<Vec<Box<dyn Store>>> {
+    match journal.find_open(&target.endpoint.key())?.filter(|_| options.stores.is_empty()) {
+        Some(open) => work::open_planned(target, &open.plan.stores),
+        None => work::open_stores(target),
     }
 }
 

@@ -5,7 +5,7 @@ use serde_json::json;
 
 use super::exit::{Exit, Fault};
 use super::session::{self, Session};
-use super::{complete, find, result, work};
+use super::{complete, find, result};
 use crate::secret::{Fingerprint, Secret};
 use crate::store::{Access, Slot};
 
@@ -81,9 +81,12 @@ type Held = (String, &'static str, Fingerprint);
 
 /// Every slot of a target's stores that holds something.
 fn slots(session: &Session, name: &str) -> anyhow::Result<Vec<Held>> {
-    let target = find::target(session, &find::journal(session)?, name, &Default::default())?;
+    let journal = find::journal(session)?;
+    let target = find::target(session, &journal, name, &Default::default())?;
     let mut held = Vec::new();
-    for store in work::open_stores(&target)?.iter().filter(|store| store.access() == Access::ReadWrite) {
+    for store in
+        find::stores(&journal, &target, &Default::default())?.iter().filter(|store| store.access() == Access::ReadWrite)
+    {
         for (word, slot) in [("next", Slot::Next), ("current", Slot::Current), ("previous", Slot::Previous)] {
             if let Some(secret) = store.get(slot)? {
                 held.push((store.reference(), word, secret.fingerprint()));

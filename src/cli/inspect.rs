@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 use super::exit::{self, Exit};
 use super::options::TargetOptions;
 use super::session::Session;
-use super::{complete, find, result, work};
+use super::{complete, find, result};
 use crate::provider::answer::Inspected;
 use crate::rotation::{Rotation, RunError};
 use crate::secret::Fingerprint;
@@ -37,10 +37,7 @@ pub fn run(args: &Args, session: &Session) -> anyhow::Result<Exit> {
     let target = find::target(session, &journal, &args.target, &args.options)?;
     let rotations = journal.of_endpoint(&target.endpoint.key())?;
     let newest = rotations.iter().find(|rotation| rotation.closed.is_none()).or(rotations.first());
-    let stores = match newest.filter(|rotation| rotation.closed.is_none()) {
-        Some(open) => work::open_planned(&target, &open.plan.stores)?,
-        None => work::open_stores(&target)?,
-    };
+    let stores = find::stores(&journal, &target, &args.options)?;
     let output = &session.output;
     output.data(&format!(
         "{}: endpoint {} at {}",

@@ -214,6 +214,13 @@ pub fn run(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
         Err(error) => {
             // clap prints help to stdout and misuse to stderr; a closed pipe is no reason to fail.
             let _ = error.print();
+            if error.use_stderr() && arguments.iter().any(|argument| argument == "--json") {
+                let hint = Some("`whsec --help` shows how it is written".to_owned());
+                let message = error.to_string();
+                let message = message.lines().next().unwrap_or_default().trim_start_matches("error: ").to_owned();
+                let verdict = exit::Verdict { exit: exit::Exit::Usage, message, hint };
+                Output::new(true, true, false, Color::Never).json(&exit::failed("whsec", &verdict));
+            }
             return ExitCode::from(error.exit_code().try_into().unwrap_or(exit::Exit::Usage.code()));
         }
     };

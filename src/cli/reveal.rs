@@ -63,8 +63,11 @@ pub fn run(args: &Args, session: &Session) -> anyhow::Result<Exit> {
 }
 
 fn stored(args: &Args, session: &Session, slot: Slot) -> anyhow::Result<Secret> {
-    let target = find::target(session, &find::journal(session)?, &args.target, &args.options)?;
-    for store in work::open_stores(&target)?.iter().filter(|store| store.access() == Access::ReadWrite) {
+    let journal = find::journal(session)?;
+    let target = find::target(session, &journal, &args.target, &args.options)?;
+    for store in
+        find::stores(&journal, &target, &args.options)?.iter().filter(|store| store.access() == Access::ReadWrite)
+    {
         if let Some(secret) = store.get(slot)? {
             return Ok(secret);
         }

@@ -57,6 +57,9 @@ struct Row {
     rotated_at: Option<Timestamp>,
     max_age_seconds: Option<u64>,
     overdue: bool,
+    /// How far the provider's clock, on which `expires_at` is, is ahead of ours.
+    #[serde(skip)]
+    clock_ahead_ms: i64,
     contained: Option<bool>,
 }
 
@@ -170,6 +173,7 @@ impl Row {
         self.step = rotation.step().map(crate::rotation::Step::name);
         self.opened_at = Some(rotation.opened_at);
         self.expires_at = rotation.expires_at();
+        self.clock_ahead_ms = rotation.clock_ahead_ms;
         self.contained = rotation.contained();
         let ended = rotation.expires_at().is_some_and(|end| rotation.provider_time(now) >= end);
         self.overdue |= ended && !matches!(rotation.next(now), Next::Finished);
@@ -190,7 +194,7 @@ fn line(row: &Row, now: Timestamp) -> String {
         (None, _) => parts.push("closed".to_owned()),
     }
     if let Some(end) = row.expires_at.filter(|_| row.status.is_some()) {
-        let left = end.duration_since(now);
+        let left = end.duration_since(now) - SignedDuration::from_millis(row.clock_ahead_ms);
         parts.push(if left.is_positive() {
             format!("old secret ends in {}, at {}", span(left), moment(end))
         } else {

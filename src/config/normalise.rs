@@ -4,13 +4,12 @@ use std::collections::BTreeSet;
 use std::net::IpAddr;
 use std::time::Duration;
 
-use reqwest::Url;
 use toml::Spanned;
 
 use super::draft::{Draft, Ids, Placed};
 use super::raw::RawKey;
 use super::{Config, ConfigError, ConfigFile, KeySource, Place, Target, TargetStore, paths};
-use crate::provider::{self, Catalog, Provider};
+use crate::provider::{self, Catalog, Provider, Url};
 use crate::store::{self, Reference, Surroundings};
 
 /// Longest name of a target, in characters.

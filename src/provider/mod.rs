@@ -35,7 +35,9 @@ mod withhold;
 pub use catalog::{Catalog, Origin};
 pub use check::{Force, Idempotency, Overlap, Provider};
 pub use duration::{duration, duration_text};
+pub use endpoint::id_flaw;
 pub use error::{ProviderError, RequestError};
+pub use reqwest::Url;
 pub use text::plain_text;
 
 /// One webhook endpoint at a provider: everything that a request needs but the API key.
@@ -43,7 +45,7 @@ pub use text::plain_text;
 pub struct Endpoint {
     pub provider: Arc<Provider>,
     /// Validated: https, or http to loopback; no query, fragment, user or password; no trailing slash.
-    pub base_url: reqwest::Url,
+    pub base_url: Url,
     /// Ids by name, in the provider's order.
     pub ids: Vec<Id>,
     /// Index into the provider's authentication schemes.

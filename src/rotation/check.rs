@@ -6,7 +6,7 @@ use uuid::Uuid;
 
 use super::operator::News;
 use super::runner::Runner;
-use super::{Direction, Event, Evidence, Outcome, RunError};
+use super::{Direction, Event, Evidence, Outcome, Rotation, RunError};
 use crate::provider::answer::{self, Inspected};
 use crate::secret::Secret;
 use crate::store::{Access, Slot, slots};
@@ -31,10 +31,11 @@ impl Runner<'_> {
     }
 
     fn look(&mut self) -> Result<Evidence, RunError> {
+        let earlier = self.journal.of_endpoint(&self.rotation.plan.endpoint_key)?;
         let mut evidence = self.inspect()?.unwrap_or_default();
         let ahead = jiff::SignedDuration::from_millis(evidence.clock_ahead_ms.unwrap_or(0));
         let provider_now = (self.now)().saturating_add(ahead).unwrap_or_else(|_| (self.now)());
-        self.refuse_open_overlap(provider_now)?;
+        self.refuse_open_overlap(&earlier, provider_now)?;
         let current = self.live_secret()?;
         let length = current.as_ref().map_or(USUAL_SECRET_LENGTH, |secret| secret.len().max(USUAL_SECRET_LENGTH));
         let canary = canary(length);
@@ -83,12 +84,11 @@ impl Runner<'_> {
     }
 
     /// Refuses a second rotation while the last one's old secret lives, whatever the provider would allow.
-    fn refuse_open_overlap(&self, provider_now: Timestamp) -> Result<(), RunError> {
+    fn refuse_open_overlap(&self, earlier: &[Rotation], provider_now: Timestamp) -> Result<(), RunError> {
         if self.rotation.plan.direction == Direction::Force {
             return Ok(());
         }
-        let earlier = self.journal.of_endpoint(&self.rotation.plan.endpoint_key)?;
-        let open = earlier.iter().filter_map(super::Rotation::expires_at).find(|end| *end > provider_now);
+        let open = earlier.iter().filter_map(Rotation::expires_at).find(|end| *end > provider_now);
         match open {
             Some(until) => Err(RunError::OverlapOpen { endpoint: self.endpoint.own_id().to_owned(), until }),
             None => Ok(()),

@@ -44,7 +44,7 @@ pub enum RunError {
     #[error(
         "{provider} rotated the secret, but its answer cannot be read: {why}; the whole answer is sealed in `{seal}`"
     )]
-    Unreadable { provider: String, why: String, seal: PathBuf },
+    Unreadable { provider: String, why: String, seal: PathBuf, replayable: bool },
     /// Somebody rotated again between a lost answer and its replay.
     #[error(
         "{provider} returned the lost secret (version {ours}), but the endpoint is at version {theirs} by now: somebody rotated again"
@@ -91,11 +91,20 @@ impl RunError {
                 "find out what happened, then say it: `whsec cutover TARGET --resolve applied` or `--resolve not-applied`"
                     .to_owned()
             }
-            Self::Unreadable { .. } => {
-                "`whsec reveal TARGET --slot sealed` shows the whole answer; `whsec cutover TARGET` goes on".to_owned()
+            Self::Unreadable { replayable: true, .. } => {
+                "`whsec reveal TARGET --slot sealed` shows the whole answer; `whsec cutover TARGET` asks for it again"
+                    .to_owned()
+            }
+            Self::Unreadable { replayable: false, .. } => {
+                "`whsec reveal TARGET --slot sealed` shows the whole answer; if it is of no use, \
+                 `whsec cutover TARGET --resolve applied` closes this rotation, and you can rotate again"
+                    .to_owned()
             }
             Self::Stale { .. } => "find out who, and use their secret; the sealed one is not live".to_owned(),
-            Self::StoreFailed { .. } => "mend the store, then `whsec cutover TARGET` completes the rest".to_owned(),
+            Self::StoreFailed { source, .. } => {
+                let mend = source.hint().unwrap_or_else(|| "mend the store".to_owned());
+                format!("{mend}; then `whsec cutover TARGET` completes the rest")
+            }
             Self::KeyNeeded { .. } => "`whsec doctor` shows where a key is looked for".to_owned(),
             Self::TooEarly { .. } => "`whsec cutover TARGET` shows what is due".to_owned(),
             Self::NoWayBack { direction, .. } if direction.ends_old_secret() => {

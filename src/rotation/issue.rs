@@ -3,7 +3,7 @@
 //! Written ahead: an attempt is journaled and synced before its first byte. Only the very same bytes with the very
 //! same key are ever sent again, and only where the provider documents that as safe.
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use super::operator::News;
 use super::runner::Runner;
@@ -17,6 +17,8 @@ use crate::secret::Secret;
 const ATTEMPTS: u32 = 4;
 /// The longest that one command waits between two attempts.
 const LONGEST_PAUSE: Duration = Duration::from_secs(20);
+/// How often a pause looks for a signal.
+const LOOK_EVERY: Duration = Duration::from_millis(50);
 
 /// What one attempt came to.
 enum Attempt {
@@ -51,7 +53,7 @@ impl Runner<'_> {
             self.record(&[Event::Sent { attempt, digest: request.digest() }])?;
             self.operator.tell(self.rotation, News::Sending { attempt });
             let outcome = self.client.call(self.endpoint, &request, key);
-            let (why, pause) = match self.weigh(outcome, attempt) {
+            let (error, why, pause) = match self.weigh(outcome, attempt) {
                 Attempt::Answered(reply) => return self.receive(&reply),
                 Attempt::NotApplied { error, status, request_id, again_in } => {
                     let why = error.to_string();
@@ -59,14 +61,14 @@ impl Runner<'_> {
                     if ambiguous {
                         self.record(&[Event::Lost { why: why.clone(), status }])?;
                         let Some(pause) = pause else { return Err(self.lost(why)) };
-                        (why, pause)
+                        (self.lost(why.clone()), why, pause)
                     } else {
                         self.record(&[Event::NotApplied { why: why.clone(), status, request_id }])?;
                         let Some(pause) = pause else {
                             self.record(&[Event::Closed { outcome: Outcome::Failed, reason: Some(why) }])?;
                             return Err(error);
                         };
-                        (why, pause)
+                        (error, why, pause)
                     }
                 }
                 Attempt::Ambiguous { why, status, again_in } => {
@@ -78,15 +80,32 @@ impl Runner<'_> {
                     }
                     let pause = again_in.filter(|_| attempt < last && !self.operator.wants_to_stop());
                     let Some(pause) = pause else { return Err(self.lost(why)) };
-                    (why, pause)
+                    (self.lost(why.clone()), why, pause)
                 }
             };
             if ambiguous && !self.rotation.key_is_fresh((self.now)()) {
                 return Err(self.lost(why));
             }
             self.operator.tell(self.rotation, News::Retrying { why: &why, seconds: pause.as_secs() });
-            std::thread::sleep(pause);
+            if !self.rest_for(pause) {
+                if !ambiguous {
+                    self.record(&[Event::Closed { outcome: Outcome::Failed, reason: Some(why) }])?;
+                }
+                return Err(error);
+            }
         }
+    }
+
+    /// Waits before the next attempt; `false` as soon as a signal asks to stop.
+    fn rest_for(&self, pause: Duration) -> bool {
+        let begun = Instant::now();
+        while begun.elapsed() < pause {
+            if self.operator.wants_to_stop() {
+                return false;
+            }
+            std::thread::sleep(LOOK_EVERY.min(pause));
+        }
+        true
     }
 
     pub(super) fn lost(&self, why: String) -> RunError {

@@ -89,6 +89,7 @@ impl Journal {
     pub fn open(folder: &Path) -> Result<Self, JournalError> {
         let path = folder.join("journal.sqlite");
         let unusable = |source| JournalError::Unusable { path: path.clone(), source };
+        make_private(&path);
         let connection = Connection::open_with_flags(
             &path,
             OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_CREATE | OpenFlags::SQLITE_OPEN_NO_MUTEX,
@@ -158,8 +159,7 @@ impl Journal {
             return Ok(Err(self.damaged()));
         }
         if version == MIGRATIONS.len() {
-            let verdict: String = self.connection.query_row("PRAGMA quick_check(1)", [], |row| row.get(0))?;
-            return Ok(if verdict == "ok" { Ok(()) } else { Err(self.damaged()) });
+            return Ok(if self.is_sound()? { Ok(()) } else { Err(self.damaged()) });
         }
         self.connection.query_row("PRAGMA journal_mode = WAL", [], |_| Ok(()))?;
         self.connection.execute_batch("BEGIN IMMEDIATE")?;
@@ -173,6 +173,14 @@ impl Journal {
             MIGRATIONS.len()
         ))?;
         Ok(Ok(()))
+    }
+
+    /// Whether the tables hang together and the file ends with a whole page; a reader fills half of one with zeros.
+    fn is_sound(&self) -> rusqlite::Result<bool> {
+        let verdict: String = self.connection.query_row("PRAGMA quick_check(1)", [], |row| row.get(0))?;
+        let page: u32 = self.connection.query_row("PRAGMA page_size", [], |row| row.get(0))?;
+        Ok(verdict == "ok"
+            && std::fs::metadata(&self.path).is_ok_and(|metadata| metadata.len() % u64::from(page.max(1)) == 0))
     }
 
     fn version(&self) -> rusqlite::Result<usize> {
@@ -250,6 +258,16 @@ impl Journal {
             _ => JournalError::Unusable { path, source },
         }
     }
+}
+
+/// Makes the file, empty, for its owner only; SQLite itself would leave that to the umask, and gives its rollback file
+/// the same mode. Where it cannot be made, opening it says why.
+fn make_private(path: &Path) {
+    let mut options = std::fs::OpenOptions::new();
+    options.write(true).create_new(true);
+    #[cfg(unix)]
+    std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
+    let _ = options.open(path);
 }
 
 fn rotation(row: &Row<'_>) -> rusqlite::Result<Option<Rotation>> {

@@ -20,6 +20,8 @@ pub mod plan;
 mod reconcile;
 pub mod runner;
 pub mod seal;
+#[cfg(test)]
+mod tests;
 
 pub use error::RunError;
 pub use event::{Answered, Entry, Event, Evidence, ExpirySource, How, Outcome};

@@ -21,11 +21,7 @@ impl Runner<'_> {
             self.replays_left -= 1;
             return self.issue();
         }
-        if let Call::Unreadable { why } = &self.rotation.call {
-            let seal = self.seals.path(self.rotation.id);
-            return Err(RunError::Unreadable { provider, why: why.clone(), seal });
-        }
-        if fresh {
+        if fresh && !matches!(self.rotation.call, Call::Unreadable { .. }) {
             let why = self.why_unknown();
             return Err(self.lost(why));
         }
@@ -35,7 +31,15 @@ impl Runner<'_> {
         {
             return Ok(());
         }
-        match self.operator.settle(self.rotation, &comparison) {
+        let ruling = self.operator.settle(self.rotation, &comparison);
+        // That it was applied is certain there; what is left to say is that nobody can make use of the answer.
+        if let Call::Unreadable { why } = &self.rotation.call
+            && ruling != Ruling::Applied
+        {
+            let (why, seal) = (why.clone(), self.seals.path(self.rotation.id));
+            return Err(RunError::Unreadable { provider, why, seal, replayable: fresh });
+        }
+        match ruling {
             Ruling::NotApplied => {
                 let why = "settled by a person: the provider had not rotated".to_owned();
                 self.record(&[

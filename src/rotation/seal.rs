@@ -125,9 +125,10 @@ impl Seals {
         self.path(rotation).exists()
     }
 
-    /// Proves that a seal can be written: a canary goes the same way and is removed.
+    /// Proves that a seal can be written: a canary goes the same way and is removed. Always under the same name, so that
+    /// what a run cut off has left is gone after the next one.
     pub fn prove(&self, canary: &Secret) -> Result<(), SealError> {
-        let id = Uuid::new_v4();
+        let id = Uuid::nil();
         self.seal(id, &Sealed::new(None, canary.expose()))?;
         self.remove(id)
     }

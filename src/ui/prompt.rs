@@ -7,7 +7,7 @@ use super::{Output, countdown, narrate};
 use crate::provider::Provider;
 use crate::rotation::guide::{self, StoreNames};
 use crate::rotation::operator::{Comparison, Countdown, News, Operator, Reply, Ruling};
-use crate::rotation::{Evidence, Rotation, Step};
+use crate::rotation::{Call, Evidence, Rotation, Step};
 
 /// What was decided before anybody is asked.
 #[derive(Clone, Debug, Default)]
@@ -80,9 +80,13 @@ impl Operator for Person<'_> {
         }
     }
 
-    fn settle(&mut self, _: &Rotation, comparison: &Comparison) -> Ruling {
+    fn settle(&mut self, rotation: &Rotation, comparison: &Comparison) -> Ruling {
         if let Some(ruling) = self.answers.ruling {
             return ruling;
+        }
+        if matches!(rotation.call, Call::Unreadable { .. }) {
+            // There is nothing to guess from evidence; the sealed answer has to be looked at first.
+            return Ruling::NotNow;
         }
         for line in evidence(comparison) {
             self.output.say(&format!("      {line}"));

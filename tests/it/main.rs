@@ -2,13 +2,30 @@
 
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
+mod ad_hoc;
+mod clocks;
+mod force;
 mod generated;
+mod journals;
+mod kill;
+mod layers;
+mod leaks;
+mod looking;
+mod lost_answers;
 mod manual;
+mod misuse;
 mod provider_descriptions;
 mod provider_fixtures;
 mod provider_hostile;
 mod provider_signature;
 mod provider_stand_in;
 mod provider_tls;
+mod providers;
+mod rehearsal;
 mod sandbox;
 mod setup;
+mod signals;
+mod stores;
+mod terminal;
+mod unreadable;
+mod ways_out;

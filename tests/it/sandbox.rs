@@ -7,12 +7,13 @@ use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Output, Stdio};
 use std::sync::Arc;
+use std::time::Duration;
 
 use jiff::Timestamp;
 use serde_json::Value;
 use tempfile::TempDir;
-use whsec::provider::stand_in::{StandIn, StandInOptions};
-use whsec::provider::{Catalog, Provider};
+use whsec::provider::stand_in::{Seen, StandIn, StandInOptions};
+use whsec::provider::{Catalog, Endpoint, Provider};
 use whsec::secret::Secret;
 
 /// The variable that the target's dotenv store keeps its secret in.
@@ -37,17 +38,27 @@ pub struct Run {
 impl Sandbox {
     /// A target `hooks` at this provider, with a dotenv store that holds the provider's first secret.
     pub fn new(provider: &str) -> Self {
-        Self::build(Catalog::builtin().get(provider).unwrap(), None)
+        Self::build(Catalog::builtin().get(provider).unwrap(), Timestamp::now, None)
     }
 
-    /// The same with the overlap shortened.
-    pub fn with_window(provider: &str, window: std::time::Duration) -> Self {
+    /// The same with the overlap shortened, at the provider and in the user's own description of it.
+    pub fn with_window(provider: &str, window: Duration) -> Self {
         let mut spec = Catalog::builtin().get(provider).unwrap().spec().clone();
-        spec.overlap.window = Some(format!("{}s", window.as_secs()));
-        Self::build(Arc::new(Provider::from_spec(spec).unwrap()), Some(window))
+        let usual = spec.overlap.window.replace(format!("{}s", window.as_secs())).unwrap();
+        let sandbox = Self::build(Arc::new(Provider::from_spec(spec).unwrap()), Timestamp::now, Some(window));
+        let text = std::fs::read_to_string(format!("src/provider/builtin/{provider}.toml")).unwrap();
+        let (head, tail) = text.split_once("[overlap]").unwrap();
+        let tail = tail.replacen(&format!("window = \"{usual}\""), &format!("window = \"{}s\"", window.as_secs()), 1);
+        sandbox.description(provider, &format!("{head}[overlap]{tail}"));
+        sandbox
     }
 
-    fn build(provider: Arc<Provider>, window: Option<std::time::Duration>) -> Self {
+    /// The same with a provider whose clock is another than ours.
+    pub fn with_clock(provider: &str, clock: fn() -> Timestamp) -> Self {
+        Self::build(Catalog::builtin().get(provider).unwrap(), clock, None)
+    }
+
+    fn build(provider: Arc<Provider>, clock: fn() -> Timestamp, window: Option<Duration>) -> Self {
         let folder = tempfile::tempdir().unwrap();
         let api_key = Secret::new("test_key_5f1d0c9ab2e84d7793");
         let ids: Vec<(String, String)> =
@@ -58,7 +69,7 @@ impl Sandbox {
                 api_key: api_key.clone(),
                 ids: ids.clone(),
                 first_secret: None,
-                clock: Timestamp::now,
+                clock,
                 window,
                 receiver_url: None,
             },
@@ -101,6 +112,31 @@ impl Sandbox {
         set_private(&path);
     }
 
+    /// The user's own description of a provider.
+    pub fn description(&self, provider: &str, text: &str) {
+        let folder = self.path("home/.config/whsec/providers");
+        std::fs::create_dir_all(&folder).unwrap();
+        let path = folder.join(format!("{provider}.toml"));
+        std::fs::write(&path, text).unwrap();
+        set_private(&path);
+    }
+
+    /// Changes the config file.
+    pub fn edit_config(&self, from: &str, to: &str) {
+        let text = self.config_text();
+        assert!(text.contains(from), "no `{from}` in\n{text}");
+        self.config(&text.replace(from, to));
+    }
+
+    /// Gives the target these stores in place of its dotenv file; relative paths start in `work`.
+    pub fn stores(&self, references: &[&str]) {
+        let before = format!("\"dotenv:{}#{KEY}\"", self.dotenv().display());
+        let quoted: Vec<String> = references.iter().map(|reference| format!("{reference:?}")).collect();
+        let folder = format!(":{}/", self.path("work").display());
+        let stores = quoted.join(", ").replacen(":./", &folder, usize::MAX);
+        self.edit_config(&before, &format!("[{stores}]"));
+    }
+
     pub fn config_text(&self) -> String {
         std::fs::read_to_string(self.path("home/.config/whsec/config.toml")).unwrap()
     }
@@ -134,6 +170,51 @@ impl Sandbox {
     /// Runs a command to its end.
     pub fn run(&self, arguments: &[&str]) -> Run {
         self.watch(self.command(arguments).output().unwrap())
+    }
+
+    /// The endpoint, for calls that somebody else makes.
+    pub fn endpoint(&self) -> Endpoint {
+        let ids: Vec<(String, String)> = self
+            .provider
+            .spec()
+            .ids
+            .iter()
+            .enumerate()
+            .map(|(at, name)| (name.clone(), format!("id{at}-7Qx")))
+            .collect();
+        self.provider.endpoint(Some(&self.stand_in.base_url()), &ids, None, &BTreeMap::new()).unwrap()
+    }
+
+    /// Rotates as a script would, agreeing to whatever the provider's kind of rotation needs.
+    pub fn rotate(&self) -> Run {
+        let id = self.id();
+        self.run(&["rotate", "hooks", "--yes", "--confirm", &id])
+    }
+
+    /// Starts a command and lets it run.
+    pub fn spawn(&self, arguments: &[&str]) -> Child {
+        self.command(arguments).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap()
+    }
+
+    /// Waits for the end of a command that was started.
+    pub fn finish(&self, child: Child) -> Run {
+        self.watch(child.wait_with_output().unwrap())
+    }
+
+    /// Blocks until this holds; fails the test if it does not within ten seconds.
+    pub fn until(&self, what: &str, holds: impl Fn(&Self) -> bool) {
+        let begun = std::time::Instant::now();
+        while !holds(self) {
+            assert!(begun.elapsed() < Duration::from_secs(10), "waited in vain for {what}");
+            std::thread::sleep(Duration::from_millis(5));
+        }
+    }
+
+    /// Blocks until the overlap is over by every clock; a provider tells its own in whole seconds only.
+    pub fn until_the_overlap_is_over(&self) {
+        self.until("the end of the overlap", |sandbox| sandbox.stand_in.live_secrets().len() == 1);
+        let over = std::time::Instant::now();
+        self.until("the next second", |_| over.elapsed() > Duration::from_secs(1));
     }
 
     /// Runs a command with this on its stdin.
@@ -185,6 +266,41 @@ impl Sandbox {
     /// How often the provider has rotated.
     pub fn rotations(&self) -> u32 {
         self.stand_in.ledger().rotations
+    }
+
+    /// The rotate requests that reached the provider.
+    pub fn rotate_requests(&self) -> Vec<Seen> {
+        let method = self.provider.spec().rotate.method.as_str();
+        let ends = self.provider.spec().rotate.path.rsplit('/').next().unwrap_or_default().to_owned();
+        let ledger = self.stand_in.ledger();
+        ledger.requests.into_iter().filter(|seen| seen.method == method && seen.path.ends_with(&ends)).collect()
+    }
+
+    /// The fingerprints in `next`, `current` and `previous` of the dotenv file, by what they are: `old`, `new`, `other`.
+    pub fn slots(&self, old: &Secret) -> [&'static str; 3] {
+        let new = self.newest();
+        ["_NEW", "", "_OLD"].map(|suffix| match self.slot(suffix) {
+            None => "empty",
+            Some(value) if value == new => "new",
+            Some(value) if value == *old => "old",
+            Some(_) => "other",
+        })
+    }
+
+    /// The state folder of the binary.
+    pub fn state(&self) -> PathBuf {
+        self.path("state/whsec")
+    }
+
+    /// Temporary files, seals and anything else that a finished rotation must not leave behind.
+    pub fn leftovers(&self) -> Vec<PathBuf> {
+        let files = self.all_files().into_iter().map(|(path, _)| path);
+        files
+            .filter(|path| {
+                let text = path.to_string_lossy();
+                text.ends_with(".tmp") || text.ends_with(".age") || text.ends_with("-wal")
+            })
+            .collect()
     }
 
     /// How many requests reached the provider.

@@ -19,6 +19,8 @@ pub enum Fault {
     HalfBody,
     /// Done, then nothing for ever.
     Stall,
+    /// Done, then the true answer after this long.
+    Late(Duration),
     /// Done, then these bytes in place of an answer, then closed.
     Raw(Vec<u8>),
     /// Done, then the first bytes, then the chunk again and again, for ever.
@@ -35,7 +37,15 @@ pub(super) struct Tail {
 pub(super) enum Then {
     Close,
     Hold,
-    Repeat { chunk: Vec<u8>, every: Duration },
+    Repeat {
+        chunk: Vec<u8>,
+        every: Duration,
+    },
+    /// These bytes after a while, then closed.
+    Late {
+        answer: Vec<u8>,
+        after: Duration,
+    },
 }
 
 impl Tail {
@@ -47,6 +57,11 @@ impl Tail {
         match self.then {
             Then::Close => {}
             Then::Hold => std::future::pending().await,
+            Then::Late { answer, after } => {
+                tokio::time::sleep(after).await;
+                // Whoever asked may have gone meanwhile.
+                let _ = write(stream, &answer).await;
+            }
             Then::Repeat { chunk, every } => {
                 while write(stream, &chunk).await.is_ok() {
                     tokio::time::sleep(every).await;

@@ -190,6 +190,13 @@ impl Shared {
         match fault {
             Some(Fault::LoseAnswer) => tail(Vec::new(), Then::Close),
             Some(Fault::Stall) => tail(Vec::new(), Then::Hold),
+            Some(Fault::Late(after)) => {
+                let head = format!(
+                    "HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: {}\r\n\r\n",
+                    body.len()
+                );
+                tail(Vec::new(), Then::Late { answer: (head + &body).into_bytes(), after })
+            }
             Some(Fault::Raw(bytes)) => tail(bytes, Then::Close),
             Some(Fault::Drip { head, chunk, every }) => tail(head, Then::Repeat { chunk, every }),
             Some(Fault::HalfBody) => {

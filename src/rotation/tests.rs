@@ -1,0 +1,237 @@
+//! `Rotation` by tables: what happens next, and where it stands, after every prefix of the events of every direction.
+
+use std::time::Duration;
+
+use super::*;
+use crate::provider::{Catalog, request};
+use crate::secret::Secret;
+
+const DIRECTIONS: [Direction; 4] =
+    [Direction::OverlapEither, Direction::OverlapSwitch, Direction::Instant, Direction::Force];
+
+fn time(text: &str) -> Timestamp {
+    text.parse().unwrap()
+}
+
+fn noon() -> Timestamp {
+    time("2026-11-20T12:00:00Z")
+}
+
+/// A rotation of which nothing has happened yet.
+fn rotation(direction: Direction) -> Rotation {
+    let provider = Catalog::builtin().get("signa").unwrap();
+    let endpoint = provider.endpoint(None, &[("id".to_owned(), "whk_1".to_owned())], None, &BTreeMap::new()).unwrap();
+    let plan = Plan {
+        target: "hooks".to_owned(),
+        provider: "signa".to_owned(),
+        endpoint_key: endpoint.key(),
+        base_url: endpoint.base_url.to_string(),
+        ids: endpoint.ids.clone(),
+        auth: String::new(),
+        options: BTreeMap::new(),
+        direction,
+        steps: direction.steps().to_vec(),
+        request: request::rotate(&endpoint, Some("key")),
+        idempotency_key: Some("key".to_owned()),
+        key_window: Some(Duration::from_secs(86_400)),
+        overlap: Some(Duration::from_secs(86_400)),
+        stores: Vec::new(),
+        receivers: Vec::new(),
+        reason: None,
+        owner: None,
+    };
+    Rotation::new(Uuid::nil(), plan, noon())
+}
+
+fn answered(direction: Direction) -> Answered {
+    let ends = direction.ends_old_secret();
+    Answered {
+        fingerprint: Secret::new("whsec_new").fingerprint(),
+        version: None,
+        provider_fingerprint: None,
+        status: 200,
+        request_id: None,
+        expires_at: (!ends).then(|| time("2026-11-21T12:00:00Z")),
+        expires_source: if ends { ExpirySource::Call } else { ExpirySource::Documented },
+        clock_ahead_ms: 0,
+        replayed: false,
+        notice: None,
+    }
+}
+
+fn fold(rotation: &mut Rotation, at: Timestamp, event: Event) {
+    rotation.fold(&Entry { at, by: "ana@box".to_owned(), event });
+}
+
+/// The events that do a step.
+fn events(direction: Direction, step: Step) -> Vec<Event> {
+    match step {
+        Step::Check => vec![Event::Checked { before: Evidence::default() }],
+        Step::Issue => {
+            vec![Event::Sent { attempt: 1, digest: String::new() }, Event::Answered(answered(direction))]
+        }
+        step if step.doer() == Doer::Tool => vec![
+            Event::StoreDone { step, store: "file:/a".to_owned() },
+            Event::StoreDone { step, store: "file:/b".to_owned() },
+            Event::Done { step, how: How::Tool },
+        ],
+        step => vec![Event::Done { step, how: How::Word { reason: None } }],
+    }
+}
+
+/// What is due for a step at noon, an hour after which the old secret still lives.
+fn due(direction: Direction, step: Step) -> Next {
+    match step.doer() {
+        Doer::Tool => Next::Run(step),
+        Doer::Person => Next::Ask(step),
+        Doer::Clock => Next::Wait(answered(direction).expires_at.unwrap()),
+    }
+}
+
+#[test]
+fn after_every_prefix_of_events_the_step_that_was_cut_off_is_next() {
+    for direction in DIRECTIONS {
+        let mut rotation = rotation(direction);
+        for &step in direction.steps() {
+            for event in events(direction, step) {
+                let expected =
+                    if rotation.call == (Call::Unknown { why: None }) { Next::Reconcile } else { due(direction, step) };
+                assert_eq!(rotation.next(noon()), expected, "{direction:?}, before {event:?}");
+                fold(&mut rotation, noon(), event);
+            }
+        }
+        assert_eq!(rotation.next(noon()), Next::Finished, "{direction:?}");
+        assert_eq!(rotation.contained(), (direction == Direction::Force).then_some(true));
+    }
+}
+
+#[test]
+fn the_status_follows_the_steps_and_never_goes_back() {
+    let expected: [(Direction, &[Status]); 4] = {
+        use Status::{Deployed, Planned, Sealed, Stored, Unknown, Verified, Waiting};
+        [
+            (Direction::OverlapEither, &[Planned, Unknown, Sealed, Stored, Deployed, Waiting, Verified]),
+            (Direction::OverlapSwitch, &[Planned, Unknown, Sealed, Stored, Deployed, Waiting, Verified]),
+            (Direction::Instant, &[Planned, Unknown, Sealed, Stored, Deployed, Verified]),
+            (Direction::Force, &[Planned, Unknown, Sealed, Stored, Deployed, Verified]),
+        ]
+    };
+    for (direction, expected) in expected {
+        let mut rotation = rotation(direction);
+        let mut seen = vec![rotation.status(noon())];
+        for &step in direction.steps() {
+            for event in events(direction, step) {
+                fold(&mut rotation, noon(), event);
+                let status = rotation.status(noon());
+                if seen.last() != Some(&status) {
+                    seen.push(status);
+                }
+            }
+        }
+        assert_eq!(seen, expected, "{direction:?}");
+        fold(&mut rotation, noon(), Event::Closed { outcome: Outcome::Done, reason: None });
+        assert_eq!(rotation.status(noon()), Status::Done);
+    }
+}
+
+#[test]
+fn a_closed_rotation_is_finished_whatever_was_open() {
+    for direction in DIRECTIONS {
+        for count in 0..direction.steps().len() {
+            for outcome in [Outcome::Done, Outcome::Failed, Outcome::Abandoned] {
+                let mut rotation = rotation(direction);
+                for &step in &direction.steps()[..count] {
+                    for event in events(direction, step) {
+                        fold(&mut rotation, noon(), event);
+                    }
+                }
+                fold(&mut rotation, noon(), Event::Closed { outcome, reason: None });
+                assert_eq!(rotation.next(noon()), Next::Finished);
+            }
+        }
+    }
+}
+
+#[test]
+fn what_came_of_the_call_decides_between_reconciling_and_going_on() {
+    let direction = Direction::OverlapSwitch;
+    let sent = || Event::Sent { attempt: 1, digest: String::new() };
+    let lost = || Event::Lost { why: "cut".to_owned(), status: None };
+    let refused = || Event::NotApplied { why: "busy".to_owned(), status: Some(429), request_id: None };
+    let unreadable = || Event::Unreadable { status: 200, why: "empty".to_owned() };
+    let table: [(Vec<Event>, Next, bool); 6] = [
+        (vec![], Next::Run(Step::Issue), false),
+        (vec![sent()], Next::Reconcile, true),
+        (vec![sent(), refused()], Next::Run(Step::Issue), false),
+        (vec![sent(), lost()], Next::Reconcile, true),
+        (vec![sent(), unreadable()], Next::Reconcile, true),
+        (vec![sent(), lost(), sent(), Event::Answered(answered(direction))], Next::Run(Step::Stage), true),
+    ];
+    for (events, next, may_be_applied) in table {
+        let mut rotation = rotation(direction);
+        fold(&mut rotation, noon(), Event::Checked { before: Evidence::default() });
+        for event in events.clone() {
+            fold(&mut rotation, noon(), event);
+        }
+        assert_eq!((rotation.next(noon()), rotation.may_be_applied()), (next, may_be_applied), "{events:?}");
+    }
+}
+
+#[test]
+fn a_key_is_fresh_until_ten_minutes_before_the_window_ends() {
+    let mut rotation = rotation(Direction::OverlapEither);
+    assert!(!rotation.key_is_fresh(noon()), "nothing was sent");
+    fold(&mut rotation, noon(), Event::Sent { attempt: 1, digest: String::new() });
+    let later = time("2026-11-20T20:00:00Z");
+    fold(&mut rotation, later, Event::Sent { attempt: 2, digest: String::new() });
+    for (at, fresh) in [
+        ("2026-11-20T11:59:59Z", false),
+        ("2026-11-20T12:00:00Z", true),
+        ("2026-11-21T11:49:59Z", true),
+        ("2026-11-21T11:50:00Z", false),
+        ("2026-11-22T12:00:00Z", false),
+    ] {
+        assert_eq!(rotation.key_is_fresh(time(at)), fresh, "{at}: counted from the first attempt");
+    }
+    rotation.plan.key_window = None;
+    assert!(!rotation.key_is_fresh(noon()), "a provider that remembers no keys");
+}
+
+#[test]
+fn the_wait_ends_on_the_providers_clock() {
+    let mut rotation = rotation(Direction::OverlapEither);
+    for step in [Step::Check, Step::Issue, Step::Stage, Step::Deploy, Step::Verify] {
+        for event in events(Direction::OverlapEither, step) {
+            fold(&mut rotation, noon(), event);
+        }
+    }
+    let end = time("2026-11-21T12:00:00Z");
+    for (ahead_ms, now, next) in [
+        (0, "2026-11-21T11:59:59Z", Next::Wait(end)),
+        (0, "2026-11-21T12:00:00Z", Next::Run(Step::Wait)),
+        (-86_400_000, "2026-11-21T12:00:00Z", Next::Wait(end)),
+        (86_400_000, "2026-11-20T12:00:00Z", Next::Run(Step::Wait)),
+    ] {
+        rotation.clock_ahead_ms = ahead_ms;
+        assert_eq!(rotation.next(time(now)), next, "{ahead_ms} {now}");
+        assert_eq!(rotation.old_secret_lives(time(now)), matches!(next, Next::Wait(_)));
+    }
+    let Call::Answered(answered) = &mut rotation.call else { panic!() };
+    (answered.expires_at, answered.expires_source) = (None, ExpirySource::Unknown);
+    assert_eq!(rotation.next(end), Next::Ask(Step::Wait), "nobody says when: a person has to");
+}
+
+#[test]
+fn a_rollback_takes_back_what_a_promotion_did() {
+    let direction = Direction::OverlapSwitch;
+    let mut rotation = rotation(direction);
+    for step in [Step::Check, Step::Issue, Step::Stage, Step::Promote, Step::Deploy, Step::Verify] {
+        for event in events(direction, step) {
+            fold(&mut rotation, noon(), event);
+        }
+    }
+    fold(&mut rotation, noon(), Event::RolledBack { reason: None });
+    assert_eq!(rotation.next(noon()), Next::Run(Step::Promote));
+    assert_eq!(rotation.status(noon()), Status::Stored);
+    assert!(rotation.stores_done.iter().all(|(step, _)| *step == Step::Stage));
+}

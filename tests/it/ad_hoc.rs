@@ -1,0 +1,74 @@
+//! A target without a config: named by provider and ids, remembered by its open rotation.
+
+use crate::sandbox::{KEY, Sandbox};
+
+#[test]
+fn an_ad_hoc_rotation_is_gone_on_with_by_its_name_alone() {
+    let sandbox = Sandbox::new("layers");
+    let old = sandbox.newest();
+    sandbox.config("[seal]\nidentity = \"file\"\n");
+    let (base_url, key) = (sandbox.stand_in.base_url(), sandbox.path("key"));
+    let name = "layers/id0-7Qx";
+    let store = format!("dotenv:receiver.env#{KEY}");
+    let run = sandbox
+        .run(&[
+            "rotate",
+            name,
+            "--store",
+            &store,
+            "--base-url",
+            &base_url,
+            "--api-key-file",
+            key.to_str().unwrap(),
+            "--yes",
+            "--json",
+        ])
+        .exits(0);
+    assert_eq!(run.json()["next"]["command"], format!("whsec cutover {name}"));
+    assert_eq!(sandbox.slots(&old), ["new", "old", "empty"]);
+    // Another folder, and none of the flags: the journal knows endpoint and stores.
+    let elsewhere = |arguments: &[&str]| {
+        let mut command = sandbox.command(arguments);
+        command.current_dir(sandbox.path("home")).env("LAYERS_API_KEY", sandbox.api_key.expose());
+        sandbox.watch(command.output().unwrap())
+    };
+    let run = elsewhere(&["cutover", name, "--done", "deploy", "--done", "verify"]).exits(11);
+    assert!(run.stderr.contains("next: wait"), "{}", run.stderr);
+    let run = elsewhere(&["fingerprint", name]).exits(0);
+    assert!(run.stdout.contains(&sandbox.newest().fingerprint().to_string()), "{}{}", run.stdout, run.stderr);
+    assert!(elsewhere(&["status", name]).exits(0).stdout.contains("waiting"));
+    assert!(elsewhere(&["inspect", name]).exits(0).stdout.contains("next: wait"));
+    let mut reveal = sandbox.command(&["reveal", name, "--slot", "next", "--unsafe-stdout"]);
+    let output = reveal.current_dir(sandbox.path("home")).output().unwrap();
+    assert_eq!(String::from_utf8(output.stdout).unwrap(), sandbox.newest().expose());
+}
+
+#[test]
+fn an_ad_hoc_name_and_a_configured_one_are_the_same_endpoint() {
+    let sandbox = Sandbox::new("kadosei");
+    sandbox.rotate().exits(0);
+    let base_url = sandbox.stand_in.base_url();
+    let ad_hoc = ["rotate", "kadosei/id0-7Qx/id1-7Qx", "--base-url", &base_url, "--store", "file:other"];
+    let key = sandbox.path("key");
+    let mut arguments = ad_hoc.to_vec();
+    arguments.extend(["--api-key-file", key.to_str().unwrap(), "--confirm", "id1-7Qx"]);
+    sandbox.run(&arguments).exits(5).says("a rotation of `id1-7Qx` is open already");
+    assert_eq!(sandbox.rotations(), 1);
+}
+
+#[test]
+fn the_command_to_come_back_with_names_config_and_state() {
+    let sandbox = Sandbox::new("signa");
+    let config = sandbox.path("work/o'clock.toml");
+    std::fs::write(&config, sandbox.config_text()).unwrap();
+    std::fs::remove_file(sandbox.path("home/.config/whsec/config.toml")).unwrap();
+    let run = sandbox
+        .run(&["rotate", "hooks", "--yes", "--config", "o'clock.toml", "--state-dir", "here", "--json"])
+        .exits(0);
+    let command = run.json()["next"]["command"].as_str().unwrap().to_owned();
+    let words = shlex::split(&command).unwrap();
+    assert_eq!(words[..2], ["whsec", "cutover"]);
+    let arguments: Vec<&str> = words.iter().skip(1).map(String::as_str).collect();
+    let mut back = sandbox.command(&arguments);
+    sandbox.watch(back.current_dir("/").output().unwrap()).exits(11).says("next: deploy");
+}

@@ -1,0 +1,124 @@
+//! Ending an old secret early: on purpose, with the endpoint's id, and never as a way around a refusal.
+
+use std::time::Duration;
+
+use crate::sandbox::Sandbox;
+
+#[test]
+fn signa_is_asked_to_force_with_the_reason_in_the_body() {
+    let sandbox = Sandbox::new("signa");
+    let old = sandbox.newest();
+    let reason = "Suspected secret leak — incident IR-2026-04-12";
+    let id = sandbox.id();
+    let run = sandbox.run(&["force-rotate", "hooks", "--reason", reason, "--confirm", &id, "--json"]).exits(0);
+    let json = run.json();
+    assert_eq!((json["direction"].as_str(), json["contained"].as_bool()), (Some("force"), Some(false)));
+    assert_eq!(json["reason"], reason);
+    let sent = sandbox.rotate_requests().pop().unwrap();
+    let body: serde_json::Value = serde_json::from_str(&sent.body).unwrap();
+    assert_eq!(body, serde_json::json!({"force": true, "reason": reason}));
+    assert_eq!(sent.path, "/v1/webhooks/id0-7Qx/rotate-secret", "force goes in the body, not in the query");
+    assert_eq!(sandbox.stand_in.live_secrets().len(), 1, "the old secret has ended");
+    assert_eq!(sandbox.slots(&old), ["empty", "new", "old"]);
+    run.says("this does not contain a leak");
+
+    sandbox.run(&["status", "--exit-code"]).exits(11);
+    let run = sandbox.run(&["cutover", "hooks", "--done", "deploy", "--done", "verify", "--json"]).exits(11);
+    assert_eq!(run.json()["contained"], false);
+    assert!(sandbox.run(&["status"]).stdout.contains("contained: no"));
+    let run = sandbox.run(&["cutover", "hooks", "--done", "drop", "--json"]).exits(0);
+    assert_eq!((run.json()["contained"].as_bool(), run.json()["status"].as_str()), (Some(true), Some("done")));
+    assert_eq!(sandbox.rotations(), 1);
+}
+
+#[test]
+fn layers_has_no_force_and_the_refusal_says_what_contains_a_leak() {
+    let sandbox = Sandbox::new("layers");
+    let id = sandbox.id();
+    sandbox
+        .run(&["force-rotate", "hooks", "--reason", "leak", "--confirm", &id])
+        .exits(2)
+        .says("`layers` has no call that ends the old secret early")
+        .says("hint: what contains a leak is receivers that no longer accept the old secret: drop it there now");
+    assert_eq!(sandbox.requests(), 0);
+}
+
+#[test]
+fn at_instant_providers_force_is_the_same_call_with_the_reason_in_the_journal() {
+    for name in ["hopae", "kadosei", "verifa"] {
+        let sandbox = Sandbox::new(name);
+        let plain = Sandbox::new(name);
+        let id = sandbox.id();
+        let run = sandbox.run(&["force-rotate", "hooks", "--reason", "INC-1", "--confirm", &id, "--json"]).exits(0);
+        assert_eq!((run.json()["reason"].as_str(), run.json()["direction"].as_str()), (Some("INC-1"), Some("instant")));
+        plain.rotate().exits(0);
+        let (forced, rotated) = (sandbox.rotate_requests().pop().unwrap(), plain.rotate_requests().pop().unwrap());
+        assert_eq!((forced.method, forced.path, forced.body), (rotated.method, rotated.path, rotated.body), "{name}");
+    }
+}
+
+#[test]
+fn a_yes_is_not_enough_to_end_a_secret() {
+    for (name, command) in [("signa", "force-rotate"), ("hopae", "rotate"), ("kadosei", "rotate"), ("verifa", "rotate")]
+    {
+        let sandbox = Sandbox::new(name);
+        let id = sandbox.id();
+        let mut arguments = vec![command, "hooks", "--yes", "--reason", "leak"];
+        sandbox
+            .run(&arguments)
+            .exits(2)
+            .says(&format!("`--confirm {id}` is needed, and there is nobody to ask"))
+            .says(&format!("hint: give --confirm {id} on the command line"));
+        arguments.extend(["--confirm", "another"]);
+        sandbox.run(&arguments).exits(2).says("that is not the endpoint's id, so nothing was sent");
+        assert_eq!(sandbox.requests(), 0, "{name}");
+    }
+}
+
+#[test]
+fn force_ends_the_overlap_of_an_open_rotation() {
+    let sandbox = Sandbox::new("signa");
+    let first = sandbox.newest();
+    sandbox.rotate().exits(0);
+    let second = sandbox.newest();
+    sandbox.run(&["rotate", "hooks", "--yes"]).exits(5).says("is open already (stored");
+    let id = sandbox.id();
+    sandbox
+        .run(&["force-rotate", "hooks", "--reason", "leak", "--confirm", &id])
+        .exits(0)
+        .says("the open rotation is given up for this one");
+    let third = sandbox.newest();
+    assert_eq!(sandbox.stand_in.live_secrets(), [third.clone()]);
+    assert_eq!((sandbox.slot(""), sandbox.slot("_OLD")), (Some(third), Some(second)));
+    let text = std::fs::read_to_string(sandbox.dotenv()).unwrap();
+    assert!(!text.contains(first.expose()));
+    let history = sandbox.run(&["history", "--json"]).exits(0).json();
+    assert_eq!(history["rotations"][0]["status"], "abandoned");
+    assert_eq!(sandbox.rotations(), 2);
+}
+
+#[test]
+fn a_force_that_nobody_agreed_to_leaves_the_open_rotation_open() {
+    let sandbox = Sandbox::new("signa");
+    sandbox.rotate().exits(0);
+    sandbox.run(&["force-rotate", "hooks", "--reason", "leak", "--yes"]).exits(2);
+    sandbox.run(&["force-rotate", "hooks", "--reason", "leak", "--confirm", "wrong"]).exits(2);
+    let status = sandbox.run(&["status", "hooks", "--json"]).exits(0).json();
+    assert_eq!(status["targets"][0]["status"], "stored");
+    sandbox.run(&["cutover", "hooks", "--done", "deploy"]).exits(11).says("next: verify");
+    assert_eq!(sandbox.rotations(), 1);
+}
+
+#[test]
+fn a_conflict_at_the_provider_never_becomes_force() {
+    let sandbox = Sandbox::with_window("signa", Duration::from_secs(60));
+    sandbox.rotate().exits(0);
+    sandbox.run(&["abandon", "hooks", "--reason", "test", "--yes"]).exits(0);
+    // Our own journal knows of the overlap.
+    sandbox.rotate().exits(5).says("would be a second rotation in an open overlap").says("whsec force-rotate");
+    // A machine that knows nothing is told by the provider.
+    std::fs::remove_dir_all(sandbox.state()).unwrap();
+    sandbox.rotate().exits(5);
+    assert_eq!(sandbox.rotations(), 1);
+    assert!(sandbox.rotate_requests().iter().all(|seen| seen.body.is_empty()));
+}

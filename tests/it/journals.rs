@@ -1,0 +1,120 @@
+//! A journal that is damaged, foreign or newer: refused with a plain word, and nothing is sent.
+
+use std::path::PathBuf;
+
+use crate::sandbox::Sandbox;
+
+fn journal(sandbox: &Sandbox) -> PathBuf {
+    sandbox.state().join("journal.sqlite")
+}
+
+/// A sandbox with one closed rotation and an open one, so that the journal has some size.
+fn used() -> Sandbox {
+    let sandbox = Sandbox::new("verifa");
+    sandbox.rotate().exits(0);
+    sandbox.run(&["cutover", "hooks", "--done", "deploy", "--done", "verify", "--done", "drop"]).exits(0);
+    sandbox
+}
+
+fn refuses(sandbox: &Sandbox, what: &str) {
+    let before = sandbox.requests();
+    let id = sandbox.id();
+    let damaged = std::fs::read(journal(sandbox)).unwrap();
+    for arguments in
+        [vec!["rotate", "hooks", "--confirm", &id], vec!["cutover", "hooks"], vec!["status"], vec!["history"]]
+    {
+        let run = sandbox.run(&arguments).exits(1);
+        assert!(run.stderr.contains("is damaged or not a whsec journal"), "{what}: {arguments:?}\n{}", run.stderr);
+        assert!(run.stderr.contains("hint: nothing was sent; keep a copy of"), "{what}: {}", run.stderr);
+    }
+    assert_eq!(sandbox.requests(), before, "{what}");
+    assert_eq!(std::fs::read(journal(sandbox)).unwrap(), damaged, "{what}: it is left as it is, for whoever mends it");
+}
+
+#[test]
+fn text_and_other_databases_are_not_journals() {
+    let sandbox = used();
+    std::fs::write(journal(&sandbox), "this is a note to myself, and not a database\n".repeat(40)).unwrap();
+    refuses(&sandbox, "text");
+    std::fs::remove_file(journal(&sandbox)).unwrap();
+    let other = rusqlite::Connection::open(journal(&sandbox)).unwrap();
+    other.execute_batch("CREATE TABLE recipes (name TEXT); PRAGMA user_version = 1").unwrap();
+    drop(other);
+    refuses(&sandbox, "another program's database");
+}
+
+#[test]
+fn a_truncated_journal_is_refused() {
+    let sandbox = used();
+    let whole = std::fs::read(journal(&sandbox)).unwrap();
+    for keep in [100, 1000, 4096, 5000, whole.len() / 2, whole.len() - 4096, whole.len() - 1] {
+        std::fs::write(journal(&sandbox), &whole[..keep]).unwrap();
+        refuses(&sandbox, &format!("{keep} of {} bytes", whole.len()));
+    }
+}
+
+#[test]
+fn flipped_bytes_never_lead_to_a_call() {
+    let sandbox = used();
+    let whole = std::fs::read(journal(&sandbox)).unwrap();
+    let id = sandbox.id();
+    let mut refused = 0;
+    for at in (0..whole.len()).step_by(whole.len() / 60) {
+        let mut broken = whole.clone();
+        broken[at] ^= 0xff;
+        std::fs::write(journal(&sandbox), &broken).unwrap();
+        // Without --confirm nothing is ever sent; what counts is that it ends in a plain word.
+        let run = sandbox.run(&["inspect", "hooks"]);
+        assert!([0, 1].contains(&run.code), "byte {at}: {} {}", run.code, run.stderr);
+        assert!(!run.stderr.contains("panicked"), "byte {at}: {}", run.stderr);
+        let sent = sandbox.rotate_requests().len();
+        if run.code == 1 {
+            refused += 1;
+            sandbox.run(&["rotate", "hooks", "--confirm", &id]).exits(1);
+            assert_eq!(sandbox.rotate_requests().len(), sent, "byte {at}");
+        }
+    }
+    assert!(refused > 5, "only {refused} of the flips were noticed");
+}
+
+#[test]
+fn a_newer_journal_is_left_to_the_newer_whsec() {
+    let sandbox = used();
+    let connection = rusqlite::Connection::open(journal(&sandbox)).unwrap();
+    connection.pragma_update(None, "user_version", 99).unwrap();
+    drop(connection);
+    let before = sandbox.requests();
+    sandbox
+        .rotate()
+        .exits(1)
+        .says("was written by a newer whsec (format 99, this one knows 1)")
+        .says("hint: install the newer whsec on this machine");
+    assert_eq!(sandbox.requests(), before);
+}
+
+#[test]
+fn a_plan_that_cannot_be_read_is_damage() {
+    let sandbox = used();
+    let connection = rusqlite::Connection::open(journal(&sandbox)).unwrap();
+    connection.execute_batch("UPDATE rotations SET plan = '{\"steps\": []}'").unwrap();
+    drop(connection);
+    let before = sandbox.requests();
+    sandbox.rotate().exits(1).says("is damaged or not a whsec journal");
+    assert_eq!(sandbox.requests(), before);
+}
+
+#[test]
+fn the_journal_is_private_and_holds_no_secret() {
+    use std::os::unix::fs::MetadataExt;
+    let sandbox = used();
+    for (path, bytes) in sandbox.all_files() {
+        if path.starts_with(sandbox.state()) {
+            let mode = std::fs::metadata(&path).unwrap().mode() & 0o777;
+            assert_eq!(mode & 0o077, 0, "{} has mode {mode:o}", path.display());
+            let text = String::from_utf8_lossy(&bytes);
+            assert!(!text.contains("whsec_") && !text.contains(sandbox.api_key.expose()), "{}", path.display());
+        }
+    }
+    let mode = std::fs::metadata(sandbox.state()).unwrap().mode() & 0o777;
+    assert_eq!(mode, 0o700);
+}

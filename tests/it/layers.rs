@@ -1,0 +1,204 @@
+//! The house rules, read off the source files: who may use whom, what lives where, how long a file is.
+
+use std::collections::BTreeSet;
+use std::path::{Path, PathBuf};
+
+/// A source file: its path below `src`, its module, its text without comments and without tests.
+struct Source {
+    path: String,
+    text: String,
+    code: String,
+}
+
+impl Source {
+    /// The layer that the file belongs to: `store` for `store/json/scan.rs`.
+    fn layer(&self) -> &str {
+        self.path.split('/').next().unwrap_or_default().trim_end_matches(".rs")
+    }
+}
+
+/// What stands left of each layer. `provider` and `store` never see each other.
+const USES: &[(&str, &[&str])] = &[
+    ("secret", &[]),
+    ("provider", &["secret"]),
+    ("store", &["secret"]),
+    ("config", &["secret", "provider", "store"]),
+    ("rotation", &["secret", "provider", "store", "config"]),
+    ("ui", &["secret", "provider", "store", "config", "rotation"]),
+    ("cli", &["secret", "provider", "store", "config", "rotation", "ui"]),
+    ("lib", &[]),
+    ("main", &[]),
+];
+
+/// Words that only some files may have, by the beginnings of their paths.
+const PLACES: &[(&str, &[&str])] = &[
+    ("clap", &["cli/"]),
+    ("anyhow", &["cli/"]),
+    ("std::env", &["cli/", "main.rs"]),
+    ("Timestamp::now", &["cli/"]),
+    ("SystemTime", &["cli/"]),
+    ("reqwest", &["provider/"]),
+    ("reqwest::blocking", &["provider/client.rs", "provider/connection.rs"]),
+    (".send()", &["provider/client.rs"]),
+    ("keyring", &["store/keychain.rs"]),
+    ("process::Command", &["store/command.rs"]),
+    ("std::process::{", &["store/command.rs"]),
+    ("rusqlite", &["rotation/journal.rs"]),
+    ("age::", &["rotation/seal.rs"]),
+    ("dialoguer", &["ui/"]),
+    ("indicatif", &["ui/"]),
+    ("console::", &["ui/"]),
+    ("anstream", &["ui/"]),
+    ("anstyle", &["ui/"]),
+    ("stdout()", &["ui/", "store/stdout.rs"]),
+    ("stderr()", &["ui/"]),
+    ("print!", &[]),
+    ("println!", &[]),
+    ("dbg!", &[]),
+    (".unwrap()", &[]),
+    (".expect(", &[]),
+    ("panic!", &[]),
+    ("todo!", &[]),
+    ("unimplemented!", &[]),
+    ("unreachable!", &[]),
+    ("unsafe ", &[]),
+    ("process::exit", &[]),
+];
+
+fn sources() -> Vec<Source> {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("src");
+    let mut paths = Vec::new();
+    collect(&root, &mut paths);
+    let texts: Vec<(PathBuf, String)> =
+        paths.into_iter().map(|path| (path.clone(), std::fs::read_to_string(path).unwrap())).collect();
+    let tests: BTreeSet<PathBuf> = texts.iter().flat_map(|(path, text)| test_modules(path, text)).collect();
+    let mut sources: Vec<Source> = texts
+        .into_iter()
+        .filter(|(path, _)| !tests.iter().any(|test| path.starts_with(test) || path == test))
+        .map(|(path, text)| {
+            let path = path.strip_prefix(&root).unwrap().to_string_lossy().into_owned();
+            Source { path, code: without_tests(&text), text }
+        })
+        .collect();
+    sources.sort_by(|one, other| one.path.cmp(&other.path));
+    assert!(sources.len() > 50, "the sources were not found");
+    sources
+}
+
+fn collect(folder: &Path, found: &mut Vec<PathBuf>) {
+    for entry in std::fs::read_dir(folder).unwrap() {
+        let path = entry.unwrap().path();
+        if path.is_dir() {
+            collect(&path, found);
+        } else if path.extension().is_some_and(|extension| extension == "rs") {
+            found.push(path);
+        }
+    }
+}
+
+/// Files and folders of modules that only tests have.
+fn test_modules(path: &Path, text: &str) -> Vec<PathBuf> {
+    let is_root = path.file_name().is_some_and(|name| name == "mod.rs" || name == "lib.rs" || name == "main.rs");
+    let folder = if is_root { path.parent().unwrap().to_owned() } else { path.with_extension("") };
+    let mut found = Vec::new();
+    for part in text.split("#[cfg(test)]\n").skip(1).chain(text.split("#[cfg(all(test, unix))]\n").skip(1)) {
+        let mut lines = part.lines();
+        let first = lines.next().unwrap_or_default();
+        let named = first.strip_prefix("#[path = \"").and_then(|rest| rest.strip_suffix("\"]"));
+        let line = if named.is_some() { lines.next().unwrap_or_default() } else { first };
+        let Some(name) = line.strip_prefix("mod ").and_then(|rest| rest.strip_suffix(';')) else { continue };
+        match named {
+            Some(named) => found.push(path.parent().unwrap().join(named)),
+            None => found.extend([folder.join(format!("{name}.rs")), folder.join(name)]),
+        }
+    }
+    found
+}
+
+/// The code: no comments, and nothing behind the beginning of a test module.
+fn without_tests(text: &str) -> String {
+    let code = text.split("#[cfg(test)]\nmod tests {").next().unwrap_or_default();
+    let is_code = |line: &&str| !line.trim_start().starts_with("//");
+    code.lines().filter(is_code).map(|line| format!("{line}\n")).collect()
+}
+
+/// The layers that a file's code names: `crate::ui::…`, also in braces.
+fn layers_used(code: &str) -> BTreeSet<&str> {
+    let word = |text: &'static str| code.match_indices(text).map(move |(at, _)| at + text.len());
+    word("crate::")
+        .map(|at| {
+            let rest = &code[at..];
+            &rest[..rest.find(|letter: char| !letter.is_ascii_lowercase()).unwrap_or(rest.len())]
+        })
+        .collect()
+}
+
+#[test]
+fn a_module_uses_only_what_stands_to_its_left() {
+    for source in sources() {
+        let allowed = USES.iter().find(|(layer, _)| *layer == source.layer());
+        let (layer, allowed) = allowed.unwrap_or_else(|| panic!("`{}` belongs to no layer", source.path));
+        for used in layers_used(&source.code) {
+            assert!(!used.is_empty(), "{}: write `crate::LAYER`, which this test can read", source.path);
+            assert!(used == *layer || allowed.contains(&used), "{} uses `{used}`", source.path);
+        }
+    }
+}
+
+#[test]
+fn what_only_one_place_may_use_is_used_nowhere_else() {
+    for source in sources() {
+        for (word, places) in PLACES {
+            let allowed = places.iter().any(|place| source.path.starts_with(place));
+            assert!(allowed || !has_word(&source.code, word), "{} has `{word}`", source.path);
+        }
+    }
+}
+
+/// Whether the code has the word, and not as the end of a longer one.
+fn has_word(code: &str, word: &str) -> bool {
+    let part_of_name = |letter: char| letter.is_alphanumeric() || letter == '_';
+    code.match_indices(word).any(|(at, _)| !word.starts_with(part_of_name) || !code[..at].ends_with(part_of_name))
+}
+
+#[test]
+fn files_are_short_and_say_what_they_are_for() {
+    let sources = sources();
+    let mut lengths: Vec<usize> = sources.iter().map(|source| source.text.lines().count()).collect();
+    lengths.sort_unstable();
+    let median = lengths[lengths.len() / 2];
+    assert!(median < 150, "the median file has {median} lines");
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let mut everything = Vec::new();
+    collect(&root.join("src"), &mut everything);
+    for path in &everything {
+        let lines = std::fs::read_to_string(path).unwrap().lines().count();
+        assert!(lines <= 400, "{} has {lines} lines", path.display());
+    }
+    collect(&root.join("tests"), &mut everything);
+    for path in everything {
+        let text = std::fs::read_to_string(&path).unwrap();
+        assert!(text.starts_with("//! "), "{} does not say what it is for", path.display());
+    }
+}
+
+#[test]
+fn there_are_exactly_two_traits() {
+    let mut traits: Vec<String> = Vec::new();
+    for source in sources() {
+        let lines = source.code.lines().filter_map(|line| line.trim_start().strip_prefix("pub trait "));
+        traits.extend(lines.map(|rest| rest.split([' ', ':', '<']).next().unwrap_or_default().to_owned()));
+        let private = source.code.lines().any(|line| line.trim_start().starts_with("trait "));
+        assert!(!private, "{} has a trait of its own", source.path);
+    }
+    traits.sort();
+    assert_eq!(traits, ["Operator", "Store"]);
+}
+
+#[test]
+fn names_that_say_nothing_are_not_used() {
+    for source in sources() {
+        let stem = source.path.trim_end_matches(".rs").rsplit('/').next().unwrap_or_default();
+        assert!(!["util", "utils", "common", "helpers", "manager", "types", "misc"].contains(&stem), "{}", source.path);
+    }
+}

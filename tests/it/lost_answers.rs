@@ -1,0 +1,157 @@
+//! The call went out and the answer did not come back: replayed where that is safe, shown and asked where it is not.
+
+use whsec::provider::stand_in::Fault;
+
+use crate::sandbox::Sandbox;
+
+const IDEMPOTENT: [&str; 3] = ["layers", "signa", "hopae"];
+const NOT_IDEMPOTENT: [&str; 2] = ["kadosei", "verifa"];
+
+#[test]
+fn within_one_command_the_same_request_gets_the_same_secret() {
+    for name in IDEMPOTENT {
+        let sandbox = Sandbox::new(name);
+        let old = sandbox.newest();
+        sandbox.stand_in.fault(Fault::LoseAnswer);
+        sandbox.rotate().exits(0).says("attempt 2: the same request, the same key");
+        assert_eq!(sandbox.rotations(), 1, "{name}");
+        let sent = sandbox.rotate_requests();
+        assert_eq!(sent.len(), 2, "{name}");
+        assert_eq!(sent[0], sent[1], "{name}: same bytes, same key");
+        let slots = sandbox.slots(&old);
+        assert!(slots.contains(&"new") && !slots.contains(&"other"), "{name}: {slots:?}");
+        assert!(sandbox.leftovers().is_empty(), "{name}");
+    }
+}
+
+#[test]
+fn after_a_kill_cutover_gets_the_same_secret() {
+    for name in IDEMPOTENT {
+        let sandbox = Sandbox::new(name);
+        let old = sandbox.newest();
+        sandbox.stand_in.fault(Fault::Stall);
+        let id = sandbox.id();
+        let mut child = sandbox.spawn(&["rotate", "hooks", "--yes", "--confirm", &id]);
+        sandbox.until("the call", |sandbox| sandbox.rotations() == 1);
+        child.kill().unwrap();
+        sandbox.finish(child);
+        assert_eq!(sandbox.run(&["status", "hooks", "--json"]).exits(0).json()["targets"][0]["status"], "unknown");
+        sandbox.rotate().exits(5).says("is open already (unknown").says("hint: go on with it: whsec cutover hooks");
+
+        sandbox.run(&["cutover", "hooks"]).exits(11);
+        assert_eq!(sandbox.rotations(), 1, "{name}");
+        let sent = sandbox.rotate_requests();
+        assert_eq!(sent[0], sent[1], "{name}: same bytes, same key");
+        let slots = sandbox.slots(&old);
+        assert!(slots.contains(&"new") && slots.contains(&"old"), "{name}: {slots:?}");
+    }
+}
+
+#[test]
+fn where_nothing_can_be_replayed_the_evidence_is_shown() {
+    for name in NOT_IDEMPOTENT {
+        let sandbox = Sandbox::new(name);
+        let old = sandbox.newest();
+        let live = std::fs::read(sandbox.dotenv()).unwrap();
+        sandbox.stand_in.fault(Fault::LoseAnswer);
+        let id = sandbox.id();
+        let run = sandbox.run(&["rotate", "hooks", "--confirm", &id, "--json"]).exits(7);
+        let json = run.json();
+        assert_eq!((json["status"].as_str(), json["error"]["kind"].as_str()), (Some("unknown"), Some("unknown")));
+        let evidence = json["error"]["evidence"].to_string();
+        let changed = if name == "kadosei" { "fingerprint" } else { "updated at" };
+        assert!(evidence.contains(changed) && evidence.contains("CHANGED"), "{name}: {evidence}");
+        let run = run.says("looks as if the call was applied").says("whsec cutover hooks --resolve applied");
+        assert!(run.stderr.contains("--resolve not-applied"));
+        assert_eq!(std::fs::read(sandbox.dotenv()).unwrap(), live, "{name}: the live slot is untouched");
+        assert_eq!(sandbox.slot(""), Some(old));
+
+        sandbox.run(&["cutover", "hooks"]).exits(7);
+        sandbox.run(&["rotate", "hooks", "--confirm", &id]).exits(5);
+        assert_eq!(sandbox.rotate_requests().len(), 1, "{name}: never sent twice");
+
+        let run = sandbox.run(&["cutover", "hooks", "--resolve", "applied", "--json"]).exits(1);
+        assert_eq!(run.json()["status"], "failed");
+        run.says("nobody has the secret: rotate again at once").says("hint: rotate again: `whsec rotate hooks`");
+        sandbox.rotate().exits(0);
+        assert_eq!(sandbox.slot(""), Some(sandbox.newest()), "{name}");
+        assert_eq!(sandbox.rotations(), 2, "{name}: the lost one and the one that was asked for");
+    }
+}
+
+#[test]
+fn a_call_that_was_never_read_looks_not_applied() {
+    for name in NOT_IDEMPOTENT {
+        let sandbox = Sandbox::new(name);
+        sandbox.stand_in.fault(Fault::CloseUnread);
+        sandbox.rotate().exits(7).says("looks as if the call was not applied");
+        assert_eq!(sandbox.rotations(), 0);
+        sandbox.run(&["cutover", "hooks", "--resolve", "not-applied"]).exits(0).says("the provider had not rotated");
+        sandbox.rotate().exits(0);
+        assert_eq!(sandbox.rotations(), 1, "{name}");
+    }
+}
+
+#[test]
+fn a_kill_before_the_answer_never_becomes_a_second_rotation() {
+    for name in NOT_IDEMPOTENT {
+        let sandbox = Sandbox::new(name);
+        sandbox.stand_in.fault(Fault::Stall);
+        let id = sandbox.id();
+        let mut child = sandbox.spawn(&["rotate", "hooks", "--confirm", &id]);
+        sandbox.until("the call", |sandbox| sandbox.rotations() == 1);
+        child.kill().unwrap();
+        sandbox.finish(child);
+        sandbox.run(&["cutover", "hooks"]).exits(7).says("whsec was cut off before the answer came");
+        assert_eq!(sandbox.rotate_requests().len(), 1, "{name}");
+    }
+}
+
+#[test]
+fn somebody_who_rotated_in_between_is_noticed() {
+    let sandbox = Sandbox::new("signa");
+    sandbox.stand_in.fault(Fault::Stall);
+    let mut child = sandbox.spawn(&["rotate", "hooks", "--yes"]);
+    sandbox.until("the call", |sandbox| sandbox.rotations() == 1);
+    child.kill().unwrap();
+    sandbox.finish(child);
+    // A colleague forces another rotation by hand.
+    let endpoint = sandbox.endpoint();
+    let request = whsec::provider::request::force(&endpoint, Some("by-hand"), "leak").unwrap();
+    let options = whsec::provider::client::ClientOptions { timeout: std::time::Duration::from_secs(5), ca: None };
+    whsec::provider::client::Client::new(&options).unwrap().call(&endpoint, &request, &sandbox.api_key);
+    assert_eq!(sandbox.rotations(), 2);
+    let live = std::fs::read(sandbox.dotenv()).unwrap();
+    sandbox.run(&["cutover", "hooks"]).exits(5).says("somebody rotated again");
+    assert_eq!(std::fs::read(sandbox.dotenv()).unwrap(), live);
+}
+
+#[test]
+fn a_refusal_before_the_call_is_certain_and_closes_the_rotation() {
+    let cases = [
+        ("signa", 401, 3, "does not accept this API key"),
+        ("signa", 404, 4, "does not exist"),
+        ("signa", 409, 5, "409"),
+        ("layers", 400, 1, "refused to rotate"),
+    ];
+    for (name, status, exit, says) in cases {
+        let sandbox = Sandbox::new(name);
+        let old = sandbox.newest();
+        sandbox.stand_in.fault(Fault::Status(status, "{}".to_owned()));
+        sandbox.rotate().exits(exit).says(says);
+        assert_eq!(sandbox.rotate_requests().len(), 1, "{name} {status}");
+        assert_eq!(sandbox.slot(""), Some(old), "{name} {status}");
+        assert_eq!(sandbox.slot("_NEW"), None);
+        sandbox.rotate().exits(0);
+    }
+}
+
+#[test]
+fn a_provider_that_is_busy_is_asked_again_and_never_forced() {
+    let sandbox = Sandbox::new("signa");
+    sandbox.stand_in.fault(Fault::Status(429, "{}".to_owned()));
+    sandbox.rotate().exits(0).says("attempt 2");
+    let sent = sandbox.rotate_requests();
+    assert_eq!((sandbox.rotations(), sent.len()), (1, 2));
+    assert_eq!(sent[0], sent[1]);
+}

@@ -1,0 +1,37 @@
+//! The first thing a newcomer runs: it needs nothing, leaves nothing, and goes through to the end by itself.
+
+use crate::sandbox::Sandbox;
+
+#[test]
+fn every_provider_is_rehearsed_to_the_end_in_an_empty_home() {
+    for name in ["layers", "signa", "hopae", "kadosei", "verifa"] {
+        let sandbox = Sandbox::new("layers");
+        std::fs::remove_dir_all(sandbox.path("home/.config")).unwrap();
+        let run = sandbox.run(&["rehearse", name, "--window", "2s", "--json"]).exits(0);
+        let json = run.json();
+        assert_eq!((json["rotations"].as_u64(), json["status"].as_str()), (Some(1), Some("done")), "{name}");
+        assert_eq!(json["old_secret_refused"].as_bool(), (name != "kadosei").then_some(true), "{name}");
+        assert!(run.stderr.contains("What happened, in") && run.stderr.contains("whsec login"), "{name}");
+        assert!(!sandbox.state().join("journal.sqlite").exists(), "{name}: nothing of one's own is touched");
+        assert_eq!(sandbox.requests(), 0, "{name}");
+    }
+}
+
+#[test]
+fn a_description_of_ones_own_is_rehearsed_from_its_file() {
+    let sandbox = Sandbox::new("verifa");
+    let text = std::fs::read_to_string("src/provider/builtin/verifa.toml").unwrap();
+    std::fs::write(sandbox.path("work/acme.toml"), text.replace("verifa", "acme").replace("Verifa\"", "Acme\""))
+        .unwrap();
+    let run = sandbox.run(&["rehearse", "./acme.toml", "--json"]).exits(0);
+    assert_eq!(run.json()["provider"], "acme");
+    sandbox.run(&["rehearse", "./none.toml"]).exits(2).says("cannot read `./none.toml`");
+    sandbox.run(&["rehearse", "layrs"]).exits(2).says("did you mean `layers`?");
+}
+
+#[test]
+fn force_is_rehearsed_where_there_is_one() {
+    let sandbox = Sandbox::new("signa");
+    sandbox.run(&["rehearse", "signa", "--force"]).exits(0).says("a delivery forged with the old secret was refused");
+    sandbox.run(&["rehearse", "layers", "--force"]).exits(2).says("no call that ends the old secret early");
+}

@@ -1,0 +1,187 @@
+//! The walk at a terminal: the plan, the questions, the countdown; and Ctrl-C anywhere leaves the terminal as it was.
+
+use std::process::Command;
+use std::time::Duration;
+
+use expectrl::session::OsSession;
+use expectrl::{Eof, Expect, Session};
+use whsec::provider::stand_in::Fault;
+
+use crate::sandbox::Sandbox;
+
+/// A shell at a terminal that runs whsec and then tells the exit code and how the terminal was left.
+struct Terminal {
+    session: OsSession,
+    seen: String,
+}
+
+impl Terminal {
+    fn run(sandbox: &Sandbox, arguments: &[&str]) -> Self {
+        let inner = sandbox.command(arguments);
+        let mut command = Command::new("bash");
+        command.args(["-c", "stty sane; \"$0\" \"$@\"; echo \"exit=$?\"; stty -a; echo over"]);
+        command.arg(inner.get_program()).args(inner.get_args()).env_clear().current_dir(sandbox.path("work"));
+        command.envs(inner.get_envs().filter_map(|(name, value)| Some((name, value?)))).env("TERM", "xterm");
+        let mut session = Session::spawn(command).unwrap();
+        session.set_expect_timeout(Some(Duration::from_secs(20)));
+        Self { session, seen: String::new() }
+    }
+
+    /// Waits until this is on the screen.
+    #[track_caller]
+    fn expect(&mut self, text: &str) -> &mut Self {
+        match self.session.expect(text) {
+            Ok(found) => {
+                self.seen.push_str(&String::from_utf8_lossy(found.before()));
+                self.seen.push_str(text);
+            }
+            Err(error) => panic!("no `{text}` on the screen ({error}):\n{}", self.seen),
+        }
+        self
+    }
+
+    fn types(&mut self, keys: &str) -> &mut Self {
+        self.session.send(keys).unwrap();
+        self
+    }
+
+    /// Waits for the end; yields the screen.
+    #[track_caller]
+    fn exits(mut self, code: i32) -> String {
+        self.expect("exit=").expect("over");
+        if let Ok(rest) = self.session.expect(Eof) {
+            self.seen.push_str(&String::from_utf8_lossy(rest.before()));
+        }
+        let seen = self.seen;
+        assert!(seen.contains(&format!("exit={code}\r")), "{seen}");
+        let hidden = seen.rfind("\u{1b}[?25l");
+        assert!(hidden.is_none() || hidden < seen.rfind("\u{1b}[?25h"), "the cursor is left hidden:\n{seen:?}");
+        let settings = seen.rsplit("exit=").next().unwrap_or_default();
+        for setting in ["echo", "icanon", "isig"] {
+            let is_set = settings.split_whitespace().any(|word| word == setting);
+            assert!(is_set, "the terminal is left without {setting}:\n{settings}");
+        }
+        seen
+    }
+}
+
+#[test]
+fn a_rotation_is_walked_through_and_left_at_the_countdown() {
+    let sandbox = Sandbox::new("layers");
+    let old = sandbox.newest();
+    let mut terminal = Terminal::run(&sandbox, &["rotate", "hooks"]);
+    terminal.expect("sends     POST http://127.0.0.1").expect("lives on for").expect("Rotate now?");
+    assert_eq!(sandbox.requests(), 0, "nothing is sent before the yes");
+    terminal.types("y").expect("deploy: done?");
+    assert_eq!(sandbox.slots(&old), ["new", "old", "empty"]);
+    terminal.types("y").expect("verify: done?").types("y");
+    terminal.expect("come back with: whsec cutover hooks").expect("left, until").types("\u{3}");
+    let seen = terminal.exits(130);
+    for words in [
+        "Deploy the receivers so that they accept either of the two",
+        "X-Layers-Signature",
+        "whsec cutover hooks --wait",
+    ] {
+        assert!(unfolded(&seen).contains(words), "no `{words}`:\n{seen}");
+    }
+    assert!(!seen.contains(sandbox.newest().expose()) && !seen.contains(old.expose()));
+    sandbox.run(&["cutover", "hooks"]).exits(11).says("next: wait");
+    assert_eq!(sandbox.rotations(), 1);
+}
+
+/// The screen without the places where lines were folded.
+fn unfolded(seen: &str) -> String {
+    seen.split_whitespace().collect::<Vec<_>>().join(" ")
+}
+
+#[test]
+fn a_whole_walk_ends_with_done() {
+    let sandbox = Sandbox::with_window("signa", Duration::from_secs(2));
+    let mut terminal = Terminal::run(&sandbox, &["rotate", "hooks"]);
+    terminal.expect("Rotate now?").types("y");
+    terminal.expect("deploy: done?").types("y").expect("verify: done?").types("y");
+    terminal.expect("T-0").expect("drop: done?").types("y").expect("done: hooks lives on sha256:");
+    terminal.exits(0);
+    assert_eq!(sandbox.slot(""), Some(sandbox.newest()));
+    assert_eq!(sandbox.slot("_OLD"), None);
+}
+
+#[test]
+fn ctrl_c_at_any_question_leaves_the_terminal_as_it_was() {
+    let sandbox = Sandbox::new("layers");
+    let mut terminal = Terminal::run(&sandbox, &["rotate", "hooks"]);
+    terminal.expect("Rotate now?").types("\u{3}");
+    terminal.exits(130);
+    assert_eq!(sandbox.requests(), 0);
+
+    let mut terminal = Terminal::run(&sandbox, &["rotate", "hooks"]);
+    terminal.expect("Rotate now?").types("y").expect("deploy: done?").types("\u{3}");
+    let seen = terminal.exits(130);
+    assert!(seen.contains("whsec cutover hooks"), "{seen}");
+    sandbox.run(&["cutover", "hooks"]).exits(11).says("next: deploy");
+
+    let instant = Sandbox::new("verifa");
+    let mut terminal = Terminal::run(&instant, &["rotate", "hooks"]);
+    terminal.expect("Type the endpoint's id to go on").types("\u{3}");
+    terminal.exits(130);
+    let mut terminal = Terminal::run(&instant, &["status", "--watch"]);
+    terminal.expect("hooks").types("\u{3}");
+    terminal.exits(130);
+    assert_eq!(instant.requests(), 0);
+}
+
+#[test]
+fn a_no_is_respected() {
+    let sandbox = Sandbox::new("layers");
+    let mut terminal = Terminal::run(&sandbox, &["rotate", "hooks"]);
+    terminal.expect("Rotate now?").types("n").expect("not rotated, as you said");
+    terminal.exits(1);
+    assert_eq!(sandbox.requests(), 0);
+    let mut terminal = Terminal::run(&sandbox, &["rotate", "hooks", "--yes"]);
+    terminal.expect("deploy: done?").types("n").expect("next: deploy");
+    terminal.exits(0);
+    assert_eq!(sandbox.rotations(), 1);
+}
+
+#[test]
+fn ending_a_secret_needs_its_id_typed() {
+    let sandbox = Sandbox::new("hopae");
+    let mut terminal = Terminal::run(&sandbox, &["rotate", "hooks", "--yes"]);
+    terminal.expect("the same moment").expect("Type the endpoint's id to go on").types("yes\r");
+    terminal.expect("that is not the endpoint's id, so nothing was sent");
+    terminal.exits(2);
+    assert_eq!(sandbox.requests(), 0);
+    let mut terminal = Terminal::run(&sandbox, &["rotate", "hooks"]);
+    terminal.expect("Type the endpoint's id to go on").types("id0-7Qx\r");
+    terminal.expect("prepare: done?");
+    assert_eq!(sandbox.rotations(), 0, "the receivers have to be ready first");
+    terminal.types("y").expect("deploy: done?").types("y").expect("verify: done?").types("y");
+    terminal.expect("drop: done?").types("y").expect("done: hooks lives on");
+    terminal.exits(0);
+    assert_eq!(sandbox.rotations(), 1);
+}
+
+#[test]
+fn a_lost_call_is_settled_by_the_person_who_looked() {
+    let sandbox = Sandbox::new("kadosei");
+    sandbox.stand_in.fault(Fault::CloseUnread);
+    sandbox.rotate().exits(7);
+    let mut terminal = Terminal::run(&sandbox, &["cutover", "hooks"]);
+    terminal.expect("the same").expect("What happened at the provider?").types("\r");
+    terminal.exits(7);
+    let mut terminal = Terminal::run(&sandbox, &["cutover", "hooks"]);
+    terminal.expect("What happened at the provider?").expect("lost").types("\u{1b}[B\r");
+    terminal.expect("the provider had not rotated");
+    terminal.exits(0);
+    sandbox.rotate().exits(0);
+    assert_eq!(sandbox.rotations(), 1);
+}
+
+#[test]
+fn a_secret_is_revealed_to_a_terminal() {
+    let sandbox = Sandbox::new("hopae");
+    let mut terminal = Terminal::run(&sandbox, &["reveal", "hooks"]);
+    let secret = sandbox.newest();
+    terminal.expect(secret.expose());
+    terminal.exits(0);
+}

@@ -1,0 +1,81 @@
+//! Rollback, finish and abandon: each does what it says, or says why not and changes nothing.
+
+use std::time::Duration;
+
+use crate::sandbox::Sandbox;
+
+#[test]
+fn rollback_puts_the_old_secret_back_and_cutover_goes_forward_again() {
+    let sandbox = Sandbox::new("signa");
+    let old = sandbox.newest();
+    sandbox.rotate().exits(0);
+    sandbox.run(&["cutover", "hooks", "--done", "deploy"]).exits(11);
+    let run = sandbox.run(&["rollback", "hooks", "--reason", "receivers refuse it", "--json"]).exits(0);
+    assert_eq!(sandbox.slots(&old), ["new", "old", "empty"]);
+    assert_eq!(
+        (run.json()["status"].as_str(), run.json()["stores"][0]["slot"].as_str()),
+        (Some("stored"), Some("next"))
+    );
+    run.says("the old secret is live again in every store").says("deploy or reload the receivers");
+    sandbox.run(&["rollback", "hooks"]).exits(9).says("it has not been replaced yet");
+    sandbox.run(&["cutover", "hooks"]).exits(11).says("next: deploy");
+    assert_eq!(sandbox.slots(&old), ["empty", "new", "old"]);
+    assert_eq!(sandbox.rotations(), 1);
+}
+
+#[test]
+fn rollback_is_refused_once_the_old_secret_is_dead() {
+    let instant = Sandbox::new("verifa");
+    instant.rotate().exits(0);
+    instant
+        .run(&["rollback", "hooks"])
+        .exits(9)
+        .says("it died with the call, so receivers that use it would refuse every delivery")
+        .says("hint: go forward: deploy the new secret to the receivers");
+
+    let ended = Sandbox::with_window("signa", Duration::from_secs(1));
+    let old = ended.newest();
+    ended.rotate().exits(0);
+    ended.until_the_overlap_is_over();
+    ended.run(&["rollback", "hooks"]).exits(9).says("the provider no longer honours it");
+    assert_eq!(ended.slots(&old), ["empty", "new", "old"]);
+
+    let early = Sandbox::new("layers");
+    early.rotate().exits(0);
+    early.run(&["rollback", "hooks"]).exits(9).says("it has not been replaced yet, so the live slot holds it still");
+    Sandbox::new("layers").run(&["rollback", "hooks"]).exits(4).says("no rotation of `hooks` is open");
+}
+
+#[test]
+fn finish_does_what_is_left_for_the_tool_and_nothing_before_it_is_safe() {
+    let sandbox = Sandbox::with_window("layers", Duration::from_secs(2));
+    let old = sandbox.newest();
+    sandbox.rotate().exits(0);
+    let run = sandbox.run(&["finish", "hooks", "--json"]).exits(9);
+    assert_eq!(run.json()["error"]["kind"], "gate");
+    run.says("`deploy` is not done").says("--done deploy");
+    assert_eq!(sandbox.slots(&old), ["new", "old", "empty"]);
+    sandbox.run(&["cutover", "hooks", "--done", "deploy", "--done", "verify"]).exits(11);
+    sandbox.run(&["finish", "hooks"]).exits(9).says("the old secret lives until");
+    assert_eq!(sandbox.slots(&old), ["new", "old", "empty"]);
+    sandbox.until_the_overlap_is_over();
+    sandbox.run(&["finish", "hooks"]).exits(0).says("next: drop");
+    assert_eq!(sandbox.slots(&old), ["empty", "new", "empty"]);
+    sandbox.run(&["cutover", "hooks", "--done", "drop"]).exits(0);
+}
+
+#[test]
+fn abandon_closes_the_rotation_and_touches_nothing() {
+    let sandbox = Sandbox::new("layers");
+    sandbox.rotate().exits(0);
+    let before = std::fs::read(sandbox.dotenv()).unwrap();
+    sandbox.run(&["abandon", "hooks", "--reason", "moved"]).exits(2).says("`--yes` is needed");
+    let run = sandbox.run(&["abandon", "hooks", "--reason", "moved", "--yes", "--json"]).exits(0);
+    assert_eq!(
+        (run.json()["status"].as_str(), run.json()["closed_because"].as_str()),
+        (Some("abandoned"), Some("moved"))
+    );
+    run.says("is in the next slot of dotenv:").says("the old secret works until");
+    assert_eq!(std::fs::read(sandbox.dotenv()).unwrap(), before);
+    assert_eq!(sandbox.requests(), 2, "an inspect and a rotate, and nothing at abandon");
+}
