@@ -24,6 +24,7 @@ pub mod seal;
 mod tests;
 
 pub use error::RunError;
+pub use issue::ATTEMPTS;
 pub use event::{Answered, Entry, Event, Evidence, ExpirySource, How, Outcome};
 pub use plan::{Direction, Doer, Plan, PlannedStore, Step};
 

@@ -1,6 +1,7 @@
 //! A sandbox whose target reaches the provider through the scripted server, and runs that are measured.
 
 use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
 use std::process::Stdio;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
@@ -32,8 +33,85 @@ pub struct Scene {
 /// A run, and what it took.
 pub struct Measured {
     pub run: Run,
-    pub kib: u64,
     pub wall: Duration,
+}
+
+/// The stores that are files.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub enum Kind {
+    Dotenv,
+    Json,
+    File,
+}
+
+impl Kind {
+    pub const ALL: [Self; 3] = [Self::Dotenv, Self::Json, Self::File];
+
+    /// The file that has the live slot.
+    pub fn file(self, folder: &Path) -> PathBuf {
+        folder.join(match self {
+            Self::Dotenv => "receiver.env",
+            Self::Json => "app.json",
+            Self::File => "hook",
+        })
+    }
+
+    fn reference(self, folder: &Path) -> String {
+        let file = self.file(folder).display().to_string();
+        match self {
+            Self::Dotenv => format!("dotenv:{file}#HOOK_SECRET"),
+            Self::Json => format!("json:{file}#/hook"),
+            Self::File => format!("file:{file}"),
+        }
+    }
+
+    /// Fills a new store with its first secret, and something around it.
+    fn fill(self, folder: &Path, first: &Secret) {
+        let text = match self {
+            Self::Dotenv => format!("# receiver\nPORT=8080\nHOOK_SECRET={}\nLAST=1\n", first.expose()),
+            Self::Json => format!("{{\"port\": 8080, \"hook\": \"{}\", \"last\": 1}}\n", first.expose()),
+            Self::File => first.expose().to_owned(),
+        };
+        std::fs::write(self.file(folder), text).unwrap();
+        let mode = std::os::unix::fs::PermissionsExt::from_mode(0o600);
+        std::fs::set_permissions(self.file(folder), mode).unwrap();
+    }
+
+    /// A slot's value: `suffix` as in a dotenv file, `""`, `"_NEW"` or `"_OLD"`. `Err` where the file is not what it should
+    /// be.
+    pub fn slot(self, folder: &Path, suffix: &str) -> Result<Option<String>, String> {
+        let other = match suffix {
+            "_NEW" => ".next",
+            "_OLD" => ".previous",
+            _ => "",
+        };
+        let path = if self == Self::File {
+            PathBuf::from(format!("{}{other}", self.file(folder).display()))
+        } else {
+            self.file(folder)
+        };
+        let text = match std::fs::read_to_string(path) {
+            Ok(text) => text,
+            Err(_) if self == Self::File && !suffix.is_empty() => return Ok(None),
+            Err(error) => return Err(error.to_string()),
+        };
+        match self {
+            Self::File if text.is_empty() => Err("an empty file".to_owned()),
+            Self::File => Ok(Some(text)),
+            Self::Dotenv => {
+                ensure!(text.starts_with("# receiver\n") && text.contains("LAST=1"), "half a file: {text:?}");
+                let key = format!("HOOK_SECRET{suffix}=");
+                let value = text.lines().find_map(|line| line.strip_prefix(&key));
+                Ok(value.map(|value| value.trim_matches(['\'', '"']).to_owned()).filter(|value| !value.is_empty()))
+            }
+            Self::Json => {
+                let value: serde_json::Value =
+                    serde_json::from_str(&text).map_err(|error| format!("half a file: {error}"))?;
+                ensure!(value["last"] == 1, "half a file");
+                Ok(value[format!("hook{}", suffix.to_lowercase())].as_str().map(str::to_owned))
+            }
+        }
+    }
 }
 
 impl Scene {
@@ -44,6 +122,22 @@ impl Scene {
         let server = Server::start(backend);
         sandbox.config(&sandbox.config_text().replace(&backend.to_string(), &server.address.to_string()));
         Self { sandbox, server }
+    }
+
+    /// The same with its only store, of this kind, in the sandbox's `work`.
+    pub fn with_own_store(provider: &str, kind: Kind) -> Self {
+        let scene = Self::new(provider);
+        scene.keep_in(kind, &scene.sandbox.path("work"));
+        scene
+    }
+
+    /// Makes this the target's only store, in a folder that exists.
+    pub fn keep_in(&self, kind: Kind, folder: &Path) {
+        kind.fill(folder, &self.sandbox.newest());
+        let own = format!("dotenv:{}#HOOK_SECRET", self.sandbox.dotenv().display());
+        let text = self.sandbox.config_text();
+        assert!(text.contains(&own), "the sandbox names its store in another way: {text}");
+        self.sandbox.config(&text.replace(&own, &kind.reference(folder)));
     }
 
     /// Whether a lost answer can be had again.
@@ -85,7 +179,7 @@ impl Scene {
         ensure!(!matches!(run.code, 101 | 134 | -1), "a panic or a signal, {}:\n{}", run.code, run.stderr);
         ensure!(!run.stderr.contains("a defect in whsec"), "a panic:\n{}", run.stderr);
         ensure!(kib < MOST_MEMORY, "{kib} KiB of memory");
-        Ok(Measured { run, kib, wall })
+        Ok(Measured { run, wall })
     }
 
     /// Rotates with everything agreed to.
