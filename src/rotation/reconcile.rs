@@ -17,7 +17,7 @@ impl Runner<'_> {
             return self.record(&[Event::Answered(answered)]);
         }
         let fresh = self.rotation.plan.idempotency_key.is_some() && self.rotation.key_is_fresh((self.now)());
-        if fresh && self.replays_left > 0 {
+        if fresh && self.replays_left > 0 && self.attempts_left > 0 {
             self.replays_left -= 1;
             return self.issue();
         }

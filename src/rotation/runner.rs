@@ -4,10 +4,11 @@
 
 use jiff::{SignedDuration, Timestamp};
 
-use super::journal::Journal;
+use super::issue::UNKEPT;
+use super::journal::{Journal, JournalError};
 use super::operator::{Countdown, News, Operator, Reply};
 use super::seal::Seals;
-use super::{Answered, Event, How, Next, Outcome, Rotation, RunError, Step};
+use super::{Answered, Call, Event, How, Next, Outcome, Rotation, RunError, Step};
 use crate::provider::Endpoint;
 use crate::provider::client::Client;
 use crate::secret::Secret;
@@ -29,6 +30,8 @@ pub struct Runner<'a> {
     pub rotation: &'a mut Rotation,
     /// How often this process may still send a request again whose answer was lost.
     pub replays_left: u32,
+    /// How often this process may still send the request at all.
+    pub attempts_left: u32,
 }
 
 /// Why a run came to rest.
@@ -146,8 +149,20 @@ impl Runner<'_> {
 
     /// Journals events; they count only once this has returned.
     pub(super) fn record(&mut self, events: &[Event]) -> Result<(), RunError> {
-        self.journal.append(self.rotation, self.by, (self.now)(), events)?;
-        Ok(())
+        self.append(events).map_err(|error| self.unrecorded(error))
+    }
+
+    pub(super) fn append(&mut self, events: &[Event]) -> Result<(), JournalError> {
+        self.journal.append(self.rotation, self.by, (self.now)(), events)
+    }
+
+    /// A failing journal means that nothing happened only as long as nothing was sent.
+    pub(super) fn unrecorded(&self, source: JournalError) -> RunError {
+        match self.rotation.call {
+            Call::NotApplied => RunError::Journal(source),
+            Call::Answered(_) => RunError::NotRecorded { is_answered: true, source },
+            Call::Unknown { .. } | Call::Unreadable { .. } => RunError::NotRecorded { is_answered: false, source },
+        }
     }
 
     /// Asks the provider for its clock, by an inspect call, where that is possible.
@@ -176,7 +191,14 @@ impl Runner<'_> {
             Step::Check => self.check(),
             Step::Issue => self.issue(),
             Step::Stage => {
-                let secret = self.secret()?;
+                let secret = match self.secret() {
+                    Ok(secret) => secret,
+                    // The process that had the answer could keep it nowhere: the call is as good as unanswered.
+                    Err(_) if !self.seals.exists(self.rotation.id) => {
+                        return self.record(&[Event::Lost { why: UNKEPT.to_owned(), status: None }]);
+                    }
+                    Err(error) => return Err(error),
+                };
                 self.stage(&secret)
             }
             Step::Promote => self.promote(),
@@ -203,6 +225,15 @@ impl Runner<'_> {
             }
         }
         Err(RunError::SealFailed(unsealed))
+    }
+
+    /// Whether a store that can be read has the new secret, or one that cannot has taken it.
+    pub(super) fn is_stored(&self, answered: &Answered) -> bool {
+        let has = |store: &dyn Store, slot| slots::holds(store, slot, &answered.fingerprint).unwrap_or(false);
+        self.stores.iter().any(|store| match store.access() {
+            Access::ReadWrite => has(store.as_ref(), Slot::Next) || has(store.as_ref(), Slot::Current),
+            _ => self.rotation.stores_done.contains(&(Step::Stage, store.reference())),
+        })
     }
 
     /// Puts the secret into `next` of every store; the seal goes when no store depends on it any more.

@@ -196,11 +196,7 @@ impl Scenario {
     }
 
     /// Tries points of this scenario, on one thread.
-    pub fn try_points(
-        &self,
-        points: Vec<u64>,
-        act: impl Fn(&World, u64) -> Result<bool, String>,
-    ) -> Tally {
+    pub fn try_points(&self, points: Vec<u64>, act: impl Fn(&World, u64) -> Result<bool, String>) -> Tally {
         let clock = Clock::new();
         let mut tally = Tally::default();
         let mut world = None;
@@ -292,7 +288,12 @@ fn sweep(scenarios: &[Scenario], figures: &Figures) -> Tally {
                 Ok(traced.struck)
             })
         });
-        eprintln!("{name}: {calls} calls, {} cases, {} failures, {:?}", tally.cases, tally.failures.len(), began.elapsed());
+        eprintln!(
+            "{name}: {calls} calls, {} cases, {} failures, {:?}",
+            tally.cases,
+            tally.failures.len(),
+            began.elapsed()
+        );
         total.add(tally);
     }
     total

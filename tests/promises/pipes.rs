@@ -78,7 +78,8 @@ fn no_command_minds_a_closed_or_full_stdout() {
     world.run("rotate hooks --yes").exits(0);
     world.remember();
     let config = world.sandbox.config_text();
-    let is_known = |line: &str| line.starts_with("--") || known.iter().any(|command| line.starts_with(command.as_str()));
+    let is_known =
+        |line: &str| line.starts_with("--") || known.iter().any(|command| line.starts_with(command.as_str()));
     for line in LINES.iter().filter(|line| is_known(line)) {
         for json in [false, true] {
             let line = if json { format!("{line} --json") } else { (*line).to_owned() };
@@ -86,7 +87,16 @@ fn no_command_minds_a_closed_or_full_stdout() {
                 world.restore();
                 world.sandbox.config(&config);
                 let id = world.sandbox.id();
-                let inner = world.command(&line.replace("ID", &id).split_whitespace().map(str::to_owned).collect::<Vec<_>>().iter().map(String::as_str).collect::<Vec<_>>());
+                let inner = world.command(
+                    &line
+                        .replace("ID", &id)
+                        .split_whitespace()
+                        .map(str::to_owned)
+                        .collect::<Vec<_>>()
+                        .iter()
+                        .map(String::as_str)
+                        .collect::<Vec<_>>(),
+                );
                 let mut command = Command::new("bash");
                 command.args(["-c", shell]).arg(inner.get_program()).args(inner.get_args()).env_clear();
                 command.envs(inner.get_envs().filter_map(|(name, value)| Some((name, value?))));

@@ -11,7 +11,8 @@ use crate::screen::Terminal;
 use crate::world::{Clock, FILES, World};
 
 /// A question or countdown: provider, commands before it, the command, what is typed at which words, and the last words.
-type Place = (&'static str, &'static [&'static str], &'static str, &'static [(&'static str, &'static str)], &'static str);
+type Place =
+    (&'static str, &'static [&'static str], &'static str, &'static [(&'static str, &'static str)], &'static str);
 
 const PLACES: &[Place] = &[
     ("layers", &[], "rotate hooks", &[], "Rotate now?"),
@@ -72,12 +73,62 @@ fn ctrl_c_at_every_question_and_countdown_leaves_the_terminal_as_it_was() {
 
 /// What terminals act on: cursor, screen, title, clipboard, colour, answers typed back, direction of text.
 const PAYLOADS: &[&str] = &[
-    "\u{1b}[2J", "\u{1b}[H", "\u{1b}[1A\u{1b}[2K", "\u{1b}[31m", "\u{1b}[8m", "\u{1b}[?25l", "\u{1b}[?1049h", "\u{1b}[6n", "\u{1b}[c",
-    "\u{1b}]0;owned\u{7}", "\u{1b}]52;c;b3duZWQ=\u{7}", "\u{1b}]8;;http://evil.example\u{1b}\\here\u{1b}]8;;\u{1b}\\", "\u{1b}P$q\"p\u{1b}\\",
-    "\u{1b}^private\u{1b}\\", "\u{1b}_app\u{1b}\\", "\u{1b}c", "\u{1b}#8", "\u{1b}(0", "\u{1b}[20h", "\u{1b}[?5h", "\u{1b}[5i", "\u{1b}[21t",
-    "\u{9b}2J", "\u{9d}0;owned\u{9c}", "\u{90}q\u{9c}", "\u{85}", "\u{84}", "\u{8d}", "\r", "\n", "\u{b}", "\u{c}", "\u{8}\u{8}\u{8}", "\u{7}",
-    "\u{0}", "\u{e}", "\u{f}", "\u{5}", "\u{18}", "\u{1a}", "\u{7f}", "\t", "\u{202e}", "\u{2066}", "\u{200f}", "\u{200b}", "\u{2028}",
-    "\u{2029}", "\u{feff}", "\u{61c}", "\u{2060}", "\r\n\u{1b}[32mdone: rotated\u{1b}[0m", "\u{1b}[", "\u{1b}", "\u{1b}[38;5;1m", "\u{1b}[0;0;0m",
+    "\u{1b}[2J",
+    "\u{1b}[H",
+    "\u{1b}[1A\u{1b}[2K",
+    "\u{1b}[31m",
+    "\u{1b}[8m",
+    "\u{1b}[?25l",
+    "\u{1b}[?1049h",
+    "\u{1b}[6n",
+    "\u{1b}[c",
+    "\u{1b}]0;owned\u{7}",
+    "\u{1b}]52;c;b3duZWQ=\u{7}",
+    "\u{1b}]8;;http://evil.example\u{1b}\\here\u{1b}]8;;\u{1b}\\",
+    "\u{1b}P$q\"p\u{1b}\\",
+    "\u{1b}^private\u{1b}\\",
+    "\u{1b}_app\u{1b}\\",
+    "\u{1b}c",
+    "\u{1b}#8",
+    "\u{1b}(0",
+    "\u{1b}[20h",
+    "\u{1b}[?5h",
+    "\u{1b}[5i",
+    "\u{1b}[21t",
+    "\u{9b}2J",
+    "\u{9d}0;owned\u{9c}",
+    "\u{90}q\u{9c}",
+    "\u{85}",
+    "\u{84}",
+    "\u{8d}",
+    "\r",
+    "\n",
+    "\u{b}",
+    "\u{c}",
+    "\u{8}\u{8}\u{8}",
+    "\u{7}",
+    "\u{0}",
+    "\u{e}",
+    "\u{f}",
+    "\u{5}",
+    "\u{18}",
+    "\u{1a}",
+    "\u{7f}",
+    "\t",
+    "\u{202e}",
+    "\u{2066}",
+    "\u{200f}",
+    "\u{200b}",
+    "\u{2028}",
+    "\u{2029}",
+    "\u{feff}",
+    "\u{61c}",
+    "\u{2060}",
+    "\r\n\u{1b}[32mdone: rotated\u{1b}[0m",
+    "\u{1b}[",
+    "\u{1b}",
+    "\u{1b}[38;5;1m",
+    "\u{1b}[0;0;0m",
 ];
 
 /// One text out of several payloads with plain words between them.
@@ -105,7 +156,9 @@ fn acting(text: &str) -> (BTreeSet<char>, BTreeSet<String>) {
     let mut colours = BTreeSet::new();
     let mut rest = text.replace("\r\n", "\n");
     while let Some(at) = rest.find("\u{1b}[") {
-        let Some(end) = rest[at + 2..].find(|c: char| !c.is_ascii_digit() && c != ';').map(|end| at + 2 + end) else { break };
+        let Some(end) = rest[at + 2..].find(|c: char| !c.is_ascii_digit() && c != ';').map(|end| at + 2 + end) else {
+            break;
+        };
         if !rest[end..].starts_with('m') {
             break;
         }
@@ -147,7 +200,8 @@ fn a_providers_words_move_nothing_on_the_terminal() {
                 "endpointId": world.sandbox.id(), "previousSecretExpiresAt": until, "warning": words[0],
             })
             .to_string();
-            let head = format!("HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: {}\r\n\r\n", body.len());
+            let head =
+                format!("HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: {}\r\n\r\n", body.len());
             world.sandbox.stand_in.fault(Fault::Raw([head.as_bytes(), body.as_bytes()].concat()));
             screen(&world, &rotate)
         } else {
@@ -168,5 +222,9 @@ fn a_providers_words_move_nothing_on_the_terminal() {
             });
         }
     }
-    tally.promise(17, "a provider's words at a terminal", &format!("0 control bytes from the provider (seed {})", seed()));
+    tally.promise(
+        17,
+        "a provider's words at a terminal",
+        &format!("0 control bytes from the provider (seed {})", seed()),
+    );
 }

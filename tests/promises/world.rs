@@ -81,7 +81,8 @@ impl World {
             match store {
                 Kept::Dotenv => {}
                 Kept::Json => {
-                    let text = format!("{{\n  \"port\": 8080,\n  \"hooks\": {{ \"secret\": \"{}\" }}\n}}\n", old.expose());
+                    let text =
+                        format!("{{\n  \"port\": 8080,\n  \"hooks\": {{ \"secret\": \"{}\" }}\n}}\n", old.expose());
                     std::fs::write(sandbox.path("work/settings.json"), text).unwrap();
                 }
                 Kept::File => std::fs::write(sandbox.path("work/mounted"), old.expose()).unwrap(),
@@ -270,7 +271,9 @@ impl World {
         self.check_no_plaintext(&["work"])?;
         for (path, _) in self.files() {
             let text = path.to_string_lossy();
-            if text.contains(".whsec-") || [".tmp", ".age", "-journal", "-wal", "-shm"].iter().any(|end| text.ends_with(end)) {
+            if text.contains(".whsec-")
+                || [".tmp", ".age", "-journal", "-wal", "-shm"].iter().any(|end| text.ends_with(end))
+            {
                 return Err(format!("{text} is left at the end"));
             }
         }
