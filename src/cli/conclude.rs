@@ -33,7 +33,8 @@ pub fn conclude(
             if let Some(hint) = &mut verdict.hint {
                 *hint = hint.replace("whsec cutover TARGET", &come_back).replace("TARGET", &rotation.plan.target);
             }
-            for line in &evidence {
+            // A person at a terminal saw it with the question.
+            for line in evidence.iter().filter(|_| !session.may_ask()) {
                 session.output.warn(line);
             }
             session.output.error(&verdict.message, verdict.hint.as_deref());
@@ -83,7 +84,7 @@ fn say_next(session: &Session, rotation: &Rotation, come_back: &str) {
 
 /// Where the new secret is, and whether the old one still works: what an operator needs first when something failed.
 pub fn whereabouts(rotation: &Rotation, seals: &Seals) -> Vec<String> {
-    let Some(answered) = rotation.answered() else { return Vec::new() };
+    let Some(answered) = rotation.answered() else { return unknown(rotation, seals) };
     let mut places = Vec::new();
     for store in &rotation.plan.stores {
         let has = |step| rotation.stores_done.contains(&(step, store.reference.clone()));
@@ -103,4 +104,17 @@ pub fn whereabouts(rotation: &Rotation, seals: &Seals) -> Vec<String> {
         (_, None) => "how long the old secret works is not known".to_owned(),
     };
     vec![format!("the new secret {} is {places}", answered.fingerprint), old]
+}
+
+/// The same while there is no answer that can be read.
+fn unknown(rotation: &Rotation, seals: &Seals) -> Vec<String> {
+    if !rotation.may_be_applied() {
+        return Vec::new();
+    }
+    let new = if seals.exists(rotation.id) {
+        format!("what the provider answered is sealed in {}", seals.path(rotation.id).display())
+    } else {
+        "if the provider has rotated, nobody has the new secret yet".to_owned()
+    };
+    vec![new, "the live slot of every store holds the old secret".to_owned()]
 }

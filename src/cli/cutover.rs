@@ -88,9 +88,14 @@ pub fn run(args: &Args, session: &Session) -> anyhow::Result<Exit> {
     let stopped = || work.signals.arrived();
     let mut person = work.person(session, &found.tools, args.answers(session), &stopped);
     let outcome = work.run(&mut rotation, &found.tools, &mut person, None);
-    let unused: Vec<&str> = person.answers.done.iter().map(|step| step.name()).collect();
-    if !unused.is_empty() && outcome.is_ok() {
-        session.output.warn(&format!("--done {} had no effect: it is not due yet", unused.join(", ")));
+    let unused = std::mem::take(&mut person.answers.done);
+    for step in unused.into_iter().filter(|_| outcome.is_ok()) {
+        let why = match () {
+            () if rotation.done.contains_key(&step) => "it was done before",
+            () if !rotation.plan.steps.contains(&step) => "this rotation has no such step",
+            () => "it is not due yet",
+        };
+        session.output.warn(&format!("--done {} had no effect: {why}", step.name()));
     }
     let exit = |rest| match rest {
         Rest::Finished => Exit::Done,

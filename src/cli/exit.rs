@@ -135,8 +135,12 @@ fn run_exit(error: &RunError) -> Exit {
         RunError::StoreCheck(_) | RunError::SealCheck(_) => Exit::Store,
         RunError::Refused { refusal, .. } => refused_exit(refusal.meaning),
         RunError::NotSent { .. } | RunError::CheckFailed { .. } => Exit::Unavailable,
-        RunError::Lost { .. } | RunError::Unreadable { .. } => Exit::Unknown,
-        RunError::StoreFailed { .. } | RunError::SealFailed(_) => Exit::Sealed,
+        RunError::Lost { .. } | RunError::Unreadable { .. } | RunError::NotRecorded { is_answered: false, .. } => {
+            Exit::Unknown
+        }
+        RunError::StoreFailed { .. } | RunError::SealFailed(_) | RunError::NotRecorded { is_answered: true, .. } => {
+            Exit::Sealed
+        }
         RunError::KeyNeeded { .. } => Exit::Auth,
         RunError::TooEarly { .. } | RunError::NoWayBack { .. } => Exit::Gate,
     }

@@ -7,7 +7,7 @@ use super::options::TargetOptions;
 use super::session::Session;
 use super::{complete, conclude, find};
 use crate::rotation::runner::Rest;
-use crate::rotation::{RunError, Step};
+use crate::rotation::{Next, RunError, Step};
 use crate::ui::prompt::Answers;
 use crate::ui::time::moment;
 
@@ -32,6 +32,11 @@ pub fn run(args: &Args, session: &Session) -> anyhow::Result<Exit> {
     let mut found = find::open(session, &args.target, &args.options)?;
     let mut rotation = find::need_open(session, &mut found)?;
     let come_back = session.come_back("cutover", &rotation.plan.target);
+    if rotation.next(session.now()) == Next::Reconcile {
+        let message =
+            format!("there is nothing to finish at `{}`: what came of the call is not known yet", args.target);
+        return Err(Fault::new(Exit::Unknown, message, format!("find it out: {come_back}")));
+    }
     if rotation.answered().is_none() {
         let message = format!("there is nothing to finish at `{}`: the call comes first", args.target);
         return Err(Fault::new(Exit::Gate, message, format!("go on with the rotation: {come_back}")));

@@ -189,7 +189,8 @@ fn line(row: &Row, now: Timestamp) -> String {
     match (row.status, row.step) {
         (Some(status), step) => {
             let word = serde_json::to_value(status).ok().and_then(|word| word.as_str().map(str::to_owned));
-            parts.push(format!("{:<9} next: {:<8}", word.unwrap_or_default(), step.unwrap_or("-")));
+            let next = if status == Status::Unknown { "find out what came of the call" } else { step.unwrap_or("-") };
+            parts.push(format!("{:<9} next: {next:<8}", word.unwrap_or_default()));
         }
         (None, _) => parts.push("closed".to_owned()),
     }

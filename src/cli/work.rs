@@ -12,7 +12,7 @@ use crate::rotation::lock::EndpointLock;
 use crate::rotation::operator::Operator;
 use crate::rotation::runner::{Rest, Runner};
 use crate::rotation::seal::Seals;
-use crate::rotation::{PlannedStore, Rotation, RunError, Step};
+use crate::rotation::{ATTEMPTS, PlannedStore, Rotation, RunError, Step};
 use crate::secret::Secret;
 use crate::store::{self, Reference, Slot, Store};
 use crate::ui::prompt::{Answers, Person};
@@ -106,6 +106,7 @@ impl Work {
             by: &self.by,
             rotation,
             replays_left: 1,
+            attempts_left: ATTEMPTS,
         }
     }
 }

@@ -123,7 +123,7 @@ impl Provider {
 }
 
 /// Why a value cannot be an id, if it cannot.
-fn id_flaw(value: &str) -> Option<&'static str> {
+pub fn id_flaw(value: &str) -> Option<&'static str> {
     match value {
         "" => Some("is empty"),
         "." | ".." => Some("would name another path"),

@@ -35,6 +35,7 @@ mod withhold;
 pub use catalog::{Catalog, Origin};
 pub use check::{Force, Idempotency, Overlap, Provider};
 pub use duration::{duration, duration_text};
+pub use endpoint::id_flaw;
 pub use error::{ProviderError, RequestError};
 pub use reqwest::Url;
 pub use text::plain_text;

@@ -60,6 +60,13 @@ pub enum RunError {
     },
     #[error("the new secret could not be sealed")]
     SealFailed(#[source] SealError),
+    /// The journal failed after the call was sent.
+    #[error("{}, and the journal cannot record it", sent_words(*.is_answered))]
+    NotRecorded {
+        is_answered: bool,
+        #[source]
+        source: JournalError,
+    },
     #[error("an API key for {provider} is needed to go on")]
     KeyNeeded { provider: String },
     #[error("`{}` is not to be done yet: {why}", .step.name())]
@@ -105,6 +112,13 @@ impl RunError {
                 let mend = source.hint().unwrap_or_else(|| "mend the store".to_owned());
                 format!("{mend}; then `whsec cutover TARGET` completes the rest")
             }
+            Self::NotRecorded { source, .. } => {
+                let mend = match source {
+                    JournalError::Unusable { .. } => source.hint().unwrap_or_default(),
+                    _ => "mend the journal".to_owned(),
+                };
+                format!("{mend}; then `whsec cutover TARGET` goes on")
+            }
             Self::KeyNeeded { .. } => "`whsec doctor` shows where a key is looked for".to_owned(),
             Self::TooEarly { .. } => "`whsec cutover TARGET` shows what is due".to_owned(),
             Self::NoWayBack { direction, .. } if direction.ends_old_secret() => {
@@ -138,6 +152,10 @@ fn refusal_hint(refusal: &Refusal) -> Option<String> {
         Meaning::RateLimited | Meaning::Unavailable => "nothing was rotated; run it again later".to_owned(),
         _ => "nothing was rotated".to_owned(),
     })
+}
+
+fn sent_words(is_answered: bool) -> &'static str {
+    if is_answered { "the secret is rotated" } else { "the request was sent, its outcome is unknown" }
 }
 
 fn refusal_words(refusal: &Refusal) -> String {

@@ -5,6 +5,8 @@
 
 use std::time::{Duration, Instant};
 
+use jiff::{SignedDuration, Timestamp};
+
 use super::operator::News;
 use super::runner::Runner;
 use super::seal::Sealed;
@@ -14,11 +16,16 @@ use crate::provider::spec::Meaning;
 use crate::secret::Secret;
 
 /// Attempts of one command, first one included.
-const ATTEMPTS: u32 = 4;
+pub const ATTEMPTS: u32 = 4;
 /// The longest that one command waits between two attempts.
 const LONGEST_PAUSE: Duration = Duration::from_secs(20);
 /// How often a pause looks for a signal.
 const LOOK_EVERY: Duration = Duration::from_millis(50);
+
+/// How long after it was sent a lost call may still have been carried out.
+const LONGEST_CALL: SignedDuration = SignedDuration::from_secs(60);
+/// What is said where a secret came and nothing could keep it.
+pub(super) const UNKEPT: &str = "the answer came, but neither the seal nor a store could keep the new secret";
 
 /// What one attempt came to.
 enum Attempt {
@@ -47,9 +54,9 @@ impl Runner<'_> {
         let idempotent = self.rotation.plan.idempotency_key.is_some();
         // Once an attempt may have been applied, a later refusal proves nothing about it.
         let mut ambiguous = self.rotation.may_be_applied();
-        let last = self.rotation.attempts + ATTEMPTS;
         loop {
             let attempt = self.rotation.attempts + 1;
+            self.attempts_left = self.attempts_left.saturating_sub(1);
             self.record(&[Event::Sent { attempt, digest: request.digest() }])?;
             self.operator.tell(self.rotation, News::Sending { attempt });
             let outcome = self.client.call(self.endpoint, &request, key);
@@ -57,7 +64,7 @@ impl Runner<'_> {
                 Attempt::Answered(reply) => return self.receive(&reply),
                 Attempt::NotApplied { error, status, request_id, again_in } => {
                     let why = error.to_string();
-                    let pause = again_in.filter(|_| attempt < last && !self.operator.wants_to_stop());
+                    let pause = again_in.filter(|_| self.attempts_left > 0 && !self.operator.wants_to_stop());
                     if ambiguous {
                         self.record(&[Event::Lost { why: why.clone(), status }])?;
                         let Some(pause) = pause else { return Err(self.lost(why)) };
@@ -78,7 +85,7 @@ impl Runner<'_> {
                         // Never sent twice: what is known is looked at next.
                         return Ok(());
                     }
-                    let pause = again_in.filter(|_| attempt < last && !self.operator.wants_to_stop());
+                    let pause = again_in.filter(|_| self.attempts_left > 0 && !self.operator.wants_to_stop());
                     let Some(pause) = pause else { return Err(self.lost(why)) };
                     (self.lost(why.clone()), why, pause)
                 }
@@ -163,31 +170,32 @@ impl Runner<'_> {
     /// Seals a secret and journals its answer. Where it cannot be sealed, the stores are the only place left.
     pub(super) fn keep(&mut self, secret: &Secret, answered: Answered) -> Result<(), RunError> {
         let sealed = self.seals.seal(self.rotation.id, &Sealed::new(Some(answered.clone()), secret.expose()));
-        let recorded = self.record(&[Event::Answered(answered.clone())]);
+        let recorded = self.append(&[Event::Answered(answered.clone())]);
         self.operator.tell(self.rotation, News::Answered(&answered));
-        match sealed {
-            // A seal holds the facts too, so a later process can make up for what the journal did not take.
-            Ok(()) => recorded?,
-            Err(error) => {
-                let warning = format!("{error}; the new secret goes into the stores at once");
-                self.operator.tell(self.rotation, News::Warning(&warning));
-                if recorded.is_err() {
-                    self.rotation.call = super::Call::Answered(answered.clone());
-                }
-                self.stage(secret)?;
-                recorded?;
+        let now = self.rotation.provider_time((self.now)());
+        if answered.expires_at.is_some_and(|end| end <= now) {
+            let warning = "the provider's answer says that the old secret has ended already: deploy the new one now";
+            self.operator.tell(self.rotation, News::Warning(warning));
+        }
+        if recorded.is_err() {
+            self.rotation.call = super::Call::Answered(answered.clone());
+        }
+        if let Err(error) = sealed {
+            let warning = format!("{error}; the new secret goes into the stores at once");
+            self.operator.tell(self.rotation, News::Warning(&warning));
+            if let Err(failed) = self.stage(secret) {
+                return Err(if self.is_stored(&answered) { failed } else { self.lost(UNKEPT.to_owned()) });
             }
         }
+        // A seal holds the facts too, so a later process can make up for what the journal did not take.
+        recorded.map_err(|error| self.unrecorded(error))?;
         if answered.replayed { self.refuse_stale(&answered) } else { Ok(()) }
     }
 
     fn facts(&self, rotated: &Rotated, reply: &Reply) -> Answered {
         let clock_ahead_ms = reply.date.map_or(self.rotation.clock_ahead_ms, |date| self.ahead(date));
-        let ahead = jiff::SignedDuration::from_millis(clock_ahead_ms);
         let replayed = reply.replayed || self.rotation.attempts > 1;
-        // A replay reports a rotation that happened when an earlier attempt arrived.
-        let rotated_at = if reply.replayed { self.rotation.first_sent_at } else { None };
-        let rotated_at = rotated_at.unwrap_or_else(self.now).saturating_add(ahead).unwrap_or_else(|_| (self.now)());
+        let rotated_at = self.rotated_by(reply.replayed, clock_ahead_ms);
         let documented = self.documented_end(rotated_at);
         let (expires_at, expires_source) =
             match (self.rotation.plan.direction.ends_old_secret(), rotated.old_expires_at) {
@@ -210,6 +218,17 @@ impl Runner<'_> {
         }
     }
 
+    /// When the provider had rotated at the latest, on its own clock: an end computed from it is never too early. A replay
+    /// reports a rotation that happened when an earlier attempt arrived.
+    fn rotated_by(&self, replayed: bool, clock_ahead_ms: i64) -> Timestamp {
+        let now = (self.now)();
+        let earlier = self.rotation.first_sent_at.map(|sent| sent.saturating_add(LONGEST_CALL).unwrap_or(sent));
+        let at = earlier.filter(|_| replayed).map_or(now, |earlier| earlier.min(now));
+        // A `Date` header leaves out the fraction of its second.
+        let ahead = SignedDuration::from_millis(clock_ahead_ms).saturating_add(SignedDuration::from_secs(1));
+        at.saturating_add(ahead).unwrap_or(at)
+    }
+
     /// After a replay the endpoint may have moved on: somebody else rotated between the lost answer and now.
     fn refuse_stale(&mut self, answered: &Answered) -> Result<(), RunError> {
         let Some(key) = self.api_key else { return Ok(()) };
@@ -228,9 +247,19 @@ impl Runner<'_> {
         Ok(())
     }
 
+    /// Seals an answer whole. One that was sealed before stays beside it: what a provider repeats may be masked.
     fn keep_unreadable(&mut self, reply: &Reply, why: String) -> Result<(), RunError> {
-        let body = String::from_utf8_lossy(&reply.body);
-        self.seals.seal(self.rotation.id, &Sealed::new(None, &body)).map_err(RunError::SealFailed)?;
+        let earlier = match self.seals.exists(self.rotation.id).then(|| self.seals.unseal(self.rotation.id)) {
+            Some(Ok(earlier)) => earlier.answer(),
+            Some(Err(_)) => return self.record(&[Event::Unreadable { status: reply.status, why }]),
+            None => None,
+        };
+        let content = Sealed::of_answers(earlier, &reply.body);
+        if let Err(error) = self.seals.seal(self.rotation.id, &content) {
+            let why = format!("{why}, and {error}");
+            self.record(&[Event::Lost { why: why.clone(), status: Some(reply.status) }])?;
+            return Err(self.lost(why));
+        }
         self.record(&[Event::Unreadable { status: reply.status, why }])
     }
 }

@@ -25,6 +25,7 @@ mod tests;
 
 pub use error::RunError;
 pub use event::{Answered, Entry, Event, Evidence, ExpirySource, How, Outcome};
+pub use issue::ATTEMPTS;
 pub use plan::{Direction, Doer, Plan, PlannedStore, Step};
 
 /// A plan and what has come of it.

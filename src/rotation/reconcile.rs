@@ -17,7 +17,7 @@ impl Runner<'_> {
             return self.record(&[Event::Answered(answered)]);
         }
         let fresh = self.rotation.plan.idempotency_key.is_some() && self.rotation.key_is_fresh((self.now)());
-        if fresh && self.replays_left > 0 {
+        if fresh && self.replays_left > 0 && self.attempts_left > 0 {
             self.replays_left -= 1;
             return self.issue();
         }
@@ -62,9 +62,9 @@ impl Runner<'_> {
         RunError::Lost { provider, why, replayable: false, comparison: Some(Box::new(comparison)) }
     }
 
-    fn why_unknown(&self) -> String {
+    pub(super) fn why_unknown(&self) -> String {
         match &self.rotation.call {
-            Call::Unknown { why: Some(why) } => why.clone(),
+            Call::Unknown { why: Some(why) } | Call::Unreadable { why } => why.clone(),
             _ => "whsec was cut off before the answer came".to_owned(),
         }
     }

@@ -4,10 +4,11 @@
 
 use jiff::{SignedDuration, Timestamp};
 
-use super::journal::Journal;
+use super::issue::UNKEPT;
+use super::journal::{Journal, JournalError};
 use super::operator::{Countdown, News, Operator, Reply};
 use super::seal::Seals;
-use super::{Answered, Event, How, Next, Outcome, Rotation, RunError, Step};
+use super::{Answered, Call, Event, How, Next, Outcome, Rotation, RunError, Step};
 use crate::provider::Endpoint;
 use crate::provider::client::Client;
 use crate::secret::Secret;
@@ -29,6 +30,8 @@ pub struct Runner<'a> {
     pub rotation: &'a mut Rotation,
     /// How often this process may still send a request again whose answer was lost.
     pub replays_left: u32,
+    /// How often this process may still send the request at all.
+    pub attempts_left: u32,
 }
 
 /// Why a run came to rest.
@@ -48,8 +51,21 @@ pub enum Rest {
 const CLOCK_WORTH_A_WORD_MS: i64 = 120_000;
 
 impl Runner<'_> {
+    /// Removes a seal that no store depends on any more.
+    fn unseal(&self) -> Result<(), RunError> {
+        self.seals.remove(self.rotation.id).map_err(RunError::SealFailed)
+    }
+
+    /// Removes the seal that a process left behind which died just before it would have.
+    fn clear_up(&self) -> Result<(), RunError> {
+        let kept = self.stores.iter().any(|store| store.access() == Access::WriteOnly);
+        let last = if kept { Step::Promote } else { Step::Stage };
+        if self.rotation.done.contains_key(&last) { self.unseal() } else { Ok(()) }
+    }
+
     /// Goes on until the rotation is finished, somebody has to act, or `last` is done.
     pub fn run(&mut self, last: Option<Step>) -> Result<Rest, RunError> {
+        self.clear_up()?;
         loop {
             if last.is_some_and(|last| self.rotation.done.contains_key(&last)) {
                 return Ok(Rest::Finished);
@@ -95,6 +111,9 @@ impl Runner<'_> {
     /// Puts the old secret back into the live slot of every store while the provider still honours it.
     pub fn roll_back(&mut self, reason: Option<String>) -> Result<(), RunError> {
         let direction = self.rotation.plan.direction;
+        if matches!(self.rotation.next((self.now)()), Next::Reconcile) {
+            return Err(self.lost(self.why_unknown()));
+        }
         let no_way_back = |why: &str| RunError::NoWayBack { why: why.to_owned(), direction };
         let Some(answered) = self.rotation.answered().cloned() else {
             return Err(no_way_back("nothing has been rotated, so the live slot holds it still"));
@@ -130,8 +149,20 @@ impl Runner<'_> {
 
     /// Journals events; they count only once this has returned.
     pub(super) fn record(&mut self, events: &[Event]) -> Result<(), RunError> {
-        self.journal.append(self.rotation, self.by, (self.now)(), events)?;
-        Ok(())
+        self.append(events).map_err(|error| self.unrecorded(error))
+    }
+
+    pub(super) fn append(&mut self, events: &[Event]) -> Result<(), JournalError> {
+        self.journal.append(self.rotation, self.by, (self.now)(), events)
+    }
+
+    /// A failing journal means that nothing happened only as long as nothing was sent.
+    pub(super) fn unrecorded(&self, source: JournalError) -> RunError {
+        match self.rotation.call {
+            Call::NotApplied => RunError::Journal(source),
+            Call::Answered(_) => RunError::NotRecorded { is_answered: true, source },
+            Call::Unknown { .. } | Call::Unreadable { .. } => RunError::NotRecorded { is_answered: false, source },
+        }
     }
 
     /// Asks the provider for its clock, by an inspect call, where that is possible.
@@ -160,7 +191,14 @@ impl Runner<'_> {
             Step::Check => self.check(),
             Step::Issue => self.issue(),
             Step::Stage => {
-                let secret = self.secret()?;
+                let secret = match self.secret() {
+                    Ok(secret) => secret,
+                    // The process that had the answer could keep it nowhere: the call is as good as unanswered.
+                    Err(_) if !self.seals.exists(self.rotation.id) => {
+                        return self.record(&[Event::Lost { why: UNKEPT.to_owned(), status: None }]);
+                    }
+                    Err(error) => return Err(error),
+                };
                 self.stage(&secret)
             }
             Step::Promote => self.promote(),
@@ -187,6 +225,15 @@ impl Runner<'_> {
             }
         }
         Err(RunError::SealFailed(unsealed))
+    }
+
+    /// Whether a store that can be read has the new secret, or one that cannot has taken it.
+    pub(super) fn is_stored(&self, answered: &Answered) -> bool {
+        let has = |store: &dyn Store, slot| slots::holds(store, slot, &answered.fingerprint).unwrap_or(false);
+        self.stores.iter().any(|store| match store.access() {
+            Access::ReadWrite => has(store.as_ref(), Slot::Next) || has(store.as_ref(), Slot::Current),
+            _ => self.rotation.stores_done.contains(&(Step::Stage, store.reference())),
+        })
     }
 
     /// Puts the secret into `next` of every store; the seal goes when no store depends on it any more.
@@ -263,11 +310,10 @@ impl Runner<'_> {
             }
         }
         let Some(source) = failed else {
-            if unseal {
-                self.seals.remove(self.rotation.id).map_err(RunError::SealFailed)?;
-            }
             events.push(Event::Done { step, how: How::Tool });
-            return self.record(&events);
+            self.record(&events)?;
+            // Only now: a store such as a pipe cannot give the secret back if this process dies before the commit.
+            return if unseal { self.unseal() } else { Ok(()) };
         };
         let sealed = self.seals.exists(self.rotation.id).then(|| self.seals.path(self.rotation.id));
         // The store's failure says more than one of the journal behind it.

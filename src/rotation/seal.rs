@@ -10,6 +10,8 @@ use std::str::FromStr;
 
 use age::secrecy::ExposeSecret;
 use age::x25519::{Identity, Recipient};
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
 use serde::{Deserialize, Serialize};
 use thiserror::Error;
 use uuid::Uuid;
@@ -18,6 +20,9 @@ use zeroize::Zeroizing;
 use super::Answered;
 use crate::secret::Secret;
 use crate::store::{self, Slot, Store, StoreError};
+
+/// The most that is sealed of unreadable answers, in bytes; half as much again as is read of one.
+const MOST_ANSWERS: usize = crate::provider::client::LARGEST_BODY * 3 / 2;
 
 /// Where seals are, and whom they are for.
 pub struct Seals {
@@ -32,8 +37,12 @@ pub struct Seals {
 pub struct Sealed {
     /// The facts of the answer; absent where it could not be read.
     pub answered: Option<Answered>,
-    /// The new secret, or the whole answer where no secret could be read from it.
+    /// The new secret.
+    #[serde(default)]
     secret: Zeroizing<String>,
+    /// The whole answer where no secret could be read from it, in base64: byte for byte, and never much larger.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    answer: Option<Zeroizing<String>>,
 }
 
 /// A seal could not be made or opened.
@@ -86,14 +95,36 @@ impl SealError {
 }
 
 impl Sealed {
-    /// A seal of a secret, or of a whole answer with `None`.
+    /// A seal of a secret with the facts that came with it; none of a canary.
     pub fn new(answered: Option<Answered>, secret: &str) -> Self {
-        Self { answered, secret: Zeroizing::new(secret.to_owned()) }
+        Self { answered, secret: Zeroizing::new(secret.to_owned()), answer: None }
     }
 
-    /// The value inside.
+    /// A seal of a whole answer, after one that was sealed before. Where both are more than [`MOST_ANSWERS`], the earlier
+    /// one stays alone.
+    pub fn of_answers(earlier: Option<Zeroizing<Vec<u8>>>, answer: &[u8]) -> Self {
+        let mut whole = earlier.unwrap_or_default();
+        if whole.is_empty() {
+            whole.extend_from_slice(answer);
+        } else if whole.len() + answer.len() < MOST_ANSWERS && !whole.ends_with(answer) {
+            whole.push(b'\n');
+            whole.extend_from_slice(answer);
+        }
+        let secret = Zeroizing::default();
+        Self { answered: None, secret, answer: Some(Zeroizing::new(STANDARD.encode(&*whole))) }
+    }
+
+    /// The whole answer, where that is what is inside.
+    pub fn answer(&self) -> Option<Zeroizing<Vec<u8>>> {
+        STANDARD.decode(self.answer.as_ref()?.as_bytes()).ok().map(Zeroizing::new)
+    }
+
+    /// The value inside; a whole answer as text.
     pub fn secret(&self) -> Secret {
-        Secret::new(self.secret.as_str())
+        match self.answer() {
+            Some(answer) => Secret::new(String::from_utf8_lossy(&answer)),
+            None => Secret::new(self.secret.as_str()),
+        }
     }
 }
 

@@ -88,11 +88,11 @@ impl Operator for Person<'_> {
             // There is nothing to guess from evidence; the sealed answer has to be looked at first.
             return Ruling::NotNow;
         }
-        for line in evidence(comparison) {
-            self.output.say(&format!("      {line}"));
-        }
         if !self.answers.may_ask {
             return Ruling::NobodyToAsk;
+        }
+        for line in evidence(comparison) {
+            self.output.say(&format!("      {line}"));
         }
         let choices =
             ["I do not know yet: leave it open", "it did NOT rotate", "it DID rotate, and the new secret is lost"];

@@ -88,7 +88,7 @@ fn force_ends_the_overlap_of_an_open_rotation() {
         .exits(0)
         .says("the open rotation is given up for this one");
     let third = sandbox.newest();
-    assert_eq!(sandbox.stand_in.live_secrets(), [third.clone()]);
+    assert_eq!(sandbox.stand_in.live_secrets(), std::slice::from_ref(&third));
     assert_eq!((sandbox.slot(""), sandbox.slot("_OLD")), (Some(third), Some(second)));
     let text = std::fs::read_to_string(sandbox.dotenv()).unwrap();
     assert!(!text.contains(first.expose()));

@@ -1,11 +1,13 @@
 //! End-to-end tests: the real binary, real files, a stand-in provider on loopback.
 
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::print_stderr)]
 
 mod ad_hoc;
 mod clocks;
+mod countdown;
 mod force;
 mod generated;
+mod hostile_checkout;
 mod journals;
 mod kill;
 mod layers;

@@ -331,6 +331,13 @@ impl Run {
         self
     }
 
+    /// Asserts that stderr does not have this text.
+    #[track_caller]
+    pub fn says_not(self, text: &str) -> Self {
+        assert!(!self.stderr.contains(text), "`{text}` in stderr:\n{}", self.stderr);
+        self
+    }
+
     /// The last line of stdout as JSON.
     #[track_caller]
     pub fn json(&self) -> Value {

@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+use whsec::provider::stand_in::Fault;
+
 use crate::sandbox::Sandbox;
 
 #[test]
@@ -62,6 +64,39 @@ fn finish_does_what_is_left_for_the_tool_and_nothing_before_it_is_safe() {
     sandbox.run(&["finish", "hooks"]).exits(0).says("next: drop");
     assert_eq!(sandbox.slots(&old), ["empty", "new", "empty"]);
     sandbox.run(&["cutover", "hooks", "--done", "drop"]).exits(0);
+}
+
+#[test]
+fn while_the_outcome_is_unknown_only_cutover_goes_on() {
+    let sandbox = Sandbox::new("kadosei");
+    sandbox.stand_in.fault(Fault::LoseAnswer);
+    sandbox.rotate().exits(7).says("the live slot of every store holds the old secret");
+    let before = std::fs::read(sandbox.dotenv()).unwrap();
+    sandbox
+        .run(&["finish", "hooks"])
+        .exits(7)
+        .says("what came of the call is not known yet")
+        .says("whsec cutover hooks");
+    sandbox.run(&["rollback", "hooks"]).exits(7).says("its outcome is unknown").says("whsec cutover hooks");
+    assert!(sandbox.run(&["status"]).stdout.contains("unknown   next: find out what came of the call"));
+    assert_eq!(std::fs::read(sandbox.dotenv()).unwrap(), before);
+    sandbox
+        .run(&["abandon", "hooks", "--reason", "gone", "--yes"])
+        .exits(0)
+        .says("if the provider has rotated, nobody has the new secret yet");
+}
+
+#[test]
+fn a_step_that_is_said_to_be_done_at_the_wrong_time_is_named() {
+    let sandbox = Sandbox::new("signa");
+    sandbox.rotate().exits(0);
+    sandbox.run(&["cutover", "hooks", "--done", "drop"]).exits(11).says("--done drop had no effect: it is not due yet");
+    sandbox.run(&["cutover", "hooks", "--done", "deploy"]).exits(11).says_not("had no effect");
+    sandbox
+        .run(&["cutover", "hooks", "--done", "deploy"])
+        .exits(11)
+        .says("--done deploy had no effect: it was done before");
+    sandbox.run(&["cutover", "hooks", "--done", "prepare"]).exits(11).says("this rotation has no such step");
 }
 
 #[test]

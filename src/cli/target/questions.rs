@@ -6,7 +6,7 @@ use super::add::Args;
 use crate::config::check_name;
 use crate::config::edit::NewTarget;
 use crate::provider::spec::Cutover;
-use crate::provider::{Overlap, Provider};
+use crate::provider::{Overlap, Provider, id_flaw};
 use crate::store::Reference;
 use crate::ui::dialog;
 
@@ -41,7 +41,7 @@ pub fn complete(target: &mut NewTarget, args: &Args, session: &Session) -> anyho
         }
         ask::may_ask(session, &format!("--id {name}=VALUE"))?;
         let question = format!("{name} of the endpoint at {}", provider.title());
-        target.ids.push((name.clone(), ask::answer(dialog::text(&question, None, not_empty), "--id")?));
+        target.ids.push((name.clone(), ask::answer(dialog::text(&question, None, is_id), "--id")?));
         asked = true;
     }
     // As the provider names them, whatever order they were given in; one it does not have is left for the check.
@@ -110,6 +110,10 @@ fn store(first: bool) -> anyhow::Result<Option<String>> {
     };
     let rest = ask::answer(dialog::text(form, None, check), "--store")?;
     Ok(Some(format!("{scheme}{rest}")))
+}
+
+fn is_id(text: &str) -> Result<(), String> {
+    id_flaw(text).map_or(Ok(()), |flaw| Err(format!("an id {flaw}")))
 }
 
 fn not_empty(text: &str) -> Result<(), String> {

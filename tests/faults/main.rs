@@ -1,0 +1,26 @@
+//! Servers, disks and outputs at their worst: the real binary against each, and one line a promise at the end.
+//!
+//! Sampled by default, whole with `WHSEC_TEST_FULL=1`. The numbers are those of the promises that the tool makes.
+
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
+
+mod answers;
+mod canaries;
+mod certificates;
+mod disks;
+mod dumps;
+mod entries;
+mod injected;
+mod keychain;
+mod mutations;
+mod power;
+mod redirects;
+mod replays;
+#[allow(dead_code, reason = "it is made for `tests/it`, and not all of it is used here")]
+#[path = "../it/sandbox.rs"]
+mod sandbox;
+mod scene;
+mod server;
+mod statuses;
+mod tally;
+mod trace;
