@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 
 use nix::sys::signal::Signal;
 
-use crate::kill::{Scenario, Verb, in_threads};
+use crate::kill::{Point, Scenario, Verb, in_threads};
 use crate::report::{Dice, Tally, is_full, seed};
 use crate::tracer;
 use crate::world::{Clock, FILES, Kept};
@@ -31,8 +31,8 @@ const SAMPLE: usize = 4;
 const BETWEEN: u64 = 7;
 
 /// Ten-folds up to the command's calls, from another beginning for each signal.
-fn points(name: &str, begin: u64, calls: u64) -> Vec<u64> {
-    let all: Vec<u64> = (1 + begin..=calls).step_by(EVERY as usize).collect();
+fn points(name: &str, begin: u64, calls: u64) -> Vec<Point> {
+    let all: Vec<Point> = (1 + begin..=calls).step_by(EVERY as usize).map(Point::Call).collect();
     if is_full() {
         return all;
     }
@@ -51,8 +51,9 @@ fn a_signal_at_any_system_call_loses_nothing_and_panics_nowhere() {
         for (begin, signal) in (0..).zip(SIGNALS) {
             let name = format!("{} {signal}", scenario.name());
             let points = points(&name, begin * 2, calls);
-            total.add(in_threads(Some(&points), |points| {
+            total.add(in_threads(&points, |points| {
                 scenario.try_points(points, |world, at| {
+                    let Point::Call(at) = at else { unreachable!("only calls have numbers") };
                     let line = scenario.line().replace("ID", &world.sandbox.id());
                     let words: Vec<&str> = line.split_whitespace().collect();
                     let twice = at % 3 == 0;
@@ -74,7 +75,8 @@ fn a_signal_at_any_system_call_loses_nothing_and_panics_nowhere() {
                         return Err(format!("{signal}: {}", run.stderr));
                     }
                     // Only a call that a second signal cut off may be unknown.
-                    let unknown = scenario.recover(world, at % 2 == 0).map_err(|why| format!("{signal}: {why}"))?;
+                    let unknown =
+                        scenario.recover(world, at % 2 == 0, false).map_err(|why| format!("{signal}: {why}"))?;
                     match unknown && !twice {
                         true => Err(format!("{signal}: the outcome is unknown after one signal")),
                         false => Ok(true),
