@@ -31,7 +31,10 @@ pub fn conclude(
             };
             let mut verdict = exit::report(&error.into());
             if let Some(hint) = &mut verdict.hint {
-                *hint = hint.replace("whsec cutover TARGET", &come_back).replace("TARGET", &rotation.plan.target);
+                for verb in ["cutover", "rotate", "inspect", "reveal", "force-rotate"] {
+                    let command = session.come_back(verb, &rotation.plan.target);
+                    *hint = hint.replace(&format!("whsec {verb} TARGET"), &command);
+                }
             }
             // A person at a terminal saw it with the question.
             for line in evidence.iter().filter(|_| !session.may_ask()) {

@@ -130,13 +130,15 @@ fn run_exit(error: &RunError) -> Exit {
         | RunError::Lock(LockError::Held { .. })
         | RunError::OverlapOpen { .. }
         | RunError::Stale { .. } => Exit::Conflict,
-        RunError::Journal(_) | RunError::Lock(_) | RunError::SecretLost { .. } => Exit::Failed,
+        RunError::Journal(_) | RunError::Lock(_) => Exit::Failed,
         RunError::StoreCheck(_) | RunError::SealCheck(_) => Exit::Store,
+        RunError::Refused { refusal, .. } if refusal.status == 409 => Exit::Conflict,
         RunError::Refused { refusal, .. } => refused_exit(refusal.meaning),
         RunError::NotSent { .. } | RunError::CheckFailed { .. } => Exit::Unavailable,
-        RunError::Lost { .. } | RunError::Unreadable { .. } | RunError::NotRecorded { is_answered: false, .. } => {
-            Exit::Unknown
-        }
+        RunError::Lost { .. }
+        | RunError::Unreadable { .. }
+        | RunError::SecretLost { .. }
+        | RunError::NotRecorded { is_answered: false, .. } => Exit::Unknown,
         RunError::StoreFailed { .. } | RunError::SealFailed(_) | RunError::NotRecorded { is_answered: true, .. } => {
             Exit::Sealed
         }

@@ -8,7 +8,7 @@ use super::exit::Exit;
 use super::session::Session;
 use super::signals::Signals;
 use super::{complete, find, parse_duration, result};
-use crate::rotation::{Next, Rotation, Status};
+use crate::rotation::{Next, Rotation, Status, Step};
 use crate::ui::board::Board;
 use crate::ui::time::{moment, span};
 
@@ -101,7 +101,6 @@ fn watch(args: &Args, session: &Session) -> anyhow::Result<Exit> {
         shown = rows;
         std::thread::sleep(LOOK_EVERY);
     }
-    board.end();
     Ok(if args.exit_code { exit(&shown, args) } else { signals.exit() })
 }
 
@@ -138,8 +137,9 @@ fn rows(args: &Args, session: &Session) -> anyhow::Result<Vec<Row>> {
             owner: target.owner.clone(),
             rotated_at: history
                 .iter()
-                .filter(|rotation| rotation.answered().is_some())
-                .map(|rotation| rotation.opened_at)
+                .filter(|rotation| rotation.done.contains_key(&Step::Promote))
+                .filter_map(|rotation| rotation.done.get(&Step::Issue))
+                .map(|issued| issued.at)
                 .max(),
             max_age_seconds: max_age.map(|age| age.as_secs()),
             ..Row::default()
@@ -188,9 +188,8 @@ fn line(row: &Row, now: Timestamp) -> String {
     let mut parts = vec![format!("{:<20}", row.target)];
     match (row.status, row.step) {
         (Some(status), step) => {
-            let word = serde_json::to_value(status).ok().and_then(|word| word.as_str().map(str::to_owned));
             let next = if status == Status::Unknown { "find out what came of the call" } else { step.unwrap_or("-") };
-            parts.push(format!("{:<9} next: {next:<8}", word.unwrap_or_default()));
+            parts.push(format!("{:<9} next: {next:<8}", status.name()));
         }
         (None, _) => parts.push("closed".to_owned()),
     }

@@ -38,7 +38,7 @@ pub use duration::{duration, duration_text};
 pub use endpoint::id_flaw;
 pub use error::{ProviderError, RequestError};
 pub use reqwest::Url;
-pub use text::plain_text;
+pub use text::{is_hostile, plain_text};
 
 /// One webhook endpoint at a provider: everything that a request needs but the API key.
 #[derive(Clone, Debug)]

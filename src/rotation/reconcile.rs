@@ -11,12 +11,18 @@ impl Runner<'_> {
     pub(super) fn reconcile(&mut self) -> Result<(), RunError> {
         let provider = self.endpoint.provider.title().to_owned();
         // A process may have died between sealing the answer and journaling it.
-        if self.seals.exists(self.rotation.id)
-            && let Some(answered) = self.seals.unseal(self.rotation.id).map_err(RunError::SealFailed)?.answered
+        let sealed = self.seals.exists(self.rotation.id).then(|| self.seals.unseal(self.rotation.id)).transpose();
+        if let Ok(Some(sealed)) = &sealed
+            && let Some(answered) = &sealed.answered
         {
-            return self.record(&[Event::Answered(answered)]);
+            return self.record(&[Event::Answered(answered.clone())]);
         }
+        self.hear_clock();
         let fresh = self.rotation.plan.idempotency_key.is_some() && self.rotation.key_is_fresh((self.now)());
+        // A seal that does not open is no loss while the same secret can be had again.
+        if !fresh && let Err(error) = sealed {
+            return Err(RunError::SealFailed(error));
+        }
         if fresh && self.replays_left > 0 && self.attempts_left > 0 {
             self.replays_left -= 1;
             return self.issue();
@@ -88,13 +94,12 @@ impl Runner<'_> {
         }
     }
 
-    /// A provider that shows the whole secret gives a lost one back. It counts only if it is not the one that the
-    /// stores have had all along.
+    /// A provider that shows the whole secret gives a lost one back. It counts only if the provider showed
+    /// another one before the call.
     fn recover(&mut self, inspected: &Inspected) -> Result<bool, RunError> {
-        let (Some(secret), Some(current)) = (&inspected.secret, &self.rotation.before.current) else {
-            return Ok(false);
-        };
-        if secret.fingerprint() == *current {
+        let before = &self.rotation.before;
+        let (Some(secret), Some(shown)) = (&inspected.secret, &before.shown) else { return Ok(false) };
+        if secret.fingerprint() == *shown || before.current.as_ref() == Some(&secret.fingerprint()) {
             return Ok(false);
         }
         let ends = self.rotation.plan.direction.ends_old_secret();

@@ -132,6 +132,10 @@ impl Seals {
         let own = match std::fs::read_to_string(&note).ok().and_then(|text| Recipient::from_str(text.trim()).ok()) {
             Some(own) => own,
             None => {
+                // Two first rotations at once must not make two identities, of which one would be lost.
+                let lock = state.join("seal-lock");
+                let locked = std::fs::File::create(&lock).and_then(|file| file.lock().map(|()| file));
+                let _lock = locked.map_err(|source| SealError::Read { path: lock, source })?;
                 let own = own_recipient(identity.as_ref())?;
                 write(&note, own.to_string().as_bytes())?;
                 own
@@ -156,12 +160,20 @@ impl Seals {
         self.path(rotation).exists()
     }
 
-    /// Proves that a seal can be written: a canary goes the same way and is removed. Always under the same name, so that
+    /// Proves that a seal can be written and opened: a canary goes the same way and is removed. Always under the same name, so that
     /// what a run cut off has left is gone after the next one.
     pub fn prove(&self, canary: &Secret) -> Result<(), SealError> {
         let id = Uuid::nil();
         self.seal(id, &Sealed::new(None, canary.expose()))?;
-        self.remove(id)
+        let opened = self.unseal(id);
+        self.remove(id)?;
+        match opened {
+            Ok(opened) if opened.secret() == *canary => Ok(()),
+            // The team can open what this machine cannot.
+            _ if self.recipients.len() > 1 => Ok(()),
+            Ok(_) => Err(SealError::DoesNotOpen { path: self.path(id), store: self.identity.reference() }),
+            Err(error) => Err(error),
+        }
     }
 
     /// Writes the seal durably. The secret is on disk only encrypted.
@@ -173,8 +185,7 @@ impl Seals {
         let mut writer = encryptor.wrap_output(&mut cipher).map_err(|_| SealError::Encrypt)?;
         io::Write::write_all(&mut writer, &plain).map_err(|_| SealError::Encrypt)?;
         writer.finish().map_err(|_| SealError::Encrypt)?;
-        std::fs::create_dir_all(&self.folder)
-            .map_err(|source| SealError::Read { path: self.folder.clone(), source })?;
+        store::private_folder(&self.folder).map_err(|source| SealError::Read { path: self.folder.clone(), source })?;
         write(&self.path(rotation), &cipher)
     }
 

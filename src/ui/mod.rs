@@ -70,9 +70,14 @@ impl Output {
     /// A secret, on purpose: bare into a pipe, with a newline on a terminal.
     pub fn secret(&self, secret: &crate::secret::Secret) {
         let mut stdout = std::io::stdout().lock();
-        let end = if self.stdout_is_terminal() { "\n" } else { "" };
         // There is nobody to tell if the pipe is closed.
-        let _ = write!(stdout, "{}{end}", secret.expose());
+        let _ = if self.stdout_is_terminal() {
+            // A sealed answer is foreign text, which may not drive the terminal.
+            let shown: zeroize::Zeroizing<String> = text::escaped(secret.expose()).into();
+            writeln!(stdout, "{}", *shown)
+        } else {
+            write!(stdout, "{}", secret.expose())
+        };
         let _ = stdout.flush();
     }
 
