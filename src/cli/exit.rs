@@ -31,6 +31,7 @@ pub enum Exit {
     Unavailable = 13,
     Hangup = 129,
     Interrupt = 130,
+    Quit = 131,
     Terminate = 143,
 }
 
@@ -52,7 +53,7 @@ impl Exit {
             Self::Open => "open",
             Self::Overdue => "overdue",
             Self::Unavailable => "unavailable",
-            Self::Hangup | Self::Interrupt | Self::Terminate => "interrupted",
+            Self::Hangup | Self::Interrupt | Self::Quit | Self::Terminate => "interrupted",
         }
     }
 

@@ -73,7 +73,7 @@ Exit codes:
  11  open: a rotation waits for a person or a clock
  12  overdue: an overlap ended with steps undone, or a secret is too old
  13  the provider cannot be reached or is rate limited; certainly not applied
-129, 130, 143  hang-up, interrupt, terminate; see `whsec status`
+129, 130, 131, 143  hang-up, interrupt, quit, terminate; see `whsec status`
 
 Begin with `whsec rehearse`: a whole rotation on this machine, no account needed.";
 

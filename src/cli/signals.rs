@@ -42,6 +42,7 @@ impl Signals {
         match i32::try_from(self.last.load(Ordering::SeqCst)).unwrap_or_default() {
             SIGTERM => Exit::Terminate,
             SIGHUP => Exit::Hangup,
+            SIGQUIT => Exit::Quit,
             _ => Exit::Interrupt,
         }
     }

@@ -4,7 +4,8 @@
 //! sent. A partial unique index allows one open rotation an endpoint.
 
 use std::path::{Path, PathBuf};
-use std::time::Duration;
+use std::thread::sleep;
+use std::time::{Duration, Instant};
 
 use jiff::Timestamp;
 use rusqlite::{Connection, OpenFlags, Row, Transaction, TransactionBehavior, params};
@@ -37,6 +38,8 @@ const MIGRATIONS: &[&str] = &["
 "];
 /// How long a commit waits for another process.
 const BUSY: Duration = Duration::from_secs(5);
+/// How long to wait before the file is prepared again.
+const PAUSE: Duration = Duration::from_millis(10);
 
 /// The journal, open.
 #[derive(Debug)]
@@ -97,8 +100,17 @@ impl Journal {
         .map_err(unusable)?;
         connection.busy_timeout(BUSY).map_err(unusable)?;
         let journal = Self { connection, path };
-        journal.prepare().map_err(|error| journal.classify(error))??;
-        Ok(journal)
+        let begun = Instant::now();
+        loop {
+            match journal.prepare() {
+                // A change to write-ahead logging does not wait by itself for a process that looks at the file.
+                Err(error) if is_busy(&error) && begun.elapsed() < BUSY => sleep(PAUSE),
+                prepared => {
+                    prepared.map_err(|error| journal.classify(error))??;
+                    return Ok(journal);
+                }
+            }
+        }
     }
 
     /// Makes events durable in one commit and folds them into the rotation. The first ones of a rotation also record
@@ -149,9 +161,12 @@ impl Journal {
         // Write-ahead logging syncs once a commit where a rollback journal syncs four times, and survives a power cut as
         // well with this setting. The log goes when the last process closes, so at rest there is one file.
         self.connection.execute_batch("PRAGMA synchronous = EXTRA; PRAGMA foreign_keys = ON;")?;
+        // In one snapshot, because another process may be making the journal at this moment.
+        let snapshot = self.connection.unchecked_transaction()?;
+        let tables: i64 = self.connection.query_row("SELECT count(*) FROM sqlite_schema", [], |row| row.get(0))?;
         let version = self.version()?;
         let application: i32 = self.connection.query_row("PRAGMA application_id", [], |row| row.get(0))?;
-        let tables: i64 = self.connection.query_row("SELECT count(*) FROM sqlite_schema", [], |row| row.get(0))?;
+        snapshot.commit()?;
         if version > MIGRATIONS.len() {
             return Ok(Err(JournalError::Newer { path: self.path.clone(), found: version, known: MIGRATIONS.len() }));
         }
@@ -162,16 +177,17 @@ impl Journal {
             return Ok(if self.is_sound()? { Ok(()) } else { Err(self.damaged()) });
         }
         self.connection.query_row("PRAGMA journal_mode = WAL", [], |_| Ok(()))?;
-        self.connection.execute_batch("BEGIN IMMEDIATE")?;
+        let transaction = Transaction::new_unchecked(&self.connection, TransactionBehavior::Immediate)?;
         // Another process may have migrated while this one waited.
         let version = self.version()?;
         for migration in MIGRATIONS.iter().skip(version) {
             self.connection.execute_batch(migration)?;
         }
         self.connection.execute_batch(&format!(
-            "PRAGMA application_id = {APPLICATION_ID}; PRAGMA user_version = {}; COMMIT",
+            "PRAGMA application_id = {APPLICATION_ID}; PRAGMA user_version = {};",
             MIGRATIONS.len()
         ))?;
+        transaction.commit()?;
         Ok(Ok(()))
     }
 
@@ -268,6 +284,10 @@ fn make_private(path: &Path) {
     #[cfg(unix)]
     std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
     let _ = options.open(path);
+}
+
+fn is_busy(error: &rusqlite::Error) -> bool {
+    error.sqlite_error_code() == Some(rusqlite::ErrorCode::DatabaseBusy)
 }
 
 fn rotation(row: &Row<'_>) -> rusqlite::Result<Option<Rotation>> {

@@ -3,6 +3,7 @@
 //! age files, one a rotation, in `seals/` of the state folder. Sealing needs only recipients, which are public; the
 //! identity that opens a seal lives in the keychain or in a 0600 file, and is made once.
 
+use std::fs::File;
 use std::io;
 use std::path::{Path, PathBuf};
 use std::str::FromStr;
@@ -25,6 +26,7 @@ const MOST_ANSWERS: usize = crate::provider::client::LARGEST_BODY * 3 / 2;
 
 /// Where seals are, and whom they are for.
 pub struct Seals {
+    state: PathBuf,
     folder: PathBuf,
     recipients: Vec<Recipient>,
     identity: Box<dyn Store>,
@@ -66,6 +68,12 @@ pub enum SealError {
     },
     #[error("the seal `{path}` does not open with the identity in `{store}`")]
     DoesNotOpen { path: PathBuf, store: String },
+    #[error("cannot lock `{path}`")]
+    Lock {
+        path: PathBuf,
+        #[source]
+        source: io::Error,
+    },
     #[error("encryption failed")]
     Encrypt,
 }
@@ -81,7 +89,7 @@ impl SealError {
                 Some("was the identity moved or replaced? `whsec doctor` shows where it should be".to_owned())
             }
             Self::Identity(error) | Self::Write { source: error, .. } => error.hint(),
-            Self::Read { .. } | Self::Encrypt => None,
+            Self::Read { .. } | Self::Lock { .. } | Self::Encrypt => None,
         }
     }
 }
@@ -129,20 +137,24 @@ impl Seals {
         for text in team {
             recipients.push(Recipient::from_str(text).map_err(|_| SealError::BadRecipient { text: text.clone() })?);
         }
-        let own = match std::fs::read_to_string(&note).ok().and_then(|text| Recipient::from_str(text.trim()).ok()) {
+        let noted = || std::fs::read_to_string(&note).ok().and_then(|text| Recipient::from_str(text.trim()).ok());
+        let own = match noted() {
             Some(own) => own,
             None => {
-                // Two first rotations at once must not make two identities, of which one would be lost.
-                let lock = state.join("seal-lock");
-                let locked = std::fs::File::create(&lock).and_then(|file| file.lock().map(|()| file));
-                let _lock = locked.map_err(|source| SealError::Read { path: lock, source })?;
-                let own = own_recipient(identity.as_ref())?;
-                write(&note, own.to_string().as_bytes())?;
-                own
+                // Of two identities made at once only one would be kept, and seals for the other would never open.
+                let _alone = alone(state)?;
+                match noted() {
+                    Some(own) => own,
+                    None => {
+                        let own = own_recipient(identity.as_ref())?;
+                        write(&note, own.to_string().as_bytes())?;
+                        own
+                    }
+                }
             }
         };
         recipients.push(own);
-        Ok(Self { folder: state.join("seals"), recipients, identity })
+        Ok(Self { state: state.to_owned(), folder: state.join("seals"), recipients, identity })
     }
 
     /// Where the identity is kept, as a store reference.
@@ -164,14 +176,18 @@ impl Seals {
     /// what a run cut off has left is gone after the next one.
     pub fn prove(&self, canary: &Secret) -> Result<(), SealError> {
         let id = Uuid::nil();
+        let _alone = alone(&self.state)?;
         self.seal(id, &Sealed::new(None, canary.expose()))?;
         let opened = self.unseal(id);
         self.remove(id)?;
+        // A run that was cut off while it sealed, and whose secret no later run could have, left a file behind.
+        let tidied = store::tidy_private(&self.folder);
+        tidied.map_err(|source| SealError::Write { path: self.folder.clone(), source })?;
         match opened {
             Ok(opened) if opened.secret() == *canary => Ok(()),
             // The team can open what this machine cannot.
             _ if self.recipients.len() > 1 => Ok(()),
-            Ok(_) => Err(SealError::DoesNotOpen { path: self.path(id), store: self.identity.reference() }),
+            Ok(_) => Err(SealError::DoesNotOpen { path: self.path(id), store: self.identity_place() }),
             Err(error) => Err(error),
         }
     }
@@ -209,6 +225,17 @@ impl Seals {
             _ => Ok(()),
         }
     }
+}
+
+/// Waits until no other process makes an identity or proves a seal in this state folder; none does while the file is
+/// open.
+fn alone(state: &Path) -> Result<File, SealError> {
+    let path = state.join("locks").join("seals");
+    let io = |source| SealError::Lock { path: path.clone(), source };
+    std::fs::create_dir_all(state.join("locks")).map_err(io)?;
+    let file = File::options().write(true).create(true).truncate(false).open(&path).map_err(io)?;
+    file.lock().map_err(io)?;
+    Ok(file)
 }
 
 fn own_recipient(store: &dyn Store) -> Result<Recipient, SealError> {

@@ -51,12 +51,21 @@ impl Folder {
     /// Removes the temporary files that runs cut off have left for this target. Only under the lock, so that
     /// none of them is in use.
     pub fn remove_leftovers(&self, target: &Path) -> Result<(), StoreError> {
-        let prefix = prefix(target);
+        self.remove_beginning(&prefix(target))
+    }
+
+    /// The same for every target in a folder that whsec has to itself.
+    pub fn remove_all_leftovers(&self) -> Result<(), StoreError> {
+        // Without a lock another process may be about to rename one.
+        if self.handle.is_some() { self.remove_beginning(PREFIX) } else { Ok(()) }
+    }
+
+    fn remove_beginning(&self, prefix: &str) -> Result<(), StoreError> {
         let entries = fs::read_dir(&self.path).map_err(|source| self.io("list", source))?;
         for entry in entries {
             let entry = entry.map_err(|source| self.io("list", source))?;
             let name = entry.file_name();
-            let ours = name.to_str().is_some_and(|name| name.starts_with(&prefix) && name.ends_with(SUFFIX));
+            let ours = name.to_str().is_some_and(|name| name.starts_with(prefix) && name.ends_with(SUFFIX));
             if ours && entry.file_type().is_ok_and(|kind| kind.is_file()) {
                 fs::remove_file(entry.path()).map_err(|source| self.io("remove a leftover from", source))?;
             }

@@ -160,6 +160,11 @@ pub fn write_private(path: &std::path::Path, bytes: &[u8]) -> Result<(), StoreEr
     place.edit(|_| Ok(replace::Wanted::Content(zeroize::Zeroizing::new(bytes.to_vec()))))
 }
 
+/// Removes what writers that were cut off have left in a folder that whsec has to itself.
+pub fn tidy_private(folder: &std::path::Path) -> Result<(), StoreError> {
+    folder::Folder::lock(&folder.display().to_string(), folder)?.remove_all_leftovers()
+}
+
 /// Opens the store that a reference names. Nothing is read or written yet. Fails with [`StoreError::Refused`] for
 /// names of slots that the store cannot have, and for a command that is not configured.
 pub fn open(

@@ -55,12 +55,45 @@ pub fn password(question: &str) -> Answer<Secret> {
     if !term.is_term() {
         return Err(DialogError::NobodyThere);
     }
-    let line = term
-        .write_str(&format!("{question} (hidden): "))
-        .and_then(|()| term.read_secure_line())
-        .map(Zeroizing::new)
-        .map_err(|error| from_io(&error))?;
+    let line = term.write_str(&format!("{question} (hidden): ")).and_then(|()| hidden_line(&term));
+    let line = line.map_err(|error| from_io(&error))?;
+    if line.ends_with(INTERRUPTS) {
+        return Err(DialogError::Interrupted);
+    }
     Ok(Secret::new(line.trim()))
+}
+
+/// What Ctrl-C and Ctrl-\ type.
+const INTERRUPTS: [char; 2] = ['\u{3}', '\u{1c}'];
+
+/// Reads a line that is not shown. The keys that interrupt end the line in place of the process, which would leave the
+/// terminal without its echo.
+#[cfg(unix)]
+fn hidden_line(term: &Term) -> io::Result<Zeroizing<String>> {
+    use rustix::termios::{LocalModes, OptionalActions, SpecialCodeIndex, tcgetattr, tcsetattr};
+    let stdin = io::stdin();
+    let shown = tcgetattr(&stdin)?;
+    let mut hidden = shown.clone();
+    hidden.local_modes.remove(LocalModes::ECHO | LocalModes::ISIG);
+    hidden.special_codes[SpecialCodeIndex::VEOL] = INTERRUPTS[0] as u8;
+    hidden.special_codes[SpecialCodeIndex::VEOL2] = INTERRUPTS[1] as u8;
+    tcsetattr(&stdin, OptionalActions::Flush, &hidden)?;
+    let mut line = Zeroizing::new([0; LONGEST_LINE]);
+    // A terminal hands over one line at a time.
+    let read = rustix::io::retry_on_intr(|| rustix::io::read(&stdin, line.as_mut_slice()));
+    tcsetattr(&stdin, OptionalActions::Flush, &shown)?;
+    term.write_line("")?;
+    let text = std::str::from_utf8(&line[..read?]).map_err(|_| io::ErrorKind::InvalidData)?;
+    Ok(Zeroizing::new(text.to_owned()))
+}
+
+/// Longest line that a terminal takes, in bytes.
+#[cfg(unix)]
+const LONGEST_LINE: usize = 4096;
+
+#[cfg(not(unix))]
+fn hidden_line(term: &Term) -> io::Result<Zeroizing<String>> {
+    term.read_secure_line().map(Zeroizing::new)
 }
 
 type Answer<T> = Result<T, DialogError>;

@@ -23,7 +23,7 @@ impl Terminal {
     /// Runs a command that is made already.
     pub fn run_command(inner: &Command) -> Self {
         let mut command = Command::new("bash");
-        command.args(["-c", "stty sane; \"$0\" \"$@\"; echo \"exit=$?\"; stty -a; echo over"]);
+        command.args(["-c", "trap : INT; stty sane; \"$0\" \"$@\"; echo \"exit=$?\"; stty -a; echo over"]);
         command.arg(inner.get_program()).args(inner.get_args()).env_clear();
         command.current_dir(inner.get_current_dir().unwrap());
         command.envs(inner.get_envs().filter_map(|(name, value)| Some((name, value?)))).env("TERM", "xterm");

@@ -8,7 +8,7 @@ use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 
 use nix::sys::signal::Signal;
 
-use crate::report::{Dice, Tally, is_full, seed};
+use crate::report::{Dice, Tally, is_full, note, seed};
 use crate::tracer;
 use crate::world::{Clock, FILES, Kept, World};
 
@@ -288,12 +288,8 @@ fn sweep(scenarios: &[Scenario], figures: &Figures) -> Tally {
                 Ok(traced.struck)
             })
         });
-        eprintln!(
-            "{name}: {calls} calls, {} cases, {} failures, {:?}",
-            tally.cases,
-            tally.failures.len(),
-            began.elapsed()
-        );
+        let (cases, failures) = (tally.cases, tally.failures.len());
+        note(&format!("{name}: {calls} calls, {cases} cases, {failures} failures, {:?}", began.elapsed()));
         total.add(tally);
     }
     total

@@ -14,6 +14,7 @@ mod report;
 #[allow(dead_code)]
 #[path = "../it/sandbox.rs"]
 mod sandbox;
+#[allow(dead_code)]
 #[path = "../it/screen.rs"]
 mod screen;
 mod signals;

@@ -40,6 +40,11 @@ impl Tally {
     }
 }
 
+/// Tells how a long sweep goes on, past the test harness's capture.
+pub fn note(line: &str) {
+    writeln!(std::io::stderr().lock(), "{line}").unwrap();
+}
+
 /// Whether sweeps are run whole.
 pub fn is_full() -> bool {
     std::env::var_os("WHSEC_TEST_FULL").is_some()

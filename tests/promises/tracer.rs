@@ -25,6 +25,7 @@ pub struct Traced {
 
 /// Runs a command and sends it `signal` at each entry into a system call for which `strike` holds; it is given the
 /// number of the entry, from 1. A process killed at an entry does not do the call.
+#[expect(clippy::zombie_processes, reason = "the tracer itself reaps it, thread by thread")]
 pub fn run(command: &Command, signal: Signal, mut strike: impl FnMut(u64) -> bool) -> Traced {
     let mut shell = Command::new("/bin/sh");
     shell.args(["-c", "read go; exec \"$@\" </dev/null", "sh"]).arg(command.get_program()).args(command.get_args());

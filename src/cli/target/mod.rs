@@ -5,6 +5,7 @@ use serde_json::{Value, json};
 
 use super::exit::Exit;
 use super::session::Session;
+use super::signals::Signals;
 use crate::config::{KeySource, Target};
 use crate::provider::duration_text;
 use crate::provider::spec::Cutover;
@@ -36,6 +37,8 @@ enum Verb {
 
 /// Runs the verb.
 pub fn run(args: &Args, session: &Session) -> anyhow::Result<Exit> {
+    // Ctrl-C at a question is an answer to it then: it does not end the process with the cursor hidden.
+    let _signals = Signals::arm()?;
     match &args.verb {
         Verb::Add(args) => add::run(args, session),
         Verb::List(args) => list::run(args, session),
