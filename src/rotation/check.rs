@@ -46,6 +46,7 @@ impl Runner<'_> {
         }
         self.seals.prove(&canary).map_err(RunError::SealCheck)?;
         evidence.current = current.map(|secret| secret.fingerprint());
+        evidence.next = Some(self.coming_secrets()?.iter().map(Secret::fingerprint).collect());
         Ok(evidence)
     }
 
@@ -75,6 +76,7 @@ impl Runner<'_> {
             fingerprint: inspected.fingerprint.clone(),
             updated_at: inspected.updated_at.clone(),
             current: None,
+            next: None,
             clock_ahead_ms: inspected.date.map(|date| self.ahead(date)),
         }
     }
@@ -94,6 +96,13 @@ impl Runner<'_> {
             Some(until) => Err(RunError::OverlapOpen { endpoint: self.endpoint.own_id().to_owned(), until }),
             None => Ok(()),
         }
+    }
+
+    /// What the readable stores have in their `next` slots.
+    pub(super) fn coming_secrets(&self) -> Result<Vec<Secret>, RunError> {
+        let readable = self.stores.iter().filter(|store| store.access() == Access::ReadWrite);
+        let found: Result<Vec<_>, _> = readable.map(|store| store.get(Slot::Next)).collect();
+        Ok(found.map_err(RunError::StoreCheck)?.into_iter().flatten().collect())
     }
 
     /// The secret that receivers live on, from the first store that can be read and has one.

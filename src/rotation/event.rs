@@ -41,6 +41,9 @@ pub struct Evidence {
     pub updated_at: Option<String>,
     /// What the first readable store had in its live slot.
     pub current: Option<Fingerprint>,
+    /// What the readable stores had in their `next` slots; absent where nobody looked.
+    #[serde(default)]
+    pub next: Option<Vec<Fingerprint>>,
     /// How far the provider's clock is ahead of ours, in milliseconds.
     pub clock_ahead_ms: Option<i64>,
 }

@@ -4,13 +4,10 @@
 //! as it would be found after a cut at that moment: it has what was handed to the disk and not what was still in memory.
 //! Mounted elsewhere, its log is replayed as after a cut. The commit that ext4 makes by itself is put off for ten minutes.
 
-use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::Duration;
-
-use sha2::{Digest, Sha256};
 
 use crate::ensure;
 use crate::scene::{Kind, Scene};
@@ -99,19 +96,19 @@ fn cut_all_along(provider: &str, kind: Kind) -> Result<(), String> {
     let traced = std::thread::scope(|scope| {
         let (disk, over) = (&disk, &over);
         let looker = scope.spawn(move || {
-            let (mut seen, mut cuts) = (BTreeSet::new(), Vec::new());
+            let mut cuts = Vec::new();
             while !over.load(Ordering::SeqCst) {
                 let bytes = disk.cut();
-                if seen.insert(Sha256::digest(&bytes).to_vec()) {
+                if cuts.last() != Some(&bytes) {
                     cuts.push(bytes);
                 }
-                std::thread::sleep(Duration::from_millis(2));
+                std::thread::sleep(Duration::from_millis(1));
             }
             cuts
         });
         let id = scene.sandbox.id();
         let calls = "fsync,fdatasync,rename,renameat,renameat2,linkat,unlink,unlinkat,write,openat";
-        let options = ["-e", &format!("trace={calls}"), "-e", &format!("inject={calls}:delay_exit=15000")];
+        let options = ["-e", &format!("trace={calls}"), "-e", &format!("inject={calls}:delay_exit=20000")];
         let traced = trace::run(&scene.sandbox, &options, &["rotate", "hooks", "--yes", "--confirm", &id]);
         over.store(true, Ordering::SeqCst);
         cuts = looker.join().unwrap();
