@@ -24,8 +24,8 @@ pub mod seal;
 mod tests;
 
 pub use error::RunError;
-pub use issue::ATTEMPTS;
 pub use event::{Answered, Entry, Event, Evidence, ExpirySource, How, Outcome};
+pub use issue::ATTEMPTS;
 pub use plan::{Direction, Doer, Plan, PlannedStore, Step};
 
 /// A plan and what has come of it.

@@ -114,7 +114,11 @@ fn acts() -> Vec<(&'static str, Act, Leaves)> {
         ("a status that is none", commit(Then::Send(b"HTTP/1.1 99999 OK\r\n\r\n".to_vec())), Nothing),
         ("two lengths", commit(Then::Send(head("200 OK", "Content-Length: 5\r\nContent-Length: 9\r\n"))), Nothing),
         ("5,000 headers", commit(Then::Send(many.into_bytes())), Nothing),
-        ("a header without end", commit(drip(b"HTTP/1.1 200 OK\r\nX: ".to_vec(), &[b'a'; 8192], Duration::ZERO)), Nothing),
+        (
+            "a header without end",
+            commit(drip(b"HTTP/1.1 200 OK\r\nX: ".to_vec(), &[b'a'; 8192], Duration::ZERO)),
+            Nothing,
+        ),
         ("half a body", commit(Then::Change(half)), Unreadable),
         ("half a body, then silent", commit(Then::ChangeAndHold(half)), Unreadable),
         ("a chunked body, cut", commit(Then::Change(chunked_and_cut)), Unreadable),
@@ -148,7 +152,11 @@ fn acts() -> Vec<(&'static str, Act, Leaves)> {
             Unreadable,
         ),
         ("in chunks of one byte", commit(Then::Change(in_one_byte_chunks)), Secret),
-        ("a byte at a time", commit(Then::Slowly { change: <[u8]>::to_vec, every: Duration::from_micros(200) }), Secret),
+        (
+            "a byte at a time",
+            commit(Then::Slowly { change: <[u8]>::to_vec, every: Duration::from_micros(200) }),
+            Secret,
+        ),
         ("said to be packed, and is not", commit(Then::Change(said_to_be_packed)), Secret),
         ("after three early hints", commit(Then::Change(after_three_early_hints)), Secret),
         ("true", Act::Honest, Secret),
@@ -220,7 +228,8 @@ fn broken_for_long(provider: &str, act: Act, leaves: Leaves) -> Result<(), Strin
     scene.check_calls()?;
     let calls = u32::try_from(scene.server.arrivals()).unwrap();
     let pauses = 7 * SECOND;
-    ensure!(rotated.wall < calls * SECOND + pauses + SECOND, "took {:?} for {calls} calls", rotated.wall);
+    // How exactly deadlines are kept is measured in the sweep of promise 16, not here, side by side with others.
+    ensure!(rotated.wall < calls * SECOND + pauses + 5 * SECOND, "took {:?} for {calls} calls", rotated.wall);
     ensure!(scene.status()? == "unknown", "the journal does not say unknown");
     ensure!(scene.live() == live, "the live slot changed");
     ensure!(leaves != Leaves::Unreadable || scene.sealed().is_some(), "the answer was dropped");
@@ -256,9 +265,9 @@ fn sampled(cases: Vec<Case<'static>>, seed: u64, count: usize) -> Vec<Case<'stat
 #[test]
 #[ignore = "sweep: run by tests/run"]
 fn no_broken_answer_makes_a_second_rotation() {
-    let mut all = sampled(cases(once_only, "once", &NOT_IDEMPOTENT), 31, 60);
-    all.extend(sampled(cases(broken_once, "then true", &IDEMPOTENT), 32, 30));
-    all.extend(sampled(cases(broken_for_long, "for long", &IDEMPOTENT), 33, 16));
+    let mut all = sampled(cases(once_only, "once", &NOT_IDEMPOTENT), 31, 50);
+    all.extend(sampled(cases(broken_once, "then true", &IDEMPOTENT), 32, 16));
+    all.extend(sampled(cases(broken_for_long, "for long", &IDEMPOTENT), 33, 8));
     sweep(3, "no blind second rotation, whatever becomes of the answer", all, || {
         format!("at most 1 rotation a command, {MOST_ATTEMPTS} attempts with a key; every doubt exits 7")
     });

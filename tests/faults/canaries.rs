@@ -11,7 +11,7 @@ use whsec::secret::Secret;
 use crate::ensure;
 use crate::sandbox::Sandbox;
 use crate::scene::{ALL, Scene};
-use crate::tally::{Case, skip, sweep};
+use crate::tally::{Case, Dice, is_full, skip, sweep};
 use crate::trace;
 
 /// So many bytes of a secret in a row are telling.
@@ -106,7 +106,6 @@ fn with_noting_store(sandbox: &Sandbox) {
 /// Every command, in an order in which each has something to do.
 fn tour(sandbox: &Sandbox) -> Vec<Vec<String>> {
     let id = sandbox.id();
-    let variable = sandbox.provider.spec().auth.env.clone();
     let lines = [
         "doctor".to_owned(),
         "doctor --json".to_owned(),
@@ -136,9 +135,8 @@ fn tour(sandbox: &Sandbox) -> Vec<Vec<String>> {
         "history".to_owned(),
         "completions bash".to_owned(),
         format!("logout {}", sandbox.provider.name()),
-        variable,
     ];
-    lines[..lines.len() - 1].iter().map(|line| line.split(' ').map(str::to_owned).collect()).collect()
+    lines.iter().map(|line| line.split(' ').map(str::to_owned).collect()).collect()
 }
 
 fn drive(provider: &str, fault: Option<Fault>) -> Result<(), String> {
@@ -199,6 +197,9 @@ fn no_command_gives_a_secret_away() {
         for fault in faults {
             cases.push((format!("{provider}, {fault:?}"), Box::new(move || drive(provider, fault))));
         }
+    }
+    if !is_full() {
+        cases = Dice::new(14).sample(cases, 9);
     }
     sweep(13, "canaries through all commands", cases, || {
         "8 encodings and every 8 bytes, at RUST_LOG=trace and RUST_BACKTRACE=full: 0 hits".to_owned()

@@ -98,10 +98,8 @@ fn drive(provider: &str, kind: Kind) -> Result<(), String> {
     let papers = papers(kind);
     let (address, heard) = serve(&papers, backend);
     std::fs::write(sandbox.path("ca.pem"), &papers.trusted).unwrap();
-    let config = sandbox.config_text().replace(
-        &format!("http://{backend}"),
-        &format!("https://localhost:{}", address.port()),
-    );
+    let config =
+        sandbox.config_text().replace(&format!("http://{backend}"), &format!("https://localhost:{}", address.port()));
     sandbox.config(&config.replace("api_key =", &format!("ca = \"{}\"\napi_key =", sandbox.path("ca.pem").display())));
     let id = sandbox.id();
     let run = sandbox.run(&["rotate", "hooks", "--yes", "--confirm", &id, "--timeout", "5s"]);
@@ -121,8 +119,7 @@ fn drive(provider: &str, kind: Kind) -> Result<(), String> {
 fn a_bad_certificate_hears_nothing() {
     let mut cases: Vec<Case<'_>> = Vec::new();
     for provider in ALL {
-        for kind in
-            [Kind::Good, Kind::SelfSigned, Kind::WrongName, Kind::Expired, Kind::NotYet, Kind::UnknownAuthority]
+        for kind in [Kind::Good, Kind::SelfSigned, Kind::WrongName, Kind::Expired, Kind::NotYet, Kind::UnknownAuthority]
         {
             cases.push((format!("{provider}, {kind:?}"), Box::new(move || drive(provider, kind))));
         }

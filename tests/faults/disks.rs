@@ -38,7 +38,8 @@ pub struct Disk(pub PathBuf);
 impl Disk {
     pub fn mount(path: PathBuf) -> Option<Self> {
         std::fs::create_dir_all(&path).unwrap();
-        let done = Command::new("mount").args(["-t", "tmpfs", "-o", "size=256k,mode=0700", "tmpfs"]).arg(&path).output();
+        let done =
+            Command::new("mount").args(["-t", "tmpfs", "-o", "size=256k,mode=0700", "tmpfs"]).arg(&path).output();
         done.is_ok_and(|output| output.status.success()).then_some(Self(path))
     }
 }
@@ -165,9 +166,11 @@ fn after(provider: &str, kind: Kind, trouble: Trouble) -> Result<(), String> {
     trouble.end(&folder);
     ensure!(content(kind, &folder) == whole, "the live slot changed");
     let newest = scene.sandbox.newest();
-    let plain = scene.sandbox.all_files().into_iter().find(|(_, bytes)| {
-        bytes.windows(newest.len()).any(|window| window == newest.expose().as_bytes())
-    });
+    let plain = scene
+        .sandbox
+        .all_files()
+        .into_iter()
+        .find(|(_, bytes)| bytes.windows(newest.len()).any(|window| window == newest.expose().as_bytes()));
     ensure!(plain.is_none(), "the secret is in plain text in {:?}", plain.map(|(path, _)| path));
     let done = scene.run(&["cutover", "hooks", "--timeout", "5s"])?.run;
     ensure!(done.code == 11, "cutover came to {} in place of 11:\n{}", done.code, done.stderr);

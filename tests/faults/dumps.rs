@@ -59,7 +59,7 @@ fn drive(folder: &Path, after: Duration, provider: &str) -> Result<(), String> {
     let slowly = Then::Slowly { change: <[u8]>::to_vec, every: Duration::from_micros(300) };
     scene.server.script(&[Act::Commit(slowly)]);
     let (sender, called) = channel();
-    scene.server.when_called(move || drop(sender.send(())));
+    scene.server.when_called(move || sender.send(()).unwrap());
     let id = scene.sandbox.id();
     let inner = scene.sandbox.command(&["rotate", "hooks", "--yes", "--confirm", &id]);
     let mut command = Command::new("sh");

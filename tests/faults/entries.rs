@@ -70,7 +70,9 @@ pub fn refusal(bytes: &[u8]) {
     let headers = vec![("Retry-After".to_owned(), String::from_utf8_lossy(body).into_owned())];
     let received = Received { status, headers, body: body.to_vec().into(), complete: true };
     let words = match judge(&endpoint.provider, received) {
-        Outcome::Refused(refusal) => format!("{}{}", refusal.message.unwrap_or_default(), refusal.code.unwrap_or_default()),
+        Outcome::Refused(refusal) => {
+            format!("{}{}", refusal.message.unwrap_or_default(), refusal.code.unwrap_or_default())
+        }
         Outcome::Unknown(unknown) => unknown.why,
         other => panic!("{status} is neither a refusal nor unknown: {other:?}"),
     };
@@ -100,9 +102,14 @@ pub fn dotenv(bytes: &[u8]) {
             assert_eq!(store.get(Slot::Next).unwrap(), Some(new), "what was put comes back");
             assert_eq!(store.get(Slot::Current).ok().flatten(), before, "the other slot is as it was");
             let after = std::fs::read(&path).unwrap();
-            let mut lines = after.split(|byte| *byte == b'\n');
-            for line in bytes.split(|byte| *byte == b'\n').filter(|line| !line.windows(4).any(|part| part == b"HOOK")) {
-                assert!(lines.any(|other| other.trim_ascii_end() == line.trim_ascii_end()), "a foreign line is lost");
+            // A lone carriage return ends a line too, as it does for the loaders.
+            let ends = |byte: &u8| matches!(byte, b'\n' | b'\r');
+            let mut lines = after.split(ends).filter(|line| !line.is_empty());
+            let foreign = |line: &&[u8]| !line.is_empty() && !line.windows(4).any(|part| part == b"HOOK");
+            for line in bytes.split(ends).filter(foreign) {
+                let kept = lines.any(|other| other == line);
+                let texts = [bytes, &after, line].map(String::from_utf8_lossy);
+                assert!(kept, "a foreign line is lost: {texts:?}");
             }
         }
         Err(error) => {
@@ -128,7 +135,19 @@ pub fn signature(bytes: &[u8]) {
 /// Bytes changed a few times over: cut, doubled, exchanged, and salted with what breaks parsers.
 pub fn mutate(dice: &mut Dice, seed: &[u8]) -> Vec<u8> {
     const SALT: [&[u8]; 14] = [
-        b"\"", b"\\", b"{", b"}", b"[[[[[[[[", b"\\u0000", b"\xff\xfe", b"\x1b[2J", b"null", b"1e999", b"\r\n", b"=", b"'",
+        b"\"",
+        b"\\",
+        b"{",
+        b"}",
+        b"[[[[[[[[",
+        b"\\u0000",
+        b"\xff\xfe",
+        b"\x1b[2J",
+        b"null",
+        b"1e999",
+        b"\r\n",
+        b"=",
+        b"'",
         PLANTED.as_bytes(),
     ];
     let mut bytes = seed.to_vec();

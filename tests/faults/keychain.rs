@@ -97,5 +97,7 @@ fn a_keychain_that_is_stopped_or_locked() {
     for provider in ["layers", "verifa"] {
         cases.push((format!("{provider}, locked before"), Box::new(move || locked_before(provider))));
     }
-    one_by_one(8, "a keychain stopped and locked", cases, || "exit 6 and 0 rotate calls before, sealed after".to_owned());
+    one_by_one(8, "a keychain stopped and locked", cases, || {
+        "exit 6 and 0 rotate calls before, sealed after".to_owned()
+    });
 }

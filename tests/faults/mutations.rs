@@ -30,7 +30,10 @@ fn seeds() -> Vec<Vec<u8>> {
             bodies.push(value.to_string().into_bytes());
         }
     }
-    for body in ["{\"secret\":\"PLANTED\",\"id\":\"x1\",\"secret_version\":2}", "{\"signingSecret\":\"PLANTED\",\"warning\":\"once\"}"] {
+    for body in [
+        "{\"secret\":\"PLANTED\",\"id\":\"x1\",\"secret_version\":2}",
+        "{\"signingSecret\":\"PLANTED\",\"warning\":\"once\"}",
+    ] {
         bodies.push(body.replace("PLANTED", PLANTED).into_bytes());
     }
     assert!(bodies.len() >= 6, "only {} fixtures", bodies.len());

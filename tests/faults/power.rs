@@ -200,6 +200,9 @@ fn the_power_goes() {
         cases.push((format!("{provider}, sent"), Box::new(move || cut_when_sent(provider))));
     }
     one_by_one(10, "power cuts", cases, || {
-        format!("{} states of a disk after a cut; stored is stored, 0 empty or half files", SNAPSHOTS.load(Ordering::Relaxed))
+        format!(
+            "{} states of a disk after a cut; stored is stored, 0 empty or half files",
+            SNAPSHOTS.load(Ordering::Relaxed)
+        )
     });
 }

@@ -54,7 +54,5 @@ fn a_key_past_its_window_is_not_sent() {
             cases.push((format!("{provider}, {offset}"), Box::new(move || drive(provider, offset, may_send))));
         }
     }
-    sweep(4, "a key is replayed only while safe", cases, || {
-        "0 late sends, 0 differing bytes".to_owned()
-    });
+    sweep(4, "a key is replayed only while safe", cases, || "0 late sends, 0 differing bytes".to_owned());
 }

@@ -198,11 +198,15 @@ impl Scene {
     pub fn check_calls(&self) -> Result<(), String> {
         let calls = self.server.calls();
         ensure!(self.server.arrivals() <= MOST_ATTEMPTS, "{} attempts", self.server.arrivals());
-        ensure!(calls.windows(2).all(|pair| pair[0] == pair[1]), "a call was sent again with other bytes or another key");
+        ensure!(
+            calls.windows(2).all(|pair| pair[0] == pair[1]),
+            "a call was sent again with other bytes or another key"
+        );
         let forces = calls.iter().any(|call| String::from_utf8_lossy(call).contains("force"));
         ensure!(!forces, "a rotation became a forced one");
         if !self.is_idempotent() {
-            let keyed = calls.iter().any(|call| String::from_utf8_lossy(call).to_lowercase().contains("idempotency-key"));
+            let keyed =
+                calls.iter().any(|call| String::from_utf8_lossy(call).to_lowercase().contains("idempotency-key"));
             ensure!(!keyed, "a key for a provider that takes none");
         }
         Ok(())
@@ -210,8 +214,7 @@ impl Scene {
 
     /// The secret in the sealed copy, if there is one.
     pub fn sealed(&self) -> Option<String> {
-        let run =
-            self.sandbox.run_revealing(&["reveal", "hooks", "--slot", "sealed", "--unsafe-stdout"]);
+        let run = self.sandbox.run_revealing(&["reveal", "hooks", "--slot", "sealed", "--unsafe-stdout"]);
         (run.code == 0).then_some(run.stdout)
     }
 

@@ -7,7 +7,17 @@ use crate::sandbox::{Run, Sandbox};
 
 /// Calls that write, or make what is written last.
 pub const CALLS: [&str; 12] = [
-    "write", "pwrite64", "fsync", "fdatasync", "rename", "renameat", "renameat2", "linkat", "unlink", "unlinkat", "openat",
+    "write",
+    "pwrite64",
+    "fsync",
+    "fdatasync",
+    "rename",
+    "renameat",
+    "renameat2",
+    "linkat",
+    "unlink",
+    "unlinkat",
+    "openat",
     "ftruncate",
 ];
 
@@ -56,7 +66,8 @@ pub fn calls_below(log: &str, folder: &Path) -> Vec<(&'static str, usize, String
     for line in log.lines() {
         let Some((thread, rest)) = line.split_once(' ') else { continue };
         let rest = rest.trim_start();
-        let Some(name) = CALLS.iter().find(|name| rest.strip_prefix(**name).is_some_and(|rest| rest.starts_with('('))) else {
+        let Some(name) = CALLS.iter().find(|name| rest.strip_prefix(**name).is_some_and(|rest| rest.starts_with('(')))
+        else {
             continue;
         };
         let count = counts.entry((thread.to_owned(), *name)).or_insert(0_usize);
