@@ -47,6 +47,7 @@ impl Runner<'_> {
         }
         self.seals.prove(&canary).map_err(RunError::SealCheck)?;
         evidence.current = current.map(|secret| secret.fingerprint());
+        evidence.next = Some(self.coming_secrets()?.iter().map(Secret::fingerprint).collect());
         Ok(evidence)
     }
 
@@ -77,6 +78,7 @@ impl Runner<'_> {
             updated_at: inspected.updated_at.clone(),
             current: None,
             shown: inspected.secret.as_ref().map(Secret::fingerprint),
+            next: None,
             clock_ahead_ms: inspected.date.map(|date| self.ahead(date)),
         }
     }
@@ -123,6 +125,13 @@ impl Runner<'_> {
     /// Everything that `check` proves, without a record: before an open rotation makes way for this one.
     pub fn preflight(&mut self) -> Result<(), RunError> {
         self.look().map(|_| ())
+    }
+
+    /// What the readable stores have in their `next` slots.
+    pub(super) fn coming_secrets(&self) -> Result<Vec<Secret>, RunError> {
+        let readable = self.stores.iter().filter(|store| store.access() == Access::ReadWrite);
+        let found: Result<Vec<_>, _> = readable.map(|store| store.get(Slot::Next)).collect();
+        Ok(found.map_err(RunError::StoreCheck)?.into_iter().flatten().collect())
     }
 
     /// The secret that receivers live on, from the first store that can be read and has one.

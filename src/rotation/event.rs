@@ -46,6 +46,9 @@ pub struct Evidence {
     /// The whole secret that the provider itself showed, where it shows one.
     #[serde(default)]
     pub shown: Option<Fingerprint>,
+    /// What the readable stores had in their `next` slots; absent where nobody looked.
+    #[serde(default)]
+    pub next: Option<Vec<Fingerprint>>,
     /// How far the provider's clock is ahead of ours, in milliseconds.
     pub clock_ahead_ms: Option<i64>,
 }

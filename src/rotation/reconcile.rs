@@ -5,6 +5,7 @@ use super::operator::{Comparison, Ruling};
 use super::runner::Runner;
 use super::{Answered, Call, Event, ExpirySource, Outcome, RunError};
 use crate::provider::answer::Inspected;
+use crate::secret::{Fingerprint, Secret};
 
 impl Runner<'_> {
     /// Settles what came of the call, or leaves it unknown with all that is known.
@@ -30,6 +31,9 @@ impl Runner<'_> {
         if fresh && !matches!(self.rotation.call, Call::Unreadable { .. }) {
             let why = self.why_unknown();
             return Err(self.lost(why));
+        }
+        if self.adopt()? {
+            return Ok(());
         }
         let (comparison, inspected) = self.compare();
         if let Some(inspected) = inspected
@@ -102,8 +106,29 @@ impl Runner<'_> {
         if secret.fingerprint() == *shown || before.current.as_ref() == Some(&secret.fingerprint()) {
             return Ok(false);
         }
+        let answered = self.gathered(secret, inspected);
+        self.keep(secret, answered)?;
+        Ok(true)
+    }
+
+    /// Where neither seal nor journal could be written, the answer's secret went into the stores: what is in a `next` slot
+    /// now and was not before the call came from there.
+    fn adopt(&mut self) -> Result<bool, RunError> {
+        let before = &self.rotation.before;
+        let Some(next) = &before.next else { return Ok(false) };
+        let is_known = |found: &Fingerprint| next.contains(found) || before.current.as_ref() == Some(found);
+        // A store that cannot be read now may be readable the next time; the evidence counts meanwhile.
+        let found = self.coming_secrets().unwrap_or_default();
+        let Some(secret) = found.into_iter().find(|secret| !is_known(&secret.fingerprint())) else { return Ok(false) };
+        let answered = self.gathered(&secret, &Inspected::default());
+        self.keep(&secret, answered)?;
+        Ok(true)
+    }
+
+    /// The facts of an answer that nobody has, as far as the provider shows them now.
+    fn gathered(&self, secret: &Secret, inspected: &Inspected) -> Answered {
         let ends = self.rotation.plan.direction.ends_old_secret();
-        let answered = Answered {
+        Answered {
             fingerprint: secret.fingerprint(),
             version: inspected.version.clone(),
             provider_fingerprint: inspected.fingerprint.clone(),
@@ -118,8 +143,6 @@ impl Runner<'_> {
             clock_ahead_ms: inspected.date.map_or(self.rotation.clock_ahead_ms, |date| self.ahead(date)),
             replayed: false,
             notice: None,
-        };
-        self.keep(secret, answered)?;
-        Ok(true)
+        }
     }
 }

@@ -70,7 +70,7 @@ fn where_nothing_can_be_replayed_the_evidence_is_shown() {
         sandbox.run(&["rotate", "hooks", "--confirm", &id]).exits(5);
         assert_eq!(sandbox.rotate_requests().len(), 1, "{name}: never sent twice");
 
-        let run = sandbox.run(&["cutover", "hooks", "--resolve", "applied", "--json"]).exits(1);
+        let run = sandbox.run(&["cutover", "hooks", "--resolve", "applied", "--json"]).exits(7);
         assert_eq!(run.json()["status"], "failed");
         run.says("nobody has the secret: rotate again at once").says("hint: rotate again: `whsec rotate hooks`");
         sandbox.rotate().exits(0);
