@@ -67,13 +67,14 @@ fn drive(folder: &Path, after: Duration, provider: &str) -> Result<(), String> {
     command.env_clear().current_dir(inner.get_current_dir().unwrap());
     command.envs(inner.get_envs().filter_map(|(name, value)| Some((name, value?))));
     let mut child = command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap();
-    called.recv_timeout(Duration::from_secs(10)).map_err(|_| "the call never came")?;
+    let came = called.recv_timeout(Duration::from_secs(10));
     std::thread::sleep(after);
     let alive = child.try_wait().unwrap().is_none();
     if alive {
         abort(child.id());
     }
     let status = child.wait().unwrap();
+    ensure!(came.is_ok(), "the call never came");
     ensure!(!alive || status.signal() == Some(6) || status.code().is_some(), "ended by {status}");
     std::thread::sleep(Duration::from_millis(50));
     ensure!(cores(folder) == 0, "{} cores", cores(folder));
