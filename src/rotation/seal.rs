@@ -232,8 +232,12 @@ impl Seals {
 fn alone(state: &Path) -> Result<File, SealError> {
     let path = state.join("locks").join("seals");
     let io = |source| SealError::Lock { path: path.clone(), source };
-    std::fs::create_dir_all(state.join("locks")).map_err(io)?;
-    let file = File::options().write(true).create(true).truncate(false).open(&path).map_err(io)?;
+    store::private_folder(&state.join("locks")).map_err(io)?;
+    let mut options = File::options();
+    options.write(true).create(true).truncate(false);
+    #[cfg(unix)]
+    std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
+    let file = options.open(&path).map_err(io)?;
     file.lock().map_err(io)?;
     Ok(file)
 }
