@@ -102,7 +102,7 @@ pub fn report(error: &anyhow::Error) -> Verdict {
         let found = if let Some(fault) = cause.downcast_ref::<Fault>() {
             Some((fault.exit, fault.hint.clone()))
         } else if let Some(error) = cause.downcast_ref::<ConfigError>() {
-            Some((Exit::Usage, error.hint()))
+            Some((config_exit(error), error.hint()))
         } else if let Some(error) = cause.downcast_ref::<ProviderError>() {
             Some((Exit::Usage, error.hint()))
         } else if let Some(error) = cause.downcast_ref::<RequestError>() {
@@ -123,6 +123,13 @@ pub fn report(error: &anyhow::Error) -> Verdict {
     }
     let message = error.chain().map(ToString::to_string).collect::<Vec<_>>().join(": ");
     Verdict { exit, message, hint }
+}
+
+fn config_exit(error: &ConfigError) -> Exit {
+    match error {
+        ConfigError::UnknownTarget { .. } => Exit::NotFound,
+        _ => Exit::Usage,
+    }
 }
 
 fn run_exit(error: &RunError) -> Exit {

@@ -57,6 +57,8 @@ struct Row {
     rotated_at: Option<Timestamp>,
     max_age_seconds: Option<u64>,
     overdue: bool,
+    /// The provider rotated and nobody has the secret: rotate again.
+    lost: bool,
     /// How far the provider's clock, on which `expires_at` is, is ahead of ours.
     #[serde(skip)]
     clock_ahead_ms: i64,
@@ -145,6 +147,8 @@ fn rows(args: &Args, session: &Session) -> anyhow::Result<Vec<Row>> {
             ..Row::default()
         };
         row.overdue = row.age(now).zip(max_age).is_some_and(|(age, most)| age.as_secs() > clamp(most.as_secs()));
+        row.lost = history.first().is_some_and(Rotation::lost_its_secret);
+        row.overdue |= row.lost;
         if let Some(rotation) = history.iter().find(|rotation| rotation.closed.is_none()) {
             row.take(rotation, now);
         }
@@ -212,7 +216,9 @@ fn line(row: &Row, now: Timestamp) -> String {
     if let Some(owner) = &row.owner {
         parts.push(owner.clone());
     }
-    if row.overdue {
+    if row.lost {
+        parts.push("SECRET LOST: rotate again".to_owned());
+    } else if row.overdue {
         parts.push("OVERDUE".to_owned());
     }
     parts.join("  ")

@@ -74,7 +74,9 @@ impl Endpoint {
 
     /// The same for every way of naming this endpoint: provider, origin and ids, each percent-encoded.
     pub fn key(&self) -> String {
-        let mut parts = vec![self.provider.name().to_owned(), self.origin()];
+        let origin =
+            ["//localhost", "//[::1]"].iter().fold(self.origin(), |origin, name| origin.replace(name, "//127.0.0.1"));
+        let mut parts = vec![self.provider.name().to_owned(), origin];
         parts.extend(self.ids.iter().map(|id| id.value.clone()));
         parts.iter().map(|part| request::encode_segment(part)).collect::<Vec<_>>().join("/")
     }

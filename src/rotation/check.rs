@@ -38,6 +38,10 @@ impl Runner<'_> {
         let provider_now = (self.now)().saturating_add(ahead).unwrap_or_else(|_| (self.now)());
         self.refuse_open_overlap(&earlier, provider_now)?;
         let current = self.live_secret()?;
+        if current.is_none() && self.stores.iter().any(|store| store.access() == Access::ReadWrite) {
+            let warning = "no store holds a live secret yet: is this where the receivers read theirs?";
+            self.operator.tell(self.rotation, News::Warning(warning));
+        }
         let length = current.as_ref().map_or(USUAL_SECRET_LENGTH, |secret| secret.len().max(USUAL_SECRET_LENGTH));
         let canary = canary(length);
         for store in self.stores {
@@ -93,7 +97,11 @@ impl Runner<'_> {
         if self.rotation.plan.direction == Direction::Force {
             return Ok(());
         }
-        let open = earlier.iter().filter_map(may_live_until).find(|end| *end > provider_now);
+        // Newest first: a force that was carried out has ended every secret before it.
+        let forced =
+            |rotation: &&Rotation| rotation.plan.direction == Direction::Force && rotation.answered().is_some();
+        let since_force = earlier.iter().take_while(|rotation| !forced(rotation));
+        let open = since_force.filter_map(may_live_until).find(|end| *end > provider_now);
         match open {
             Some(until) => Err(RunError::OverlapOpen { endpoint: self.endpoint.own_id().to_owned(), until }),
             None => Ok(()),

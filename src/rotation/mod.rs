@@ -242,6 +242,12 @@ impl Rotation {
         self.plan.forced.then(|| self.done.contains_key(&Step::Drop))
     }
 
+    /// Whether it was closed as applied although nobody has its secret.
+    pub fn lost_its_secret(&self) -> bool {
+        let failed = self.closed.as_ref().is_some_and(|closed| closed.outcome == Outcome::Failed);
+        failed && matches!(self.call, Call::Unknown { .. } | Call::Unreadable { .. })
+    }
+
     /// Whether anything was ever sent that may have been applied.
     pub fn may_be_applied(&self) -> bool {
         self.call != Call::NotApplied
@@ -279,8 +285,8 @@ impl Rotation {
         let (Some(window), Some(sent)) = (self.plan.key_window, self.first_sent_at) else { return false };
         let Ok(limit) = SignedDuration::try_from(window.saturating_sub(KEY_MARGIN)) else { return false };
         // By both clocks: ours may have been set right in between, and the provider's may not have been heard again.
-        let ages = [now.duration_since(sent.0), self.provider_time(now).duration_since(sent.1)];
-        ages.into_iter().all(|age| age > -CLOCK_SLACK && age < limit)
+        let (ours, theirs) = (now.duration_since(sent.0), self.provider_time(now).duration_since(sent.1));
+        !ours.is_negative() && ours < limit && theirs > -CLOCK_SLACK && theirs < limit
     }
 
     /// Where the rotation stands, at `now` on our own clock.

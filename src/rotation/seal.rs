@@ -3,10 +3,12 @@
 //! age files, one a rotation, in `seals/` of the state folder. Sealing needs only recipients, which are public; the
 //! identity that opens a seal lives in the keychain or in a 0600 file, and is made once.
 
-use std::fs::File;
+use std::fs::{File, TryLockError};
 use std::io;
 use std::path::{Path, PathBuf};
 use std::str::FromStr;
+use std::thread::sleep;
+use std::time::{Duration, Instant};
 
 use age::secrecy::ExposeSecret;
 use age::x25519::{Identity, Recipient};
@@ -19,10 +21,13 @@ use zeroize::Zeroizing;
 
 use super::Answered;
 use crate::secret::Secret;
-use crate::store::{self, Slot, Store, StoreError};
+use crate::store::{self, STORE_DEADLINE, Slot, Store, StoreError};
 
 /// The most that is sealed of unreadable answers, in bytes; half as much again as is read of one.
 const MOST_ANSWERS: usize = crate::provider::client::LARGEST_BODY * 3 / 2;
+
+/// How long to wait before a lock is tried again.
+const PAUSE: Duration = Duration::from_millis(10);
 
 /// Where seals are, and whom they are for.
 pub struct Seals {
@@ -172,8 +177,8 @@ impl Seals {
         self.path(rotation).exists()
     }
 
-    /// Proves that a seal can be written and opened: a canary goes the same way and is removed. Always under the same name, so that
-    /// what a run cut off has left is gone after the next one.
+    /// Proves that a seal can be written and opened: a canary goes the same way and is removed. Always under the same
+    /// name, so that what a run cut off has left is gone after the next one.
     pub fn prove(&self, canary: &Secret) -> Result<(), SealError> {
         let id = Uuid::nil();
         let _alone = alone(&self.state)?;
@@ -232,10 +237,22 @@ impl Seals {
 fn alone(state: &Path) -> Result<File, SealError> {
     let path = state.join("locks").join("seals");
     let io = |source| SealError::Lock { path: path.clone(), source };
-    std::fs::create_dir_all(state.join("locks")).map_err(io)?;
-    let file = File::options().write(true).create(true).truncate(false).open(&path).map_err(io)?;
-    file.lock().map_err(io)?;
-    Ok(file)
+    store::private_folder(&state.join("locks")).map_err(io)?;
+    let mut options = File::options();
+    options.write(true).create(true).truncate(false);
+    #[cfg(unix)]
+    std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
+    let file = options.open(&path).map_err(io)?;
+    let begun = Instant::now();
+    loop {
+        match file.try_lock() {
+            Ok(()) => return Ok(file),
+            // Somebody else needs milliseconds, unless it was stopped in the middle.
+            Err(TryLockError::WouldBlock) if begun.elapsed() < STORE_DEADLINE => sleep(PAUSE),
+            Err(TryLockError::WouldBlock) => return Err(io(io::ErrorKind::TimedOut.into())),
+            Err(TryLockError::Error(source)) => return Err(io(source)),
+        }
+    }
 }
 
 fn own_recipient(store: &dyn Store) -> Result<Recipient, SealError> {

@@ -68,17 +68,16 @@ impl Output {
     }
 
     /// A secret, on purpose: bare into a pipe, with a newline on a terminal.
-    pub fn secret(&self, secret: &crate::secret::Secret) {
+    pub fn secret(&self, secret: &crate::secret::Secret) -> std::io::Result<()> {
         let mut stdout = std::io::stdout().lock();
-        // There is nobody to tell if the pipe is closed.
-        let _ = if self.stdout_is_terminal() {
+        if self.stdout_is_terminal() {
             // A sealed answer is foreign text, which may not drive the terminal.
             let shown: zeroize::Zeroizing<String> = text::escaped(secret.expose()).into();
-            writeln!(stdout, "{}", *shown)
+            writeln!(stdout, "{}", *shown)?;
         } else {
-            write!(stdout, "{}", secret.expose())
-        };
-        let _ = stdout.flush();
+            write!(stdout, "{}", secret.expose())?;
+        }
+        stdout.flush()
     }
 
     /// A line that tells the operator what happens; not with `-q`.
