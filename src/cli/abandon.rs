@@ -33,7 +33,7 @@ pub fn run(args: &Args, session: &Session) -> anyhow::Result<Exit> {
     let mut found = find::open(session, &args.target, &args.options)?;
     let mut rotation = find::need_open(session, &mut found)?;
     let work = &found.work;
-    for line in conclude::whereabouts(&rotation, &work.seals) {
+    for line in conclude::whereabouts(&rotation, &work.seals, session.now()) {
         session.output.warn(&line);
     }
     if !session.global.yes {

@@ -71,6 +71,7 @@ pub fn plan(target: &Target, wish: &Wish<'_>) -> anyhow::Result<Plan> {
         overlap,
         stores: Vec::new(),
         receivers: target.receivers.clone(),
+        forced: wish.force.is_some(),
         reason: wish.force.or(wish.reason).map(str::to_owned),
         owner: target.owner.clone(),
     })
@@ -123,6 +124,10 @@ pub fn rotate(
     }
     consent(session, &plan, wish.confirm)?;
     if let Some(Superseded { mut rotation, closed }) = superseded {
+        if wish.force.is_some() && rotation.may_be_applied() {
+            preflight(session, &work, &tools, &plan)?;
+            session.output.warn("the open rotation is given up for this one");
+        }
         work.journal.append(&mut rotation, &session.actor(), session.now(), &[closed])?;
     }
     let mut rotation = Rotation::new(Uuid::new_v4(), plan, session.now());
@@ -135,6 +140,13 @@ pub fn rotate(
         Rest::Stopped => work.signals.exit(),
     };
     conclude::conclude(session, wish.command, &rotation, &work.seals, outcome.map(exit))
+}
+
+/// Proves that the new rotation may go ahead before an open one is closed for it.
+fn preflight(session: &Session, work: &Work, tools: &Tools, plan: &Plan) -> anyhow::Result<()> {
+    let mut rotation = Rotation::new(Uuid::new_v4(), plan.clone(), session.now());
+    let mut person = work.person(session, tools, Answers::default(), &|| false);
+    Ok(work.runner(&mut rotation, tools, &mut person).preflight()?)
 }
 
 /// Asks for what the plan needs: a yes, or the endpoint's id where the call ends the old secret.
@@ -179,6 +191,15 @@ struct Superseded {
 /// does not wait for an overlap. Reads the endpoint's whole journal, so that a damaged one is found out here.
 fn in_the_way(session: &Session, work: &Work, wish: &Wish<'_>) -> anyhow::Result<Option<Superseded>> {
     let known = work.journal.of_endpoint(&work.target.endpoint.key())?;
+    // A key that was sent before gets the old answer again, and nothing would be rotated.
+    let reused = |rotation: &&Rotation| {
+        wish.idempotency_key.is_some_and(|key| rotation.plan.idempotency_key.as_deref() == Some(key))
+    };
+    if let Some(earlier) = known.iter().find(reused).filter(|rotation| rotation.first_sent_at.is_some()) {
+        let message =
+            format!("this idempotency key was used for the rotation of {}", crate::ui::time::moment(earlier.opened_at));
+        return Err(Fault::new(Exit::Conflict, message, "leave `--idempotency-key` out, and a fresh one is made"));
+    }
     let Some(open) = known.into_iter().find(|rotation| rotation.closed.is_none()) else { return Ok(None) };
     let status = open.status(session.now());
     let superseded = |outcome, reason: String| {
@@ -189,24 +210,21 @@ fn in_the_way(session: &Session, work: &Work, wish: &Wish<'_>) -> anyhow::Result
             superseded(Outcome::Failed, "cut off before anything was sent; started over".to_owned())
         }
         (Status::Unknown | Status::Sealed, _) | (_, None) => {
-            let status = serde_json::to_value(status).ok().and_then(|word| word.as_str().map(str::to_owned));
             let message = format!(
                 "a rotation of `{}` is open already ({}, since {})",
                 open.plan.own_id(),
-                status.unwrap_or_default(),
+                status.name(),
                 crate::ui::time::moment(open.opened_at)
             );
             let hint = format!("go on with it: {}", session.come_back("cutover", &open.plan.target));
             Err(Fault::new(Exit::Conflict, message, hint))
         }
-        (_, Some(reason)) => {
-            session.output.warn("the open rotation is given up for this one; its old secret ends now");
-            superseded(Outcome::Abandoned, format!("superseded by force-rotate: {reason}"))
-        }
+        (_, Some(reason)) => superseded(Outcome::Abandoned, format!("superseded by force-rotate: {reason}")),
     }
 }
 
-fn refuse_bare_stdout(session: &Session, plan: &Plan) -> anyhow::Result<()> {
+/// Refuses a plan whose secret would share stdout with something else.
+pub fn refuse_bare_stdout(session: &Session, plan: &Plan) -> anyhow::Result<()> {
     let used = plan.stores.iter().filter(|store| store.reference == "stdout:").count();
     if used > 0 && (session.output.is_json() || used > 1) {
         let message = "`stdout:` cannot share stdout with --json or with itself";

@@ -1,12 +1,13 @@
 //! How every command about a rotation ends: what happened, where the new secret is, whether the old one still works,
 //! and the one command that goes on.
 
+use jiff::Timestamp;
 use serde_json::Value;
 
 use super::exit::{self, Exit, Verdict};
 use super::session::Session;
 use crate::rotation::seal::Seals;
-use crate::rotation::{Doer, ExpirySource, Next, Rotation, RunError, Step, guide};
+use crate::rotation::{Call, Doer, ExpirySource, Next, Rotation, RunError, Step, guide};
 use crate::ui::time::moment;
 use crate::ui::{prompt, report};
 
@@ -31,14 +32,17 @@ pub fn conclude(
             };
             let mut verdict = exit::report(&error.into());
             if let Some(hint) = &mut verdict.hint {
-                *hint = hint.replace("whsec cutover TARGET", &come_back).replace("TARGET", &rotation.plan.target);
+                for verb in ["cutover", "rotate", "inspect", "reveal", "force-rotate"] {
+                    let command = session.come_back(verb, &rotation.plan.target);
+                    *hint = hint.replace(&format!("whsec {verb} TARGET"), &command);
+                }
             }
             // A person at a terminal saw it with the question.
             for line in evidence.iter().filter(|_| !session.may_ask()) {
                 session.output.warn(line);
             }
             session.output.error(&verdict.message, verdict.hint.as_deref());
-            for line in whereabouts(rotation, seals) {
+            for line in whereabouts(rotation, seals, session.now()) {
                 session.output.say(&format!(" note: {line}"));
             }
             (verdict.exit, error_value(&verdict, &evidence))
@@ -70,9 +74,18 @@ fn say_next(session: &Session, rotation: &Rotation, come_back: &str) {
         },
         Next::Reconcile => output.say(&format!("next: find out what came of the call\n  {come_back}")),
         Next::Wait(until) => {
-            output.say(&format!("next: wait; the old secret ends at {}\n  {come_back} --wait", moment(until)));
+            let wait = if session.comes_back_with.is_some() { "" } else { " --wait" };
+            output.say(&format!("next: wait; the old secret ends at {}\n  {come_back}{wait}", moment(until)));
         }
         Next::Run(step) | Next::Ask(step) => {
+            if rotation.call == Call::NotApplied {
+                output.say("nothing was sent yet");
+            }
+            let ended = rotation.expires_at().filter(|end| rotation.provider_time(session.now()) >= *end);
+            if let Some(end) = ended.filter(|_| step != Step::Drop) {
+                let late = "receivers that know only the old secret refuse every delivery";
+                output.warn(&format!("the old secret ended at {}: {late}", moment(end)));
+            }
             output.say(&format!("next: {}, {}\n  {come_back}", step.name(), guide::title(direction, step)));
             if step.doer() == Doer::Person && !session.may_ask() {
                 output
@@ -83,15 +96,15 @@ fn say_next(session: &Session, rotation: &Rotation, come_back: &str) {
 }
 
 /// Where the new secret is, and whether the old one still works: what an operator needs first when something failed.
-pub fn whereabouts(rotation: &Rotation, seals: &Seals) -> Vec<String> {
+pub fn whereabouts(rotation: &Rotation, seals: &Seals, now: Timestamp) -> Vec<String> {
     let Some(answered) = rotation.answered() else { return unknown(rotation, seals) };
     let mut places = Vec::new();
     for store in &rotation.plan.stores {
         let has = |step| rotation.stores_done.contains(&(step, store.reference.clone()));
         if has(Step::Promote) {
-            places.push(format!("live in {}", store.reference));
+            places.push(format!("made live in {}", store.reference));
         } else if has(Step::Stage) {
-            places.push(format!("in the next slot of {}", store.reference));
+            places.push(format!("put into the next slot of {}", store.reference));
         }
     }
     if seals.exists(rotation.id) {
@@ -100,10 +113,11 @@ pub fn whereabouts(rotation: &Rotation, seals: &Seals) -> Vec<String> {
     let places = if places.is_empty() { "nowhere that whsec knows of".to_owned() } else { places.join(", ") };
     let old = match (answered.expires_source, answered.expires_at) {
         (ExpirySource::Call, _) => "the old secret no longer works".to_owned(),
+        (_, Some(end)) if rotation.provider_time(now) >= end => format!("the old secret ended at {}", moment(end)),
         (_, Some(end)) => format!("the old secret works until {}", moment(end)),
         (_, None) => "how long the old secret works is not known".to_owned(),
     };
-    vec![format!("the new secret {} is {places}", answered.fingerprint), old]
+    vec![format!("the new secret {} was {places}", answered.fingerprint), old]
 }
 
 /// The same while there is no answer that can be read.

@@ -53,6 +53,8 @@ enum PersonStep {
     Prepare,
     Deploy,
     Verify,
+    /// Only where the provider does not say when the old secret ends
+    Wait,
     Drop,
 }
 
@@ -111,12 +113,14 @@ impl Args {
             PersonStep::Prepare => Step::Prepare,
             PersonStep::Deploy => Step::Deploy,
             PersonStep::Verify => Step::Verify,
+            PersonStep::Wait => Step::Wait,
             PersonStep::Drop => Step::Drop,
         };
         Answers {
             done: self.done.iter().map(step).collect(),
             reason: self.reason.clone(),
             wait: self.wait,
+            confirmed: self.confirm.is_some(),
             ruling: self.resolve.map(|what| match what {
                 Resolve::Applied => Ruling::Applied,
                 Resolve::NotApplied => Ruling::NotApplied,

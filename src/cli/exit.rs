@@ -102,7 +102,7 @@ pub fn report(error: &anyhow::Error) -> Verdict {
         let found = if let Some(fault) = cause.downcast_ref::<Fault>() {
             Some((fault.exit, fault.hint.clone()))
         } else if let Some(error) = cause.downcast_ref::<ConfigError>() {
-            Some((Exit::Usage, error.hint()))
+            Some((config_exit(error), error.hint()))
         } else if let Some(error) = cause.downcast_ref::<ProviderError>() {
             Some((Exit::Usage, error.hint()))
         } else if let Some(error) = cause.downcast_ref::<RequestError>() {
@@ -125,19 +125,28 @@ pub fn report(error: &anyhow::Error) -> Verdict {
     Verdict { exit, message, hint }
 }
 
+fn config_exit(error: &ConfigError) -> Exit {
+    match error {
+        ConfigError::UnknownTarget { .. } => Exit::NotFound,
+        _ => Exit::Usage,
+    }
+}
+
 fn run_exit(error: &RunError) -> Exit {
     match error {
         RunError::Journal(JournalError::AlreadyOpen { .. })
         | RunError::Lock(LockError::Held { .. })
         | RunError::OverlapOpen { .. }
         | RunError::Stale { .. } => Exit::Conflict,
-        RunError::Journal(_) | RunError::Lock(_) | RunError::SecretLost { .. } => Exit::Failed,
+        RunError::Journal(_) | RunError::Lock(_) => Exit::Failed,
         RunError::StoreCheck(_) | RunError::SealCheck(_) => Exit::Store,
+        RunError::Refused { refusal, .. } if refusal.status == 409 => Exit::Conflict,
         RunError::Refused { refusal, .. } => refused_exit(refusal.meaning),
         RunError::NotSent { .. } | RunError::CheckFailed { .. } => Exit::Unavailable,
-        RunError::Lost { .. } | RunError::Unreadable { .. } | RunError::NotRecorded { is_answered: false, .. } => {
-            Exit::Unknown
-        }
+        RunError::Lost { .. }
+        | RunError::Unreadable { .. }
+        | RunError::SecretLost { .. }
+        | RunError::NotRecorded { is_answered: false, .. } => Exit::Unknown,
         RunError::StoreFailed { .. } | RunError::SealFailed(_) | RunError::NotRecorded { is_answered: true, .. } => {
             Exit::Sealed
         }

@@ -2,13 +2,14 @@
 
 use std::collections::BTreeMap;
 
+use super::begin;
 use super::exit::{Exit, Fault};
 use super::options::TargetOptions;
 use super::session::Session;
 use super::work::{self, Tools, Work};
-use crate::config::Target;
+use crate::config::{Target, private_variables};
 use crate::rotation::journal::Journal;
-use crate::rotation::{Plan, Rotation};
+use crate::rotation::{Plan, Rotation, Step};
 use crate::store::{Store, Surroundings};
 
 /// An endpoint opened for going on with its rotation.
@@ -57,6 +58,9 @@ pub fn open(session: &Session, name: &str, options: &TargetOptions) -> anyhow::R
     let mut rotations = work.journal.of_endpoint(&work.target.endpoint.key())?;
     let open = rotations.iter().position(|rotation| rotation.closed.is_none()).unwrap_or(0);
     let rotation = (open < rotations.len()).then(|| rotations.swap_remove(open));
+    if let Some(rotation) = rotation.as_ref().filter(|rotation| !rotation.done.contains_key(&Step::Stage)) {
+        begin::refuse_bare_stdout(session, &rotation.plan)?;
+    }
     let stores = match &rotation {
         Some(rotation) => work::open_planned(&work.target, &rotation.plan.stores)?,
         None => work::open_stores(&work.target)?,
@@ -94,7 +98,7 @@ fn from_plan(session: &Session, plan: &Plan) -> anyhow::Result<Target> {
         commands: session.config()?.commands().clone(),
         target: plan.target.clone(),
         folder: session.folders()?.current.clone(),
-        private: vec![provider.spec().auth.env.clone()],
+        private: private_variables(session.catalog()?),
     };
     Ok(Target {
         name: plan.target.clone(),

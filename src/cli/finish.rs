@@ -49,8 +49,8 @@ pub fn run(args: &Args, session: &Session) -> anyhow::Result<Exit> {
         // What is left then is the receivers' part alone.
         Rest::Finished | Rest::Person(Step::Drop) => Ok(Exit::Done),
         Rest::Person(step) => {
-            let why = format!("nobody has said that receivers are through it; then: `--done {}`", step.name());
-            Err(RunError::TooEarly { step: Step::Retire, why: format!("`{}` is not done, {why}", step.name()) })
+            let why = format!("nobody has said that `{0}` is done (`cutover` with `--done {0}` says it)", step.name());
+            Err(RunError::TooEarly { step: Step::Retire, why })
         }
         Rest::Clock(until) => {
             Err(RunError::TooEarly { step: Step::Retire, why: format!("the old secret lives until {}", moment(until)) })

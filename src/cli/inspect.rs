@@ -153,8 +153,7 @@ pub(super) fn role(newest: Option<&Rotation>, fingerprint: &Fingerprint) -> &'st
 }
 
 fn journal_line(rotation: &Rotation, session: &Session) -> String {
-    let status = serde_json::to_value(rotation.status(session.now())).ok();
-    let status = status.and_then(|word| word.as_str().map(str::to_owned)).unwrap_or_default();
+    let status = rotation.status(session.now()).name();
     let step = rotation.step().filter(|_| rotation.closed.is_none()).map(|step| format!(", next: {}", step.name()));
     let since = moment(rotation.opened_at);
     format!("journal   {} since {since}: {status}{}", rotation.plan.direction.name(), step.unwrap_or_default())

@@ -58,7 +58,9 @@ pub fn run(args: &Args, session: &Session) -> anyhow::Result<Exit> {
         Which::Next => stored(args, session, Slot::Next)?,
         Which::Previous => stored(args, session, Slot::Previous)?,
     };
-    session.output.secret(&secret);
+    session.output.secret(&secret).map_err(|error| {
+        Fault::new(Exit::Failed, format!("the secret could not be written to stdout: {error}"), "see where stdout goes")
+    })?;
     Ok(Exit::Done)
 }
 

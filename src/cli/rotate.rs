@@ -72,6 +72,7 @@ impl BeginArgs {
         let mut answers = Answers { may_ask: session.may_ask(), ..Answers::default() };
         if self.confirm.is_some() && !answers.may_ask {
             answers.done.insert(Step::Prepare);
+            answers.confirmed = true;
         }
         answers
     }

@@ -8,7 +8,7 @@ use super::exit::Exit;
 use super::session::Session;
 use super::signals::Signals;
 use super::{complete, find, parse_duration, result};
-use crate::rotation::{Next, Rotation, Status};
+use crate::rotation::{Next, Rotation, Status, Step};
 use crate::ui::board::Board;
 use crate::ui::time::{moment, span};
 
@@ -57,6 +57,8 @@ struct Row {
     rotated_at: Option<Timestamp>,
     max_age_seconds: Option<u64>,
     overdue: bool,
+    /// The provider rotated and nobody has the secret: rotate again.
+    lost: bool,
     /// How far the provider's clock, on which `expires_at` is, is ahead of ours.
     #[serde(skip)]
     clock_ahead_ms: i64,
@@ -101,7 +103,6 @@ fn watch(args: &Args, session: &Session) -> anyhow::Result<Exit> {
         shown = rows;
         std::thread::sleep(LOOK_EVERY);
     }
-    board.end();
     Ok(if args.exit_code { exit(&shown, args) } else { signals.exit() })
 }
 
@@ -138,13 +139,16 @@ fn rows(args: &Args, session: &Session) -> anyhow::Result<Vec<Row>> {
             owner: target.owner.clone(),
             rotated_at: history
                 .iter()
-                .filter(|rotation| rotation.answered().is_some())
-                .map(|rotation| rotation.opened_at)
+                .filter(|rotation| rotation.done.contains_key(&Step::Promote))
+                .filter_map(|rotation| rotation.done.get(&Step::Issue))
+                .map(|issued| issued.at)
                 .max(),
             max_age_seconds: max_age.map(|age| age.as_secs()),
             ..Row::default()
         };
         row.overdue = row.age(now).zip(max_age).is_some_and(|(age, most)| age.as_secs() > clamp(most.as_secs()));
+        row.lost = history.first().is_some_and(Rotation::lost_its_secret);
+        row.overdue |= row.lost;
         if let Some(rotation) = history.iter().find(|rotation| rotation.closed.is_none()) {
             row.take(rotation, now);
         }
@@ -188,9 +192,8 @@ fn line(row: &Row, now: Timestamp) -> String {
     let mut parts = vec![format!("{:<20}", row.target)];
     match (row.status, row.step) {
         (Some(status), step) => {
-            let word = serde_json::to_value(status).ok().and_then(|word| word.as_str().map(str::to_owned));
             let next = if status == Status::Unknown { "find out what came of the call" } else { step.unwrap_or("-") };
-            parts.push(format!("{:<9} next: {next:<8}", word.unwrap_or_default()));
+            parts.push(format!("{:<9} next: {next:<8}", status.name()));
         }
         (None, _) => parts.push("closed".to_owned()),
     }
@@ -213,7 +216,9 @@ fn line(row: &Row, now: Timestamp) -> String {
     if let Some(owner) = &row.owner {
         parts.push(owner.clone());
     }
-    if row.overdue {
+    if row.lost {
+        parts.push("SECRET LOST: rotate again".to_owned());
+    } else if row.overdue {
         parts.push("OVERDUE".to_owned());
     }
     parts.join("  ")

@@ -106,6 +106,7 @@ impl Work {
             by: &self.by,
             rotation,
             replays_left: 1,
+            arrived: None,
             attempts_left: ATTEMPTS,
         }
     }

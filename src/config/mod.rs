@@ -16,6 +16,7 @@ use draft::Draft;
 pub use draft::Overrides;
 pub use error::{ConfigError, Place};
 pub use file::{ConfigFile, Trust};
+pub use normalise::private_variables;
 pub use raw::IdentityPlace;
 
 mod draft;

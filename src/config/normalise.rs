@@ -53,7 +53,10 @@ pub(super) fn target(draft: Draft, config: &Config, catalog: &Catalog) -> Result
     let api_key = draft.api_key.as_ref().map(|key| key_source(key, &draft, config)).transpose()?;
     let (commands, folder) = (config.commands.clone(), draft.store_folder.clone());
     let runs_programs = !commands.is_empty() || matches!(api_key, Some(KeySource::Command(_)));
-    let private = if runs_programs { private_variables(catalog, &provider, api_key.as_ref()) } else { Vec::new() };
+    let mut private = if runs_programs { private_variables(catalog) } else { Vec::new() };
+    if let Some(KeySource::Env(name)) = &api_key {
+        private.push(name.clone());
+    }
     let surroundings = Surroundings { commands, target: draft.name.clone(), private, folder };
     Ok(Target {
         endpoint,
@@ -70,15 +73,10 @@ pub(super) fn target(draft: Draft, config: &Config, catalog: &Catalog) -> Result
     })
 }
 
-/// The environment variables that may hold an API key, of every provider and of this target.
-fn private_variables(catalog: &Catalog, provider: &Provider, source: Option<&KeySource>) -> Vec<String> {
-    let others = catalog.names().into_iter().filter_map(|name| catalog.get(&name).ok());
-    let mut names: Vec<String> = others.map(|other| other.spec().auth.env.clone()).collect();
-    names.push(provider.spec().auth.env.clone());
-    if let Some(KeySource::Env(name)) = source {
-        names.push(name.clone());
-    }
-    names
+/// The environment variables that may hold an API key of any provider.
+pub fn private_variables(catalog: &Catalog) -> Vec<String> {
+    let providers = catalog.names().into_iter().filter_map(|name| catalog.get(&name).ok());
+    providers.map(|provider| provider.spec().auth.env.clone()).collect()
 }
 
 /// Refuses a name that could not be typed, or be taken for `PROVIDER/ID` or a flag.

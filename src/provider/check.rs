@@ -109,7 +109,7 @@ impl Provider {
 
     /// How receivers take a new secret unless the target says otherwise.
     pub fn default_cutover(&self) -> Cutover {
-        self.spec.cutover.unwrap_or(Cutover::Switch)
+        self.spec.cutover.unwrap_or(Cutover::Either)
     }
 
     /// How a repeated request is recognised; `None` where it would rotate again.

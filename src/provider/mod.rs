@@ -38,7 +38,7 @@ pub use duration::{duration, duration_text};
 pub use endpoint::id_flaw;
 pub use error::{ProviderError, RequestError};
 pub use reqwest::Url;
-pub use text::plain_text;
+pub use text::{is_hostile, plain_text};
 
 /// One webhook endpoint at a provider: everything that a request needs but the API key.
 #[derive(Clone, Debug)]
@@ -74,7 +74,9 @@ impl Endpoint {
 
     /// The same for every way of naming this endpoint: provider, origin and ids, each percent-encoded.
     pub fn key(&self) -> String {
-        let mut parts = vec![self.provider.name().to_owned(), self.origin()];
+        let origin =
+            ["//localhost", "//[::1]"].iter().fold(self.origin(), |origin, name| origin.replace(name, "//127.0.0.1"));
+        let mut parts = vec![self.provider.name().to_owned(), origin];
         parts.extend(self.ids.iter().map(|id| id.value.clone()));
         parts.iter().map(|part| request::encode_segment(part)).collect::<Vec<_>>().join("/")
     }

@@ -1,15 +1,15 @@
 //! The step `check`: everything that can be proved before the irreversible call is proved, and nothing is sent
 //! unless the new secret can be kept.
 
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 use uuid::Uuid;
 
 use super::operator::News;
 use super::runner::Runner;
-use super::{Direction, Event, Evidence, Outcome, Rotation, RunError};
+use super::{Call, Direction, Event, Evidence, Outcome, Rotation, RunError};
 use crate::provider::answer::{self, Inspected};
 use crate::secret::Secret;
-use crate::store::{Access, Slot, slots};
+use crate::store::{Access, Slot, Store, StoreError, slots};
 
 /// Length of a canary where no live secret gives one: `whsec_` and 64 hex digits, as the longest of the five.
 const USUAL_SECRET_LENGTH: usize = 70;
@@ -34,18 +34,24 @@ impl Runner<'_> {
     fn look(&mut self) -> Result<Evidence, RunError> {
         let earlier = self.journal.of_endpoint(&self.rotation.plan.endpoint_key)?;
         let mut evidence = self.inspect()?.unwrap_or_default();
-        let ahead = jiff::SignedDuration::from_millis(evidence.clock_ahead_ms.unwrap_or(0));
+        let ahead = SignedDuration::from_millis(evidence.clock_ahead_ms.unwrap_or(0));
         let provider_now = (self.now)().saturating_add(ahead).unwrap_or_else(|_| (self.now)());
         self.refuse_open_overlap(&earlier, provider_now)?;
         let current = self.live_secret()?;
+        if current.is_none() && self.stores.iter().any(|store| store.access() == Access::ReadWrite) {
+            let warning = "no store holds a live secret yet: is this where the receivers read theirs?";
+            self.operator.tell(self.rotation, News::Warning(warning));
+        }
         let length = current.as_ref().map_or(USUAL_SECRET_LENGTH, |secret| secret.len().max(USUAL_SECRET_LENGTH));
         let canary = canary(length);
         for store in self.stores {
             slots::prove(store.as_ref(), &canary).map_err(RunError::StoreCheck)?;
+            self.refuse_foreign_next(store.as_ref(), &earlier)?;
             self.operator.tell(self.rotation, News::Proved { store: &store.reference() });
         }
         self.seals.prove(&canary).map_err(RunError::SealCheck)?;
         evidence.current = current.map(|secret| secret.fingerprint());
+        evidence.next = Some(self.coming_secrets()?.iter().map(Secret::fingerprint).collect());
         Ok(evidence)
     }
 
@@ -75,6 +81,8 @@ impl Runner<'_> {
             fingerprint: inspected.fingerprint.clone(),
             updated_at: inspected.updated_at.clone(),
             current: None,
+            shown: inspected.secret.as_ref().map(Secret::fingerprint),
+            next: None,
             clock_ahead_ms: inspected.date.map(|date| self.ahead(date)),
         }
     }
@@ -89,11 +97,49 @@ impl Runner<'_> {
         if self.rotation.plan.direction == Direction::Force {
             return Ok(());
         }
-        let open = earlier.iter().filter_map(Rotation::expires_at).find(|end| *end > provider_now);
+        // Newest first: a force that was carried out has ended every secret before it.
+        let forced =
+            |rotation: &&Rotation| rotation.plan.direction == Direction::Force && rotation.answered().is_some();
+        let since_force = earlier.iter().take_while(|rotation| !forced(rotation));
+        let open = since_force.filter_map(may_live_until).find(|end| *end > provider_now);
         match open {
             Some(until) => Err(RunError::OverlapOpen { endpoint: self.endpoint.own_id().to_owned(), until }),
             None => Ok(()),
         }
+    }
+
+    /// Refuses to overwrite a coming secret that is not of this endpoint's own rotations: it may be the only copy.
+    fn refuse_foreign_next(&self, store: &dyn Store, earlier: &[Rotation]) -> Result<(), RunError> {
+        if store.access() != Access::ReadWrite {
+            return Ok(());
+        }
+        let Some(next) = store.get(Slot::Next).map_err(RunError::StoreCheck)? else { return Ok(()) };
+        let fingerprint = next.fingerprint();
+        let ours =
+            |rotation: &Rotation| rotation.answered().is_some_and(|answered| answered.fingerprint == fingerprint);
+        if earlier.iter().any(ours) {
+            return Ok(());
+        }
+        Err(RunError::StoreCheck(StoreError::Refused {
+            store: store.reference(),
+            why: format!(
+                "`{}` holds a secret ({fingerprint}) that is not of this endpoint",
+                store.slot_name(Slot::Next)
+            ),
+            hint: "it may be the only copy of it: move it where it belongs, then empty the slot".to_owned(),
+        }))
+    }
+
+    /// Everything that `check` proves, without a record: before an open rotation makes way for this one.
+    pub fn preflight(&mut self) -> Result<(), RunError> {
+        self.look().map(|_| ())
+    }
+
+    /// What the readable stores have in their `next` slots.
+    pub(super) fn coming_secrets(&self) -> Result<Vec<Secret>, RunError> {
+        let readable = self.stores.iter().filter(|store| store.access() == Access::ReadWrite);
+        let found: Result<Vec<_>, _> = readable.map(|store| store.get(Slot::Next)).collect();
+        Ok(found.map_err(RunError::StoreCheck)?.into_iter().flatten().collect())
     }
 
     /// The secret that receivers live on, from the first store that can be read and has one.
@@ -105,6 +151,15 @@ impl Runner<'_> {
         }
         Ok(None)
     }
+}
+
+/// How long a rotation's old secret may live. A call that was given up on without knowing may have opened an overlap.
+fn may_live_until(rotation: &Rotation) -> Option<Timestamp> {
+    let lost = matches!(rotation.call, Call::Unknown { .. } | Call::Unreadable { .. });
+    let window = rotation.plan.overlap.filter(|_| lost && !rotation.plan.direction.ends_old_secret());
+    let sent = rotation.last_sent_at.zip(window.and_then(|window| SignedDuration::try_from(window).ok()));
+    let given_up = sent.and_then(|(sent, window)| rotation.provider_time(sent).saturating_add(window).ok());
+    rotation.expires_at().or(given_up)
 }
 
 /// A made-up value of a given length in the alphabet of real secrets.

@@ -18,6 +18,8 @@ pub enum Event {
     Answered(Answered),
     /// The provider said yes, but its answer holds no secret that can be read; the whole answer is sealed.
     Unreadable { status: u16, why: String },
+    /// The provider has been seen to be at the replayed secret still.
+    Confirmed,
     /// The attempt was certainly not applied.
     NotApplied { why: String, status: Option<u16>, request_id: Option<String> },
     /// The attempt may have been applied.
@@ -41,6 +43,12 @@ pub struct Evidence {
     pub updated_at: Option<String>,
     /// What the first readable store had in its live slot.
     pub current: Option<Fingerprint>,
+    /// The whole secret that the provider itself showed, where it shows one.
+    #[serde(default)]
+    pub shown: Option<Fingerprint>,
+    /// What the readable stores had in their `next` slots; absent where nobody looked.
+    #[serde(default)]
+    pub next: Option<Vec<Fingerprint>>,
     /// How far the provider's clock is ahead of ours, in milliseconds.
     pub clock_ahead_ms: Option<i64>,
 }

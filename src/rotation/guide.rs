@@ -2,7 +2,7 @@
 //!
 //! Pure. The plan, the walk and `status` all take their words from here.
 
-use super::{Direction, Rotation, Step};
+use super::{Direction, Plan, Rotation, Step};
 use crate::provider::Provider;
 use crate::provider::spec::{Encoding, Grammar, KeyDecoding, SignatureSpec};
 
@@ -54,10 +54,10 @@ pub fn instructions(rotation: &Rotation, provider: &Provider, stores: &[StoreNam
 }
 
 /// What the operator has to know before anything is sent.
-pub fn warnings(direction: Direction, provider: &Provider) -> Vec<String> {
+pub fn warnings(plan: &Plan, provider: &Provider) -> Vec<String> {
     let mut lines = Vec::new();
     let title = provider.title();
-    match direction {
+    match plan.direction {
         Direction::Instant => {
             lines.push(format!(
                 "{title} ends the old secret in the same moment: deliveries that receivers check against it fail from then on"
@@ -74,12 +74,14 @@ pub fn warnings(direction: Direction, provider: &Provider) -> Vec<String> {
         }
         Direction::Force => {
             lines.push(format!("{title} ends the old secret now: receivers that still use it refuse every delivery"));
-            lines.push(
-                "this does not contain a leak: forged deliveries are accepted until every receiver drops the old secret"
-                    .to_owned(),
-            );
         }
         Direction::OverlapEither | Direction::OverlapSwitch => {}
+    }
+    if plan.forced {
+        lines.push(
+            "this does not contain a leak: forged deliveries are accepted until every receiver drops the old secret"
+                .to_owned(),
+        );
     }
     lines
 }

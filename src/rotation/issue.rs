@@ -170,6 +170,7 @@ impl Runner<'_> {
     /// Seals a secret and journals its answer. Where it cannot be sealed, the stores are the only place left.
     pub(super) fn keep(&mut self, secret: &Secret, answered: Answered) -> Result<(), RunError> {
         let sealed = self.seals.seal(self.rotation.id, &Sealed::new(Some(answered.clone()), secret.expose()));
+        self.arrived = Some(secret.clone());
         let recorded = self.append(&[Event::Answered(answered.clone())]);
         self.operator.tell(self.rotation, News::Answered(&answered));
         let now = self.rotation.provider_time((self.now)());
@@ -189,7 +190,7 @@ impl Runner<'_> {
         }
         // A seal holds the facts too, so a later process can make up for what the journal did not take.
         recorded.map_err(|error| self.unrecorded(error))?;
-        if answered.replayed { self.refuse_stale(&answered) } else { Ok(()) }
+        Ok(())
     }
 
     fn facts(&self, rotated: &Rotated, reply: &Reply) -> Answered {
@@ -222,29 +223,37 @@ impl Runner<'_> {
     /// reports a rotation that happened when an earlier attempt arrived.
     fn rotated_by(&self, replayed: bool, clock_ahead_ms: i64) -> Timestamp {
         let now = (self.now)();
-        let earlier = self.rotation.first_sent_at.map(|sent| sent.saturating_add(LONGEST_CALL).unwrap_or(sent));
+        let earlier = self.rotation.sent_before_at.map(|sent| sent.saturating_add(LONGEST_CALL).unwrap_or(sent));
         let at = earlier.filter(|_| replayed).map_or(now, |earlier| earlier.min(now));
         // A `Date` header leaves out the fraction of its second.
         let ahead = SignedDuration::from_millis(clock_ahead_ms).saturating_add(SignedDuration::from_secs(1));
         at.saturating_add(ahead).unwrap_or(at)
     }
 
-    /// After a replay the endpoint may have moved on: somebody else rotated between the lost answer and now.
-    fn refuse_stale(&mut self, answered: &Answered) -> Result<(), RunError> {
-        let Some(key) = self.api_key else { return Ok(()) };
-        let Ok(inspected) = self.client.inspect(self.endpoint, key) else { return Ok(()) };
-        let pairs = [(&answered.version, &inspected.version), (&answered.provider_fingerprint, &inspected.fingerprint)];
-        for (ours, theirs) in pairs {
-            if let (Some(ours), Some(theirs)) = (ours, theirs)
-                && ours != theirs
-            {
-                let provider = self.endpoint.provider.title().to_owned();
-                let error = RunError::Stale { provider, ours: ours.clone(), theirs: theirs.clone() };
-                self.record(&[Event::Closed { outcome: Outcome::Failed, reason: Some(error.to_string()) }])?;
-                return Err(error);
+    /// After a replay the endpoint may have moved on: somebody else rotated between the lost answer and now. Nothing goes
+    /// live before that is ruled out, as far as the provider shows anything that tells.
+    pub(super) fn confirm(&mut self) -> Result<(), RunError> {
+        let Some(answered) = self.rotation.answered().cloned() else { return Ok(()) };
+        let provider = self.endpoint.provider.title().to_owned();
+        if answered.version.is_some() || answered.provider_fingerprint.is_some() {
+            let key = self.api_key.ok_or_else(|| RunError::KeyNeeded { provider: provider.clone() })?;
+            let inspected = self
+                .client
+                .inspect(self.endpoint, key)
+                .map_err(|outcome| RunError::from_outcome(provider.clone(), "show the endpoint", outcome))?;
+            let pairs =
+                [(&answered.version, &inspected.version), (&answered.provider_fingerprint, &inspected.fingerprint)];
+            for (ours, theirs) in pairs {
+                if let (Some(ours), Some(theirs)) = (ours, theirs)
+                    && ours != theirs
+                {
+                    let error = RunError::Stale { provider, ours: ours.clone(), theirs: theirs.clone() };
+                    self.record(&[Event::Closed { outcome: Outcome::Failed, reason: Some(error.to_string()) }])?;
+                    return Err(error);
+                }
             }
         }
-        Ok(())
+        self.record(&[Event::Confirmed])
     }
 
     /// Seals an answer whole. One that was sealed before stays beside it: what a provider repeats may be masked.

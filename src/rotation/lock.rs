@@ -34,7 +34,7 @@ impl EndpointLock {
         let folder = state.join("locks");
         let path = folder.join(name);
         let io = |source| LockError::Io { path: path.clone(), source };
-        std::fs::create_dir_all(&folder).map_err(io)?;
+        crate::store::private_folder(&folder).map_err(io)?;
         let mut options = OpenOptions::new();
         options.read(true).write(true).create(true).truncate(false);
         #[cfg(unix)]

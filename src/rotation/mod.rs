@@ -38,8 +38,15 @@ pub struct Rotation {
     /// How far the provider's clock is ahead of ours, in milliseconds, as last heard.
     pub clock_ahead_ms: i64,
     pub call: Call,
-    /// When the first attempt was about to be sent.
-    pub first_sent_at: Option<Timestamp>,
+    /// When the first attempt that may have been applied was about to be sent: on our clock, and on the provider's as it was
+    /// last heard then.
+    pub first_sent_at: Option<(Timestamp, Timestamp)>,
+    /// When the attempt before the last one was about to be sent, on our clock.
+    pub sent_before_at: Option<Timestamp>,
+    /// When the last attempt was about to be sent, on our clock.
+    pub last_sent_at: Option<Timestamp>,
+    /// After a replay: whether the provider has been seen to be at that very secret still.
+    pub confirmed: bool,
     pub attempts: u32,
     /// Steps done, with when, by whom and how.
     pub done: BTreeMap<Step, Proof>,
@@ -109,6 +116,24 @@ pub enum Status {
     Failed,
 }
 
+impl Status {
+    /// The word in JSON and `status`.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Planned => "planned",
+            Self::Unknown => "unknown",
+            Self::Sealed => "sealed",
+            Self::Stored => "stored",
+            Self::Deployed => "deployed",
+            Self::Verified => "verified",
+            Self::Waiting => "waiting",
+            Self::Done => "done",
+            Self::Abandoned => "abandoned",
+            Self::Failed => "failed",
+        }
+    }
+}
+
 impl Rotation {
     /// A rotation of which nothing has happened yet.
     pub fn new(id: Uuid, plan: Plan, opened_at: Timestamp) -> Self {
@@ -120,6 +145,9 @@ impl Rotation {
             clock_ahead_ms: 0,
             call: Call::NotApplied,
             first_sent_at: None,
+            sent_before_at: None,
+            last_sent_at: None,
+            confirmed: false,
             attempts: 0,
             done: BTreeMap::new(),
             stores_done: BTreeSet::new(),
@@ -139,8 +167,10 @@ impl Rotation {
             }
             Event::Sent { attempt, .. } => {
                 self.attempts = *attempt;
-                self.first_sent_at.get_or_insert(*at);
-                self.call = Call::Unknown { why: None };
+                let on_provider = self.provider_time(*at);
+                self.first_sent_at.get_or_insert((*at, on_provider));
+                self.sent_before_at = self.last_sent_at.replace(*at);
+                self.set_unknown(None);
             }
             Event::Answered(answered) => {
                 self.clock_ahead_ms = answered.clock_ahead_ms;
@@ -148,8 +178,13 @@ impl Rotation {
                 self.done.insert(Step::Issue, proof(How::Tool));
             }
             Event::Unreadable { why, .. } => self.call = Call::Unreadable { why: why.clone() },
-            Event::NotApplied { .. } => self.call = Call::NotApplied,
-            Event::Lost { why, .. } => self.call = Call::Unknown { why: Some(why.clone()) },
+            Event::NotApplied { .. } => {
+                // Recorded only where no attempt may have been applied, so the key is as good as new.
+                self.first_sent_at = None;
+                self.call = Call::NotApplied;
+            }
+            Event::Lost { why, .. } => self.set_unknown(Some(why.clone())),
+            Event::Confirmed => self.confirmed = true,
             Event::StoreDone { step, store } => {
                 self.stores_done.insert((*step, store.clone()));
             }
@@ -166,6 +201,18 @@ impl Rotation {
                 self.closed = Some(Closed { at: *at, by: by.clone(), outcome: *outcome, reason: reason.clone() });
             }
         }
+    }
+
+    /// An answer that came and could not be read is proof that the call was applied, whatever comes of a replay.
+    fn set_unknown(&mut self, why: Option<String>) {
+        if !matches!(self.call, Call::Unreadable { .. }) {
+            self.call = Call::Unknown { why };
+        }
+    }
+
+    /// Whether the secret came by a replay, and somebody may have rotated between the lost answer and that.
+    pub fn may_be_stale(&self) -> bool {
+        !self.confirmed && self.answered().is_some_and(|answered| answered.replayed)
     }
 
     /// What happens next, at `now` on our own clock.
@@ -192,7 +239,13 @@ impl Rotation {
 
     /// For a force rotation: whether no receiver accepts the old secret any more, as proved or said.
     pub fn contained(&self) -> Option<bool> {
-        (self.plan.direction == Direction::Force).then(|| self.done.contains_key(&Step::Drop))
+        self.plan.forced.then(|| self.done.contains_key(&Step::Drop))
+    }
+
+    /// Whether it was closed as applied although nobody has its secret.
+    pub fn lost_its_secret(&self) -> bool {
+        let failed = self.closed.as_ref().is_some_and(|closed| closed.outcome == Outcome::Failed);
+        failed && matches!(self.call, Call::Unknown { .. } | Call::Unreadable { .. })
     }
 
     /// Whether anything was ever sent that may have been applied.
@@ -231,8 +284,9 @@ impl Rotation {
     pub fn key_is_fresh(&self, now: Timestamp) -> bool {
         let (Some(window), Some(sent)) = (self.plan.key_window, self.first_sent_at) else { return false };
         let Ok(limit) = SignedDuration::try_from(window.saturating_sub(KEY_MARGIN)) else { return false };
-        let age = now.duration_since(sent);
-        !age.is_negative() && age < limit
+        // By both clocks: ours may have been set right in between, and the provider's may not have been heard again.
+        let (ours, theirs) = (now.duration_since(sent.0), self.provider_time(now).duration_since(sent.1));
+        !ours.is_negative() && ours < limit && theirs > -CLOCK_SLACK && theirs < limit
     }
 
     /// Where the rotation stands, at `now` on our own clock.
@@ -258,6 +312,9 @@ impl Rotation {
         }
     }
 }
+
+/// Two readings of a provider's clock may differ by this much: its `Date` header has whole seconds.
+const CLOCK_SLACK: SignedDuration = SignedDuration::from_secs(5);
 
 /// A key is not sent again in the last minutes of the provider's window: clocks differ, and an expired key would
 /// rotate a second time.

@@ -47,6 +47,11 @@ impl Comparison {
             (&self.before.fingerprint, &now.fingerprint),
             (&self.before.updated_at, &now.updated_at),
         ];
+        // A time alone may stay the same: some providers do not move it, and it may have whole seconds.
+        let only_time = pairs.iter().take(2).all(|(before, now)| before.is_none() && now.is_none());
+        if only_time && self.before.updated_at == now.updated_at {
+            return None;
+        }
         let mut comparable = pairs.iter().filter(|(before, now)| before.is_some() || now.is_some()).peekable();
         comparable.peek()?;
         Some(comparable.any(|(before, now)| before != now))

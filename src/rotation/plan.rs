@@ -167,6 +167,9 @@ pub struct Plan {
     pub stores: Vec<PlannedStore>,
     #[serde(default)]
     pub receivers: Vec<String>,
+    /// Whether the old secret was to be ended now, by force-rotate.
+    #[serde(default)]
+    pub forced: bool,
     pub reason: Option<String>,
     pub owner: Option<String>,
 }

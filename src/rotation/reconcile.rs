@@ -5,18 +5,25 @@ use super::operator::{Comparison, Ruling};
 use super::runner::Runner;
 use super::{Answered, Call, Event, ExpirySource, Outcome, RunError};
 use crate::provider::answer::Inspected;
+use crate::secret::{Fingerprint, Secret};
 
 impl Runner<'_> {
     /// Settles what came of the call, or leaves it unknown with all that is known.
     pub(super) fn reconcile(&mut self) -> Result<(), RunError> {
         let provider = self.endpoint.provider.title().to_owned();
         // A process may have died between sealing the answer and journaling it.
-        if self.seals.exists(self.rotation.id)
-            && let Some(answered) = self.seals.unseal(self.rotation.id).map_err(RunError::SealFailed)?.answered
+        let sealed = self.seals.exists(self.rotation.id).then(|| self.seals.unseal(self.rotation.id)).transpose();
+        if let Ok(Some(sealed)) = &sealed
+            && let Some(answered) = &sealed.answered
         {
-            return self.record(&[Event::Answered(answered)]);
+            return self.record(&[Event::Answered(answered.clone())]);
         }
+        self.hear_clock();
         let fresh = self.rotation.plan.idempotency_key.is_some() && self.rotation.key_is_fresh((self.now)());
+        // A seal that does not open is no loss while the same secret can be had again.
+        if !fresh && let Err(error) = sealed {
+            return Err(RunError::SealFailed(error));
+        }
         if fresh && self.replays_left > 0 && self.attempts_left > 0 {
             self.replays_left -= 1;
             return self.issue();
@@ -24,6 +31,9 @@ impl Runner<'_> {
         if fresh && !matches!(self.rotation.call, Call::Unreadable { .. }) {
             let why = self.why_unknown();
             return Err(self.lost(why));
+        }
+        if self.adopt()? {
+            return Ok(());
         }
         let (comparison, inspected) = self.compare();
         if let Some(inspected) = inspected
@@ -88,17 +98,37 @@ impl Runner<'_> {
         }
     }
 
-    /// A provider that shows the whole secret gives a lost one back. It counts only if it is not the one that the
-    /// stores have had all along.
+    /// A provider that shows the whole secret gives a lost one back. It counts only if the provider showed
+    /// another one before the call.
     fn recover(&mut self, inspected: &Inspected) -> Result<bool, RunError> {
-        let (Some(secret), Some(current)) = (&inspected.secret, &self.rotation.before.current) else {
-            return Ok(false);
-        };
-        if secret.fingerprint() == *current {
+        let before = &self.rotation.before;
+        let (Some(secret), Some(shown)) = (&inspected.secret, &before.shown) else { return Ok(false) };
+        if secret.fingerprint() == *shown || before.current.as_ref() == Some(&secret.fingerprint()) {
             return Ok(false);
         }
+        let answered = self.gathered(secret, inspected);
+        self.keep(secret, answered)?;
+        Ok(true)
+    }
+
+    /// Where neither seal nor journal could be written, the answer's secret went into the stores: what is in a `next` slot
+    /// now and was not before the call came from there.
+    fn adopt(&mut self) -> Result<bool, RunError> {
+        let before = &self.rotation.before;
+        let Some(next) = &before.next else { return Ok(false) };
+        let is_known = |found: &Fingerprint| next.contains(found) || before.current.as_ref() == Some(found);
+        // A store that cannot be read now may be readable the next time; the evidence counts meanwhile.
+        let found = self.coming_secrets().unwrap_or_default();
+        let Some(secret) = found.into_iter().find(|secret| !is_known(&secret.fingerprint())) else { return Ok(false) };
+        let answered = self.gathered(&secret, &Inspected::default());
+        self.keep(&secret, answered)?;
+        Ok(true)
+    }
+
+    /// The facts of an answer that nobody has, as far as the provider shows them now.
+    fn gathered(&self, secret: &Secret, inspected: &Inspected) -> Answered {
         let ends = self.rotation.plan.direction.ends_old_secret();
-        let answered = Answered {
+        Answered {
             fingerprint: secret.fingerprint(),
             version: inspected.version.clone(),
             provider_fingerprint: inspected.fingerprint.clone(),
@@ -113,8 +143,6 @@ impl Runner<'_> {
             clock_ahead_ms: inspected.date.map_or(self.rotation.clock_ahead_ms, |date| self.ahead(date)),
             replayed: false,
             notice: None,
-        };
-        self.keep(secret, answered)?;
-        Ok(true)
+        }
     }
 }

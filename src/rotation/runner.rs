@@ -2,6 +2,8 @@
 //!
 //! Every step may be cut off anywhere and done again. Steps of the call live in `check`, `issue` and `reconcile`.
 
+use std::time::Duration;
+
 use jiff::{SignedDuration, Timestamp};
 
 use super::issue::UNKEPT;
@@ -30,6 +32,8 @@ pub struct Runner<'a> {
     pub rotation: &'a mut Rotation,
     /// How often this process may still send a request again whose answer was lost.
     pub replays_left: u32,
+    /// The new secret, where it arrived in this process.
+    pub arrived: Option<Secret>,
     /// How often this process may still send the request at all.
     pub attempts_left: u32,
 }
@@ -47,26 +51,33 @@ pub enum Rest {
     Stopped,
 }
 
+/// How often, and how far apart, the provider is asked for its clock at the end of a wait.
+const CLOCK_TRIES: u32 = 3;
+const CLOCK_PAUSE: Duration = Duration::from_secs(1);
+
 /// A difference of clocks that is worth a word.
 const CLOCK_WORTH_A_WORD_MS: i64 = 120_000;
 
 impl Runner<'_> {
-    /// Removes a seal that no store depends on any more.
-    fn unseal(&self) -> Result<(), RunError> {
-        self.seals.remove(self.rotation.id).map_err(RunError::SealFailed)
-    }
-
-    /// Removes the seal that a process left behind which died just before it would have.
+    /// Removes the seal once nothing depends on it any more: every store has the secret, those that cannot give it back
+    /// have it live, and what went into a pipe is deployed. A process that died before it would have left it behind.
     fn clear_up(&self) -> Result<(), RunError> {
-        let kept = self.stores.iter().any(|store| store.access() == Access::WriteOnly);
-        let last = if kept { Step::Promote } else { Step::Stage };
-        if self.rotation.done.contains_key(&last) { self.unseal() } else { Ok(()) }
+        let has = |access| self.stores.iter().any(|store| store.access() == access);
+        let done = |step| self.rotation.done.contains_key(&step);
+        let spent = done(Step::Stage)
+            && (!has(Access::WriteOnly) || done(Step::Promote))
+            && (!has(Access::Once) || done(Step::Deploy));
+        if spent { self.seals.remove(self.rotation.id).map_err(RunError::SealFailed) } else { Ok(()) }
     }
 
     /// Goes on until the rotation is finished, somebody has to act, or `last` is done.
     pub fn run(&mut self, last: Option<Step>) -> Result<Rest, RunError> {
-        self.clear_up()?;
+        if self.rotation.call == Call::NotApplied {
+            // What was proved when somebody began may no longer hold when somebody goes on.
+            self.rotation.done.remove(&Step::Check);
+        }
         loop {
+            self.clear_up()?;
             if last.is_some_and(|last| self.rotation.done.contains_key(&last)) {
                 return Ok(Rest::Finished);
             }
@@ -74,6 +85,16 @@ impl Runner<'_> {
             // A secret that is only sealed is put into the stores before anything stops.
             if self.operator.wants_to_stop() && next != Next::Run(Step::Stage) {
                 return Ok(Rest::Stopped);
+            }
+            if self.rotation.may_be_stale() {
+                match self.confirm() {
+                    Ok(()) => continue,
+                    // The secret is stored even if it cannot be confirmed now; it does not go live.
+                    Err(error) if next != Next::Run(Step::Stage) || matches!(error, RunError::Stale { .. }) => {
+                        return Err(error);
+                    }
+                    Err(_) => {}
+                }
             }
             match next {
                 Next::Finished => {
@@ -129,7 +150,10 @@ impl Runner<'_> {
         if !replaced && !self.rotation.done.contains_key(&Step::Promote) {
             return Err(no_way_back("it has not been replaced yet, so the live slot holds it still"));
         }
-        self.hear_clock();
+        if !self.hear_clock() {
+            let warning = "the provider's clock cannot be asked; by this machine's clock the old secret still lives";
+            self.operator.tell(self.rotation, News::Warning(warning));
+        }
         if !self.rotation.old_secret_lives((self.now)()) {
             return Err(no_way_back("the provider no longer honours it"));
         }
@@ -208,8 +232,11 @@ impl Runner<'_> {
         }
     }
 
-    /// The new secret, from the seal or a store that has it.
+    /// The new secret: from this process, the seal, or a store that has it.
     fn secret(&self) -> Result<Secret, RunError> {
+        if let Some(secret) = &self.arrived {
+            return Ok(secret.clone());
+        }
         let unsealed = match self.seals.unseal(self.rotation.id) {
             Ok(sealed) => return Ok(sealed.secret()),
             Err(error) => error,
@@ -236,10 +263,9 @@ impl Runner<'_> {
         })
     }
 
-    /// Puts the secret into `next` of every store; the seal goes when no store depends on it any more.
+    /// Puts the secret into `next` of every store.
     pub(super) fn stage(&mut self, secret: &Secret) -> Result<(), RunError> {
-        let kept = self.stores.iter().any(|store| store.access() == Access::WriteOnly);
-        self.each_store(Step::Stage, Slot::Next, !kept, |store| slots::stage(store, secret))
+        self.each_store(Step::Stage, Slot::Next, |store| slots::stage(store, secret))
     }
 
     fn promote(&mut self) -> Result<(), RunError> {
@@ -250,23 +276,35 @@ impl Runner<'_> {
         for store in self.stores.iter().filter(|store| store.access() == Access::ReadWrite) {
             let has = |slot| slots::holds(store.as_ref(), slot, &new);
             let ready = has(Slot::Next).and_then(|next| Ok(next || has(Slot::Current)?));
-            let missing = || StoreError::NothingToPromote { store: store.reference() };
-            ready
-                .and_then(|ready| if ready { Ok(()) } else { Err(missing()) })
-                .map_err(|source| RunError::StoreFailed { step: Step::Promote, sealed: None, source })?;
+            let restage = || match self.secret() {
+                // A deploy may have written the file anew without the slot; another place has the secret still.
+                Ok(secret) => slots::stage(store.as_ref(), &secret),
+                Err(_) => Err(StoreError::NothingToPromote { store: store.reference() }),
+            };
+            ready.and_then(|ready| if ready { Ok(()) } else { restage() }).map_err(|source| RunError::StoreFailed {
+                step: Step::Promote,
+                sealed: None,
+                source,
+            })?;
         }
-        self.each_store(Step::Promote, Slot::Current, true, |store| slots::promote(store, &new, sealed.as_ref()))
+        self.each_store(Step::Promote, Slot::Current, |store| slots::promote(store, &new, sealed.as_ref()))
     }
 
     fn retire(&mut self) -> Result<(), RunError> {
         let new = self.answered()?.fingerprint.clone();
-        self.each_store(Step::Retire, Slot::Previous, false, |store| slots::retire(store, &new))
+        self.each_store(Step::Retire, Slot::Previous, |store| slots::retire(store, &new))
     }
 
     /// Ends the wait only on the provider's own clock, so that a wrong local one cannot end it early.
     fn end_wait(&mut self) -> Result<(), RunError> {
         let asks = self.endpoint.provider.spec().inspect.is_some();
-        if asks && !self.hear_clock() {
+        let mut tries = CLOCK_TRIES;
+        while asks && !self.hear_clock() {
+            tries -= 1;
+            if tries > 0 && !self.operator.wants_to_stop() {
+                std::thread::sleep(CLOCK_PAUSE);
+                continue;
+            }
             let why = "the provider's clock cannot be asked, and ours alone does not end the old secret".to_owned();
             return Err(RunError::TooEarly { step: Step::Wait, why });
         }
@@ -286,7 +324,6 @@ impl Runner<'_> {
         &mut self,
         step: Step,
         slot: Slot,
-        unseal: bool,
         act: impl Fn(&dyn Store) -> Result<(), StoreError>,
     ) -> Result<(), RunError> {
         let mut events = Vec::new();
@@ -311,9 +348,7 @@ impl Runner<'_> {
         }
         let Some(source) = failed else {
             events.push(Event::Done { step, how: How::Tool });
-            self.record(&events)?;
-            // Only now: a store such as a pipe cannot give the secret back if this process dies before the commit.
-            return if unseal { self.unseal() } else { Ok(()) };
+            return self.record(&events);
         };
         let sealed = self.seals.exists(self.rotation.id).then(|| self.seals.path(self.rotation.id));
         // The store's failure says more than one of the journal behind it.

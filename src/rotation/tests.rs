@@ -22,6 +22,7 @@ fn rotation(direction: Direction) -> Rotation {
     let provider = Catalog::builtin().get("signa").unwrap();
     let endpoint = provider.endpoint(None, &[("id".to_owned(), "whk_1".to_owned())], None, &BTreeMap::new()).unwrap();
     let plan = Plan {
+        forced: direction == Direction::Force,
         target: "hooks".to_owned(),
         provider: "signa".to_owned(),
         endpoint_key: endpoint.key(),

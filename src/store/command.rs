@@ -141,7 +141,7 @@ impl Store for CommandStore {
         bare::admit(&self.reference, changes)?;
         for (slot, value) in changes {
             match (value, &self.spec.clear) {
-                (Some(_), None) if *slot == Slot::Canary => find(&self.reference, &self.spec.put)?,
+                (Some(_), None) if *slot == Slot::Canary => find(&self.reference, &self.spec.put, &self.private)?,
                 (Some(value), _) => self.put(*slot, value)?,
                 (None, Some(program)) => self.clear(program, *slot)?,
                 (None, None) => {}
@@ -274,14 +274,14 @@ fn read_bounded(pipe: impl Read) -> io::Result<Zeroizing<Vec<u8>>> {
 }
 
 /// Fails if there is no such program. A name without `/` is looked up as a shell does.
-fn find(store: &str, arguments: &[String]) -> Result<(), StoreError> {
+fn find(store: &str, arguments: &[String], private: &[String]) -> Result<(), StoreError> {
     let missing = || failed(store, arguments, "is not there".to_owned());
     let program = arguments.first().ok_or_else(missing)?;
     if cfg!(not(unix)) || program.contains('/') {
         return if cfg!(not(unix)) || Path::new(program).is_file() { Ok(()) } else { Err(missing()) };
     }
     let look_up = ["/bin/sh", "-c", "command -v -- \"$1\"", "sh", program].map(str::to_owned);
-    let ended = run(store, &look_up, None, super::STORE_DEADLINE, &[])?;
+    let ended = run(store, &look_up, None, super::STORE_DEADLINE, private)?;
     if ended.status.success() { Ok(()) } else { Err(missing()) }
 }
 

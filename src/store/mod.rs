@@ -137,6 +137,23 @@ fn absent_by_default() -> i32 {
     44
 }
 
+/// Makes a folder of the tool's own, closed to everybody else, whose entry outlasts a power cut.
+pub fn private_folder(path: &std::path::Path) -> std::io::Result<()> {
+    if path.is_dir() {
+        return Ok(());
+    }
+    let mut builder = std::fs::DirBuilder::new();
+    builder.recursive(true);
+    #[cfg(unix)]
+    std::os::unix::fs::DirBuilderExt::mode(&mut builder, 0o700);
+    builder.create(path)?;
+    match path.parent() {
+        #[cfg(unix)]
+        Some(parent) => std::fs::File::open(parent)?.sync_all(),
+        _ => Ok(()),
+    }
+}
+
 /// Writes a private file of the tool's own, such as a seal, as durably as a store's file.
 pub fn write_private(path: &std::path::Path, bytes: &[u8]) -> Result<(), StoreError> {
     let place = replace::Place::new(path.display().to_string(), path.to_owned());

@@ -38,9 +38,11 @@ impl Board {
         }
         self.drawn = lines.len();
     }
+}
 
-    /// Leaves the last lines and restores the cursor.
-    pub fn end(&self) {
+impl Drop for Board {
+    /// Leaves the last lines and gives the cursor back, however the watch ends.
+    fn drop(&mut self) {
         if let Some(term) = &self.term {
             let _ = term.show_cursor();
         }

@@ -68,12 +68,16 @@ impl Output {
     }
 
     /// A secret, on purpose: bare into a pipe, with a newline on a terminal.
-    pub fn secret(&self, secret: &crate::secret::Secret) {
+    pub fn secret(&self, secret: &crate::secret::Secret) -> std::io::Result<()> {
         let mut stdout = std::io::stdout().lock();
-        let end = if self.stdout_is_terminal() { "\n" } else { "" };
-        // There is nobody to tell if the pipe is closed.
-        let _ = write!(stdout, "{}{end}", secret.expose());
-        let _ = stdout.flush();
+        if self.stdout_is_terminal() {
+            // A sealed answer is foreign text, which may not drive the terminal.
+            let shown: zeroize::Zeroizing<String> = text::escaped(secret.expose()).into();
+            writeln!(stdout, "{}", *shown)?;
+        } else {
+            write!(stdout, "{}", secret.expose())?;
+        }
+        stdout.flush()
     }
 
     /// A line that tells the operator what happens; not with `-q`.

@@ -60,6 +60,9 @@ pub fn heading(rotation: &Rotation, step: Step) -> String {
 pub fn old_secret(rotation: &Rotation, answered: &Answered) -> String {
     match (answered.expires_source, answered.expires_at) {
         (ExpirySource::Call, _) => "the old secret died with the call".to_owned(),
+        (_, Some(end)) if end <= rotation.opened_at => {
+            format!("the old secret ended at {}, by the answer", moment(end))
+        }
         (ExpirySource::Provider, Some(end)) => format!("the old secret lives until {} (from provider)", moment(end)),
         (ExpirySource::Documented, Some(end)) => format!("the old secret lives until {} (documented)", moment(end)),
         _ => format!("{} does not say when the old secret ends", rotation.plan.provider),

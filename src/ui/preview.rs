@@ -35,7 +35,7 @@ pub fn plan(output: &Output, plan: &Plan, provider: &Provider, stores: &[StoreNa
         output.say(&format!("  {:>2}  {who}  {:<8} {}", number + 1, step.name(), guide::title(plan.direction, *step)));
     }
     output.say("");
-    for warning in guide::warnings(plan.direction, provider) {
+    for warning in guide::warnings(plan, provider) {
         output.warn(&warning);
     }
     for hazard in &provider.spec().hazards {

@@ -16,6 +16,8 @@ pub struct Answers {
     pub done: BTreeSet<Step>,
     /// The reason for the record, by `--reason`.
     pub reason: Option<String>,
+    /// Whether `--confirm` agreed to the old secret's end, which says that receivers are ready.
+    pub confirmed: bool,
     /// Block until a countdown ends, by `--wait`.
     pub wait: bool,
     /// What came of a lost call, by `--resolve`.
@@ -62,7 +64,8 @@ impl Operator for Person<'_> {
         if said {
             self.output.say("      done elsewhere, as was said");
             (self.along)(rotation, step, Moment::After);
-            return Reply::Done { reason: self.answers.reason.clone() };
+            let implied = (step == Step::Prepare && self.answers.confirmed).then(|| "implied by --confirm".to_owned());
+            return Reply::Done { reason: self.answers.reason.clone().or(implied) };
         }
         if !self.answers.may_ask {
             return Reply::NobodyToAsk;

@@ -1,4 +1,6 @@
-//! Foreign text made harmless before it meets a terminal.
+//! Foreign text made harmless before it meets a terminal, and long lines folded.
+
+use crate::provider::is_hostile;
 
 /// The same text with every control character but newline shown as an escape, except for the colour sequences that
 /// this program writes itself (`ESC [ digits m`).
@@ -21,6 +23,16 @@ pub fn printable(text: &str) -> String {
     out
 }
 
+/// The same text with every character that could drive a terminal shown as an escape, colour included.
+pub fn escaped(text: &str) -> String {
+    let escape = |character: char| match character {
+        '\n' => vec!['\n'],
+        _ if is_hostile(character) => character.escape_unicode().collect(),
+        _ => vec![character],
+    };
+    text.chars().flat_map(escape).collect()
+}
+
 /// A line folded to a width, the rest of it indented a little deeper than its beginning.
 pub fn folded(line: &str, width: usize) -> String {
     if console::measure_text_width(line) < width || width < 40 {
@@ -31,14 +43,9 @@ pub fn folded(line: &str, width: usize) -> String {
     let options = textwrap::Options::new(width - 1)
         .subsequent_indent(&deeper)
         .word_separator(textwrap::WordSeparator::AsciiSpace)
+        .word_splitter(textwrap::WordSplitter::NoHyphenation)
         .break_words(false);
     textwrap::fill(line, options)
-}
-
-/// Whether a character could move the cursor, hide text or turn its direction.
-pub fn is_hostile(character: char) -> bool {
-    character.is_control()
-        || matches!(character, '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{206f}' | '\u{feff}')
 }
 
 fn colour_sequence(text: &str) -> Option<usize> {

@@ -160,8 +160,8 @@ fn every_status_means_what_the_tables_say() {
         }
     }
     if !is_full() {
-        quick = Dice::new(5).sample(quick, 60);
-        waiting = Dice::new(55).sample(waiting, 30);
+        quick = Dice::new(5).sample(quick, 40);
+        waiting = Dice::new(55).sample(waiting, 20);
     }
     quick.extend(waiting);
     sweep(5, "status codes are data", quick, || {

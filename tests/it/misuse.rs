@@ -35,9 +35,9 @@ fn names_that_nobody_has_are_answered_with_the_nearest_one() {
     nothing_is_sent(
         &sandbox,
         &[
-            (&["rotate", "hoks", "--yes"], 2, "there is no target `hoks`", "hint: did you mean `hooks`?"),
-            (&["cutover", "hoks"], 2, "there is no target `hoks`", "hint: did you mean `hooks`?"),
-            (&["inspect", "zzz"], 2, "there is no target `zzz`", "hint: `whsec target list` shows them"),
+            (&["rotate", "hoks", "--yes"], 4, "there is no target `hoks`", "hint: did you mean `hooks`?"),
+            (&["cutover", "hoks"], 4, "there is no target `hoks`", "hint: did you mean `hooks`?"),
+            (&["inspect", "zzz"], 4, "there is no target `zzz`", "hint: `whsec target list` shows them"),
             (&["rotate", "layrs/x", "--yes"], 2, "no provider is called `layrs`", "hint: did you mean `layers`?"),
             (
                 &["rotate", "hooks", "--yes", "--store", "dotnev:a#B"],

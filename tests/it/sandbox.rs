@@ -214,7 +214,7 @@ impl Sandbox {
     pub fn until_the_overlap_is_over(&self) {
         self.until("the end of the overlap", |sandbox| sandbox.stand_in.live_secrets().len() == 1);
         let over = std::time::Instant::now();
-        self.until("the next second", |_| over.elapsed() > Duration::from_secs(1));
+        self.until("the next two seconds", |_| over.elapsed() > Duration::from_secs(2));
     }
 
     /// Runs a command with this on its stdin.

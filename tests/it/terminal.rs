@@ -12,7 +12,7 @@ fn a_rotation_is_walked_through_and_left_at_the_countdown() {
     let sandbox = Sandbox::new("layers");
     let old = sandbox.newest();
     let mut terminal = Terminal::run(&sandbox, &["rotate", "hooks"]);
-    terminal.expect("sends     POST http://127.0.0.1").expect("lives on for").expect("Rotate now?");
+    terminal.expect("sends     POST").expect("http://127.0.0.1").expect("lives on for").expect("Rotate now?");
     assert_eq!(sandbox.requests(), 0, "nothing is sent before the yes");
     terminal.types("y").expect("deploy: done?");
     assert_eq!(sandbox.slots(&old), ["new", "old", "empty"]);

@@ -55,7 +55,7 @@ fn finish_does_what_is_left_for_the_tool_and_nothing_before_it_is_safe() {
     sandbox.rotate().exits(0);
     let run = sandbox.run(&["finish", "hooks", "--json"]).exits(9);
     assert_eq!(run.json()["error"]["kind"], "gate");
-    run.says("`deploy` is not done").says("--done deploy");
+    run.says("nobody has said that `deploy` is done").says("--done deploy");
     assert_eq!(sandbox.slots(&old), ["new", "old", "empty"]);
     sandbox.run(&["cutover", "hooks", "--done", "deploy", "--done", "verify"]).exits(11);
     sandbox.run(&["finish", "hooks"]).exits(9).says("the old secret lives until");
@@ -110,7 +110,7 @@ fn abandon_closes_the_rotation_and_touches_nothing() {
         (run.json()["status"].as_str(), run.json()["closed_because"].as_str()),
         (Some("abandoned"), Some("moved"))
     );
-    run.says("is in the next slot of dotenv:").says("the old secret works until");
+    run.says("was put into the next slot of dotenv:").says("the old secret works until");
     assert_eq!(std::fs::read(sandbox.dotenv()).unwrap(), before);
     assert_eq!(sandbox.requests(), 2, "an inspect and a rotate, and nothing at abandon");
 }

@@ -148,6 +148,8 @@ fn saved(endpoint: &Endpoint) -> anyhow::Result<FoundKey> {
     if let Ok(Some(key)) = found {
         return Ok(FoundKey { key, way: format!("the keychain, saved by `whsec login {name}`") });
     }
+    let elsewhere = endpoint.provider.base_url() != Some(&endpoint.base_url);
+    let at = if elsewhere { format!(" --base-url {}", endpoint.base_url) } else { String::new() };
     let keychain = match found {
         Err(error) => format!("; {error}"),
         Ok(_) => String::new(),
@@ -156,7 +158,7 @@ fn saved(endpoint: &Endpoint) -> anyhow::Result<FoundKey> {
         Exit::Auth,
         format!("there is no API key for `{name}` at {}{keychain}", endpoint.origin()),
         format!(
-            "set {variable}, give --api-key-file FILE, save one with `whsec login {name}`, or write `api_key` into your own config"
+            "set {variable}, give --api-key-file FILE, save one with `whsec login {name}{at}`, or write `api_key` into your own config"
         ),
     ))
 }
