@@ -1,6 +1,6 @@
 //! End-to-end tests: the real binary, real files, a stand-in provider on loopback.
 
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::print_stderr)]
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::print_stdout, clippy::print_stderr)]
 
 mod ad_hoc;
 mod clocks;
