@@ -30,7 +30,7 @@ const ROWS: &[(&str, u16, &str, i32)] = &[
     ("hopae", 404, "{}", 4),
     ("hopae", 409, r#"{"error":{"code":"IDEMPOTENCY_REQUEST_IN_PROGRESS"}}"#, 7),
     ("hopae", 409, r#"{"error":{"code":"IDEMPOTENCY_KEY_CONFLICT"}}"#, 5),
-    ("hopae", 409, r#"{"error":{"code":"RESOURCE_CONFLICT"}}"#, 1),
+    ("hopae", 409, r#"{"error":{"code":"RESOURCE_CONFLICT"}}"#, 5),
     ("hopae", 429, "{}", 13),
     ("kadosei", 401, r#"{"code":"UNAUTHORIZED","message":"expired"}"#, 3),
     ("kadosei", 403, "{}", 3),
@@ -51,6 +51,7 @@ const DEFAULTS: &[(u16, i32)] = &[
     (400, 1),
     (405, 1),
     (408, 7),
+    (409, 5),
     (413, 1),
     (418, 1),
     (425, 7),
@@ -113,10 +114,11 @@ fn drive(
     match form.2 {
         None => {
             ensure!(arrivals == 1, "{arrivals} attempts though the wait is a year");
-            ensure!(rotated.wall < Duration::from_secs(2), "took {:?}", rotated.wall);
+            ensure!(rotated.wall < Duration::from_secs(5), "took {:?}", rotated.wall);
         }
         Some(most) => {
-            ensure!(rotated.wall < most + Duration::from_secs(1), "waited {:?}", rotated.wall);
+            // A machine that others use too is slower than the pauses are short.
+            ensure!(rotated.wall < most + Duration::from_secs(3), "waited {:?}", rotated.wall);
             if repeats {
                 ensure!(arrivals > 1, "never asked again");
             }
