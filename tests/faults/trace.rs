@@ -44,7 +44,9 @@ pub fn run(sandbox: &Sandbox, options: &[&str], arguments: &[&str]) -> Traced {
     let inner = sandbox.command(arguments);
     let log = sandbox.path(&format!("strace-{}", uuid::Uuid::new_v4().simple()));
     let mut command = Command::new("strace");
-    command.args(["-f", "-y", "-qq", "-s", "256"]).args(options).arg("-o").arg(&log).arg(inner.get_program());
+    command.args(["-f", "-y", "-qq", "-s", "256"]).args(options).arg("-o").arg(&log);
+    // A wake-up between threads is a write too; one that fails may leave a run waiting for ever.
+    command.args(["timeout", "-s", "KILL", "60"]).arg(inner.get_program());
     command.args(inner.get_args()).env_clear().current_dir(inner.get_current_dir().unwrap_or(Path::new("/")));
     for (name, value) in inner.get_envs() {
         if let Some(value) = value {
