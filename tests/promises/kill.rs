@@ -175,7 +175,7 @@ impl Scenario {
             let shown = world.run("cutover hooks");
             let (evidence, ruling, code) = match made {
                 0 => ("the call was not applied", "not-applied", 0),
-                _ => ("the call was applied", "applied", 1),
+                _ => ("the call was applied", "applied", 7),
             };
             if shown.code != 7 || !shown.stderr.contains(evidence) {
                 return Err(format!("no evidence that {evidence}: {}", shown.stderr));
