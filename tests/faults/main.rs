@@ -13,6 +13,8 @@ mod entries;
 mod injected;
 mod keychain;
 mod mutations;
+mod order;
+mod paths;
 mod power;
 mod redirects;
 mod replays;

@@ -57,7 +57,8 @@ impl Scratch {
                 let name = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
                 let ours = ["whsec-", "libwhsec-", "it-", "faults-", "promises-", "mistakes-", "rotate-"];
                 if ours.iter().any(|start| name.starts_with(start)) {
-                    let removed = if path.is_dir() { std::fs::remove_dir_all(&path) } else { std::fs::remove_file(&path) };
+                    let removed =
+                        if path.is_dir() { std::fs::remove_dir_all(&path) } else { std::fs::remove_file(&path) };
                     removed.unwrap();
                 }
             }
@@ -80,7 +81,9 @@ impl Scratch {
     pub fn build(&self, targets: &BTreeSet<String>) -> Result<(), String> {
         let mut cargo = self.cargo();
         cargo.arg("--no-run");
-        targets.iter().for_each(|target| drop(cargo.args(["--test", target])));
+        for target in targets {
+            cargo.args(["--test", target]);
+        }
         let output = cargo.output().unwrap();
         if output.status.success() { Ok(()) } else { Err(format!("it does not compile: {}", tail(&output))) }
     }
