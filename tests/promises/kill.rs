@@ -36,7 +36,7 @@ pub struct Scenario {
     pub stores: &'static [Kept],
 }
 
-const SCENARIOS: &[Scenario] = &[
+pub const SCENARIOS: &[Scenario] = &[
     Scenario { verb: Verb::Rotate, provider: "layers", stores: FILES },
     Scenario { verb: Verb::Rotate, provider: "signa", stores: &[Kept::Dotenv] },
     Scenario { verb: Verb::Rotate, provider: "signa", stores: &[Kept::Json] },
@@ -292,7 +292,7 @@ fn sample(dice: &mut Dice, all: u64, wanted: u64) -> impl Iterator<Item = Point>
 }
 
 /// Splits points among threads, each with worlds of its own.
-pub fn in_threads(points: &[Point], run: impl Fn(Vec<Point>) -> Tally + Sync) -> Tally {
+pub fn in_threads<T: Copy + Send + Sync>(points: &[T], run: impl Fn(Vec<T>) -> Tally + Sync) -> Tally {
     std::thread::scope(|scope| {
         let run = &run;
         let start = |worker| {

@@ -7,8 +7,10 @@
 #![cfg(target_os = "linux")]
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
+mod consent;
 mod crowd;
 mod kill;
+mod live;
 mod pipes;
 mod report;
 #[allow(dead_code)]
