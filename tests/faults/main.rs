@@ -16,6 +16,7 @@ mod mutations;
 mod order;
 mod paths;
 mod power;
+mod private;
 mod redirects;
 mod replays;
 #[allow(dead_code, reason = "it is made for `tests/it`, and not all of it is used here")]
