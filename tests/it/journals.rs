@@ -87,7 +87,7 @@ fn a_newer_journal_is_left_to_the_newer_whsec() {
     sandbox
         .rotate()
         .exits(1)
-        .says("was written by a newer whsec (format 99, this one knows 1)")
+        .says("was written by a newer whsec (format 99, this one knows 2)")
         .says("hint: install the newer whsec on this machine");
     assert_eq!(sandbox.requests(), before);
 }

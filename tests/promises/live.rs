@@ -33,8 +33,11 @@ fn look(world: &World, line: &str, promotes: bool) -> Result<u64, String> {
     first.and_then(|()| world.check_moment(promotes)).map(|()| calls)
 }
 
+/// What it is called, and how it comes about.
+type Failure = (&'static str, fn(&World));
+
 /// Rotations that fail on the way, each of which leaves the live slot as it was.
-const FAILING: &[(&str, fn(&World))] = &[
+const FAILING: &[Failure] = &[
     ("refused", |world| world.sandbox.stand_in.fault(Fault::Status(422, "{}".to_owned()))),
     ("lost", |world| world.sandbox.stand_in.fault(Fault::LoseAnswer)),
     ("unreadable", |world| world.sandbox.stand_in.fault(Fault::StatusAfter(200, "<html>".to_owned()))),

@@ -9,6 +9,7 @@
 
 mod consent;
 mod crowd;
+mod damage;
 mod kill;
 mod live;
 mod pipes;
