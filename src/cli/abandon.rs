@@ -48,5 +48,5 @@ pub fn run(args: &Args, session: &Session) -> anyhow::Result<Exit> {
     }
     let closed = Event::Closed { outcome: Outcome::Abandoned, reason: Some(args.reason.clone()) };
     work.journal.append(&mut rotation, &session.actor(), session.now(), &[closed])?;
-    conclude::conclude(session, "abandon", &rotation, &work.seals, Ok(Exit::Done))
+    conclude::conclude(session, "abandon", &rotation, &work.seals, anyhow::Ok(Exit::Done))
 }

@@ -8,6 +8,7 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
 mod consent;
+mod contract;
 mod crowd;
 mod damage;
 mod kill;
