@@ -8,6 +8,8 @@
 pub mod secret;
 
 pub mod provider;
+
+pub mod delivery;
 pub mod store;
 
 pub mod config;

@@ -54,10 +54,17 @@ pub fn stores(journal: &Journal, target: &Target, options: &TargetOptions) -> an
 /// Opens an endpoint with its open rotation. The API key is looked for, but only some steps need it.
 pub fn open(session: &Session, name: &str, options: &TargetOptions) -> anyhow::Result<Found> {
     let target = target(session, &journal(session)?, name, options)?;
-    let work = Work::open(session, target)?;
+    let mut work = Work::open(session, target)?;
     let mut rotations = work.journal.of_endpoint(&work.target.endpoint.key())?;
     let open = rotations.iter().position(|rotation| rotation.closed.is_none()).unwrap_or(0);
-    let rotation = (open < rotations.len()).then(|| rotations.swap_remove(open));
+    let mut rotation = (open < rotations.len()).then(|| rotations.swap_remove(open));
+    if let Some(rotation) = rotation.as_mut().filter(|rotation| rotation.closed.is_none()) {
+        if !options.receivers.is_empty() {
+            rotation.plan.receivers.clone_from(&options.receivers);
+            rotation.plan.may_probe = true;
+        }
+        work.enable_probes(session, &rotation.plan)?;
+    }
     if let Some(rotation) = rotation.as_ref().filter(|rotation| !rotation.done.contains_key(&Step::Stage)) {
         begin::refuse_bare_stdout(session, &rotation.plan)?;
     }
@@ -107,6 +114,7 @@ fn from_plan(session: &Session, plan: &Plan) -> anyhow::Result<Target> {
         stores: Vec::new(),
         surroundings,
         receivers: plan.receivers.clone(),
+        may_probe: plan.may_probe,
         api_key: None,
         owner: plan.owner.clone(),
         max_age: None,

@@ -21,11 +21,12 @@ impl Source {
 const USES: &[(&str, &[&str])] = &[
     ("secret", &[]),
     ("provider", &["secret"]),
+    ("delivery", &["secret", "provider"]),
     ("store", &["secret"]),
     ("config", &["secret", "provider", "store"]),
-    ("rotation", &["secret", "provider", "store", "config"]),
-    ("ui", &["secret", "provider", "store", "config", "rotation"]),
-    ("cli", &["secret", "provider", "store", "config", "rotation", "ui"]),
+    ("rotation", &["secret", "provider", "delivery", "store", "config"]),
+    ("ui", &["secret", "provider", "delivery", "store", "config", "rotation"]),
+    ("cli", &["secret", "provider", "delivery", "store", "config", "rotation", "ui"]),
     ("lib", &[]),
     ("main", &[]),
 ];
