@@ -21,6 +21,8 @@ const ENDINGS: &[(&str, &str)] = &[
 
 /// What is typed at the question, none of which is the id.
 const TYPED: &[&str] = &["\r", "y\r", "yes\r", "YES\r", "hooks\r", "id9-7Qx\r", "\u{3}", "\u{4}\r", "\u{1b}\r\r"];
+/// Failures after which no more are looked for.
+const ENOUGH: usize = 3;
 /// What is added to the command line.
 const FLAGS: &[&str] =
     &["", "--yes", "-y --no-input", "--confirm hooks", "--yes --confirm yes", "--confirm id9-7Qx", "--json --yes"];
@@ -71,6 +73,10 @@ fn try_ending(provider: &str, line: &str, clock: &Clock) -> Tally {
     }
     for keys in TYPED.iter().filter(|_| ends) {
         for flags in ["", "--yes"] {
+            // Where no question comes, each of these waits for it.
+            if tally.failures.len() > ENOUGH {
+                return tally;
+            }
             tally.case(&format!("{name} {flags}, {keys:?} typed"), || {
                 let words = words(&world, &format!("{line} {flags}"));
                 let words: Vec<&str> = words.iter().map(String::as_str).collect();
