@@ -10,6 +10,7 @@ mod certificates;
 mod disks;
 mod dumps;
 mod entries;
+mod hostile;
 mod injected;
 mod keychain;
 mod mutations;

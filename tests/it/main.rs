@@ -30,6 +30,7 @@ mod rehearsal;
 mod sandbox;
 mod screen;
 mod setup;
+mod shipping;
 mod signals;
 mod stores;
 mod terminal;
