@@ -170,6 +170,19 @@ pub fn run_for_output(
     }
 }
 
+/// Runs a program with this text on its stdin; what it prints is not kept. The text is not a secret. Fails if it does not exit
+/// with 0 within the deadline.
+pub fn run_with_input(
+    program_and_args: &[String],
+    input: &str,
+    deadline: Duration,
+    private: &[String],
+) -> Result<(), StoreError> {
+    let store = "command";
+    let ended = run(store, program_and_args, Some(&Secret::new(input)), deadline, private)?;
+    if ended.status.success() { Ok(()) } else { Err(failed(store, program_and_args, said(ended.status))) }
+}
+
 /// How a program ended, and what it printed.
 struct Ended {
     status: ExitStatus,

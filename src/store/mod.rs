@@ -27,7 +27,7 @@ mod replace;
 pub mod slots;
 mod stdout;
 
-pub use command::{COMMAND_DEADLINE, CommandStore, run_for_output};
+pub use command::{COMMAND_DEADLINE, CommandStore, run_for_output, run_with_input};
 pub use error::StoreError;
 pub use keychain::keychain_entry;
 pub use reference::{DEFAULT_ACCOUNT, Reference, SCHEMES};
