@@ -13,7 +13,6 @@ pub mod answer;
 mod catalog;
 mod check;
 pub mod client;
-mod connection;
 mod duration;
 mod endpoint;
 mod error;
@@ -37,8 +36,9 @@ pub use check::{Force, Idempotency, Overlap, Provider};
 pub use duration::{duration, duration_text};
 pub use endpoint::id_flaw;
 pub use error::{ProviderError, RequestError};
-pub use reqwest::Url;
 pub use text::{is_hostile, plain_text};
+
+pub use crate::http::Url;
 
 /// One webhook endpoint at a provider: everything that a request needs but the API key.
 #[derive(Clone, Debug)]

@@ -24,7 +24,7 @@ use crate::secret::Secret;
 use crate::store::{self, STORE_DEADLINE, Slot, Store, StoreError};
 
 /// The most that is sealed of unreadable answers, in bytes; half as much again as is read of one.
-const MOST_ANSWERS: usize = crate::provider::client::LARGEST_BODY * 3 / 2;
+const MOST_ANSWERS: usize = crate::http::LARGEST_BODY * 3 / 2;
 
 /// How long to wait before a lock is tried again.
 const PAUSE: Duration = Duration::from_millis(10);
