@@ -54,10 +54,11 @@ pub fn stores(journal: &Journal, target: &Target, options: &TargetOptions) -> an
 /// Opens an endpoint with its open rotation. The API key is looked for, but only some steps need it.
 pub fn open(session: &Session, name: &str, options: &TargetOptions) -> anyhow::Result<Found> {
     let target = target(session, &journal(session)?, name, options)?;
-    let work = Work::open(session, target)?;
+    let mut work = Work::open(session, target)?;
     let mut rotations = work.journal.of_endpoint(&work.target.endpoint.key())?;
     let open = rotations.iter().position(|rotation| rotation.closed.is_none()).unwrap_or(0);
     let rotation = (open < rotations.len()).then(|| rotations.swap_remove(open));
+    work.target.surroundings.rotation = rotation.as_ref().map(|rotation| rotation.id);
     if let Some(rotation) = rotation.as_ref().filter(|rotation| !rotation.done.contains_key(&Step::Stage)) {
         begin::refuse_bare_stdout(session, &rotation.plan)?;
     }
@@ -99,6 +100,8 @@ fn from_plan(session: &Session, plan: &Plan) -> anyhow::Result<Target> {
         target: plan.target.clone(),
         folder: session.folders()?.current.clone(),
         private: private_variables(session.catalog()?),
+        environment: session.config()?.environment.clone(),
+        rotation: None,
     };
     Ok(Target {
         name: plan.target.clone(),

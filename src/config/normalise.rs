@@ -57,7 +57,14 @@ pub(super) fn target(draft: Draft, config: &Config, catalog: &Catalog) -> Result
     if let Some(KeySource::Env(name)) = &api_key {
         private.push(name.clone());
     }
-    let surroundings = Surroundings { commands, target: draft.name.clone(), private, folder };
+    let surroundings = Surroundings {
+        commands,
+        target: draft.name.clone(),
+        private,
+        folder,
+        environment: config.environment.clone(),
+        rotation: None,
+    };
     Ok(Target {
         endpoint,
         stores: stores(&draft, &surroundings, config)?,

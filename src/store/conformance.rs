@@ -5,7 +5,9 @@ use std::path::Path;
 use std::thread;
 
 use super::slots::{promote, prove, retire, roll_back, stage};
-use super::{Access, Change, CommandSpec, Reference, Slot, SlotNames, Store, StoreError, Surroundings, open};
+use super::{
+    Access, Change, CommandSpec, Environment, Reference, Slot, SlotNames, Store, StoreError, Surroundings, open,
+};
 use crate::secret::Secret;
 
 const SLOTS: [Slot; 4] = [Slot::Next, Slot::Current, Slot::Previous, Slot::Canary];
@@ -236,7 +238,12 @@ fn writers_do_not_lose_each_others_changes(bench: Bench<'_>) {
 
 /// Opens what a reference names, with nothing around it but a folder.
 pub fn opened(text: &str, folder: &Path) -> Box<dyn Store> {
-    let surroundings = Surroundings { folder: folder.to_owned(), ..Surroundings::default() };
+    opened_in(text, folder, Environment::default())
+}
+
+/// The same in an environment.
+pub fn opened_in(text: &str, folder: &Path, environment: Environment) -> Box<dyn Store> {
+    let surroundings = Surroundings { folder: folder.to_owned(), environment, ..Surroundings::default() };
     open(&Reference::parse(text).unwrap(), &SlotNames::default(), &surroundings).unwrap()
 }
 
@@ -303,8 +310,7 @@ fn command() {
     };
     conforms(&|name| {
         let commands = [("keep".to_owned(), spec.clone())].into();
-        let surroundings =
-            Surroundings { commands, target: name.to_owned(), private: Vec::new(), folder: folder.path().to_owned() };
+        let surroundings = Surroundings { commands, target: name.to_owned(), ..Surroundings::default() };
         open(&Reference::parse("command:keep").unwrap(), &SlotNames::default(), &surroundings).unwrap()
     });
     assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 0);

@@ -24,16 +24,26 @@ mod keychain;
 mod names;
 mod reference;
 mod replace;
+mod server;
+#[cfg(test)]
+#[path = "../../tests/servers/mod.rs"]
+mod servers;
 pub mod slots;
 mod stdout;
+mod surroundings;
+mod vault;
 
 pub use command::{COMMAND_DEADLINE, CommandStore, run_for_output};
 pub use error::StoreError;
 pub use keychain::keychain_entry;
 pub use reference::{DEFAULT_ACCOUNT, Reference, SCHEMES};
+pub use surroundings::{Environment, Surroundings};
 
 /// How long one call into a store may take before it counts as failed.
 pub const STORE_DEADLINE: Duration = Duration::from_secs(3);
+
+/// How long one request to a server that keeps secrets may take.
+pub const SERVER_DEADLINE: Duration = Duration::from_secs(10);
 
 /// A place in a store.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
@@ -64,7 +74,7 @@ pub enum Access {
 }
 
 /// A place that keeps a secret. Every call returns within [`STORE_DEADLINE`] or fails; a program's within
-/// [`COMMAND_DEADLINE`]. No store keeps an empty value: an empty one that is found counts as an empty slot.
+/// [`COMMAND_DEADLINE`], and each request to a server within [`SERVER_DEADLINE`]. No store keeps an empty value: an empty one that is found counts as an empty slot.
 pub trait Store: Send + Sync {
     /// The reference as a person writes it, paths absolute: `dotenv:/srv/app/.env#KEY`.
     fn reference(&self) -> String;
@@ -78,6 +88,12 @@ pub trait Store: Send + Sync {
     /// What the operator should know before this store is written, such as a file mode that will change.
     fn caution(&self) -> Option<String> {
         None
+    }
+
+    /// The server that the environment names for this store, as people tell servers apart; `None` for a store that is on
+    /// this machine. A rotation goes on only with the server that it was begun with.
+    fn server(&self) -> Result<Option<String>, StoreError> {
+        Ok(None)
     }
 
     /// Reads one slot; `None` where it is empty. Fails for a store that cannot be read.
@@ -118,19 +134,6 @@ pub struct CommandSpec {
     /// The exit code of `get` that means the slot is empty.
     #[serde(default = "absent_by_default")]
     pub absent: i32,
-}
-
-/// What stores need besides their reference.
-#[derive(Clone, Debug, Default)]
-pub struct Surroundings {
-    /// Programs by name, from the user's own config.
-    pub commands: std::collections::BTreeMap<String, CommandSpec>,
-    /// The target's name, for `{target}` in a command's arguments.
-    pub target: String,
-    /// Environment variables that no program started from here gets to see, because they hold API keys.
-    pub private: Vec<String>,
-    /// Where a relative path in a reference starts.
-    pub folder: PathBuf,
 }
 
 fn absent_by_default() -> i32 {
@@ -180,6 +183,9 @@ pub fn open(
         Reference::File { path } => Box::new(file::File::new(absolute(path)?, names)?),
         Reference::Command { name } => Box::new(CommandStore::open(name, names, surroundings)?),
         Reference::Stdout => Box::new(stdout::Stdout),
+        Reference::Vault { mount, path, field } => {
+            Box::new(vault::Vault::new(mount, path, field, names, &surroundings.environment)?)
+        }
     })
 }
 

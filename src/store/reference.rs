@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use super::StoreError;
 
 /// The schemes that a reference can start with.
-pub const SCHEMES: &[&str] = &["keychain", "dotenv", "json", "file", "command", "stdout"];
+pub const SCHEMES: &[&str] = &["keychain", "dotenv", "json", "file", "command", "stdout", "vault"];
 
 /// The account in `keychain:SERVICE`, where none is written.
 pub const DEFAULT_ACCOUNT: &str = "webhook-secret";
@@ -29,6 +29,8 @@ pub enum Reference {
     Command { name: String },
     /// `stdout:`
     Stdout,
+    /// `vault:MOUNT/PATH#FIELD`, or `vault:MOUNT//PATH#FIELD` where the mount's own path has a `/`
+    Vault { mount: String, path: String, field: String },
 }
 
 impl Reference {
@@ -50,6 +52,7 @@ impl Reference {
             "json" => json(rest),
             "file" => file(rest),
             "command" => command(rest),
+            "vault" => vault(rest),
             "stdout" => rest.is_empty().then_some(Self::Stdout).ok_or("nothing follows `stdout:`"),
             _ => {
                 let hint = nearest(scheme).map_or_else(known, |near| format!("did you mean `{near}:`?"));
@@ -70,6 +73,10 @@ impl fmt::Display for Reference {
             Self::File { path } => write!(out, "file:{}", path.display()),
             Self::Command { name } => write!(out, "command:{name}"),
             Self::Stdout => out.write_str("stdout:"),
+            Self::Vault { mount, path, field } => {
+                let between = if mount.contains('/') { "//" } else { "/" };
+                write!(out, "vault:{mount}{between}{path}#{field}")
+            }
         }
     }
 }
@@ -123,6 +130,19 @@ fn command(rest: &str) -> Result<Reference, &'static str> {
     Ok(Reference::Command { name: rest.to_owned() })
 }
 
+fn vault(rest: &str) -> Result<Reference, &'static str> {
+    let (place, field) = rest.rsplit_once('#').ok_or("it does not say which field")?;
+    let (mount, path) =
+        place.split_once("//").or_else(|| place.split_once('/')).ok_or("it does not say which path below the mount")?;
+    if [mount, path].iter().any(|part| part.split('/').any(|part| ["", ".", ".."].contains(&part))) {
+        return Err("a part of its path is empty, `.` or `..`");
+    }
+    if field.is_empty() {
+        return Err("the field is empty");
+    }
+    Ok(Reference::Vault { mount: mount.to_owned(), path: path.to_owned(), field: field.to_owned() })
+}
+
 fn path_of_file(path: &str) -> Result<PathBuf, &'static str> {
     match path {
         "" => Err("the path is empty"),
@@ -147,6 +167,7 @@ fn form(scheme: &str) -> &'static str {
         "json" => "write `json:PATH#/pointer`",
         "file" => "write `file:PATH`",
         "command" => "write `command:NAME`, a program under `[commands.NAME]` in your own config",
+        "vault" => "write `vault:MOUNT/PATH#FIELD`",
         _ => "write `stdout:`",
     }
 }
@@ -168,6 +189,8 @@ mod tests {
             "file:/run/secrets/layers",
             "command:op",
             "stdout:",
+            "vault:secret/app/hooks#signing key",
+            "vault:team/kv//app#key",
         ] {
             assert_eq!(Reference::parse(text).unwrap().to_string(), text);
         }
@@ -194,8 +217,10 @@ mod tests {
             };
             assert_eq!((said.as_str(), told.as_str()), (why, hint), "{text}");
         }
-        for text in ["", "vault:x", "dotenv:.env#1KEY", "dotenv:.env#A-B", "json:a.json", "json:a#/x~2", "command:a b"]
-        {
+        for text in ["vault:kv#f", "vault:kv/#f", "vault:kv/../sys#f", "vault:kv/a", "vault:kv/a#"] {
+            assert!(Reference::parse(text).is_err(), "{text}");
+        }
+        for text in ["", "valt:x", "dotenv:.env#1KEY", "dotenv:.env#A-B", "json:a.json", "json:a#/x~2", "command:a b"] {
             assert!(Reference::parse(text).is_err(), "{text}");
         }
         assert!(Reference::parse("file:a\0b").is_err());

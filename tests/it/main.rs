@@ -26,9 +26,12 @@ mod providers;
 mod rehearsal;
 mod sandbox;
 mod screen;
+#[path = "../servers/mod.rs"]
+mod servers;
 mod setup;
 mod signals;
 mod stores;
+mod team_stores;
 mod terminal;
 mod unreadable;
 mod ways_out;

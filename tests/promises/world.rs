@@ -11,6 +11,7 @@ use jiff::{SignedDuration, Timestamp};
 use whsec::secret::Secret;
 
 use crate::sandbox::{KEY, Run, Sandbox};
+use crate::servers::vault::{self, Vault};
 
 /// Clocks of providers, in seconds ahead of ours: a world takes one, so that worlds can run at once.
 static AHEAD: [AtomicI64; 4] = [const { AtomicI64::new(0) }; 4];
@@ -39,6 +40,7 @@ pub enum Kept {
     Json,
     File,
     Keychain,
+    Vault,
 }
 
 /// The three that need no daemon.
@@ -62,7 +64,12 @@ pub struct World {
     /// Every secret that there has been.
     known: Vec<Secret>,
     service: String,
+    /// Servers that secrets are kept on; they are no part of a snapshot.
+    vault: Option<Vault>,
 }
+
+/// The document in Vault and its field.
+const VAULT_PATH: &str = "app/hooks";
 
 impl World {
     pub fn new(provider: &str, stores: &'static [Kept], clock: &Clock) -> Self {
@@ -71,12 +78,14 @@ impl World {
         let old = sandbox.newest();
         let service = format!("whsec-{}", uuid::Uuid::new_v4().simple());
         let mut references = Vec::new();
+        let vault = stores.contains(&Kept::Vault).then(Vault::start);
         for store in stores {
             references.push(match store {
                 Kept::Dotenv => format!("dotenv:./receiver.env#{KEY}"),
                 Kept::Json => "json:./settings.json#/hooks/secret".to_owned(),
                 Kept::File => "file:./mounted".to_owned(),
                 Kept::Keychain => format!("keychain:{service}/live"),
+                Kept::Vault => format!("vault:secret/{VAULT_PATH}#key"),
             });
             match store {
                 Kept::Dotenv => {}
@@ -87,6 +96,10 @@ impl World {
                 }
                 Kept::File => std::fs::write(sandbox.path("work/mounted"), old.expose()).unwrap(),
                 Kept::Keychain => keep(&service, old.expose()),
+                Kept::Vault => {
+                    let document = serde_json::json!({ "key": old.expose(), "other": 1 });
+                    vault.iter().for_each(|vault| vault.write(VAULT_PATH, document.clone()));
+                }
             }
         }
         let references: Vec<&str> = references.iter().map(String::as_str).collect();
@@ -94,7 +107,7 @@ impl World {
         if !stores.contains(&Kept::Dotenv) {
             std::fs::remove_file(sandbox.dotenv()).unwrap();
         }
-        Self { sandbox, old, stores, clock: clock.0, before: 0, snapshot: None, known: Vec::new(), service }
+        Self { sandbox, old, stores, clock: clock.0, before: 0, snapshot: None, known: Vec::new(), service, vault }
     }
 
     /// The command line as a process.
@@ -106,6 +119,9 @@ impl World {
             command.args(inner.get_args()).env_clear().current_dir(self.sandbox.path("work"));
             command.envs(inner.get_envs().filter_map(|(name, value)| Some((name, value?))));
             command.stdin(std::process::Stdio::null());
+        }
+        if let Some(vault) = &self.vault {
+            command.env("VAULT_ADDR", vault.server.url()).env("VAULT_TOKEN", vault::TOKEN);
         }
         if self.stores.contains(&Kept::Keychain) {
             command.envs(["DBUS_SESSION_BUS_ADDRESS"].map(|name| (name, std::env::var_os(name).unwrap())));
@@ -168,6 +184,10 @@ impl World {
             }
             Kept::File => std::fs::read_to_string(self.sandbox.path("work/mounted")).ok(),
             Kept::Keychain => look_up(&self.service, "live"),
+            Kept::Vault => {
+                let document = self.vault.as_ref()?.document(VAULT_PATH)?;
+                document.get("key")?.as_str().map(str::to_owned)
+            }
         };
         self.stores.iter().map(|store| (*store, live(*store))).collect()
     }
@@ -259,6 +279,14 @@ impl World {
                     let others = ["live.next", "live.previous", "live.whsec-check"];
                     if let Some(other) = others.into_iter().find(|account| look_up(&self.service, account).is_some()) {
                         return Err(format!("the keychain still has `{other}` at the end"));
+                    }
+                }
+                Kept::Vault => {
+                    let document = self.vault.as_ref().and_then(|vault| vault.document(VAULT_PATH));
+                    if document != Some(serde_json::json!({ "key": newest.expose(), "other": 1 })) {
+                        let fields = document
+                            .map(|document| document.as_object().map(|it| it.keys().cloned().collect::<Vec<_>>()));
+                        return Err(format!("the document in Vault has {fields:?} at the end"));
                     }
                 }
             }

@@ -17,6 +17,7 @@ use crate::config::{Config, ConfigFile, Overrides, Target, file};
 use crate::provider::Catalog;
 use crate::provider::client::{Client, ClientOptions};
 use crate::secret::Secret;
+use crate::store::Environment;
 use crate::ui::Output;
 
 mod folders;
@@ -76,7 +77,10 @@ impl Session {
     pub fn config(&self) -> anyhow::Result<&Config> {
         once(&self.config, || {
             let files = self.config_files()?;
-            Ok(Config::load(&files, self.catalog()?, self.folders()?.home.as_deref())?)
+            let home = self.folders()?.home.clone();
+            let mut config = Config::load(&files, self.catalog()?, home.as_deref())?;
+            config.environment = Environment::new(|name| env::var(name).ok(), home, Timestamp::now);
+            Ok(config)
         })
     }
 

@@ -1,0 +1,44 @@
+//! A JSON object in memory, such as a server keeps: some of its members are slots, and the others stay byte for byte.
+
+use zeroize::Zeroizing;
+
+use super::edit;
+use super::scan::{Flaw, Object};
+use crate::secret::Secret;
+
+/// The text of one object.
+#[derive(Clone, PartialEq, Eq)]
+pub struct Document(Zeroizing<Vec<u8>>);
+
+impl Document {
+    /// An object without members.
+    pub fn empty() -> Self {
+        Self(Zeroizing::new(b"{}".to_vec()))
+    }
+
+    /// The object that `parents` lead to in a text.
+    pub fn within(text: &[u8], parents: &[&str]) -> Result<Self, Flaw> {
+        let parents: Vec<String> = parents.iter().map(|parent| (*parent).to_owned()).collect();
+        let object = Object::find(text, &parents)?;
+        Ok(Self(Zeroizing::new(object.text[object.range].as_bytes().to_vec())))
+    }
+
+    /// A member's string; `None` where there is none, or an empty one.
+    pub fn get(&self, name: &str) -> Result<Option<Secret>, Flaw> {
+        let value = Object::find(&self.0, &[])?.string(name)?;
+        Ok(value.filter(|value| !value.is_empty()).map(|value| Secret::new(value.as_str())))
+    }
+
+    /// The same with a member set or removed; a new one comes after `beside`. A member that is no string is not ours to
+    /// replace.
+    pub fn with(&self, name: &str, beside: &str, value: Option<&Secret>) -> Result<Self, Flaw> {
+        let object = Object::find(&self.0, &[])?;
+        object.string(name)?;
+        Ok(Self(edit::with(&object, name, beside, value)))
+    }
+
+    /// The text.
+    pub fn bytes(&self) -> &[u8] {
+        &self.0
+    }
+}
