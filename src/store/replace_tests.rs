@@ -218,6 +218,19 @@ fn a_list_of_no_changes_removes_leftovers_of_every_slot() {
 }
 
 #[test]
+fn retire_removes_what_a_change_of_another_slot_left_behind() {
+    let folder = tempfile::tempdir().unwrap();
+    let live = crate::secret::Secret::new("live");
+    let store = crate::store::conformance::opened("file:s", folder.path());
+    store.apply(&[(crate::store::Slot::Current, Some(&live))]).unwrap();
+    let locked = Folder::lock("file:test", folder.path()).unwrap();
+    let left = locked.temporary(&folder.path().join("s")).unwrap().keep().unwrap().1;
+    drop(locked);
+    crate::store::slots::retire(store.as_ref(), &live.fingerprint()).unwrap();
+    assert!(!left.exists());
+}
+
+#[test]
 fn a_lock_held_for_too_long_is_an_error_in_time() {
     let (folder, path) = folder_with("file", "old");
     let _held = Folder::lock("file:test", folder.path()).unwrap();

@@ -96,6 +96,8 @@ pub fn retire(store: &dyn Store, new: &Fingerprint) -> Result<(), StoreError> {
     if !holds(store, Slot::Current, new)? {
         return Err(StoreError::Drifted { store: store.reference(), slot: store.slot_name(Slot::Current) });
     }
+    // A change of any slot that was cut off may have left a copy of a secret; nothing comes after this that would find it.
+    store.apply(&[])?;
     if store.get(Slot::Previous)?.is_none() {
         return Ok(());
     }
