@@ -126,7 +126,7 @@ fn slots_are_independent(bench: Bench<'_>) {
     }
 }
 
-fn odd_values_come_back_or_are_refused(bench: Bench<'_>) {
+pub fn odd_values_come_back_or_are_refused(bench: Bench<'_>) {
     let store = bench("ODD");
     let long = "k\u{e9}y+/=".repeat(512);
     store.apply(&[(Slot::Current, Some(&Secret::new("live")))]).unwrap();
@@ -144,7 +144,7 @@ fn odd_values_come_back_or_are_refused(bench: Bench<'_>) {
     store.apply(&[(Slot::Next, None), (Slot::Current, None)]).unwrap();
 }
 
-fn a_canary_leaves_no_trace(bench: Bench<'_>) {
+pub fn a_canary_leaves_no_trace(bench: Bench<'_>) {
     let store = bench("CANARY");
     prove(&*store, &Secret::new("canary")).unwrap();
     assert_eq!(all(&*store), [None, None, None, None]);
@@ -217,7 +217,7 @@ fn a_cut_off_rollback_is_completed(bench: Bench<'_>) {
     }
 }
 
-fn writers_do_not_lose_each_others_changes(bench: Bench<'_>) {
+pub fn writers_do_not_lose_each_others_changes(bench: Bench<'_>) {
     let names: Vec<String> = (0..4).map(|at| format!("WRITER{at}")).collect();
     thread::scope(|scope| {
         for name in &names {

@@ -11,6 +11,7 @@ use serde::{Deserialize, Serialize};
 use crate::secret::Secret;
 
 mod admission;
+mod aws;
 mod bare;
 mod command;
 #[cfg(test)]
@@ -183,6 +184,7 @@ pub fn open(
         Reference::File { path } => Box::new(file::File::new(absolute(path)?, names)?),
         Reference::Command { name } => Box::new(CommandStore::open(name, names, surroundings)?),
         Reference::Stdout => Box::new(stdout::Stdout),
+        Reference::AwsSm { name, key } => Box::new(aws::AwsSecret::new(name, key.as_deref(), names, surroundings)?),
         Reference::Vault { mount, path, field } => {
             Box::new(vault::Vault::new(mount, path, field, names, &surroundings.environment)?)
         }

@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use super::StoreError;
 
 /// The schemes that a reference can start with.
-pub const SCHEMES: &[&str] = &["keychain", "dotenv", "json", "file", "command", "stdout", "vault"];
+pub const SCHEMES: &[&str] = &["keychain", "dotenv", "json", "file", "command", "stdout", "vault", "aws-sm"];
 
 /// The account in `keychain:SERVICE`, where none is written.
 pub const DEFAULT_ACCOUNT: &str = "webhook-secret";
@@ -29,6 +29,8 @@ pub enum Reference {
     Command { name: String },
     /// `stdout:`
     Stdout,
+    /// `aws-sm:NAME[#key]`, the name or the ARN of a secret
+    AwsSm { name: String, key: Option<String> },
     /// `vault:MOUNT/PATH#FIELD`, or `vault:MOUNT//PATH#FIELD` where the mount's own path has a `/`
     Vault { mount: String, path: String, field: String },
 }
@@ -52,6 +54,7 @@ impl Reference {
             "json" => json(rest),
             "file" => file(rest),
             "command" => command(rest),
+            "aws-sm" => aws_sm(rest),
             "vault" => vault(rest),
             "stdout" => rest.is_empty().then_some(Self::Stdout).ok_or("nothing follows `stdout:`"),
             _ => {
@@ -73,6 +76,8 @@ impl fmt::Display for Reference {
             Self::File { path } => write!(out, "file:{}", path.display()),
             Self::Command { name } => write!(out, "command:{name}"),
             Self::Stdout => out.write_str("stdout:"),
+            Self::AwsSm { name, key: None } => write!(out, "aws-sm:{name}"),
+            Self::AwsSm { name, key: Some(key) } => write!(out, "aws-sm:{name}#{key}"),
             Self::Vault { mount, path, field } => {
                 let between = if mount.contains('/') { "//" } else { "/" };
                 write!(out, "vault:{mount}{between}{path}#{field}")
@@ -130,6 +135,19 @@ fn command(rest: &str) -> Result<Reference, &'static str> {
     Ok(Reference::Command { name: rest.to_owned() })
 }
 
+fn aws_sm(rest: &str) -> Result<Reference, &'static str> {
+    let (name, key) = rest.split_once('#').map_or((rest, None), |(name, key)| (name, Some(key)));
+    let plain = |letter: char| letter.is_ascii_alphanumeric() || "/_+=.@-".contains(letter);
+    let is_arn = name.starts_with("arn:") && name.split(':').count() == 7;
+    if name.is_empty() || !name.chars().all(|letter| plain(letter) || (is_arn && letter == ':')) {
+        return Err("a secret's name is letters, digits and `/_+=.@-`, or it is an ARN");
+    }
+    if key == Some("") {
+        return Err("the key is empty");
+    }
+    Ok(Reference::AwsSm { name: name.to_owned(), key: key.map(str::to_owned) })
+}
+
 fn vault(rest: &str) -> Result<Reference, &'static str> {
     let (place, field) = rest.rsplit_once('#').ok_or("it does not say which field")?;
     let (mount, path) =
@@ -167,6 +185,7 @@ fn form(scheme: &str) -> &'static str {
         "json" => "write `json:PATH#/pointer`",
         "file" => "write `file:PATH`",
         "command" => "write `command:NAME`, a program under `[commands.NAME]` in your own config",
+        "aws-sm" => "write `aws-sm:NAME`, or `aws-sm:NAME#key` for a member of a JSON object",
         "vault" => "write `vault:MOUNT/PATH#FIELD`",
         _ => "write `stdout:`",
     }
@@ -191,6 +210,9 @@ mod tests {
             "stdout:",
             "vault:secret/app/hooks#signing key",
             "vault:team/kv//app#key",
+            "aws-sm:prod/hooks",
+            "aws-sm:prod/hooks#signing.key",
+            "aws-sm:arn:aws:secretsmanager:eu-west-1:123456789012:secret:prod/hooks-AbCdEf#key",
         ] {
             assert_eq!(Reference::parse(text).unwrap().to_string(), text);
         }
@@ -217,7 +239,16 @@ mod tests {
             };
             assert_eq!((said.as_str(), told.as_str()), (why, hint), "{text}");
         }
-        for text in ["vault:kv#f", "vault:kv/#f", "vault:kv/../sys#f", "vault:kv/a", "vault:kv/a#"] {
+        for text in [
+            "vault:kv#f",
+            "vault:kv/#f",
+            "vault:kv/../sys#f",
+            "vault:kv/a",
+            "vault:kv/a#",
+            "aws-sm:",
+            "aws-sm:a b",
+            "aws-sm:a#",
+        ] {
             assert!(Reference::parse(text).is_err(), "{text}");
         }
         for text in ["", "valt:x", "dotenv:.env#1KEY", "dotenv:.env#A-B", "json:a.json", "json:a#/x~2", "command:a b"] {

@@ -1,7 +1,7 @@
 //! One request to a server that keeps secrets: sent once, within [`SERVER_DEADLINE`], with errors that hold nothing of it.
 
 use std::sync::OnceLock;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use super::{SERVER_DEADLINE, StoreError};
 use crate::http::{self, Call, Connections, Failure, Options, Received};
@@ -12,13 +12,19 @@ pub(super) struct Server {
     /// As messages name it, such as `Vault at https://vault.example:8200`.
     pub name: String,
     ca: Option<Vec<u8>>,
+    deadline: Duration,
     connections: OnceLock<Connections>,
 }
 
 impl Server {
     /// Opens no connection. `ca` is a further certificate authority, as PEM.
     pub fn new(store: &str, name: String, ca: Option<Vec<u8>>) -> Self {
-        Self { store: store.to_owned(), name, ca, connections: OnceLock::new() }
+        Self { store: store.to_owned(), name, ca, deadline: SERVER_DEADLINE, connections: OnceLock::new() }
+    }
+
+    /// One that is near, or not there at all.
+    pub fn within(store: &str, name: String, deadline: Duration) -> Self {
+        Self { deadline, ..Self::new(store, name, None) }
     }
 
     /// Sends a request and takes a whole answer, whatever it says.
@@ -26,7 +32,7 @@ impl Server {
         let connections = match self.connections.get() {
             Some(connections) => connections,
             None => {
-                let options = Options { timeout: SERVER_DEADLINE, ca: self.ca.clone() };
+                let options = Options { timeout: self.deadline, ca: self.ca.clone() };
                 let made = Connections::new(&options).map_err(|why| {
                     let why = format!("the certificate authority for {} cannot be read: {why}", self.name);
                     self.refused(&why, "name a file of PEM certificates")
@@ -35,7 +41,7 @@ impl Server {
             }
         };
         let (store, server) = (self.store.clone(), self.name.clone());
-        match http::call(connections, call, Instant::now() + SERVER_DEADLINE) {
+        match http::call(connections, call, Instant::now() + self.deadline) {
             Ok(received) if received.complete => Ok(received),
             Ok(_) => Err(StoreError::NoAnswer { store, server, why: "it ended too early".to_owned() }),
             Err(Failure::NotSent(why)) => Err(StoreError::Unreachable { store, server, why }),

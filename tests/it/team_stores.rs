@@ -6,6 +6,7 @@ use std::process::Command;
 use serde_json::json;
 
 use crate::sandbox::{Run, Sandbox};
+use crate::servers::aws::{self, Aws};
 use crate::servers::vault::{Fault, TOKEN, Vault};
 
 const DOCUMENT: &str = "app/hooks";
@@ -137,4 +138,62 @@ fn a_checkout_cannot_name_a_server_or_a_document_on_one() {
     std::fs::write(scene.sandbox.path("work/whsec.toml"), text).unwrap();
     scene.run("inspect theirs").exits(2).says("whsec.toml");
     assert_eq!(scene.vault.server.seen().len(), 0);
+}
+
+/// A command with this AWS around it.
+fn with_aws(sandbox: &Sandbox, aws: &Aws, line: &str) -> Run {
+    let mut command = sandbox.command(&line.split_whitespace().collect::<Vec<_>>());
+    command.env("AWS_ENDPOINT_URL", aws.server.url()).env("AWS_REGION", "eu-west-1");
+    command.env("AWS_ACCESS_KEY_ID", aws::ACCESS_KEY).env("AWS_SECRET_ACCESS_KEY", aws::SECRET_KEY);
+    let run = sandbox.watch(command.output().unwrap());
+    assert!(!format!("{}{}", run.stdout, run.stderr).contains(aws::SECRET_KEY), "the key came out");
+    run
+}
+
+#[test]
+fn a_rotation_at_aws_is_the_version_of_the_same_id() {
+    let (sandbox, aws) = (Sandbox::new("signa"), Aws::start());
+    let old = sandbox.newest();
+    aws.create("prod/hooks", old.expose());
+    sandbox.stores(&["aws-sm:prod/hooks"]);
+    let json = with_aws(&sandbox, &aws, "rotate hooks --yes --json").exits(0).json();
+    let (version, text) = aws.version("prod/hooks", "AWSCURRENT").unwrap();
+    assert_eq!((version.as_str(), text.as_str()), (json["rotation"].as_str().unwrap(), sandbox.newest().expose()));
+    assert_eq!(aws.text("prod/hooks", "AWSPREVIOUS").as_deref(), Some(old.expose()));
+    with_aws(&sandbox, &aws, "rollback hooks --reason refused").exits(0);
+    assert_eq!(aws.text("prod/hooks", "AWSCURRENT").as_deref(), Some(old.expose()));
+    with_aws(&sandbox, &aws, "cutover hooks").exits(11);
+    assert_eq!(aws.version("prod/hooks", "AWSCURRENT").unwrap().0, version);
+}
+
+#[test]
+fn what_aws_refuses_is_found_before_anything_is_sent_or_keeps_the_seal() {
+    for (fault, why) in [
+        (aws::Fault::Throttled, "AWS throttles the account"),
+        (aws::Fault::ExpiredToken, "the AWS credentials have expired"),
+        (aws::Fault::Denied("UpdateSecretVersionStage"), "not allowed to call UpdateSecretVersionStage"),
+        (aws::Fault::Truncates, "does not read back the same"),
+    ] {
+        let (sandbox, aws) = (Sandbox::new("verifa"), Aws::start());
+        let old = sandbox.newest();
+        aws.create("prod/hooks", old.expose());
+        sandbox.stores(&["aws-sm:prod/hooks", "dotenv:./receiver.env#HOOK_SECRET"]);
+        let rotate = format!("rotate hooks --yes --confirm {} --json", sandbox.id());
+        aws.fail(Some(fault));
+        with_aws(&sandbox, &aws, &rotate).exits(6).says(why);
+        assert_eq!(
+            (sandbox.rotate_requests().len(), aws.text("prod/hooks", "AWSCURRENT").as_deref()),
+            (0, Some(old.expose()))
+        );
+        // The canary is put and cleared; then the secret itself is refused.
+        aws.fail(None);
+        aws.fail_after(2, fault);
+        with_aws(&sandbox, &aws, &rotate).exits(8).says(why);
+        assert_eq!(aws.text("prod/hooks", "AWSCURRENT").as_deref(), Some(old.expose()));
+        with_aws(&sandbox, &aws, "cutover hooks").exits(8);
+        aws.fail(None);
+        with_aws(&sandbox, &aws, "cutover hooks").exits(11);
+        assert_eq!(aws.text("prod/hooks", "AWSCURRENT").as_deref(), Some(sandbox.newest().expose()));
+        assert_eq!(sandbox.rotations(), 1);
+    }
 }

@@ -11,6 +11,7 @@ use jiff::{SignedDuration, Timestamp};
 use whsec::secret::Secret;
 
 use crate::sandbox::{KEY, Run, Sandbox};
+use crate::servers::aws::{self, Aws};
 use crate::servers::vault::{self, Vault};
 
 /// Clocks of providers, in seconds ahead of ours: a world takes one, so that worlds can run at once.
@@ -41,6 +42,8 @@ pub enum Kept {
     File,
     Keychain,
     Vault,
+    /// A member of a JSON object at AWS.
+    AwsSm,
 }
 
 /// The three that need no daemon.
@@ -66,10 +69,13 @@ pub struct World {
     service: String,
     /// Servers that secrets are kept on; they are no part of a snapshot.
     vault: Option<Vault>,
+    aws: Option<Aws>,
 }
 
 /// The document in Vault and its field.
 const VAULT_PATH: &str = "app/hooks";
+/// The secret at AWS.
+const AWS_NAME: &str = "prod/hooks";
 
 impl World {
     pub fn new(provider: &str, stores: &'static [Kept], clock: &Clock) -> Self {
@@ -79,6 +85,7 @@ impl World {
         let service = format!("whsec-{}", uuid::Uuid::new_v4().simple());
         let mut references = Vec::new();
         let vault = stores.contains(&Kept::Vault).then(Vault::start);
+        let aws = stores.contains(&Kept::AwsSm).then(Aws::start);
         for store in stores {
             references.push(match store {
                 Kept::Dotenv => format!("dotenv:./receiver.env#{KEY}"),
@@ -86,6 +93,7 @@ impl World {
                 Kept::File => "file:./mounted".to_owned(),
                 Kept::Keychain => format!("keychain:{service}/live"),
                 Kept::Vault => format!("vault:secret/{VAULT_PATH}#key"),
+                Kept::AwsSm => format!("aws-sm:{AWS_NAME}#key"),
             });
             match store {
                 Kept::Dotenv => {}
@@ -100,6 +108,10 @@ impl World {
                     let document = serde_json::json!({ "key": old.expose(), "other": 1 });
                     vault.iter().for_each(|vault| vault.write(VAULT_PATH, document.clone()));
                 }
+                Kept::AwsSm => {
+                    let document = serde_json::json!({ "key": old.expose(), "other": 1 }).to_string();
+                    aws.iter().for_each(|aws| aws.create(AWS_NAME, &document));
+                }
             }
         }
         let references: Vec<&str> = references.iter().map(String::as_str).collect();
@@ -107,7 +119,7 @@ impl World {
         if !stores.contains(&Kept::Dotenv) {
             std::fs::remove_file(sandbox.dotenv()).unwrap();
         }
-        Self { sandbox, old, stores, clock: clock.0, before: 0, snapshot: None, known: Vec::new(), service, vault }
+        Self { sandbox, old, stores, clock: clock.0, before: 0, snapshot: None, known: Vec::new(), service, vault, aws }
     }
 
     /// The command line as a process.
@@ -122,6 +134,10 @@ impl World {
         }
         if let Some(vault) = &self.vault {
             command.env("VAULT_ADDR", vault.server.url()).env("VAULT_TOKEN", vault::TOKEN);
+        }
+        if let Some(aws) = &self.aws {
+            command.env("AWS_ENDPOINT_URL", aws.server.url()).env("AWS_REGION", "eu-west-1");
+            command.env("AWS_ACCESS_KEY_ID", aws::ACCESS_KEY).env("AWS_SECRET_ACCESS_KEY", aws::SECRET_KEY);
         }
         if self.stores.contains(&Kept::Keychain) {
             command.envs(["DBUS_SESSION_BUS_ADDRESS"].map(|name| (name, std::env::var_os(name).unwrap())));
@@ -186,6 +202,11 @@ impl World {
             Kept::Keychain => look_up(&self.service, "live"),
             Kept::Vault => {
                 let document = self.vault.as_ref()?.document(VAULT_PATH)?;
+                document.get("key")?.as_str().map(str::to_owned)
+            }
+            Kept::AwsSm => {
+                let text = self.aws.as_ref()?.text(AWS_NAME, "AWSCURRENT")?;
+                let document: serde_json::Value = serde_json::from_str(&text).ok()?;
                 document.get("key")?.as_str().map(str::to_owned)
             }
         };
@@ -287,6 +308,12 @@ impl World {
                         let fields = document
                             .map(|document| document.as_object().map(|it| it.keys().cloned().collect::<Vec<_>>()));
                         return Err(format!("the document in Vault has {fields:?} at the end"));
+                    }
+                }
+                Kept::AwsSm => {
+                    let stages = self.aws.as_ref().map(|aws| aws.stages(AWS_NAME)).unwrap_or_default();
+                    if stages.iter().ne(["AWSCURRENT"]) {
+                        return Err(format!("the secret at AWS has the stages {stages:?} at the end"));
                     }
                 }
             }

@@ -2,5 +2,6 @@
 
 #![allow(dead_code)]
 
+pub mod aws;
 pub mod http;
 pub mod vault;

@@ -1,5 +1,7 @@
 //! A JSON object in memory, such as a server keeps: some of its members are slots, and the others stay byte for byte.
 
+use std::collections::BTreeMap;
+
 use zeroize::Zeroizing;
 
 use super::edit;
@@ -35,6 +37,16 @@ impl Document {
         let object = Object::find(&self.0, &[])?;
         object.string(name)?;
         Ok(Self(edit::with(&object, name, beside, value)))
+    }
+
+    /// Whether both have the same other members, to the letter.
+    pub fn is_same_besides(&self, other: &Self, name: &str) -> Result<bool, Flaw> {
+        let (ours, theirs) = (Object::find(&self.0, &[])?, Object::find(&other.0, &[])?);
+        let others = |object: &Object<'_>| -> BTreeMap<String, String> {
+            let members = object.members.iter().filter(|member| member.name != name);
+            members.map(|member| (member.name.clone(), object.text[member.value.clone()].to_owned())).collect()
+        };
+        Ok(others(&ours) == others(&theirs))
     }
 
     /// The text.
