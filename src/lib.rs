@@ -10,6 +10,8 @@ pub mod secret;
 pub mod http;
 
 pub mod provider;
+
+pub mod delivery;
 pub mod store;
 
 pub mod config;

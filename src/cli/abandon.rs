@@ -6,7 +6,8 @@ use super::exit::Exit;
 use super::options::TargetOptions;
 use super::session::Session;
 use super::{ask, complete, conclude, find};
-use crate::rotation::{Event, Outcome};
+use crate::rotation::gate::old_seal;
+use crate::rotation::{Event, Outcome, RunError};
 use crate::ui::dialog;
 
 /// Close a rotation where it stands, and change nothing else
@@ -48,5 +49,6 @@ pub fn run(args: &Args, session: &Session) -> anyhow::Result<Exit> {
     }
     let closed = Event::Closed { outcome: Outcome::Abandoned, reason: Some(args.reason.clone()) };
     work.journal.append(&mut rotation, &session.actor(), session.now(), &[closed])?;
+    work.seals.remove(old_seal(rotation.id)).map_err(RunError::SealFailed)?;
     conclude::conclude(session, "abandon", &rotation, &work.seals, Ok(Exit::Done))
 }

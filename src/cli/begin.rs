@@ -28,6 +28,10 @@ pub struct Wish<'a> {
     pub api_key_file: Option<&'a std::path::Path>,
     pub dry_run: bool,
     pub detach: bool,
+    /// Prove before the call that receivers would take a second secret.
+    pub probe_first: bool,
+    /// Probe the receivers although nobody is there to be shown what they accept.
+    pub probes: bool,
 }
 
 /// Decides everything that can be decided before anything is sent.
@@ -71,6 +75,8 @@ pub fn plan(target: &Target, wish: &Wish<'_>) -> anyhow::Result<Plan> {
         overlap,
         stores: Vec::new(),
         receivers: target.receivers.clone(),
+        may_probe: target.may_probe,
+        probe_first: wish.probe_first,
         forced: wish.force.is_some(),
         reason: wish.force.or(wish.reason).map(str::to_owned),
         owner: target.owner.clone(),
@@ -95,6 +101,9 @@ pub fn rotate(
     let stores = work::open_stores(&target)?;
     plan.stores = work::planned(&target, &stores)?;
     refuse_bare_stdout(session, &plan)?;
+    if plan.probe_first {
+        refuse_unprovable(&plan, &target)?;
+    }
     for caution in stores.iter().filter_map(|store| store.caution()) {
         session.output.warn(&caution);
     }
@@ -114,7 +123,10 @@ pub fn rotate(
         return Ok(Exit::Done);
     }
     let tools = Tools { stores, api_key: Some(session.api_key(&target, wish.api_key_file)?) };
-    let work = Work::open(session, target)?;
+    let mut work = Work::open(session, target)?;
+    if session.may_ask() || wish.probe_first || wish.probes {
+        work.enable_probes(session, &plan)?;
+    }
     let superseded = in_the_way(session, &work, wish)?;
     if session.may_ask() || !session.global.yes {
         preview::plan(&session.output, &plan, &work.target.endpoint.provider, &work::names(&tools.stores));
@@ -218,6 +230,25 @@ fn in_the_way(session: &Session, work: &Work, wish: &Wish<'_>) -> anyhow::Result
         }
         (_, Some(reason)) => superseded(Outcome::Abandoned, format!("superseded by force-rotate: {reason}")),
     }
+}
+
+/// Refuses `--probe-first` where there is nothing to prove, or nobody to prove it.
+fn refuse_unprovable(plan: &Plan, target: &Target) -> anyhow::Result<()> {
+    let refused = |message: String, hint: &str| Err(Fault::new(Exit::Usage, message, hint));
+    let title = target.endpoint.provider.title();
+    if !plan.steps.contains(&Step::Prepare) {
+        let message =
+            format!("--probe-first is for providers that end the old secret with the call, and {title} does not");
+        return refused(message, "leave it out: the receivers are probed once the new secret is deployed");
+    }
+    if plan.receivers.is_empty() || !plan.may_probe {
+        let message = format!("`{}` names no receiver that may be probed", target.name);
+        return refused(message, "name one: --receiver URL, or `receivers = [\"https://…\"]` in your own config");
+    }
+    if target.endpoint.provider.spec().signature.is_none() {
+        return refused(format!("how {title} signs deliveries is not described"), "leave --probe-first out");
+    }
+    Ok(())
 }
 
 /// Refuses a plan whose secret would share stdout with something else.

@@ -1,7 +1,6 @@
 //! What the shell offers for an argument: names of targets and providers. Never fails, never asks, never sends.
 
 use std::path::PathBuf;
-use std::time::Duration;
 
 use clap_complete::CompletionCandidate;
 
@@ -45,7 +44,7 @@ fn session() -> Session {
         quiet: true,
         verbose: false,
         color: ColorWhen::Never,
-        timeout: Duration::ZERO,
+        timeout: None,
     };
     Session::new(global, Output::new(false, true, false, Color::Never))
 }

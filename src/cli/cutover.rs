@@ -9,7 +9,7 @@ use super::session::Session;
 use super::{begin, complete, conclude, find};
 use crate::rotation::operator::Ruling;
 use crate::rotation::runner::Rest;
-use crate::rotation::{Call, Step};
+use crate::rotation::{Call, How, Rotation, Step};
 use crate::ui::prompt::Answers;
 
 /// Go on with an open rotation from wherever it stands
@@ -93,6 +93,7 @@ pub fn run(args: &Args, session: &Session) -> anyhow::Result<Exit> {
     let unused = std::mem::take(&mut person.answers.done);
     for step in unused.into_iter().filter(|_| outcome.is_ok()) {
         let why = match () {
+            () if is_proved(&rotation, step) => "it is proved already",
             () if rotation.done.contains_key(&step) => "it was done before",
             () if !rotation.plan.steps.contains(&step) => "this rotation has no such step",
             () => "it is not due yet",
@@ -105,6 +106,10 @@ pub fn run(args: &Args, session: &Session) -> anyhow::Result<Exit> {
         Rest::Stopped => work.signals.exit(),
     };
     conclude::conclude(session, "cutover", &rotation, &work.seals, outcome.map(exit))
+}
+
+fn is_proved(rotation: &Rotation, step: Step) -> bool {
+    rotation.done.get(&step).is_some_and(|proof| matches!(proof.how, How::Probe | How::Delivery))
 }
 
 impl Args {

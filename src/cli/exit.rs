@@ -151,7 +151,12 @@ fn run_exit(error: &RunError) -> Exit {
             Exit::Sealed
         }
         RunError::KeyNeeded { .. } => Exit::Auth,
-        RunError::TooEarly { .. } | RunError::NoWayBack { .. } => Exit::Gate,
+        RunError::CannotProbe { .. } => Exit::Usage,
+        RunError::TooEarly { .. }
+        | RunError::NoWayBack { .. }
+        | RunError::Contradicted { .. }
+        | RunError::Unsafe { .. }
+        | RunError::NotReady { .. } => Exit::Gate,
     }
 }
 

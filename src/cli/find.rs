@@ -57,7 +57,14 @@ pub fn open(session: &Session, name: &str, options: &TargetOptions) -> anyhow::R
     let mut work = Work::open(session, target)?;
     let mut rotations = work.journal.of_endpoint(&work.target.endpoint.key())?;
     let open = rotations.iter().position(|rotation| rotation.closed.is_none()).unwrap_or(0);
-    let rotation = (open < rotations.len()).then(|| rotations.swap_remove(open));
+    let mut rotation = (open < rotations.len()).then(|| rotations.swap_remove(open));
+    if let Some(rotation) = rotation.as_mut().filter(|rotation| rotation.closed.is_none()) {
+        if !options.receivers.is_empty() {
+            rotation.plan.receivers.clone_from(&options.receivers);
+            rotation.plan.may_probe = true;
+        }
+        work.enable_probes(session, &rotation.plan)?;
+    }
     work.target.surroundings.rotation = rotation.as_ref().map(|rotation| rotation.id);
     if let Some(rotation) = rotation.as_ref().filter(|rotation| !rotation.done.contains_key(&Step::Stage)) {
         begin::refuse_bare_stdout(session, &rotation.plan)?;
@@ -110,6 +117,7 @@ fn from_plan(session: &Session, plan: &Plan) -> anyhow::Result<Target> {
         stores: Vec::new(),
         surroundings,
         receivers: plan.receivers.clone(),
+        may_probe: plan.may_probe,
         api_key: None,
         owner: plan.owner.clone(),
         max_age: None,

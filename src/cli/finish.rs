@@ -1,28 +1,45 @@
 //! `whsec finish`: the tool's remaining steps, where they are safe.
 
+use std::time::Duration;
+
 use clap_complete::engine::ArgValueCandidates;
+use jiff::SignedDuration;
 
 use super::exit::{Exit, Fault};
 use super::options::TargetOptions;
 use super::session::Session;
-use super::{complete, conclude, find};
+use super::{complete, conclude, find, parse_duration};
+use crate::rotation::operator::Countdown;
 use crate::rotation::runner::Rest;
-use crate::rotation::{Next, RunError, Step};
+use crate::rotation::{Next, Rotation, RunError, Step};
+use crate::ui::countdown;
 use crate::ui::prompt::Answers;
 use crate::ui::time::moment;
 
 /// Do the tool's remaining steps, if that is safe
 ///
-/// Promotes and retires. Exits 9 while receivers are not known to run with the new secret, or while the old one lives.
+/// Promotes and retires. Exits 9 while receivers are not known to run with the new secret, while one of them rejects it, or
+/// while the old one lives.
 ///
 /// Examples:
 ///   whsec finish payments
+///   whsec finish payments --drain 2h
+///   whsec finish payments --override --reason 'the probe is blocked by the firewall'
 #[derive(Debug, clap::Args)]
 #[command(verbatim_doc_comment)]
 pub struct Args {
     /// A target's name, or PROVIDER/ID[/ID]
     #[arg(add = ArgValueCandidates::new(complete::targets))]
     target: String,
+    /// Go on although a receiver rejects the new secret
+    #[arg(long = "override", requires = "reason")]
+    overrides: bool,
+    /// Note this reason with --override
+    #[arg(long, value_name = "TEXT", requires = "overrides")]
+    reason: Option<String>,
+    /// Wait until the old secret has been gone for this long: deliveries signed before may still be retried
+    #[arg(long, value_name = "DURATION", value_parser = parse_duration)]
+    drain: Option<Duration>,
     #[command(flatten)]
     options: TargetOptions,
 }
@@ -43,8 +60,15 @@ pub fn run(args: &Args, session: &Session) -> anyhow::Result<Exit> {
     }
     let work = &found.work;
     let stopped = || work.signals.arrived();
+    if let Some(drain) = args.drain
+        && !drained(session, &rotation, drain, &stopped)
+    {
+        return conclude::conclude(session, "finish", &rotation, &work.seals, Ok(work.signals.exit()));
+    }
     let mut person = work.person(session, &found.tools, Answers::default(), &stopped);
-    let outcome = work.run(&mut rotation, &found.tools, &mut person, None).and_then(|rest| match rest {
+    let mut runner = work.runner(&mut rotation, &found.tools, &mut person);
+    let outcome = runner.gate(args.reason.as_deref()).and_then(|()| runner.run(None));
+    let outcome = outcome.and_then(|rest| match rest {
         Rest::Stopped => Ok(work.signals.exit()),
         // What is left then is the receivers' part alone.
         Rest::Finished | Rest::Person(Step::Drop) => Ok(Exit::Done),
@@ -57,4 +81,19 @@ pub fn run(args: &Args, session: &Session) -> anyhow::Result<Exit> {
         }
     });
     conclude::conclude(session, "finish", &rotation, &work.seals, outcome)
+}
+
+/// Waits until the old secret has been gone for so long, on the provider's clock. `false` where a signal came before.
+fn drained(session: &Session, rotation: &Rotation, drain: Duration, stopped: &dyn Fn() -> bool) -> bool {
+    let issued = rotation.done.get(&Step::Issue).map(|proof| rotation.provider_time(proof.at));
+    let ended = rotation.expires_at().or(issued);
+    let drain = SignedDuration::try_from(drain).unwrap_or(SignedDuration::MAX);
+    let Some(until) = ended.and_then(|ended| ended.saturating_add(drain).ok()) else { return true };
+    let provider_now = rotation.provider_time(session.now());
+    if provider_now >= until {
+        return true;
+    }
+    let why = format!("draining: what was signed with the old secret may be retried until {}", moment(until));
+    session.output.say(&why);
+    countdown::run(&session.output, Countdown { until, provider_now }, false, stopped)
 }

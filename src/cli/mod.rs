@@ -25,9 +25,11 @@ mod force_rotate;
 mod harden;
 mod history;
 mod inspect;
+mod known;
 mod login;
 mod logout;
 mod options;
+mod probe;
 mod provider;
 mod rehearse;
 mod result;
@@ -39,6 +41,7 @@ mod signals;
 mod status;
 mod table;
 mod target;
+mod verify;
 mod work;
 
 /// Rotate webhook signing secrets without losing one
@@ -105,9 +108,9 @@ pub struct Global {
     /// Use colour
     #[arg(long, global = true, value_name = "WHEN", value_enum, default_value = "auto", hide_possible_values = true)]
     pub color: ColorWhen,
-    /// Give each call to a provider this long
-    #[arg(long, global = true, value_name = "DURATION", default_value = "30s", value_parser = parse_duration)]
-    pub timeout: std::time::Duration,
+    /// Give each call this long: 30s to a provider, 5s to a receiver
+    #[arg(long, global = true, value_name = "DURATION", value_parser = parse_duration)]
+    pub timeout: Option<std::time::Duration>,
 }
 
 /// When to use colour: auto, always or never.
@@ -139,6 +142,8 @@ enum Command {
     Finish(finish::Args),
     Rollback(rollback::Args),
     Abandon(abandon::Args),
+    Verify(verify::Args),
+    Probe(probe::Args),
     Fingerprint(fingerprint::Args),
     Reveal(reveal::Args),
     History(history::Args),
@@ -163,6 +168,8 @@ impl Command {
             Self::Finish(_) => "finish",
             Self::Rollback(_) => "rollback",
             Self::Abandon(_) => "abandon",
+            Self::Verify(_) => "verify",
+            Self::Probe(_) => "probe",
             Self::Fingerprint(_) => "fingerprint",
             Self::Reveal(_) => "reveal",
             Self::History(_) => "history",
@@ -186,6 +193,8 @@ impl Command {
             Self::Finish(args) => finish::run(args, session),
             Self::Rollback(args) => rollback::run(args, session),
             Self::Abandon(args) => abandon::run(args, session),
+            Self::Verify(args) => verify::run(args, session),
+            Self::Probe(args) => probe::run(args, session),
             Self::Fingerprint(args) => fingerprint::run(args, session),
             Self::Reveal(args) => reveal::run(args, session),
             Self::History(args) => history::run(args, session),

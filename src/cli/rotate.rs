@@ -51,6 +51,12 @@ pub struct BeginArgs {
     /// Stop as soon as every store has the new secret
     #[arg(long)]
     pub detach: bool,
+    /// Prove before the call that the receivers would take a second secret
+    ///
+    /// For providers that end the old secret with the call. A throw-away secret goes into the `next` slots, the receivers
+    /// read it, they are probed with both, and the slots are cleared again.
+    #[arg(long, conflicts_with = "dry_run")]
+    pub probe_first: bool,
 }
 
 impl BeginArgs {
@@ -63,6 +69,7 @@ impl BeginArgs {
             api_key_file: options.api_key_file.as_deref(),
             dry_run: self.dry_run,
             detach: self.detach,
+            probe_first: self.probe_first,
             ..Wish::default()
         }
     }

@@ -5,6 +5,7 @@ use jiff::Timestamp;
 use super::session::Session;
 use super::signals::Signals;
 use crate::config::{IdentityPlace, Target, TargetStore};
+use crate::delivery::probe::Prober;
 use crate::provider::client::Client;
 use crate::rotation::guide::StoreNames;
 use crate::rotation::journal::Journal;
@@ -12,7 +13,7 @@ use crate::rotation::lock::EndpointLock;
 use crate::rotation::operator::Operator;
 use crate::rotation::runner::{Rest, Runner};
 use crate::rotation::seal::Seals;
-use crate::rotation::{ATTEMPTS, PlannedStore, Rotation, RunError, Step};
+use crate::rotation::{ATTEMPTS, Plan, PlannedStore, Rotation, RunError, Step};
 use crate::secret::Secret;
 use crate::store::{self, Reference, Slot, Store, StoreError};
 use crate::ui::prompt::{Answers, Person};
@@ -28,6 +29,7 @@ pub struct Work {
     pub seals: Seals,
     pub signals: Signals,
     client: Client,
+    prober: Option<Prober>,
     by: String,
     _lock: EndpointLock,
 }
@@ -50,6 +52,7 @@ impl Work {
             seals: seals(session)?,
             signals: Signals::arm()?,
             client: session.client(&target)?,
+            prober: None,
             target,
             by,
             _lock: lock,
@@ -73,6 +76,7 @@ impl Work {
             stopped,
             along: &|_, _, _| {},
             counted: false,
+            headed: None,
         }
     }
 
@@ -108,7 +112,19 @@ impl Work {
             replays_left: 1,
             arrived: None,
             attempts_left: ATTEMPTS,
+            prober: self.prober.as_ref(),
+            probed: false,
         }
+    }
+
+    /// Lets the receivers of this plan be asked what they accept, where that is allowed and described.
+    pub fn enable_probes(&mut self, session: &Session, plan: &Plan) -> anyhow::Result<()> {
+        if plan.receivers.is_empty() || !plan.may_probe {
+            return Ok(());
+        }
+        let client = session.prober_client(&self.target)?;
+        self.prober = Prober::new(&self.target.endpoint.provider, client, Timestamp::now);
+        Ok(())
     }
 }
 

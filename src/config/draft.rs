@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use toml::Spanned;
 
 use super::raw::{OneOrMany, RawKey, RawTarget};
-use super::{ConfigError, ConfigFile, Place};
+use super::{ConfigError, ConfigFile, Place, Trust};
 use crate::provider::Catalog;
 use crate::provider::spec::Cutover;
 use crate::store::SlotNames;
@@ -57,6 +57,8 @@ pub(super) struct Draft {
     pub store_folder: PathBuf,
     pub slots: SlotNames,
     pub receivers: Vec<Placed<String>>,
+    /// Whether a checkout's file that is not trusted names the receivers.
+    pub receivers_from_checkout: bool,
     pub api_key: Option<Placed<RawKey>>,
     pub cutover: Option<Cutover>,
     pub owner: Option<String>,
@@ -97,6 +99,7 @@ impl Draft {
             store_folder: file.folder().to_owned(),
             slots: raw.slots.map(Spanned::into_inner).unwrap_or_default(),
             receivers: all_placed(raw.receivers, file),
+            receivers_from_checkout: file.trust == Trust::Checkout,
             api_key: raw.api_key.map(|key| placed(key, file)),
             cutover: raw.cutover,
             owner: raw.owner,
@@ -131,6 +134,7 @@ impl Draft {
             store_folder: flags.folder.clone(),
             slots: SlotNames::default(),
             receivers: Vec::new(),
+            receivers_from_checkout: false,
             api_key: None,
             cutover: None,
             owner: None,
@@ -156,6 +160,7 @@ impl Draft {
         }
         if !flags.receivers.is_empty() {
             self.receivers = flags.receivers.iter().map(|url| from("--receiver", url)).collect();
+            self.receivers_from_checkout = false;
         }
     }
 

@@ -66,6 +66,8 @@ pub struct Target {
     pub surroundings: Surroundings,
     /// https, or http to loopback.
     pub receivers: Vec<String>,
+    /// Whether the receivers may be probed: not where a checkout's file that is not trusted names them.
+    pub may_probe: bool,
     pub api_key: Option<KeySource>,
     pub cutover: Cutover,
     pub owner: Option<String>,

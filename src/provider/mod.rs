@@ -28,6 +28,7 @@ mod sections;
 pub mod signature;
 pub mod spec;
 pub mod stand_in;
+mod tested;
 mod text;
 mod withhold;
 
@@ -36,9 +37,13 @@ pub use check::{Force, Idempotency, Overlap, Provider};
 pub use duration::{duration, duration_text};
 pub use endpoint::id_flaw;
 pub use error::{ProviderError, RequestError};
+pub use tested::Tested;
 pub use text::{is_hostile, plain_text};
 
 pub use crate::http::Url;
+
+/// The header that says that a delivery is a probe of whsec's.
+pub const PROBE_MARK: &str = "X-Whsec-Probe";
 
 /// One webhook endpoint at a provider: everything that a request needs but the API key.
 #[derive(Clone, Debug)]

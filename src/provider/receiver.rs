@@ -16,6 +16,7 @@ use hyper_util::rt::TokioIo;
 use jiff::Timestamp;
 use tokio::sync::oneshot;
 
+use super::PROBE_MARK;
 use super::signature::{self, Scheme};
 use crate::secret::{Fingerprint, Secret};
 
@@ -122,14 +123,18 @@ async fn handle(request: Request<Incoming>, shared: Arc<Shared>) -> Result<Respo
     let known: Vec<&Secret> = secrets.iter().collect();
     let now = (shared.clock)().as_second();
     let verified = body.ok().and_then(|body| signature::verify(&shared.scheme, &known, &headers, &body, now).ok());
+    // Probes are no deliveries, and counting them would hide those that were refused.
+    let counts = u64::from(!head.headers.contains_key(PROBE_MARK));
     let status = match verified.and_then(|index| known.get(index)) {
         Some(secret) => {
-            deliveries.accepted += 1;
-            deliveries.last_accepted_with = Some(secret.fingerprint());
+            deliveries.accepted += counts;
+            if counts > 0 {
+                deliveries.last_accepted_with = Some(secret.fingerprint());
+            }
             StatusCode::NO_CONTENT
         }
         None => {
-            deliveries.refused += 1;
+            deliveries.refused += counts;
             StatusCode::UNAUTHORIZED
         }
     };

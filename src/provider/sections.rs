@@ -168,6 +168,15 @@ pub(crate) fn bodies(spec: &Spec) -> Checked {
         )?;
         let keyed = !test.idempotency || spec.idempotency.is_some();
         require(keyed, "test_delivery.idempotency", "needs `[idempotency]`", "describe the key, or take this out")?;
+        let answer = &test.answer;
+        optional_pointer("test_delivery.answer.success", answer.success.as_ref())?;
+        optional_pointer("test_delivery.answer.status", answer.status.as_ref())?;
+        optional_pointer("test_delivery.answer.error", answer.error.as_ref())?;
+        optional_pointer("test_delivery.answer.id", answer.id.as_ref())?;
+    }
+    if let Some(probe) = &spec.probe {
+        rules::body("probe.body", &probe.body)?;
+        require(spec.signature.is_some(), "probe", "needs `[signature]`", "describe how deliveries are signed")?;
     }
     let Some(force) = &spec.force else { return Ok(()) };
     let overlaps = spec.overlap.kind == OverlapKind::Fixed;

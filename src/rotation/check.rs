@@ -4,6 +4,7 @@
 use jiff::{SignedDuration, Timestamp};
 use uuid::Uuid;
 
+use super::gate::old_seal;
 use super::operator::News;
 use super::runner::Runner;
 use super::{Call, Direction, Event, Evidence, Outcome, Rotation, RunError};
@@ -33,6 +34,10 @@ impl Runner<'_> {
 
     fn look(&mut self) -> Result<Evidence, RunError> {
         let earlier = self.journal.of_endpoint(&self.rotation.plan.endpoint_key)?;
+        // A run that was cut off as it ended may have left the sealed old secret of a rotation that is over.
+        for over in earlier.iter().filter(|rotation| rotation.closed.is_some()) {
+            self.seals.remove(old_seal(over.id)).map_err(RunError::SealCheck)?;
+        }
         let mut evidence = self.inspect()?.unwrap_or_default();
         let ahead = SignedDuration::from_millis(evidence.clock_ahead_ms.unwrap_or(0));
         let provider_now = (self.now)().saturating_add(ahead).unwrap_or_else(|_| (self.now)());
@@ -47,7 +52,7 @@ impl Runner<'_> {
         for store in self.stores {
             slots::prove(store.as_ref(), &canary).map_err(RunError::StoreCheck)?;
             self.refuse_foreign_next(store.as_ref(), &earlier)?;
-            self.operator.tell(self.rotation, News::Proved { store: &store.reference() });
+            self.operator.tell(self.rotation, News::StoreProved { store: &store.reference() });
         }
         self.seals.prove(&canary).map_err(RunError::SealCheck)?;
         evidence.current = current.map(|secret| secret.fingerprint());
@@ -117,7 +122,9 @@ impl Runner<'_> {
         let fingerprint = next.fingerprint();
         let ours =
             |rotation: &Rotation| rotation.answered().is_some_and(|answered| answered.fingerprint == fingerprint);
-        if earlier.iter().any(ours) {
+        // What was put there to see whether receivers take a second secret is nobody's.
+        let throwaway = |rotation: &Rotation| rotation.tried.contains(&fingerprint);
+        if throwaway(self.rotation) || earlier.iter().any(|rotation| ours(rotation) || throwaway(rotation)) {
             return Ok(());
         }
         Err(RunError::StoreCheck(StoreError::Refused {
@@ -143,7 +150,7 @@ impl Runner<'_> {
     }
 
     /// The secret that receivers live on, from the first store that can be read and has one.
-    fn live_secret(&self) -> Result<Option<Secret>, RunError> {
+    pub(super) fn live_secret(&self) -> Result<Option<Secret>, RunError> {
         for store in self.stores.iter().filter(|store| store.access() == Access::ReadWrite) {
             if let Some(secret) = store.get(Slot::Current).map_err(RunError::StoreCheck)? {
                 return Ok(Some(secret));

@@ -71,6 +71,17 @@ pub enum RunError {
     KeyNeeded { provider: String },
     #[error("`{}` is not to be done yet: {why}", .step.name())]
     TooEarly { step: Step, why: String },
+    /// What somebody says is not what receivers were found to do.
+    #[error("`{}` is not done: {url} {finds}", .step.name())]
+    Contradicted { step: Step, url: String, finds: &'static str },
+    /// A gate of `finish`.
+    #[error("it is not safe yet: {url} {finds}")]
+    Unsafe { url: String, finds: &'static str },
+    /// The receivers did not take a second secret.
+    #[error("nothing was sent, because {url} does not take a second secret yet ({finds})")]
+    NotReady { url: String, finds: &'static str, next: Vec<String> },
+    #[error("nothing was sent, because {why}")]
+    CannotProbe { why: &'static str },
     #[error("the old secret cannot be put back: {why}")]
     NoWayBack { why: String, direction: Direction },
     #[error("{provider} applied the lost call, and nobody has the secret: rotate again at once")]
@@ -121,6 +132,19 @@ impl RunError {
             }
             Self::KeyNeeded { .. } => "`whsec doctor` shows where a key is looked for".to_owned(),
             Self::TooEarly { .. } => "`whsec cutover TARGET` shows what is due".to_owned(),
+            Self::Contradicted { step, .. } => format!(
+                "mend it, then `whsec cutover TARGET`; if the probe is wrong, say why: --done {} --reason TEXT",
+                step.name()
+            ),
+            Self::Unsafe { .. } => {
+                "deploy the new secret there; if the probe is wrong, go on with --override --reason TEXT".to_owned()
+            }
+            Self::NotReady { next, .. } => format!(
+                "let the receivers accept a delivery if its signature matches under either of two secrets, the live one or \
+                 the one in {}, then run it again",
+                next.join(", ")
+            ),
+            Self::CannotProbe { .. } => "leave --probe-first out, or mend that".to_owned(),
             Self::NoWayBack { direction, .. } if direction.ends_old_secret() => {
                 "go forward: deploy the new secret to the receivers".to_owned()
             }

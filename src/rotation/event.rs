@@ -4,6 +4,7 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
 use super::plan::Step;
+use crate::delivery::probe::Verdict;
 use crate::secret::Fingerprint;
 
 /// One journaled fact.
@@ -28,6 +29,16 @@ pub enum Event {
     StoreDone { step: Step, store: String },
     /// A whole step is done.
     Done { step: Step, how: How },
+    /// A throw-away secret is about to be put into `next`, to see whether receivers would take a second one.
+    Tried { fingerprint: Fingerprint },
+    /// Receivers were asked what they accept.
+    Probed { receivers: Vec<Probed> },
+    /// Deliveries that this secret signed were looked at.
+    Seen { secret: Fingerprint, deliveries: u64, signed_at: Option<Timestamp> },
+    /// A person went on although a gate said no.
+    Overridden { why: String, reason: String },
+    /// The notifier was told that a moment has come.
+    Notified { moment: String },
     /// The old secret goes back into the live slot of every store; some of them may have it already.
     RolledBack { reason: Option<String> },
     /// Nothing more happens in this rotation.
@@ -72,6 +83,17 @@ pub struct Answered {
     pub notice: Option<String>,
 }
 
+/// What a receiver was found to accept.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Probed {
+    pub url: String,
+    pub verdict: Verdict,
+    /// Whether it accepts the new secret, and not just anything; `None` where that is not proved.
+    pub accepts_new: Option<bool>,
+    /// Whether it refuses the old secret; `None` where that is not proved.
+    pub rejects_old: Option<bool>,
+}
+
 /// How the old secret's end is known.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
@@ -92,6 +114,10 @@ pub enum ExpirySource {
 pub enum How {
     Tool,
     Clock,
+    /// Every receiver was probed.
+    Probe,
+    /// A delivery was verified with the new secret.
+    Delivery,
     /// A person's recorded word.
     Word {
         reason: Option<String>,

@@ -126,6 +126,17 @@ pub fn verifier(signature: Option<&SignatureSpec>, direction: Direction) -> Vec<
 }
 
 fn prepare(rotation: &Rotation, provider: &Provider, stores: &[StoreNames]) -> Vec<String> {
+    if rotation.plan.probe_first {
+        let next: Vec<&str> = stores.iter().map(|store| store.next.as_str()).collect();
+        return vec![
+            format!("A throw-away secret is in {}. Nothing has been sent to the provider.", next.join(" and ")),
+            format!(
+                "Let the receivers{} read it beside the live one, as they will read the new secret.",
+                at(&rotation.plan.receivers)
+            ),
+            "Then they are probed with both. What was staged is cleared before the call.".to_owned(),
+        ];
+    }
     let mut lines = vec![format!(
         "The call ends the old secret at once. Have the way to the receivers open now{}:",
         at(&rotation.plan.receivers)

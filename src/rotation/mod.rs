@@ -8,9 +8,12 @@ use std::collections::{BTreeMap, BTreeSet};
 use jiff::{SignedDuration, Timestamp};
 use uuid::Uuid;
 
+use crate::secret::Fingerprint;
+
 mod check;
 mod error;
 mod event;
+pub mod gate;
 pub mod guide;
 mod issue;
 pub mod journal;
@@ -18,13 +21,15 @@ pub mod lock;
 pub mod operator;
 pub mod plan;
 mod reconcile;
+mod rehearsal;
+mod rollback;
 pub mod runner;
 pub mod seal;
 #[cfg(test)]
 mod tests;
 
 pub use error::RunError;
-pub use event::{Answered, Entry, Event, Evidence, ExpirySource, How, Outcome};
+pub use event::{Answered, Entry, Event, Evidence, ExpirySource, How, Outcome, Probed};
 pub use issue::ATTEMPTS;
 pub use plan::{Direction, Doer, Plan, PlannedStore, Step};
 
@@ -52,7 +57,25 @@ pub struct Rotation {
     pub done: BTreeMap<Step, Proof>,
     /// Steps done in single stores.
     pub stores_done: BTreeSet<(Step, String)>,
+    /// What each receiver was found to accept, with when, by its URL.
+    pub probed: BTreeMap<String, (Timestamp, Probed)>,
+    /// Deliveries that were seen, by the secret that signed them.
+    pub seen: BTreeMap<Fingerprint, Sighting>,
+    /// Throw-away secrets that may still be in a `next` slot.
+    pub tried: BTreeSet<Fingerprint>,
+    /// The moments that the notifier has been told of.
+    pub notified: BTreeSet<String>,
     pub closed: Option<Closed>,
+}
+
+/// Deliveries that one secret signed.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+pub struct Sighting {
+    pub deliveries: u64,
+    /// When the last of them was looked at.
+    pub at: Timestamp,
+    /// When the last of them was signed, by its own word.
+    pub signed_at: Option<Timestamp>,
 }
 
 /// When, by whom and how a step was done.
@@ -151,6 +174,10 @@ impl Rotation {
             attempts: 0,
             done: BTreeMap::new(),
             stores_done: BTreeSet::new(),
+            probed: BTreeMap::new(),
+            seen: BTreeMap::new(),
+            tried: BTreeSet::new(),
+            notified: BTreeSet::new(),
             closed: None,
         }
     }
@@ -196,7 +223,27 @@ impl Rotation {
                     self.done.remove(&step);
                 }
                 self.stores_done.retain(|(step, _)| *step != Step::Promote);
+                // Whoever goes back has seen something that proofs from before did not.
+                self.probed.clear();
+                self.seen.clear();
             }
+            Event::Tried { fingerprint } => {
+                self.tried.insert(fingerprint.clone());
+            }
+            Event::Probed { receivers } => {
+                self.probed.extend(receivers.iter().map(|found| (found.url.clone(), (*at, found.clone()))));
+            }
+            Event::Seen { secret, deliveries, signed_at } => {
+                let sighting = self.seen.entry(secret.clone()).or_default();
+                sighting.deliveries = sighting.deliveries.saturating_add(*deliveries);
+                sighting.at = *at;
+                sighting.signed_at = sighting.signed_at.max(*signed_at);
+            }
+            Event::Notified { moment } => {
+                self.notified.insert(moment.clone());
+            }
+            // For the record alone.
+            Event::Overridden { .. } => {}
             Event::Closed { outcome, reason } => {
                 self.closed = Some(Closed { at: *at, by: by.clone(), outcome: *outcome, reason: reason.clone() });
             }
@@ -240,6 +287,21 @@ impl Rotation {
     /// For a force rotation: whether no receiver accepts the old secret any more, as proved or said.
     pub fn contained(&self) -> Option<bool> {
         self.plan.forced.then(|| self.done.contains_key(&Step::Drop))
+    }
+
+    /// For a force rotation whose leak is not contained: when it was declared.
+    pub fn leaking_since(&self) -> Option<Timestamp> {
+        (self.contained() == Some(false)).then_some(self.opened_at)
+    }
+
+    /// Receivers that were found to do the opposite of what a step says, by their last probe.
+    pub fn contradicting(&self, step: Step) -> Vec<&Probed> {
+        let found = self.probed.values().map(|(_, found)| found);
+        match step {
+            Step::Deploy | Step::Verify => found.filter(|found| found.accepts_new == Some(false)).collect(),
+            Step::Drop => found.filter(|found| found.rejects_old == Some(false)).collect(),
+            _ => Vec::new(),
+        }
     }
 
     /// Whether it was closed as applied although nobody has its secret.

@@ -4,7 +4,8 @@
 
 use jiff::Timestamp;
 
-use super::{Answered, Evidence, Rotation, Step};
+use super::{Answered, Event, Evidence, How, Rotation, Step};
+use crate::delivery::probe::Report;
 use crate::provider::answer::Inspected;
 
 /// What a person said to a question.
@@ -14,6 +15,8 @@ pub enum Reply {
     Done { reason: Option<String> },
     /// Not now: leave everything as it is.
     NotNow,
+    /// Look once more whether it is proved by now.
+    LookAgain,
     /// There is nobody who could be asked.
     NobodyToAsk,
 }
@@ -66,7 +69,7 @@ pub enum News<'a> {
     /// The provider's endpoint, as inspect shows it.
     Inspected(&'a Inspected),
     /// A store took, returned and gave up a canary.
-    Proved { store: &'a str },
+    StoreProved { store: &'a str },
     /// A request is on its way; more than one attempt only with the same key.
     Sending { attempt: u32 },
     /// The same request goes out again in a while.
@@ -81,6 +84,12 @@ pub enum News<'a> {
     Warning(&'a str),
     /// The provider's clock has passed the old secret's end.
     OldSecretEnded,
+    /// A receiver has been asked what it accepts.
+    Probed(&'a Report),
+    /// A person's step is proved.
+    Proved(Step, &'a How),
+    /// A step is done, or the rotation is closed; it is in the journal.
+    Recorded(&'a Event),
 }
 
 /// A countdown to the old secret's end.

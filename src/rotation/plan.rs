@@ -170,6 +170,12 @@ pub struct Plan {
     pub stores: Vec<PlannedStore>,
     #[serde(default)]
     pub receivers: Vec<String>,
+    /// Whether the receivers may be probed: not where a checkout's file names them.
+    #[serde(default)]
+    pub may_probe: bool,
+    /// Whether receivers have to prove before the call that they would take a second secret.
+    #[serde(default)]
+    pub probe_first: bool,
     /// Whether the old secret was to be ended now, by force-rotate.
     #[serde(default)]
     pub forced: bool,

@@ -6,11 +6,13 @@ use std::time::Duration;
 
 use jiff::{SignedDuration, Timestamp};
 
+use super::gate::old_seal;
 use super::issue::UNKEPT;
 use super::journal::{Journal, JournalError};
 use super::operator::{Countdown, News, Operator, Reply};
 use super::seal::Seals;
 use super::{Answered, Call, Event, How, Next, Outcome, Rotation, RunError, Step};
+use crate::delivery::probe::Prober;
 use crate::provider::Endpoint;
 use crate::provider::client::Client;
 use crate::secret::Secret;
@@ -36,6 +38,10 @@ pub struct Runner<'a> {
     pub arrived: Option<Secret>,
     /// How often this process may still send the request at all.
     pub attempts_left: u32,
+    /// Sends probes to the receivers, where that is wanted and possible.
+    pub prober: Option<&'a Prober>,
+    /// Whether this process has probed the receivers since the last change that it knows of.
+    pub probed: bool,
 }
 
 /// Why a run came to rest.
@@ -67,7 +73,14 @@ impl Runner<'_> {
         let spent = done(Step::Stage)
             && (!has(Access::WriteOnly) || done(Step::Promote))
             && (!has(Access::Once) || done(Step::Deploy));
-        if spent { self.seals.remove(self.rotation.id).map_err(RunError::SealFailed) } else { Ok(()) }
+        if spent {
+            self.seals.remove(self.rotation.id).map_err(RunError::SealFailed)?;
+        }
+        // With the old secret it is proved that no receiver takes it any more.
+        if done(Step::Drop) || self.rotation.closed.is_some() {
+            self.seals.remove(old_seal(self.rotation.id)).map_err(RunError::SealFailed)?;
+        }
+        Ok(())
     }
 
     /// Goes on until the rotation is finished, somebody has to act, or `last` is done.
@@ -101,6 +114,7 @@ impl Runner<'_> {
                     if self.rotation.closed.is_none() {
                         self.record(&[Event::Closed { outcome: Outcome::Done, reason: None }])?;
                     }
+                    self.clear_up()?;
                     return Ok(Rest::Finished);
                 }
                 Next::Reconcile => self.reconcile()?,
@@ -110,10 +124,11 @@ impl Runner<'_> {
                     self.operator.tell(self.rotation, News::Begins(step));
                     self.perform(step)?;
                 }
-                Next::Ask(step) => match self.operator.do_step(self.rotation, step) {
-                    Reply::Done { reason } => self.record(&[Event::Done { step, how: How::Word { reason } }])?,
-                    Reply::NotNow | Reply::NobodyToAsk => return Ok(self.rest(Rest::Person(step))),
-                },
+                Next::Ask(step) => {
+                    if !self.settle_step(step)? {
+                        return Ok(self.rest(Rest::Person(step)));
+                    }
+                }
                 Next::Wait(until) => {
                     self.hear_clock();
                     let provider_now = self.rotation.provider_time((self.now)());
@@ -122,58 +137,20 @@ impl Runner<'_> {
                     }
                     match self.operator.watch(self.rotation, Countdown { until, provider_now }) {
                         Reply::Done { .. } => {}
-                        Reply::NotNow | Reply::NobodyToAsk => return Ok(self.rest(Rest::Clock(until))),
+                        Reply::NotNow | Reply::NobodyToAsk | Reply::LookAgain => {
+                            return Ok(self.rest(Rest::Clock(until)));
+                        }
                     }
                 }
             }
         }
     }
 
-    /// Puts the old secret back into the live slot of every store while the provider still honours it.
-    pub fn roll_back(&mut self, reason: Option<String>) -> Result<(), RunError> {
-        let direction = self.rotation.plan.direction;
-        if matches!(self.rotation.next((self.now)()), Next::Reconcile) {
-            return Err(self.lost(self.why_unknown()));
-        }
-        let no_way_back = |why: &str| RunError::NoWayBack { why: why.to_owned(), direction };
-        let Some(answered) = self.rotation.answered().cloned() else {
-            return Err(no_way_back("nothing has been rotated, so the live slot holds it still"));
-        };
-        if direction.ends_old_secret() {
-            return Err(no_way_back("it died with the call, so receivers that use it would refuse every delivery"));
-        }
-        let failed = |source| RunError::StoreFailed { step: Step::Promote, sealed: None, source };
-        let mut replaced = false;
-        for store in self.stores.iter().filter(|store| store.access() == Access::ReadWrite) {
-            replaced |= slots::holds(store.as_ref(), Slot::Current, &answered.fingerprint).map_err(failed)?;
-        }
-        if !replaced && !self.rotation.done.contains_key(&Step::Promote) {
-            return Err(no_way_back("it has not been replaced yet, so the live slot holds it still"));
-        }
-        if !self.hear_clock() {
-            let warning = "the provider's clock cannot be asked; by this machine's clock the old secret still lives";
-            self.operator.tell(self.rotation, News::Warning(warning));
-        }
-        if !self.rotation.old_secret_lives((self.now)()) {
-            return Err(no_way_back("the provider no longer honours it"));
-        }
-        let stores = self.stores;
-        let stores = stores.iter().filter(|store| store.access() != Access::Once);
-        // A store that has no way back is found before any other is touched.
-        for store in stores.clone() {
-            slots::may_roll_back(store.as_ref(), &answered.fingerprint).map_err(failed)?;
-        }
-        // Written ahead: cut off from here on, `cutover` promotes again and `rollback` does what is left.
-        self.record(&[Event::RolledBack { reason }])?;
-        for store in stores {
-            slots::roll_back(store.as_ref(), &answered.fingerprint).map_err(failed)?;
-        }
-        Ok(())
-    }
-
     /// Journals events; they count only once this has returned.
     pub(super) fn record(&mut self, events: &[Event]) -> Result<(), RunError> {
-        self.append(events).map_err(|error| self.unrecorded(error))
+        self.append(events).map_err(|error| self.unrecorded(error))?;
+        events.iter().for_each(|event| self.operator.tell(self.rotation, News::Recorded(event)));
+        Ok(())
     }
 
     pub(super) fn append(&mut self, events: &[Event]) -> Result<(), JournalError> {
@@ -233,7 +210,7 @@ impl Runner<'_> {
     }
 
     /// The new secret: from this process, the seal, or a store that has it.
-    fn secret(&self) -> Result<Secret, RunError> {
+    pub(super) fn secret(&self) -> Result<Secret, RunError> {
         if let Some(secret) = &self.arrived {
             return Ok(secret.clone());
         }
@@ -292,6 +269,7 @@ impl Runner<'_> {
 
     fn retire(&mut self) -> Result<(), RunError> {
         let new = self.answered()?.fingerprint.clone();
+        self.keep_old();
         self.each_store(Step::Retire, Slot::Previous, |store| slots::retire(store, &new))
     }
 
@@ -356,7 +334,7 @@ impl Runner<'_> {
         Err(RunError::StoreFailed { step, sealed, source })
     }
 
-    fn answered(&self) -> Result<&Answered, RunError> {
+    pub(super) fn answered(&self) -> Result<&Answered, RunError> {
         let provider = || self.endpoint.provider.title().to_owned();
         self.rotation.answered().ok_or_else(|| RunError::Lost {
             provider: provider(),

@@ -38,6 +38,8 @@ fn rotation(direction: Direction) -> Rotation {
         overlap: Some(Duration::from_secs(86_400)),
         stores: Vec::new(),
         receivers: Vec::new(),
+        may_probe: false,
+        probe_first: false,
         reason: None,
         owner: None,
     };

@@ -8,10 +8,11 @@ use std::io::{IsTerminal, Write};
 use serde::Serialize;
 
 pub mod board;
-mod countdown;
+pub mod countdown;
 pub mod dialog;
 mod narrate;
 pub mod preview;
+pub mod probes;
 pub mod prompt;
 pub mod report;
 pub mod text;

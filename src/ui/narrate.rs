@@ -3,7 +3,7 @@
 use super::Output;
 use super::time::{moment, span};
 use crate::rotation::operator::News;
-use crate::rotation::{Answered, ExpirySource, Rotation, Step, guide};
+use crate::rotation::{Answered, ExpirySource, How, Rotation, Step, guide};
 
 /// Tells one piece of news on stderr.
 pub fn tell(output: &Output, rotation: &Rotation, news: &News<'_>) {
@@ -17,7 +17,7 @@ pub fn tell(output: &Output, rotation: &Rotation, news: &News<'_>) {
             facts.extend(inspected.fingerprint.clone());
             output.say(&done(&format!("the endpoint answers: {}", facts.join(", "))));
         }
-        News::Proved { store } => output.say(&done(&format!("{store} takes, returns and gives up a canary"))),
+        News::StoreProved { store } => output.say(&done(&format!("{store} takes, returns and gives up a canary"))),
         News::Sending { attempt: 1 } => output.detail("      the request is journaled; sending it"),
         News::Sending { attempt } => output.say(&format!("      attempt {attempt}: the same request, the same key")),
         News::Retrying { why, seconds } => output.say(&format!("      {why}; again in {seconds} s")),
@@ -39,6 +39,14 @@ pub fn tell(output: &Output, rotation: &Rotation, news: &News<'_>) {
             output.warn(&format!("this machine's clock is {} {how} the provider's; the provider's counts", span(by)));
         }
         News::Warning(text) => output.warn(text),
+        News::Probed(report) => {
+            super::probes::brief(report).iter().for_each(|line| output.say(&format!("      {line}")))
+        }
+        News::Proved(step, how) => {
+            let by = if **how == How::Delivery { "by a delivery that was verified" } else { "by every receiver" };
+            output.say(&done(&format!("{}: proved {by}", step.name())));
+        }
+        News::Recorded(_) => {}
         News::OldSecretEnded => output.say(&done("the old secret has ended, by the provider's clock")),
     }
 }

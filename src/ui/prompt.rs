@@ -40,6 +40,8 @@ pub struct Person<'a> {
     pub along: &'a dyn Fn(&Rotation, Step, Moment),
     /// Whether a countdown has been shown; what is left after it is a moment until the provider's clock agrees.
     pub counted: bool,
+    /// The step whose heading has been shown.
+    pub headed: Option<Step>,
 }
 
 /// When something goes along with a step.
@@ -53,12 +55,15 @@ pub enum Moment {
 
 impl Operator for Person<'_> {
     fn tell(&mut self, rotation: &Rotation, news: News<'_>) {
+        if let News::Begins(step) = news {
+            self.headed = Some(step);
+        }
         narrate::tell(self.output, rotation, &news);
     }
 
     fn do_step(&mut self, rotation: &Rotation, step: Step) -> Reply {
         let said = self.answers.done.remove(&step);
-        if said || self.answers.may_ask {
+        if (said || self.answers.may_ask) && self.headed.replace(step) != Some(step) {
             self.output.say(&narrate::heading(rotation, step));
         }
         if said {
@@ -74,6 +79,9 @@ impl Operator for Person<'_> {
             self.output.say(&format!("      • {line}"));
         }
         (self.along)(rotation, step, Moment::Before);
+        if self.asks_for_proof(rotation, step) {
+            return self.ask_for_proof(rotation, step);
+        }
         match dialog::confirm(&format!("{}: done?", step.name()), false) {
             Ok(true) => {
                 (self.along)(rotation, step, Moment::After);
@@ -129,6 +137,34 @@ impl Operator for Person<'_> {
 
     fn wants_to_stop(&self) -> bool {
         (self.stopped)()
+    }
+}
+
+impl Person<'_> {
+    /// Whether receivers that are probed have not proved the step.
+    fn asks_for_proof(&self, rotation: &Rotation, step: Step) -> bool {
+        match step {
+            Step::Prepare => rotation.plan.probe_first,
+            _ => !rotation.contradicting(step).is_empty() && step != Step::Deploy,
+        }
+    }
+
+    fn ask_for_proof(&self, rotation: &Rotation, step: Step) -> Reply {
+        let choices = ["probe the receivers", "it is done, whatever the probe says: say why", "not now"];
+        match dialog::select(&format!("{}: done?", step.name()), &choices.map(str::to_owned)) {
+            Ok(0) => {
+                (self.along)(rotation, step, Moment::After);
+                Reply::LookAgain
+            }
+            Ok(1) => {
+                let given = |reason: &str| if reason.is_empty() { Err("say why".to_owned()) } else { Ok(()) };
+                match dialog::text("Reason, for the record", None, given) {
+                    Ok(reason) => Reply::Done { reason: Some(reason) },
+                    Err(_) => Reply::NotNow,
+                }
+            }
+            Ok(_) | Err(_) => Reply::NotNow,
+        }
     }
 }
 

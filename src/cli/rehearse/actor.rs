@@ -25,7 +25,7 @@ impl Actor<'_> {
                 Step::Prepare => "      (rehearsal: the stand-in receiver is ready, so say yes)",
                 Step::Deploy => "      (rehearsal: say yes, and the stand-in receiver reads its file again)",
                 Step::Verify => "      (rehearsal: say yes, and the stand-in receiver's last delivery is looked at)",
-                _ => "      (rehearsal: say yes, and the stand-in receiver reads its file once more)",
+                _ => "      (rehearsal: probe, and the stand-in receiver reads its file once more)",
             });
         } else if let Err(error) = self.act(rotation, step) {
             self.output.warn(&format!("the stand-in receiver failed: {error}"));

@@ -111,6 +111,7 @@ fn rotate(args: &Args, session: &Session, stage: &Stage, old: Option<Secret>) ->
         command: "rehearse",
         force: args.force.then_some("rehearsal"),
         confirm: alone.then_some(id.as_str()),
+        probes: true,
         ..Wish::default()
     };
     let actor = Actor { output: &inner.output, stage, old };

@@ -105,6 +105,7 @@ impl Stage {
             stores: vec![TargetStore { reference: self.reference.clone(), names: SlotNames::default() }],
             surroundings: self.surroundings(),
             receivers: self.receiver.iter().map(|receiver| receiver.url()).collect(),
+            may_probe: true,
             api_key: Some(KeySource::File(self.folder.path().join("api-key"))),
             owner: None,
             max_age: None,

@@ -6,6 +6,7 @@ use std::cell::OnceCell;
 use std::env;
 use std::fs;
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use jiff::Timestamp;
 
@@ -14,6 +15,7 @@ use super::exit::{Exit, Fault};
 use super::options::TargetOptions;
 use crate::config::trust::Ledger;
 use crate::config::{Config, ConfigFile, Overrides, Target, file};
+use crate::delivery::probe::PATIENCE;
 use crate::provider::Catalog;
 use crate::provider::client::{Client, ClientOptions};
 use crate::secret::Secret;
@@ -144,8 +146,17 @@ impl Session {
 
     /// The client that talks to the target's provider, with the target's CA certificates.
     pub fn client(&self, target: &Target) -> anyhow::Result<Client> {
+        self.client_with(target, CALL_TIMEOUT)
+    }
+
+    /// The same for the target's receivers.
+    pub fn prober_client(&self, target: &Target) -> anyhow::Result<Client> {
+        self.client_with(target, PATIENCE)
+    }
+
+    fn client_with(&self, target: &Target, usual: Duration) -> anyhow::Result<Client> {
         let ca = target.ca.as_deref().map(read_ca).transpose()?;
-        Ok(Client::new(&ClientOptions { timeout: self.global.timeout, ca })?)
+        Ok(Client::new(&ClientOptions { timeout: self.global.timeout.unwrap_or(usual), ca })?)
     }
 
     /// Whether the journal has an open rotation of the target.
@@ -204,6 +215,9 @@ impl Session {
         self.ledger().is_ok_and(|ledger| ledger.holds(path, digest))
     }
 }
+
+/// How long a call to a provider may take unless somebody says otherwise.
+const CALL_TIMEOUT: Duration = Duration::from_secs(30);
 
 /// Longest file of CA certificates that is read, in bytes.
 const LONGEST_CA: u64 = 1 << 20;

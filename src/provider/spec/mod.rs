@@ -8,6 +8,10 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
+mod delivery;
+
+pub use delivery::{Encoding, Grammar, KeyDecoding, ProbeSpec, SignatureSpec, TestAnswerSpec, TestDeliverySpec};
+
 /// A whole description.
 #[derive(Clone, Debug, Deserialize, Serialize)]
 #[serde(deny_unknown_fields)]
@@ -45,6 +49,8 @@ pub struct Spec {
     pub signature: Option<SignatureSpec>,
     /// The provider's own call that sends a test delivery.
     pub test_delivery: Option<TestDeliverySpec>,
+    /// The event that whsec itself sends to see what a receiver accepts.
+    pub probe: Option<ProbeSpec>,
     /// What one rotation reaches, in words for the operator.
     pub scope: Option<String>,
     /// What has surprised people, in words for the operator.
@@ -315,68 +321,6 @@ pub enum Meaning {
     Unavailable,
     /// May have been applied.
     Unknown,
-}
-
-/// How deliveries are signed.
-#[derive(Clone, Debug, Deserialize, Serialize)]
-#[serde(deny_unknown_fields)]
-pub struct SignatureSpec {
-    pub grammar: Grammar,
-    /// The header with the signatures.
-    pub header: String,
-    /// The header with the timestamp, where it is not in the signature header.
-    pub timestamp_header: Option<String>,
-    /// The header with the delivery's id, where it is signed.
-    pub id_header: Option<String>,
-    /// What is signed: `{timestamp}`, `{id}` and `{body}` joined as written.
-    pub signed: String,
-    pub encoding: Encoding,
-    pub key: KeyDecoding,
-    /// How far a timestamp may be off.
-    pub tolerance: String,
-}
-
-/// How several signatures stand in one header.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, Serialize)]
-pub enum Grammar {
-    /// `t=1700000000,v1=…,v1=…`
-    #[serde(rename = "t=,v1=")]
-    Pairs,
-    /// `v1,… v1,…` as Standard Webhooks has it
-    #[serde(rename = "v1, v1,")]
-    Spaced,
-}
-
-/// How a MAC is written.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, Serialize)]
-#[serde(rename_all = "lowercase")]
-pub enum Encoding {
-    Hex,
-    Base64,
-}
-
-/// How the HMAC key is made from the secret.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, Serialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum KeyDecoding {
-    /// The whole string's bytes, prefix included.
-    Raw,
-    /// `whsec_` is cut off and the rest is base64.
-    Base64AfterPrefix,
-}
-
-/// The provider's own test delivery.
-#[derive(Clone, Debug, Deserialize, Serialize)]
-#[serde(deny_unknown_fields)]
-pub struct TestDeliverySpec {
-    pub method: Method,
-    pub path: String,
-    pub body: Option<serde_json::Value>,
-    /// Whether the call itself takes an idempotency key.
-    #[serde(default)]
-    pub idempotency: bool,
-    /// What comes of it and how fast, in words for the operator.
-    pub about: String,
 }
 
 /// Where facts come from.

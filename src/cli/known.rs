@@ -1,0 +1,119 @@
+//! The secrets that whsec knows of a target: what its slots hold, and an old one that is still sealed.
+
+use super::find;
+use super::options::TargetOptions;
+use super::session::Session;
+use super::work;
+use crate::config::Target;
+use crate::rotation::Rotation;
+use crate::rotation::gate::old_seal;
+use crate::rotation::journal::Journal;
+use crate::secret::{Fingerprint, Secret};
+use crate::store::{Access, Slot};
+
+/// One secret, and every place that holds it.
+#[derive(Clone, Debug)]
+pub struct Known {
+    pub secret: Secret,
+    pub fingerprint: Fingerprint,
+    /// Slots with their stores, the first one found first.
+    pub places: Vec<(&'static str, String)>,
+    pub role: Role,
+}
+
+/// What a secret is to the rotation that is open, or was the last.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Role {
+    /// What receivers are to run with: the new secret, or the live one where nothing is open.
+    New,
+    /// What they are not to run with any more, or soon no more.
+    Old,
+    /// Neither.
+    Other,
+}
+
+impl Known {
+    /// The slot's name in short: `current`, or `current and previous`.
+    pub fn slots(&self) -> String {
+        let mut names: Vec<&str> = self.places.iter().map(|(slot, _)| *slot).collect();
+        names.dedup();
+        names.sort_unstable();
+        names.dedup();
+        names.join(" and ")
+    }
+
+    /// Whether receivers may have it by rights: it is live or about to be.
+    pub fn is_live(&self) -> bool {
+        self.role == Role::New || self.places.iter().any(|(slot, _)| *slot == "current" || *slot == "next")
+    }
+}
+
+/// A target with its secrets and its newest rotation.
+pub struct Knowledge {
+    pub target: Target,
+    pub journal: Journal,
+    /// The open rotation.
+    pub open: Option<Rotation>,
+    pub secrets: Vec<Known>,
+}
+
+impl Knowledge {
+    /// The secret of a role.
+    pub fn of(&self, role: Role) -> Option<&Secret> {
+        self.secrets.iter().find(|known| known.role == role).map(|known| &known.secret)
+    }
+}
+
+/// Everything that is known of a target's secrets. A slot that cannot be read is warned of and left out.
+pub fn look(session: &Session, name: &str, options: &TargetOptions) -> anyhow::Result<Knowledge> {
+    let journal = find::journal(session)?;
+    let target = find::target(session, &journal, name, options)?;
+    let open = journal.find_open(&target.endpoint.key())?;
+    let mut secrets: Vec<Known> = Vec::new();
+    for store in find::stores(&journal, &target, options)? {
+        if store.access() != Access::ReadWrite {
+            continue;
+        }
+        for (slot, word) in [(Slot::Next, "next"), (Slot::Current, "current"), (Slot::Previous, "previous")] {
+            match store.get(slot) {
+                Ok(Some(secret)) => add(&mut secrets, secret, word, store.reference(), open.as_ref()),
+                Ok(None) => {}
+                Err(error) => session.output.warn(&format!("{word} of {} was not read: {error}", store.reference())),
+            }
+        }
+    }
+    if let Some(rotation) = &open
+        && let Some(old) = sealed_old(session, rotation)
+    {
+        add(&mut secrets, old, "sealed", "the seal of the old secret".to_owned(), open.as_ref());
+    }
+    Ok(Knowledge { target, journal, open, secrets })
+}
+
+/// The old secret that left the stores before receivers were proved to refuse it.
+fn sealed_old(session: &Session, rotation: &Rotation) -> Option<Secret> {
+    let id = old_seal(rotation.id);
+    let state = session.folders().ok()?.private_state_dir().ok()?;
+    // Opening the seals of a state folder may make their identity; looking does not.
+    if !state.join("seals").join(format!("{id}.age")).exists() {
+        return None;
+    }
+    let seals = work::seals(session).ok()?;
+    seals.unseal(id).ok().map(|sealed| sealed.secret())
+}
+
+fn add(secrets: &mut Vec<Known>, secret: Secret, slot: &'static str, place: String, open: Option<&Rotation>) {
+    let fingerprint = secret.fingerprint();
+    if let Some(known) = secrets.iter_mut().find(|known| known.fingerprint == fingerprint) {
+        known.places.push((slot, place));
+        return;
+    }
+    let answered = open.and_then(Rotation::answered);
+    let role = match (answered, slot) {
+        (Some(answered), _) if answered.fingerprint == fingerprint => Role::New,
+        (Some(_), "current" | "previous" | "sealed") | (None, "previous") => Role::Old,
+        (None, "current") => Role::New,
+        _ => Role::Other,
+    };
+    secrets.push(Known { secret, fingerprint, places: vec![(slot, place)], role });
+}

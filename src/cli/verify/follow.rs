@@ -1,0 +1,150 @@
+//! `whsec verify --follow`: live counts of a log's deliveries by the secret that signed them.
+
+use std::io::BufReader;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use jiff::Timestamp;
+use serde_json::{Value, json};
+
+use super::{Args, note, role};
+use crate::cli::exit::{Exit, Fault};
+use crate::cli::known::{Knowledge, Known, Role};
+use crate::cli::result;
+use crate::cli::session::Session;
+use crate::cli::signals::Signals;
+use crate::delivery::examine::Examiner;
+use crate::delivery::stream;
+use crate::delivery::tally::{Count, Tally};
+use crate::provider::signature::Scheme;
+use crate::ui::board::Board;
+use crate::ui::time::moment;
+
+/// How often the counts are drawn, and signals looked for.
+const LOOK_EVERY: Duration = Duration::from_millis(250);
+
+/// How much of stdin is read at a time.
+const BLOCK: usize = 256 << 10;
+
+/// Counts until stdin ends or a signal asks to stop.
+pub fn run(args: &Args, session: &Session, knowledge: &mut Knowledge, scheme: &Scheme) -> anyhow::Result<Exit> {
+    if let Some(file) = args.file.as_deref().filter(|file| *file != std::path::Path::new("-")) {
+        let hint = format!("tail -F '{}' | whsec verify {} --follow", file.display(), args.target);
+        return Err(Fault::new(Exit::Usage, "--follow and --summary read stdin", hint));
+    }
+    let signals = Signals::arm()?;
+    let secrets = knowledge.secrets.clone();
+    let tally = Arc::new(Mutex::new(Tally::new(secrets.iter().map(|known| known.role == Role::Old).collect())));
+    let ended = Arc::new(AtomicBool::new(false));
+    let (counts, scheme, is_over) = (Arc::clone(&tally), scheme.clone(), Arc::clone(&ended));
+    let worker_secrets = secrets.clone();
+    // A thread of its own, because reading waits and signals must not. It ends with the process.
+    let worker = std::thread::Builder::new().name("deliveries".to_owned()).spawn(move || {
+        let examiner = Examiner::new(&scheme, worker_secrets.iter().map(|known| &known.secret).collect());
+        let counted = stream::count(BufReader::with_capacity(BLOCK, std::io::stdin()), &examiner, &counts, |_, _| {});
+        is_over.store(true, Ordering::SeqCst);
+        counted
+    })?;
+    let mut board = (!args.summary).then(|| Board::new(&session.output));
+    let mut told = Tally::default();
+    while !ended.load(Ordering::SeqCst) && !signals.arrived() {
+        std::thread::sleep(LOOK_EVERY);
+        let Some(board) = board.as_mut() else { continue };
+        let now = tally.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        if board.redraws() {
+            board.draw(&lines(knowledge, &secrets, &now));
+        } else {
+            changes(session, &secrets, &told, &now);
+        }
+        told = now;
+    }
+    let failed = if ended.load(Ordering::SeqCst) { worker.join().ok().and_then(Result::err) } else { None };
+    if let Some(board) = board.as_mut().filter(|board| board.redraws()) {
+        board.draw(&[]);
+    }
+    drop(board);
+    let tally = tally.lock().unwrap_or_else(PoisonError::into_inner).clone();
+    lines(knowledge, &secrets, &tally).iter().for_each(|line| session.output.data(line));
+    if let Some(error) = failed {
+        session.output.warn(&format!("stdin could not be read to its end: {error}"));
+    }
+    let new = secrets.iter().position(|known| known.role == Role::New).and_then(|index| tally.secrets.get(index));
+    if let Some(new) = new.copied() {
+        note(session, knowledge, new.count, new.last);
+    }
+    let exit = exit(&secrets, &tally);
+    session.output.json(&result::object("verify", exit, object(knowledge, &secrets, &tally)));
+    Ok(exit)
+}
+
+/// Whether every delivery was signed with a secret that is live or coming.
+fn exit(secrets: &[Known], tally: &Tally) -> Exit {
+    let dead: u64 =
+        secrets.iter().zip(&tally.secrets).filter(|(known, _)| !known.is_live()).map(|(_, count)| count.count).sum();
+    let only_dead = if dead > 0 { tally.old_only.count } else { 0 };
+    let bad = tally.unmatched() + tally.unreadable + tally.stale.count + only_dead;
+    if tally.deliveries.count > 0 && bad == 0 { Exit::Done } else { Exit::Gate }
+}
+
+fn lines(knowledge: &Knowledge, secrets: &[Known], tally: &Tally) -> Vec<String> {
+    let mut lines = vec![row("deliveries", &tally.deliveries, "")];
+    for (known, count) in secrets.iter().zip(&tally.secrets) {
+        let about = format!("{}{}", known.fingerprint, role(knowledge, known));
+        lines.push(row(&known.slots(), count, &about));
+    }
+    lines.push(row("old only", &tally.old_only, "signed with the old secret and no other"));
+    for (kind, count) in &tally.causes {
+        lines.push(row("unverified", count, kind));
+    }
+    if tally.stale.count > 0 {
+        lines.push(row("stale", &tally.stale, "signed rightly, outside the tolerance when it arrived"));
+    }
+    if tally.unreadable > 0 {
+        lines.push(format!("{:<20} {:>10}   lines that are no delivery", "unreadable", tally.unreadable));
+    }
+    lines
+}
+
+fn row(name: &str, count: &Count, about: &str) -> String {
+    let last = count.last.map_or_else(|| "never".to_owned(), |at| format!("last {}", moment(at)));
+    format!("{name:<20} {:>10}   {last:<32} {about}", count.count).trim_end().to_owned()
+}
+
+/// Off a terminal: a line for each kind of delivery that has not been seen before.
+fn changes(session: &Session, secrets: &[Known], told: &Tally, now: &Tally) {
+    let first = |name: &str, before: u64, after: &Count| {
+        if before == 0 && after.count > 0 {
+            let at = after.last.map(moment).unwrap_or_default();
+            session.output.say(&format!("first seen: {name}, {at}"));
+        }
+    };
+    for (index, (known, count)) in secrets.iter().zip(&now.secrets).enumerate() {
+        first(&known.slots(), told.secrets.get(index).map_or(0, |count| count.count), count);
+    }
+    first("old only", told.old_only.count, &now.old_only);
+    for (kind, count) in &now.causes {
+        first(&format!("unverified ({kind})"), told.causes.get(kind).map_or(0, |count| count.count), count);
+    }
+}
+
+fn object(knowledge: &Knowledge, secrets: &[Known], tally: &Tally) -> Value {
+    let count = |count: &Count| json!({ "count": count.count, "last_at": count.last.map(|at: Timestamp| at) });
+    let slots: Vec<Value> = secrets
+        .iter()
+        .zip(&tally.secrets)
+        .map(|(known, counted)| {
+            json!({
+                "slot": known.places.first().map(|(slot, _)| slot), "fingerprint": known.fingerprint,
+                "is_old": known.role == Role::Old, "count": counted.count, "last_at": counted.last,
+            })
+        })
+        .collect();
+    let causes: serde_json::Map<String, Value> =
+        tally.causes.iter().map(|(kind, counted)| ((*kind).to_owned(), count(counted))).collect();
+    json!({
+        "target": knowledge.target.name, "deliveries": count(&tally.deliveries), "slots": slots,
+        "old_only": count(&tally.old_only), "unverified": causes, "stale": count(&tally.stale),
+        "unreadable": tally.unreadable,
+    })
+}

@@ -1,0 +1,300 @@
+//! `whsec verify`: which secret signed a delivery, or why none did.
+
+use clap::ValueHint;
+use clap_complete::engine::ArgValueCandidates;
+use jiff::Timestamp;
+use serde_json::{Value, json};
+
+use super::exit::{self, Exit, Fault, Verdict};
+use super::known::{self, Knowledge, Known, Role};
+use super::options::TargetOptions;
+use super::session::{self, Session};
+use super::{complete, result};
+use crate::delivery::Delivery;
+use crate::delivery::examine::{Cause, Examination, Examiner};
+use crate::provider::signature::Scheme;
+use crate::rotation::Event;
+use crate::secret::Secret;
+use crate::ui::time::{moment, span};
+
+mod follow;
+mod input;
+
+/// Find the secret that signed a delivery, or why none did
+///
+/// A delivery is a raw HTTP request (headers, a blank line, the exact body), `{"headers":{…},"body":"…"}` (or
+/// `body_base64`), or a HAR file; from FILE or stdin. It is checked against every slot of the target's stores, in the
+/// provider's scheme. A delivery that the new secret signed counts as evidence for the step `verify`.
+///
+/// Exits 0 if a secret that is live or coming signed it, else 9.
+///
+/// Examples:
+///   whsec verify payments delivery.http
+///   whsec verify payments --header 'X-Layers-Signature: t=…,v1=…' --body body.json
+///   tail -F deliveries.ndjson | whsec verify payments --follow
+#[derive(Debug, clap::Args)]
+#[command(verbatim_doc_comment)]
+pub struct Args {
+    /// A target's name, or PROVIDER/ID[/ID]
+    #[arg(add = ArgValueCandidates::new(complete::targets))]
+    target: String,
+    /// The captured delivery; `-` or nothing: stdin
+    #[arg(value_name = "FILE|-", value_hint = ValueHint::FilePath)]
+    file: Option<std::path::PathBuf>,
+    /// Give a header in place of a capture; repeat it
+    #[arg(long, value_name = "NAME: VALUE", value_parser = input::header, value_hint = ValueHint::Other, conflicts_with = "file")]
+    header: Vec<(String, String)>,
+    /// Read the exact body from this file, with --header
+    #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath, requires = "header")]
+    body: Option<std::path::PathBuf>,
+    /// Try a secret from stdin as well
+    #[arg(long)]
+    secret_stdin: bool,
+    /// Judge the delivery's age at this time (RFC 3339 or Unix seconds), not now
+    #[arg(long, value_name = "TIME", value_parser = input::time, value_hint = ValueHint::Other)]
+    at: Option<Timestamp>,
+    /// Count the deliveries of a log, a line of JSON each, as they come on stdin
+    #[arg(long, conflicts_with_all = ["header", "at", "secret_stdin"])]
+    follow: bool,
+    /// The same, and print the counts at the end only
+    #[arg(long, conflicts_with_all = ["header", "at", "secret_stdin"])]
+    summary: bool,
+    #[command(flatten)]
+    options: TargetOptions,
+}
+
+/// Runs the command.
+pub fn run(args: &Args, session: &Session) -> anyhow::Result<Exit> {
+    let mut knowledge = known::look(session, &args.target, &args.options)?;
+    let provider = &knowledge.target.endpoint.provider;
+    let Some(scheme) = Scheme::of(provider) else {
+        let message = format!("how {} signs deliveries is not described", provider.title());
+        let hint = "describe it in a file of your own: `[signature]` in whsec-provider(5)";
+        return Err(Fault::new(Exit::Usage, message, hint));
+    };
+    if args.secret_stdin {
+        if input::is_stdin(args) {
+            let hint = "give the delivery as a file";
+            return Err(Fault::new(Exit::Usage, "the secret and the delivery cannot both come on stdin", hint));
+        }
+        let secret = session::read_key(std::io::stdin().lock()).map_err(|error| {
+            Fault::new(Exit::Usage, format!("cannot read a secret from stdin: {error}"), "pipe one in")
+        })?;
+        let fingerprint = secret.fingerprint();
+        let places = vec![("stdin", "stdin".to_owned())];
+        knowledge.secrets.push(Known { secret, fingerprint, places, role: Role::New });
+    }
+    if knowledge.secrets.is_empty() {
+        let message = format!("no slot of `{}` holds a secret that can be read", knowledge.target.name);
+        return Err(Fault::new(
+            Exit::NotFound,
+            message,
+            "name a store that does (--store REF), or pipe one in: --secret-stdin",
+        ));
+    }
+    if args.follow || args.summary {
+        return follow::run(args, session, &mut knowledge, &scheme);
+    }
+    let deliveries = input::deliveries(args)?;
+    let looked: Vec<Looked> =
+        deliveries.iter().map(|delivery| look(args, session, &knowledge, &scheme, delivery)).collect();
+    conclude(session, &mut knowledge, &looked)
+}
+
+/// What came of one delivery.
+struct Looked {
+    examination: Examination,
+    /// Whether a secret that is live or coming signed it, and recently.
+    verified: bool,
+    /// Another target that has the secret which signed it, and the slot.
+    elsewhere: Option<(String, String)>,
+    at: Timestamp,
+}
+
+fn look(args: &Args, session: &Session, knowledge: &Knowledge, scheme: &Scheme, delivery: &Delivery<'_>) -> Looked {
+    let at = args.at.or(delivery.received_at).unwrap_or_else(|| session.now());
+    let secrets: Vec<&Secret> = knowledge.secrets.iter().map(|known| &known.secret).collect();
+    let examination = Examiner::new(scheme, secrets).examine(delivery, Some(at.as_second()));
+    let is_live = |index: usize| knowledge.secrets.get(index).is_some_and(Known::is_live);
+    let verified = examination.causes.is_empty() && examination.matches.iter().any(|found| is_live(found.secret));
+    let unknown = examination.matches.is_empty() && examination.causes.contains(&Cause::NoMatch);
+    let elsewhere = if unknown { other_target(session, &knowledge.target.name, scheme, delivery) } else { None };
+    Looked { examination, verified, elsewhere, at }
+}
+
+/// Another configured target with a secret that signed the delivery. What cannot be read there is passed over.
+fn other_target(session: &Session, own: &str, scheme: &Scheme, delivery: &Delivery<'_>) -> Option<(String, String)> {
+    session.target_names().into_iter().filter(|name| name != own).find_map(|name| {
+        let knowledge = known::look(session, &name, &TargetOptions::default()).ok()?;
+        let secrets: Vec<&Secret> = knowledge.secrets.iter().map(|known| &known.secret).collect();
+        let found = Examiner::new(scheme, secrets).look(delivery, None).matches.first().copied()?;
+        Some((name, knowledge.secrets.get(found.secret)?.slots()))
+    })
+}
+
+fn conclude(session: &Session, knowledge: &mut Knowledge, looked: &[Looked]) -> anyhow::Result<Exit> {
+    for (index, delivery) in looked.iter().enumerate() {
+        if looked.len() > 1 {
+            session.output.data(&format!("delivery {} of {}", index + 1, looked.len()));
+        }
+        lines(knowledge, delivery).iter().for_each(|line| session.output.data(line));
+    }
+    let verified = looked.iter().filter(|delivery| delivery.verified).count();
+    let evidence = looked.iter().filter(|delivery| delivery.verified).map(|delivery| &delivery.examination);
+    record(session, knowledge, evidence.map(|examination| (examination, 1)));
+    let (exit, error) = if verified == looked.len() {
+        (Exit::Done, Value::Null)
+    } else {
+        let which = match looked.len() {
+            1 => "the delivery does not verify".to_owned(),
+            all => format!("{} of {all} deliveries do not verify", all - verified),
+        };
+        let hint = looked.iter().find(|delivery| !delivery.verified).and_then(hint);
+        let verdict = Verdict { exit: Exit::Gate, message: which, hint };
+        session.output.error(&verdict.message, verdict.hint.as_deref());
+        (Exit::Gate, exit::error_object(&verdict))
+    };
+    let deliveries: Vec<Value> = looked.iter().map(|delivery| object(knowledge, delivery)).collect();
+    let fields = json!({
+        "target": knowledge.target.name, "verified": verified == looked.len(), "deliveries": deliveries, "error": error,
+    });
+    session.output.json(&result::object("verify", exit, fields));
+    Ok(exit)
+}
+
+fn lines(knowledge: &Knowledge, looked: &Looked) -> Vec<String> {
+    let Looked { examination, elsewhere, at, .. } = looked;
+    let mut lines = Vec::new();
+    for found in &examination.matches {
+        let Some(known) = knowledge.secrets.get(found.secret) else { continue };
+        let entry = if examination.entries > 1 {
+            format!(", signature {} of {}", found.entry + 1, examination.entries)
+        } else {
+            String::new()
+        };
+        lines.push(format!("signed with {} ({}{}){entry}", known.slots(), known.fingerprint, role(knowledge, known)));
+    }
+    if let Some(signed_at) = examination.signed_at.and_then(|seconds| Timestamp::from_second(seconds).ok()) {
+        let age = at.duration_since(signed_at);
+        let when = if age.is_negative() { "after" } else { "before" };
+        lines.push(format!("signed at {}, {} {when} it was looked at", moment(signed_at), span(age.abs())));
+    }
+    for cause in &examination.causes {
+        let known = cause.secret().and_then(|index| knowledge.secrets.get(index));
+        let whose = known.map(|known| format!(" ({}, {})", known.slots(), known.fingerprint)).unwrap_or_default();
+        match (cause, elsewhere) {
+            (Cause::NoMatch, Some((target, slots))) => {
+                lines.push(format!("not verified: it was signed with another target's secret: `{target}` ({slots})"))
+            }
+            _ => lines.push(format!("not verified: {cause}{whose}")),
+        }
+    }
+    let is_old = |known: &&Known| known.role == Role::Old;
+    let signers: Vec<&Known> = signers(knowledge, examination).collect();
+    if !signers.is_empty() && signers.iter().all(is_old) {
+        let live = signers.iter().any(|known| known.is_live());
+        lines.push(match live {
+            true => "old secret only: nothing in it shows that the provider signs with the new one".to_owned(),
+            false => "not verified: old secret only; receivers that run with the new one refuse it".to_owned(),
+        });
+    }
+    lines
+}
+
+fn signers<'a>(knowledge: &'a Knowledge, examination: &'a Examination) -> impl Iterator<Item = &'a Known> {
+    examination.matches.iter().filter_map(|found| knowledge.secrets.get(found.secret))
+}
+
+fn role(knowledge: &Knowledge, known: &Known) -> &'static str {
+    match (knowledge.open.is_some(), known.role) {
+        (true, Role::New) => ", the new secret",
+        (_, Role::Old) => ", the old secret",
+        _ => "",
+    }
+}
+
+fn hint(looked: &Looked) -> Option<String> {
+    looked.examination.causes.iter().find_map(|cause| match cause {
+        Cause::Stale { .. } => {
+            Some("judge a capture at the time it arrived: --at TIME, or `received_at` in its JSON".to_owned())
+        }
+        Cause::BodyChanged { .. } => {
+            Some("verify over the bytes that came, before anything parses the body".to_owned())
+        }
+        Cause::MissingHeader { .. } => {
+            Some("was it sent by this provider, and did a proxy keep its headers?".to_owned())
+        }
+        Cause::CutShort { .. } | Cause::NoBody | Cause::BodyParsed => {
+            Some("capture the request with its exact body".to_owned())
+        }
+        Cause::NoMatch => Some(match looked.elsewhere {
+            Some(_) => "the receiver runs with a secret of that target".to_owned(),
+            None => "`whsec inspect TARGET` shows which slots hold what".to_owned(),
+        }),
+        _ => None,
+    })
+}
+
+fn object(knowledge: &Knowledge, looked: &Looked) -> Value {
+    let examination = &looked.examination;
+    let place = |index: usize| knowledge.secrets.get(index);
+    let matches: Vec<Value> = examination
+        .matches
+        .iter()
+        .filter_map(|found| {
+            let known = place(found.secret)?;
+            let (slot, store) = known.places.first()?;
+            Some(json!({
+                "signature": found.entry + 1, "slot": slot, "store": store, "fingerprint": known.fingerprint,
+                "is_old": known.role == Role::Old,
+            }))
+        })
+        .collect();
+    let causes: Vec<Value> = examination
+        .causes
+        .iter()
+        .map(|cause| {
+            let fingerprint = cause.secret().and_then(place).map(|known| &known.fingerprint);
+            json!({ "kind": cause.kind(), "message": cause.to_string(), "fingerprint": fingerprint })
+        })
+        .collect();
+    json!({
+        "verified": looked.verified, "matches": matches, "signatures": examination.entries,
+        "signed_at": examination.signed_at.and_then(|seconds| Timestamp::from_second(seconds).ok()),
+        "judged_at": looked.at, "causes": causes,
+        "other_target": looked.elsewhere.as_ref().map(|(target, slots)| json!({ "target": target, "slot": slots })),
+    })
+}
+
+/// Journals that the open rotation's new secret was seen at work. A journal that cannot take it is no reason to fail.
+fn record<'a>(session: &Session, knowledge: &mut Knowledge, evidence: impl Iterator<Item = (&'a Examination, u64)>) {
+    let Some(open) = &knowledge.open else { return };
+    let Some(new) = open.answered().map(|answered| answered.fingerprint.clone()) else { return };
+    let index = knowledge.secrets.iter().position(|known| known.fingerprint == new);
+    let mut deliveries = 0;
+    let mut signed_at = None;
+    for (examination, count) in evidence {
+        if examination.matches.iter().any(|found| Some(found.secret) == index) {
+            deliveries += count;
+            signed_at = signed_at.max(examination.signed_at.and_then(|at| Timestamp::from_second(at).ok()));
+        }
+    }
+    note(session, knowledge, deliveries, signed_at);
+}
+
+/// Appends the sighting of the new secret to the open rotation.
+fn note(session: &Session, knowledge: &mut Knowledge, deliveries: u64, signed_at: Option<Timestamp>) {
+    let Some(mut rotation) = knowledge.open.clone() else { return };
+    let Some(secret) = rotation.answered().map(|answered| answered.fingerprint.clone()) else { return };
+    if deliveries == 0 {
+        return;
+    }
+    let seen = Event::Seen { secret, deliveries, signed_at };
+    match knowledge.journal.append(&mut rotation, &session.actor(), session.now(), &[seen]) {
+        Ok(()) => {
+            let next = session.come_back("cutover", &knowledge.target.name);
+            session.output.say(&format!("noted for the step `verify` of the open rotation\n  {next}"));
+        }
+        Err(error) => session.output.warn(&format!("it was not noted in the journal: {error}")),
+    }
+}

@@ -1,0 +1,226 @@
+//! Finds the secret that signed a delivery, entry by entry, or the reason why none did.
+
+use std::borrow::Cow;
+
+use thiserror::Error;
+
+use super::{Delivery, Loss, bodies, keys};
+use crate::provider::signature::{Claims, Keyed, Mismatch, Scheme, keyed};
+use crate::secret::Secret;
+
+/// Secrets made ready to look at many deliveries.
+pub struct Examiner<'a> {
+    scheme: &'a Scheme,
+    secrets: Vec<&'a Secret>,
+    /// `None` for a secret that the scheme cannot decode.
+    keys: Vec<Option<Keyed>>,
+}
+
+/// What came of looking at one delivery.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Examination {
+    /// Which of the secrets signed which entry of the header, both from 0.
+    pub matches: Vec<Match>,
+    /// How many entries there are.
+    pub entries: usize,
+    /// When it was signed, by its own word, in Unix seconds.
+    pub signed_at: Option<i64>,
+    /// Why it does not verify; empty where it does.
+    pub causes: Vec<Cause>,
+}
+
+/// A secret signed an entry.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Match {
+    pub entry: usize,
+    pub secret: usize,
+}
+
+/// Why a delivery does not verify. `secret` is the index of one of those given.
+#[derive(Clone, Debug, PartialEq, Eq, Error)]
+pub enum Cause {
+    #[error("it has no header `{header}`")]
+    MissingHeader { header: String },
+    #[error("its header `{header}` is not in the form that this provider writes")]
+    Malformed { header: String },
+    #[error("its header `{header}` has no `v1` signature, only {versions}")]
+    UnknownVersion { header: String, versions: String },
+    #[error(
+        "its timestamp is {seconds} s {}; receivers take {tolerance} s, so it is off by {} s",
+        if *.early { "in the future" } else { "old" },
+        .seconds - .tolerance
+    )]
+    Stale { seconds: u64, tolerance: u64, early: bool },
+    #[error("its body was changed on the way: it was signed {how}")]
+    BodyChanged { secret: usize, how: String },
+    #[error("the signer used the secret wrongly: {how}")]
+    KeyMisused { secret: usize, how: &'static str },
+    #[error("its signature is written {how}")]
+    Misspelt { secret: usize, how: &'static str },
+    #[error("the body alone was signed, without the timestamp")]
+    BodyAlone { secret: usize },
+    #[error("the secret cannot be decoded as this provider's: it is not base64 behind `whsec_`")]
+    Undecodable { secret: usize },
+    #[error("the capture has lost a part of the body: {length} bytes of {announced}")]
+    CutShort { length: usize, announced: usize },
+    #[error("the capture has no body, and so it cannot be verified")]
+    NoBody,
+    #[error("the capture keeps its body as parsed JSON, and its bytes may have been others")]
+    BodyParsed,
+    #[error("none of the secrets signed it")]
+    NoMatch,
+}
+
+impl Cause {
+    /// One word for JSON and counts.
+    pub fn kind(&self) -> &'static str {
+        match self {
+            Self::MissingHeader { .. } => "header_missing",
+            Self::Malformed { .. } => "header_malformed",
+            Self::UnknownVersion { .. } => "version_unknown",
+            Self::Stale { .. } => "stale",
+            Self::BodyChanged { .. } => "body_changed",
+            Self::KeyMisused { .. } => "key_misused",
+            Self::Misspelt { .. } => "encoding",
+            Self::BodyAlone { .. } => "timestamp_unsigned",
+            Self::Undecodable { .. } => "secret_undecodable",
+            Self::CutShort { .. } => "capture_cut_short",
+            Self::NoBody => "capture_without_body",
+            Self::BodyParsed => "capture_parsed",
+            Self::NoMatch => "no_match",
+        }
+    }
+
+    /// The secret that it is about.
+    pub fn secret(&self) -> Option<usize> {
+        match self {
+            Self::BodyChanged { secret, .. }
+            | Self::KeyMisused { secret, .. }
+            | Self::Misspelt { secret, .. }
+            | Self::BodyAlone { secret }
+            | Self::Undecodable { secret } => Some(*secret),
+            _ => None,
+        }
+    }
+}
+
+impl From<Mismatch> for Cause {
+    fn from(mismatch: Mismatch) -> Self {
+        match mismatch {
+            Mismatch::Missing { header } => Self::MissingHeader { header },
+            Mismatch::Malformed { header } => Self::Malformed { header },
+            Mismatch::UnknownVersion { header, versions } => Self::UnknownVersion { header, versions },
+            Mismatch::Undecodable { index } => Self::Undecodable { secret: index },
+            Mismatch::Stale { .. } | Mismatch::NoMatch => Self::NoMatch,
+        }
+    }
+}
+
+impl<'a> Examiner<'a> {
+    /// Makes the secrets ready.
+    pub fn new(scheme: &'a Scheme, secrets: Vec<&'a Secret>) -> Self {
+        Self { scheme, keys: secrets.iter().map(|secret| scheme.keyed(secret)).collect(), secrets }
+    }
+
+    /// Which secrets signed which entries. Says no more of a delivery that nothing matches, and is quick: for many.
+    /// `now` is in Unix seconds; without it the age is not judged.
+    pub fn look(&self, delivery: &Delivery<'_>, now: Option<i64>) -> Examination {
+        let claims = match self.scheme.claims(&delivery.headers) {
+            Ok(claims) => claims,
+            Err(mismatch) => return Examination { causes: vec![mismatch.into()], ..Examination::default() },
+        };
+        let matches = self.matches(&claims, &delivery.body);
+        let mut causes = Vec::new();
+        if matches.is_empty() {
+            causes.push(Cause::NoMatch);
+        }
+        if let Some((seconds, early)) = now.and_then(|now| claims.staleness(self.scheme, now)) {
+            causes.push(Cause::Stale { seconds, tolerance: self.scheme.tolerance().as_secs(), early });
+        }
+        Examination { matches, entries: claims.entries.len(), signed_at: Some(claims.signed_at), causes }
+    }
+
+    /// The same, and where nothing matches, everything that may be the reason.
+    pub fn examine(&self, delivery: &Delivery<'_>, now: Option<i64>) -> Examination {
+        let mut examination = self.look(delivery, now);
+        if let (true, Ok(claims)) = (examination.matches.is_empty(), self.scheme.claims(&delivery.headers)) {
+            let stale = examination.causes.into_iter().filter(|cause| *cause != Cause::NoMatch);
+            examination.causes = self.reasons(&claims, delivery).into_iter().chain(stale).collect();
+        }
+        examination
+    }
+
+    fn matches(&self, claims: &Claims<'_>, body: &[u8]) -> Vec<Match> {
+        let mut matches = Vec::new();
+        for (secret, key) in self.keys.iter().enumerate() {
+            let Some(key) = key else { continue };
+            let digest = self.scheme.digest(key, claims.id, claims.timestamp, body);
+            let signed = claims.entries.iter().enumerate().filter(|(_, entry)| self.scheme.is_signed(entry, &digest));
+            matches.extend(signed.map(|(entry, _)| Match { entry, secret }));
+        }
+        matches.sort_by_key(|found| (found.entry, found.secret));
+        matches
+    }
+
+    /// Everything that explains why nothing matches; what is certain comes first.
+    fn reasons(&self, claims: &Claims<'_>, delivery: &Delivery<'_>) -> Vec<Cause> {
+        let mut causes = Vec::new();
+        match delivery.loss {
+            Some(Loss::CutShort { length, announced }) => causes.push(Cause::CutShort { length, announced }),
+            Some(Loss::NoBody) => causes.push(Cause::NoBody),
+            Some(Loss::Parsed) | None => {}
+        }
+        if let Some(cause) = self.changed_body(claims, &delivery.body).or_else(|| self.misused(claims, &delivery.body))
+        {
+            causes.push(cause);
+            return causes;
+        }
+        if delivery.loss == Some(Loss::Parsed) {
+            causes.push(Cause::BodyParsed);
+        }
+        let undecodable = self.keys.iter().position(Option::is_none).map(|secret| Cause::Undecodable { secret });
+        causes.extend(undecodable);
+        if causes.is_empty() {
+            causes.push(Cause::NoMatch);
+        }
+        causes
+    }
+
+    fn changed_body(&self, claims: &Claims<'_>, body: &[u8]) -> Option<Cause> {
+        let mut forms = bodies::forms(body);
+        forms.find_map(|form| {
+            let found = self.matches(claims, &form.bytes);
+            found.first().map(|found| Cause::BodyChanged { secret: found.secret, how: form.how.clone() })
+        })
+    }
+
+    fn misused(&self, claims: &Claims<'_>, body: &[u8]) -> Option<Cause> {
+        let Claims { id, timestamp, entries, .. } = claims;
+        for (secret, (text, key)) in self.secrets.iter().zip(&self.keys).enumerate() {
+            if let Some(key) = key {
+                let digest = self.scheme.digest(key, id, timestamp, body);
+                if let Some(how) = entries.iter().find_map(|entry| keys::misspelt(self.scheme, entry, &digest)) {
+                    return Some(Cause::Misspelt { secret, how });
+                }
+                let alone = self.scheme.digest_of_body(key, body);
+                if entries.iter().any(|entry| self.scheme.is_signed(entry, &alone)) {
+                    return Some(Cause::BodyAlone { secret });
+                }
+            }
+            for mistaken in keys::mistaken(self.scheme, text) {
+                let Some(key) = keyed(&mistaken.key) else { continue };
+                let digest = self.scheme.digest(&key, id, timestamp, body);
+                if entries.iter().any(|entry| self.scheme.is_signed(entry, &digest)) {
+                    return Some(Cause::KeyMisused { secret, how: mistaken.how });
+                }
+            }
+        }
+        None
+    }
+}
+
+/// A delivery put together from single headers and a body.
+pub fn from_parts(headers: &[(String, String)], body: Vec<u8>) -> Delivery<'static> {
+    let headers = headers.iter().map(|(name, value)| (Cow::Owned(name.clone()), Cow::Owned(value.clone()))).collect();
+    Delivery { headers, body: Cow::Owned(body), ..Delivery::default() }
+}

@@ -1,0 +1,143 @@
+//! The ways in which a probe is signed, right and wrong.
+
+use uuid::Uuid;
+
+use crate::provider::signature::{Digest, Scheme, written};
+use crate::secret::Secret;
+
+/// A way of signing a probe.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Case {
+    /// With the new secret.
+    New,
+    /// With the old secret.
+    Old,
+    /// With both, the new one first, as providers do in the overlap.
+    Both,
+    /// Not at all.
+    Unsigned,
+    /// With random bytes.
+    Garbage,
+    /// With an entry that has nothing in it.
+    Empty,
+    /// Right in its first half and wrong in the second.
+    Prefix,
+    /// With the new secret, at a time long past.
+    Stale,
+    /// With a wrong entry first, then the new secret's.
+    FirstWrong,
+}
+
+/// The secrets that probes are signed with.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Secrets<'a> {
+    pub new: Option<&'a Secret>,
+    pub old: Option<&'a Secret>,
+}
+
+impl Case {
+    /// Every case, in the order they are tried.
+    pub const ALL: [Self; 9] = [
+        Self::New,
+        Self::Old,
+        Self::Both,
+        Self::Unsigned,
+        Self::Garbage,
+        Self::Empty,
+        Self::Prefix,
+        Self::Stale,
+        Self::FirstWrong,
+    ];
+
+    /// The word for it in commands, tables and JSON.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::New => "new",
+            Self::Old => "old",
+            Self::Both => "both",
+            Self::Unsigned => "unsigned",
+            Self::Garbage => "garbage",
+            Self::Empty => "empty",
+            Self::Prefix => "prefix",
+            Self::Stale => "stale",
+            Self::FirstWrong => "first-wrong",
+        }
+    }
+
+    /// What it is, in a few words.
+    pub fn about(self) -> &'static str {
+        match self {
+            Self::New => "signed with the new secret",
+            Self::Old => "signed with the old secret",
+            Self::Both => "signed with both, the new one first",
+            Self::Unsigned => "not signed",
+            Self::Garbage => "signed with random bytes",
+            Self::Empty => "signed with nothing",
+            Self::Prefix => "right in the first half of the signature",
+            Self::Stale => "signed with the new secret, long ago",
+            Self::FirstWrong => "a wrong signature first, then the new secret's",
+        }
+    }
+
+    /// Whether a receiver that verifies deliveries should accept it, given what secrets it should know.
+    pub fn is_sound(self) -> bool {
+        matches!(self, Self::New | Self::Old | Self::Both | Self::FirstWrong)
+    }
+
+    /// Whether what a receiver accepts is decided by it.
+    pub(super) fn decides(self) -> bool {
+        matches!(self, Self::New | Self::Old)
+    }
+
+    /// Whether the secrets are there that it takes.
+    pub(super) fn is_possible(self, secrets: &Secrets<'_>) -> bool {
+        match self {
+            Self::New | Self::Empty | Self::Prefix | Self::Stale | Self::FirstWrong => secrets.new.is_some(),
+            Self::Old => secrets.old.is_some(),
+            Self::Both => secrets.new.is_some() && secrets.old.is_some(),
+            Self::Unsigned | Self::Garbage => true,
+        }
+    }
+
+    /// The headers of a delivery that is signed like this; `None` where a secret is missing or cannot be decoded.
+    pub(super) fn headers(
+        self,
+        scheme: &Scheme,
+        secrets: &Secrets<'_>,
+        id: &str,
+        now: i64,
+        body: &[u8],
+    ) -> Option<Vec<(String, String)>> {
+        let tolerance = i64::try_from(scheme.tolerance().as_secs()).unwrap_or(i64::MAX);
+        let at = if self == Self::Stale { now.saturating_sub(tolerance.saturating_mul(2).max(3600)) } else { now };
+        let digest = |secret: Option<&Secret>| Some(scheme.digest(&scheme.keyed(secret?)?, id, &at.to_string(), body));
+        let entry = |digest: Digest| written(scheme.encoding(), &digest);
+        let entries = match self {
+            Self::New | Self::Stale => vec![entry(digest(secrets.new)?)],
+            Self::Old => vec![entry(digest(secrets.old)?)],
+            Self::Both => vec![entry(digest(secrets.new)?), entry(digest(secrets.old)?)],
+            Self::Unsigned => {
+                let mut headers = scheme.headers(id, at, &[]);
+                // Only what is signed over stays: the header with the signatures is what is left out.
+                headers.retain(|(name, _)| name != scheme.header());
+                return Some(headers);
+            }
+            Self::Garbage => vec![entry(random())],
+            Self::Empty => vec![String::new()],
+            Self::Prefix => {
+                let mut half = digest(secrets.new)?;
+                half.iter_mut().skip(16).for_each(|byte| *byte ^= 0xff);
+                vec![entry(half)]
+            }
+            Self::FirstWrong => vec![entry(random()), entry(digest(secrets.new)?)],
+        };
+        Some(scheme.headers(id, at, &entries))
+    }
+}
+
+fn random() -> Digest {
+    let mut bytes = [0; 32];
+    bytes[..16].copy_from_slice(Uuid::new_v4().as_bytes());
+    bytes[16..].copy_from_slice(Uuid::new_v4().as_bytes());
+    bytes
+}

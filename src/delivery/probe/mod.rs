@@ -1,0 +1,139 @@
+//! Asks a receiver what it accepts: a marked, harmless event, signed in the provider's scheme in several ways, right and
+//! wrong. No secret is sent, no redirect is followed, and what the receiver answers beyond its status is not read.
+
+use std::time::{Duration, Instant};
+
+use jiff::Timestamp;
+use serde_json::Value;
+use uuid::Uuid;
+
+mod case;
+mod verdict;
+
+pub use case::{Case, Secrets};
+pub use verdict::{Answer, Report, Tried, Verdict};
+
+use crate::provider::client::Client;
+use crate::provider::signature::Scheme;
+use crate::provider::{PROBE_MARK, Provider};
+
+/// How long a receiver may take to answer.
+pub const PATIENCE: Duration = Duration::from_secs(5);
+
+/// The time between two probes of one receiver.
+pub const PAUSE: Duration = Duration::from_millis(50);
+
+/// How often the cases are tried that decide what a receiver accepts: one of several machines may still have the old
+/// secret.
+const TRIES: usize = 3;
+
+/// Sends probes in one provider's scheme.
+pub struct Prober {
+    pub client: Client,
+    pub scheme: Scheme,
+    pub event: Event,
+    pub cases: Vec<Case>,
+    pub pause: Duration,
+    pub clock: fn() -> Timestamp,
+}
+
+/// What is sent.
+#[derive(Clone, Debug)]
+pub enum Event {
+    /// In the form of the provider's events, made anew for each probe.
+    Template(Value),
+    /// These bytes.
+    Bytes(Vec<u8>),
+}
+
+impl Event {
+    /// The event that a provider's description has, or a plain one.
+    pub fn of(provider: &Provider) -> Self {
+        let plain = || serde_json::json!({ "type": "whsec.probe", "id": "{id}", "created_at": "{time}", "data": {} });
+        Self::Template(provider.spec().probe.as_ref().map_or_else(plain, |probe| probe.body.clone()))
+    }
+
+    fn body(&self, id: &str, now: Timestamp) -> Vec<u8> {
+        match self {
+            Self::Template(template) => filled(template, id, now).to_string().into_bytes(),
+            Self::Bytes(bytes) => bytes.clone(),
+        }
+    }
+}
+
+impl Prober {
+    /// A prober for a provider's receivers; `None` where it is not described how the provider signs.
+    pub fn new(provider: &Provider, client: Client, clock: fn() -> Timestamp) -> Option<Self> {
+        let scheme = Scheme::of(provider)?;
+        let event = Event::of(provider);
+        Some(Self { client, scheme, event, cases: Case::ALL.to_vec(), pause: PAUSE, clock })
+    }
+
+    /// Tries every case that the secrets allow at one receiver. Ends early where nobody answers or `stopped` says so.
+    pub fn probe(&self, url: &str, secrets: &Secrets<'_>, stopped: &dyn Fn() -> bool) -> Report {
+        let mut tried = Vec::new();
+        for case in self.cases.iter().copied().filter(|case| case.is_possible(secrets)) {
+            let mut answers = Vec::new();
+            for _ in 0..if case.decides() { TRIES } else { 1 } {
+                if stopped() {
+                    break;
+                }
+                if !(tried.is_empty() && answers.is_empty()) {
+                    std::thread::sleep(self.pause);
+                }
+                answers.extend(self.send(url, case, secrets));
+            }
+            let nobody = answers.iter().all(|answer: &Answer| answer.status.is_err());
+            if !answers.is_empty() {
+                tried.push(Tried { case, answers });
+            }
+            if nobody {
+                break;
+            }
+        }
+        Report::new(url.to_owned(), tried)
+    }
+
+    fn send(&self, url: &str, case: Case, secrets: &Secrets<'_>) -> Option<Answer> {
+        let now = (self.clock)();
+        let id = format!("probe_{}", Uuid::new_v4().simple());
+        let body = self.event.body(&id, now);
+        let mut headers = vec![
+            ("Content-Type".to_owned(), "application/json".to_owned()),
+            ("User-Agent".to_owned(), format!("whsec/{} (probe)", env!("CARGO_PKG_VERSION"))),
+            (PROBE_MARK.to_owned(), "1".to_owned()),
+        ];
+        headers.extend(case.headers(&self.scheme, secrets, &id, now.as_second(), &body)?);
+        let begun = Instant::now();
+        let status = self.client.deliver(url, &headers, &body);
+        Some(Answer { status, took: begun.elapsed() })
+    }
+}
+
+/// A template with its words filled in.
+fn filled(template: &Value, id: &str, now: Timestamp) -> Value {
+    match template {
+        Value::String(text) => Value::String(
+            text.replace("{id}", id)
+                .replace("{time}", &now.to_string())
+                .replace("{seconds}", &now.as_second().to_string()),
+        ),
+        Value::Array(items) => Value::Array(items.iter().map(|item| filled(item, id, now)).collect()),
+        Value::Object(fields) => {
+            Value::Object(fields.iter().map(|(name, value)| (name.clone(), filled(value, id, now))).collect())
+        }
+        other => other.clone(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_template_is_filled_in_its_strings_alone() {
+        let template = serde_json::json!({ "id": "evt_{id}", "at": ["{time}", 1, { "s": "{seconds}" }] });
+        let body = Event::Template(template).body("x", Timestamp::UNIX_EPOCH);
+        assert_eq!(body, br#"{"id":"evt_x","at":["1970-01-01T00:00:00Z",1,{"s":"0"}]}"#);
+    }
+}

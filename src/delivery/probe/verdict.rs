@@ -1,0 +1,315 @@
+//! What a receiver's answers come to, in words. Pure.
+
+use std::time::Duration;
+
+use serde::{Deserialize, Serialize};
+
+use super::Case;
+
+/// A receiver's answer to one probe.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Answer {
+    /// The status, or why there is none.
+    pub status: Result<u16, String>,
+    pub took: Duration,
+}
+
+/// A case and the answers to it, at least one.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Tried {
+    pub case: Case,
+    pub answers: Vec<Answer>,
+}
+
+/// Everything that one receiver answered.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Report {
+    pub url: String,
+    pub tried: Vec<Tried>,
+    pub verdict: Verdict,
+}
+
+/// What a receiver accepts.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Verdict {
+    AcceptsBoth,
+    NewOnly,
+    OldOnly,
+    /// The new secret; there was no old one to try.
+    AcceptsNew,
+    FirstSignatureOnly,
+    AcceptsAnything,
+    NoTimestampCheck,
+    ComparesPrefix,
+    RejectsAll,
+    /// The same probe is accepted one time and refused another.
+    Inconsistent,
+    Unreachable,
+    Redirects,
+    /// Too little was tried to say anything.
+    Undecided,
+}
+
+impl Verdict {
+    /// The verdict in words.
+    pub fn words(self) -> &'static str {
+        match self {
+            Self::AcceptsBoth => "accepts both",
+            Self::NewOnly => "new only",
+            Self::OldOnly => "old only",
+            Self::AcceptsNew => "accepts the new secret",
+            Self::FirstSignatureOnly => "checks only the first signature",
+            Self::AcceptsAnything => "accepts anything",
+            Self::NoTimestampCheck => "no timestamp check",
+            Self::ComparesPrefix => "compares a prefix",
+            Self::RejectsAll => "rejects all",
+            Self::Inconsistent => "answers differ",
+            Self::Unreachable => "unreachable",
+            Self::Redirects => "redirects",
+            Self::Undecided => "undecided",
+        }
+    }
+
+    /// The verdict as what the receiver does, behind its address.
+    pub fn finds(self) -> &'static str {
+        match self {
+            Self::AcceptsBoth => "accepts the old secret as well as the new one",
+            Self::NewOnly => "accepts the new secret alone",
+            Self::OldOnly => "accepts the old secret alone",
+            Self::AcceptsNew => "accepts the new secret",
+            Self::FirstSignatureOnly => "checks only the first signature",
+            Self::AcceptsAnything => "accepts anything",
+            Self::NoTimestampCheck => "checks no timestamp",
+            Self::ComparesPrefix => "compares no more than a prefix",
+            Self::RejectsAll => "rejects every secret",
+            Self::Inconsistent => "accepts a secret one time and rejects it another",
+            Self::Unreachable => "cannot be reached",
+            Self::Redirects => "redirects",
+            Self::Undecided => "has not been tried enough",
+        }
+    }
+
+    /// What it means for the operator, and what to do about it.
+    pub fn advice(self) -> &'static str {
+        match self {
+            Self::AcceptsBoth => "ready for either secret; it has to drop the old one in the end",
+            Self::NewOnly => "it knows the new secret alone",
+            Self::OldOnly => "it does not know the new secret yet: deploy it there",
+            Self::AcceptsNew => "there is no old secret to try",
+            Self::FirstSignatureOnly => {
+                "in the overlap it fails where the new signature is not first: compare all of them"
+            }
+            Self::AcceptsAnything => "whoever knows the address can forge deliveries: it does not verify at all",
+            Self::NoTimestampCheck => "an old delivery can be sent again: refuse timestamps outside the tolerance",
+            Self::ComparesPrefix => "a part of a signature is enough to forge one: compare the whole, in constant time",
+            Self::RejectsAll => {
+                "no secret that whsec knows is accepted: is this the right address, and does it read the right slot?"
+            }
+            Self::Inconsistent => {
+                "not every machine behind it has the same secret: wait for the deploy to end, then probe again"
+            }
+            Self::Unreachable => "nothing answers there from here: nothing is proved",
+            Self::Redirects => {
+                "redirects are not followed, and most providers do not either: name the address it leads to"
+            }
+            Self::Undecided => "try the cases `new` and `garbage` at least",
+        }
+    }
+}
+
+/// Whether all answers to a case were the same, and which.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Sum {
+    Accepted,
+    Refused,
+    Mixed,
+}
+
+impl Answer {
+    /// Whether the delivery was accepted: a status of 2xx.
+    pub fn is_accepted(&self) -> bool {
+        self.status.as_ref().is_ok_and(|status| (200..300).contains(status))
+    }
+
+    fn is_redirect(&self) -> bool {
+        self.status.as_ref().is_ok_and(|status| (300..400).contains(status))
+    }
+}
+
+impl Tried {
+    /// Whether every answer accepted it; `None` where they differ.
+    pub fn is_accepted(&self) -> Option<bool> {
+        match self.sum() {
+            Sum::Accepted => Some(true),
+            Sum::Refused => Some(false),
+            Sum::Mixed => None,
+        }
+    }
+
+    fn sum(&self) -> Sum {
+        let accepted = self.answers.iter().filter(|answer| answer.is_accepted()).count();
+        let failed = self.answers.iter().any(|answer| answer.status.is_err());
+        match accepted {
+            0 if !failed => Sum::Refused,
+            all if all == self.answers.len() => Sum::Accepted,
+            _ => Sum::Mixed,
+        }
+    }
+}
+
+impl Report {
+    /// Judges the answers.
+    pub fn new(url: String, tried: Vec<Tried>) -> Self {
+        let verdict = verdict(&tried);
+        Self { url, tried, verdict }
+    }
+
+    /// Whether the new secret is accepted, and not just anything: `None` where that is not proved either way.
+    pub fn accepts_new(&self) -> Option<bool> {
+        match self.sum(Case::New)? {
+            Sum::Accepted if self.tells_apart() => Some(true),
+            Sum::Refused if self.verdict != Verdict::Redirects => Some(false),
+            _ => None,
+        }
+    }
+
+    /// Whether the old secret is refused, by a receiver that works: `None` where that is not proved either way.
+    pub fn rejects_old(&self) -> Option<bool> {
+        match (self.sum(Case::Old)?, self.accepts_new()) {
+            (Sum::Refused, Some(true)) => Some(true),
+            (Sum::Accepted | Sum::Mixed, _) if self.some_accepted(Case::Old) => Some(false),
+            _ => None,
+        }
+    }
+
+    /// The time that most answers took.
+    pub fn took(&self) -> Option<Duration> {
+        let answers = self.tried.iter().flat_map(|tried| &tried.answers);
+        let mut times: Vec<_> = answers.filter(|answer| answer.status.is_ok()).map(|answer| answer.took).collect();
+        times.sort_unstable();
+        times.get(times.len() / 2).copied()
+    }
+
+    /// Whether a forged delivery was tried and refused, without which acceptance proves nothing.
+    fn tells_apart(&self) -> bool {
+        let refused = |case| self.sum(case) == Some(Sum::Refused);
+        (refused(Case::Garbage) || refused(Case::Unsigned)) && self.verdict != Verdict::AcceptsAnything
+    }
+
+    fn some_accepted(&self, case: Case) -> bool {
+        self.tried.iter().any(|tried| tried.case == case && tried.answers.iter().any(Answer::is_accepted))
+    }
+
+    fn sum(&self, case: Case) -> Option<Sum> {
+        sum(&self.tried, case)
+    }
+}
+
+fn sum(tried: &[Tried], case: Case) -> Option<Sum> {
+    tried.iter().find(|tried| tried.case == case).map(Tried::sum)
+}
+
+/// The worst that the answers show; which secrets are accepted comes last.
+fn verdict(tried: &[Tried]) -> Verdict {
+    use Sum::{Accepted, Mixed, Refused};
+    let answers = || tried.iter().flat_map(|tried| &tried.answers);
+    let of = |case| sum(tried, case);
+    let some = |case| tried.iter().any(|tried| tried.case == case && tried.answers.iter().any(Answer::is_accepted));
+    if answers().next().is_none() {
+        return Verdict::Undecided;
+    }
+    if answers().all(|answer| answer.status.is_err()) {
+        return Verdict::Unreachable;
+    }
+    if answers().any(Answer::is_redirect) {
+        return Verdict::Redirects;
+    }
+    if some(Case::Unsigned) || some(Case::Garbage) {
+        return Verdict::AcceptsAnything;
+    }
+    if tried.iter().any(|tried| tried.sum() == Mixed) {
+        return Verdict::Inconsistent;
+    }
+    if some(Case::Empty) || some(Case::Prefix) {
+        return Verdict::ComparesPrefix;
+    }
+    let (new, old) = (of(Case::New), of(Case::Old));
+    if new == Some(Accepted) && of(Case::FirstWrong) == Some(Refused) {
+        return Verdict::FirstSignatureOnly;
+    }
+    if some(Case::Stale) {
+        return Verdict::NoTimestampCheck;
+    }
+    match (new, old) {
+        (Some(Accepted), Some(Accepted)) => Verdict::AcceptsBoth,
+        (Some(Accepted), Some(Refused)) => Verdict::NewOnly,
+        (Some(Refused), Some(Accepted)) => Verdict::OldOnly,
+        (Some(Refused), Some(Refused) | None) => Verdict::RejectsAll,
+        (Some(Accepted), None) => Verdict::AcceptsNew,
+        _ => Verdict::Undecided,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn report(accepted: &[Case]) -> Report {
+        let tried = Case::ALL.map(|case| {
+            let status = Ok(if accepted.contains(&case) { 204 } else { 401 });
+            Tried { case, answers: vec![Answer { status, took: Duration::ZERO }] }
+        });
+        Report::new(String::new(), tried.to_vec())
+    }
+
+    #[test]
+    fn each_kind_of_receiver_has_its_verdict_and_only_proof_counts() {
+        use Case::{Both, Empty, FirstWrong, Garbage, New, Old, Prefix, Stale, Unsigned};
+        let yes = Some(true);
+        let no = Some(false);
+        let rows: &[(&[Case], Verdict, Option<bool>, Option<bool>)] = &[
+            (&[New, Old, Both, FirstWrong], Verdict::AcceptsBoth, yes, no),
+            (&[New, Both, FirstWrong], Verdict::NewOnly, yes, yes),
+            (&[Old, Both], Verdict::OldOnly, no, no),
+            (&[New, Old, Both], Verdict::FirstSignatureOnly, yes, no),
+            (&[New, Both], Verdict::FirstSignatureOnly, yes, yes),
+            (&Case::ALL, Verdict::AcceptsAnything, None, no),
+            (&[New, Old, Both, FirstWrong, Garbage, Stale, Empty, Prefix], Verdict::AcceptsAnything, None, no),
+            (&[Unsigned], Verdict::AcceptsAnything, no, None),
+            (&[New, Both, FirstWrong, Stale], Verdict::NoTimestampCheck, yes, yes),
+            (&[New, Both, FirstWrong, Prefix], Verdict::ComparesPrefix, yes, yes),
+            (&[New, Old, Both, FirstWrong, Empty], Verdict::ComparesPrefix, yes, no),
+            (&[], Verdict::RejectsAll, no, None),
+        ];
+        for (accepted, verdict, new, old) in rows {
+            let report = report(accepted);
+            assert_eq!(
+                (report.verdict, report.accepts_new(), report.rejects_old()),
+                (*verdict, *new, *old),
+                "{accepted:?}"
+            );
+        }
+    }
+
+    #[test]
+    fn nothing_is_proved_by_redirects_silence_or_a_deploy_that_is_under_way() {
+        let answer = |status: Result<u16, &str>| Answer { status: status.map_err(str::to_owned), took: Duration::ZERO };
+        let all = |answers: &[Answer]| {
+            Report::new(String::new(), Case::ALL.map(|case| Tried { case, answers: answers.to_vec() }).to_vec())
+        };
+        let rows: [(&[Answer], Verdict); 3] = [
+            (&[answer(Ok(307))], Verdict::Redirects),
+            (&[answer(Err("refused"))], Verdict::Unreachable),
+            (&[answer(Ok(401)), answer(Err("no answer in time"))], Verdict::Inconsistent),
+        ];
+        for (answers, verdict) in rows {
+            let report = all(answers);
+            assert_eq!((report.verdict, report.accepts_new(), report.rejects_old()), (verdict, None, None));
+        }
+        let mut mixed = report(&[Case::New, Case::Both, Case::FirstWrong]);
+        mixed.tried[0].answers.push(answer(Ok(401)));
+        let mixed = Report::new(String::new(), mixed.tried);
+        assert_eq!((mixed.verdict, mixed.accepts_new(), mixed.rejects_old()), (Verdict::Inconsistent, None, None));
+    }
+}

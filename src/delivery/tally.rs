@@ -1,0 +1,84 @@
+//! Counts deliveries by the secret that signed them, in constant memory: the evidence that traffic signed with the old
+//! secret alone has ended.
+
+use std::collections::BTreeMap;
+
+use jiff::Timestamp;
+
+use super::examine::{Cause, Examination};
+
+/// How often something was seen, and when it was seen last.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Count {
+    pub count: u64,
+    pub last: Option<Timestamp>,
+}
+
+/// Counts since the beginning.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Tally {
+    pub deliveries: Count,
+    /// For each secret, the deliveries that it signed, alone or with others.
+    pub secrets: Vec<Count>,
+    /// Deliveries that only old secrets signed.
+    pub old_only: Count,
+    /// Deliveries that no secret signed, by the word for the reason.
+    pub causes: BTreeMap<&'static str, Count>,
+    /// Deliveries that were signed rightly, too long ago.
+    pub stale: Count,
+    /// Lines that are no delivery.
+    pub unreadable: u64,
+    is_old: Vec<bool>,
+}
+
+impl Count {
+    fn add(&mut self, at: Option<Timestamp>) {
+        self.count += 1;
+        self.last = self.last.max(at);
+    }
+}
+
+impl Tally {
+    /// A tally of nothing yet; `is_old` says of each secret whether it is an old one.
+    pub fn new(is_old: Vec<bool>) -> Self {
+        Self { secrets: vec![Count::default(); is_old.len()], is_old, ..Self::default() }
+    }
+
+    /// Counts one delivery, which arrived at this time. Yields whether it is something that was not seen before.
+    pub fn add(&mut self, examination: &Examination, at: Option<Timestamp>) -> bool {
+        self.deliveries.add(at);
+        if examination.matches.is_empty() {
+            let kind = examination.causes.first().map_or("no_match", Cause::kind);
+            let count = self.causes.entry(kind).or_default();
+            count.add(at);
+            return count.count == 1;
+        }
+        let mut is_new = false;
+        for (index, count) in self.secrets.iter_mut().enumerate() {
+            if examination.matches.iter().any(|found| found.secret == index) {
+                count.add(at);
+                is_new |= count.count == 1;
+            }
+        }
+        let is_old = |index: usize| self.is_old.get(index).copied().unwrap_or(false);
+        if examination.matches.iter().all(|found| is_old(found.secret)) {
+            self.old_only.add(at);
+            is_new |= self.old_only.count == 1;
+        }
+        if examination.causes.iter().any(|cause| matches!(cause, Cause::Stale { .. })) {
+            self.stale.add(at);
+            is_new |= self.stale.count == 1;
+        }
+        is_new
+    }
+
+    /// Counts a line that is no delivery.
+    pub fn add_unreadable(&mut self) {
+        self.unreadable += 1;
+    }
+
+    /// How many deliveries no secret signed.
+    pub fn unmatched(&self) -> u64 {
+        self.causes.values().map(|count| count.count).sum()
+    }
+}

@@ -1,0 +1,92 @@
+//! The words about deliveries: how they are signed, and how one is made to come.
+
+use serde::{Deserialize, Serialize};
+
+use super::Method;
+
+/// How deliveries are signed.
+#[derive(Clone, Debug, Deserialize, Serialize)]
+#[serde(deny_unknown_fields)]
+pub struct SignatureSpec {
+    pub grammar: Grammar,
+    /// The header with the signatures.
+    pub header: String,
+    /// The header with the timestamp, where it is not in the signature header.
+    pub timestamp_header: Option<String>,
+    /// The header with the delivery's id, where it is signed.
+    pub id_header: Option<String>,
+    /// What is signed: `{timestamp}`, `{id}` and `{body}` joined as written.
+    pub signed: String,
+    pub encoding: Encoding,
+    pub key: KeyDecoding,
+    /// How far a timestamp may be off.
+    pub tolerance: String,
+}
+
+/// How several signatures stand in one header.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, Serialize)]
+pub enum Grammar {
+    /// `t=1700000000,v1=…,v1=…`
+    #[serde(rename = "t=,v1=")]
+    Pairs,
+    /// `v1,… v1,…` as Standard Webhooks has it
+    #[serde(rename = "v1, v1,")]
+    Spaced,
+}
+
+/// How a MAC is written.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Encoding {
+    Hex,
+    Base64,
+}
+
+/// How the HMAC key is made from the secret.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum KeyDecoding {
+    /// The whole string's bytes, prefix included.
+    Raw,
+    /// `whsec_` is cut off and the rest is base64.
+    Base64AfterPrefix,
+}
+
+/// The provider's own test delivery.
+#[derive(Clone, Debug, Deserialize, Serialize)]
+#[serde(deny_unknown_fields)]
+pub struct TestDeliverySpec {
+    pub method: Method,
+    pub path: String,
+    pub body: Option<serde_json::Value>,
+    /// Whether the call itself takes an idempotency key.
+    #[serde(default)]
+    pub idempotency: bool,
+    /// What comes of it and how fast, in words for the operator.
+    pub about: String,
+    #[serde(default)]
+    pub answer: TestAnswerSpec,
+}
+
+/// Where things are in the answer to a test call. All are optional.
+#[derive(Clone, Debug, Default, Deserialize, Serialize)]
+#[serde(deny_unknown_fields)]
+pub struct TestAnswerSpec {
+    /// The boolean that says whether the receiver accepted the delivery.
+    pub success: Option<String>,
+    /// The status that the receiver answered with.
+    pub status: Option<String>,
+    /// Why it failed.
+    pub error: Option<String>,
+    /// The delivery's id, to look for it in a log.
+    pub id: Option<String>,
+}
+
+/// A marked, harmless event.
+#[derive(Clone, Debug, Deserialize, Serialize)]
+#[serde(deny_unknown_fields)]
+pub struct ProbeSpec {
+    /// The body. In its strings `{id}` stands for the event's id, `{time}` for the time (RFC 3339) and `{seconds}` for
+    /// the same in Unix seconds.
+    pub body: serde_json::Value,
+}

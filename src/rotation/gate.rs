@@ -1,0 +1,190 @@
+//! The steps of a person: done on proof, on a delivery that was verified, or on somebody's recorded word, and never
+//! silently against what receivers were found to do.
+
+use uuid::Uuid;
+
+use super::operator::{News, Reply};
+use super::runner::Runner;
+use super::seal::Sealed;
+use super::{Event, How, Probed, RunError, Step};
+use crate::delivery::probe::{Report, Secrets};
+use crate::secret::Secret;
+use crate::store::{Access, Slot};
+
+impl Runner<'_> {
+    /// Comes to the end of a person's step; `false` where it has to wait for one.
+    pub(super) fn settle_step(&mut self, step: Step) -> Result<bool, RunError> {
+        if step == Step::Prepare && self.rotation.plan.probe_first {
+            return self.try_receivers();
+        }
+        let is_provable = matches!(step, Step::Verify | Step::Drop);
+        // What was found for the deploy serves the verify behind it, and nothing later.
+        self.probed &= step == Step::Verify;
+        if is_provable && self.prober.is_some() {
+            self.operator.tell(self.rotation, News::Begins(step));
+        }
+        loop {
+            if is_provable && self.prove(step)? {
+                return Ok(true);
+            }
+            match self.operator.do_step(self.rotation, step) {
+                Reply::Done { reason } => {
+                    if reason.is_none() && is_provable && self.probed {
+                        // What they say may have been done since the receivers were probed.
+                        self.probed = false;
+                        if self.prove(step)? {
+                            return Ok(true);
+                        }
+                    }
+                    if reason.is_none()
+                        && is_provable
+                        && self.probed
+                        && let Some(found) = self.rotation.contradicting(step).first()
+                    {
+                        return Err(RunError::Contradicted {
+                            step,
+                            url: found.url.clone(),
+                            finds: found.verdict.finds(),
+                        });
+                    }
+                    self.record(&[Event::Done { step, how: How::Word { reason } }])?;
+                    self.probed = false;
+                    return Ok(true);
+                }
+                Reply::LookAgain => self.look_again()?,
+                Reply::NobodyToAsk if step == Step::Deploy && self.prove(step)? => return Ok(true),
+                Reply::NotNow | Reply::NobodyToAsk => return Ok(false),
+            }
+        }
+    }
+
+    /// Probes the receivers and fails where one rejects the new secret, unless somebody says why that is no matter.
+    pub fn gate(&mut self, override_reason: Option<&str>) -> Result<(), RunError> {
+        self.probe()?;
+        let Some((url, finds)) =
+            self.rotation.contradicting(Step::Deploy).first().map(|found| (found.url.clone(), found.verdict.finds()))
+        else {
+            return Ok(());
+        };
+        match override_reason {
+            Some(reason) => {
+                let why = format!("{url} {finds}");
+                self.operator.tell(self.rotation, News::Warning(&format!("{why}; going on, as was said")));
+                self.record(&[Event::Overridden { why, reason: reason.to_owned() }])
+            }
+            None => Err(RunError::Unsafe { url, finds }),
+        }
+    }
+
+    /// Whether a step is proved: by a delivery that was verified, or by every receiver.
+    fn prove(&mut self, step: Step) -> Result<bool, RunError> {
+        let new = self.answered()?.fingerprint.clone();
+        let how = if step == Step::Verify && self.rotation.seen.contains_key(&new) {
+            How::Delivery
+        } else {
+            self.probe()?;
+            let receivers = &self.rotation.plan.receivers;
+            let proved = |url: &String| match self.rotation.probed.get(url) {
+                Some((_, found)) if step == Step::Drop => found.rejects_old == Some(true),
+                Some((_, found)) => found.accepts_new == Some(true),
+                None => false,
+            };
+            if !self.probed || receivers.is_empty() || !receivers.iter().all(proved) {
+                return Ok(false);
+            }
+            How::Probe
+        };
+        self.operator.tell(self.rotation, News::Proved(step, &how));
+        self.record(&[Event::Done { step, how }])?;
+        Ok(true)
+    }
+
+    /// Asks every receiver what it accepts and journals it; once, until something has changed.
+    fn probe(&mut self) -> Result<(), RunError> {
+        let Some(prober) = self.prober.filter(|_| !self.probed && !self.rotation.plan.receivers.is_empty()) else {
+            return Ok(());
+        };
+        // Where nothing has the new secret any more there is nothing to sign with, and nothing is proved.
+        let Ok(new) = self.secret() else { return Ok(()) };
+        let old = self.old_secret(&new);
+        let reports = self.probe_with(prober, &Secrets { new: Some(&new), old: old.as_ref() });
+        if self.operator.wants_to_stop() {
+            return Ok(());
+        }
+        self.record(&[Event::Probed { receivers: reports.iter().map(probed).collect() }])?;
+        self.probed = true;
+        Ok(())
+    }
+
+    /// Probes all receivers with these secrets and tells what came of it.
+    pub(super) fn probe_with(&mut self, prober: &crate::delivery::probe::Prober, secrets: &Secrets<'_>) -> Vec<Report> {
+        let mut reports = Vec::new();
+        for url in self.rotation.plan.receivers.clone() {
+            let report = prober.probe(&url, secrets, &|| self.operator.wants_to_stop());
+            self.operator.tell(self.rotation, News::Probed(&report));
+            reports.push(report);
+        }
+        reports
+    }
+
+    /// Takes into account what others have journaled meanwhile, and lets the receivers be probed again.
+    fn look_again(&mut self) -> Result<(), RunError> {
+        if let Some(rotation) = self.journal.find_open(&self.rotation.plan.endpoint_key)? {
+            let clock_ahead_ms = self.rotation.clock_ahead_ms;
+            let plan = self.rotation.plan.clone();
+            *self.rotation = rotation;
+            // What flags of this command say of the receivers still counts.
+            self.rotation.plan = plan;
+            self.rotation.clock_ahead_ms = clock_ahead_ms;
+        }
+        self.probed = false;
+        Ok(())
+    }
+
+    /// The secret before this rotation, as far as a slot or a seal still has it.
+    fn old_secret(&self, new: &Secret) -> Option<Secret> {
+        let known = self.rotation.before.current.as_ref();
+        let is_old = |secret: &Secret| secret != new && known.is_none_or(|known| *known == secret.fingerprint());
+        let readable = self.stores.iter().filter(|store| store.access() == Access::ReadWrite);
+        let slots = readable.flat_map(|store| [Slot::Current, Slot::Previous].map(|slot| (store, slot)));
+        let mut held = slots.filter_map(|(store, slot)| store.get(slot).ok().flatten());
+        held.find(is_old).or_else(|| {
+            let seal = old_seal(self.rotation.id);
+            let sealed = self.seals.exists(seal).then(|| self.seals.unseal(seal).ok()).flatten();
+            sealed.map(|sealed| sealed.secret()).filter(is_old)
+        })
+    }
+
+    /// Seals the old secret before it leaves the stores: without it nobody could prove that receivers refuse it.
+    pub(super) fn keep_old(&mut self) {
+        let seal = old_seal(self.rotation.id);
+        if self.prober.is_none() || self.rotation.plan.receivers.is_empty() || self.seals.exists(seal) {
+            return;
+        }
+        let old = self.secret().ok().and_then(|new| self.old_secret(&new));
+        if let Some(old) = old
+            && self.seals.seal(seal, &Sealed::new(None, old.expose())).is_err()
+        {
+            let warning = "the old secret could not be sealed, so no probe can prove that receivers refuse it";
+            self.operator.tell(self.rotation, News::Warning(warning));
+        }
+    }
+}
+
+/// The seal of a rotation's old secret, beside that of the new one.
+pub fn old_seal(rotation: Uuid) -> Uuid {
+    // The version's bits differ from those of every rotation's own id, so that no two seals share a name.
+    let mut bytes = rotation.into_bytes();
+    bytes[6] = (bytes[6] & 0x0f) | 0x80;
+    Uuid::from_bytes(bytes)
+}
+
+/// What is journaled of a receiver's report.
+pub fn probed(report: &Report) -> Probed {
+    Probed {
+        url: report.url.clone(),
+        verdict: report.verdict,
+        accepts_new: report.accepts_new(),
+        rejects_old: report.rejects_old(),
+    }
+}

@@ -1,0 +1,79 @@
+//! Before an old secret dies with the call: whether receivers would take a second one, by a throw-away secret in `next`.
+
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
+use uuid::Uuid;
+
+use super::operator::Reply;
+use super::runner::Runner;
+use super::{Event, How, RunError, Step};
+use crate::delivery::probe::{Report, Secrets};
+use crate::secret::Secret;
+use crate::store::{Access, Slot, Store};
+
+impl Runner<'_> {
+    /// Puts a throw-away secret into `next`, lets the person make the receivers read it, probes them, and clears the slot
+    /// again. `false` where it has to wait for a person. Nothing has been sent to the provider by then.
+    pub(super) fn try_receivers(&mut self) -> Result<bool, RunError> {
+        let prober = self.prober.filter(|_| !self.rotation.plan.receivers.is_empty());
+        let prober = prober.ok_or(RunError::CannotProbe { why: "there is no receiver that may be probed" })?;
+        let Some(live) = self.live_secret()? else {
+            return Err(RunError::CannotProbe { why: "no store holds a live secret that receivers have by now" });
+        };
+        let throwaway = throwaway();
+        // Written ahead: whoever finds it in the slot after a crash knows that it is nobody's.
+        self.record(&[Event::Tried { fingerprint: throwaway.fingerprint() }])?;
+        for store in readable(self.stores) {
+            store.apply(&[(Slot::Next, Some(&throwaway))]).map_err(RunError::StoreCheck)?;
+        }
+        let settled = self.try_until_settled(prober, &Secrets { new: Some(&throwaway), old: Some(&live) });
+        for store in readable(self.stores) {
+            store.apply(&[(Slot::Next, None)]).map_err(RunError::StoreCheck)?;
+        }
+        let Some(how) = settled? else { return Ok(false) };
+        self.record(&[Event::Done { step: Step::Prepare, how }])?;
+        Ok(true)
+    }
+
+    fn try_until_settled(
+        &mut self,
+        prober: &crate::delivery::probe::Prober,
+        secrets: &Secrets<'_>,
+    ) -> Result<Option<How>, RunError> {
+        loop {
+            let reply = self.operator.do_step(self.rotation, Step::Prepare);
+            if let Reply::Done { reason: Some(reason) } = reply {
+                return Ok(Some(How::Word { reason: Some(reason) }));
+            }
+            if reply == Reply::NotNow || self.operator.wants_to_stop() {
+                return Ok(None);
+            }
+            let reports = self.probe_with(prober, secrets);
+            let unready = reports.iter().find(|report| !is_ready(report));
+            match (unready, reply) {
+                (None, _) => return Ok(Some(How::Probe)),
+                // A person at a terminal may mend it and look again; a script gets an answer.
+                (Some(_), Reply::LookAgain) => {}
+                (Some(report), _) => {
+                    let next = readable(self.stores).map(|store| store.slot_name(Slot::Next)).collect();
+                    return Err(RunError::NotReady { url: report.url.clone(), finds: report.verdict.finds(), next });
+                }
+            }
+        }
+    }
+}
+
+/// Whether a receiver accepts the live secret and a second one.
+fn is_ready(report: &Report) -> bool {
+    report.accepts_new() == Some(true) && report.rejects_old() == Some(false)
+}
+
+fn readable(stores: &[Box<dyn Store>]) -> impl Iterator<Item = &dyn Store> {
+    stores.iter().map(AsRef::as_ref).filter(|store| store.access() == Access::ReadWrite)
+}
+
+/// A made-up secret in the form of real ones, which every scheme can decode.
+fn throwaway() -> Secret {
+    let bytes = [*Uuid::new_v4().as_bytes(), *Uuid::new_v4().as_bytes()].concat();
+    Secret::new(format!("whsec_{}", STANDARD.encode(bytes)))
+}

@@ -1,0 +1,50 @@
+//! The way back: the old secret into the live slot of every store, while the provider still honours it.
+
+use super::operator::News;
+use super::runner::Runner;
+use super::{Event, Next, RunError, Step};
+use crate::store::{Access, Slot, slots};
+
+impl Runner<'_> {
+    /// Puts the old secret back into the live slot of every store while the provider still honours it.
+    pub fn roll_back(&mut self, reason: Option<String>) -> Result<(), RunError> {
+        let direction = self.rotation.plan.direction;
+        if matches!(self.rotation.next((self.now)()), Next::Reconcile) {
+            return Err(self.lost(self.why_unknown()));
+        }
+        let no_way_back = |why: &str| RunError::NoWayBack { why: why.to_owned(), direction };
+        let Some(answered) = self.rotation.answered().cloned() else {
+            return Err(no_way_back("nothing has been rotated, so the live slot holds it still"));
+        };
+        if direction.ends_old_secret() {
+            return Err(no_way_back("it died with the call, so receivers that use it would refuse every delivery"));
+        }
+        let failed = |source| RunError::StoreFailed { step: Step::Promote, sealed: None, source };
+        let mut replaced = false;
+        for store in self.stores.iter().filter(|store| store.access() == Access::ReadWrite) {
+            replaced |= slots::holds(store.as_ref(), Slot::Current, &answered.fingerprint).map_err(failed)?;
+        }
+        if !replaced && !self.rotation.done.contains_key(&Step::Promote) {
+            return Err(no_way_back("it has not been replaced yet, so the live slot holds it still"));
+        }
+        if !self.hear_clock() {
+            let warning = "the provider's clock cannot be asked; by this machine's clock the old secret still lives";
+            self.operator.tell(self.rotation, News::Warning(warning));
+        }
+        if !self.rotation.old_secret_lives((self.now)()) {
+            return Err(no_way_back("the provider no longer honours it"));
+        }
+        let stores = self.stores;
+        let stores = stores.iter().filter(|store| store.access() != Access::Once);
+        // A store that has no way back is found before any other is touched.
+        for store in stores.clone() {
+            slots::may_roll_back(store.as_ref(), &answered.fingerprint).map_err(failed)?;
+        }
+        // Written ahead: cut off from here on, `cutover` promotes again and `rollback` does what is left.
+        self.record(&[Event::RolledBack { reason }])?;
+        for store in stores {
+            slots::roll_back(store.as_ref(), &answered.fingerprint).map_err(failed)?;
+        }
+        Ok(())
+    }
+}
