@@ -13,7 +13,7 @@ pub struct TargetOptions {
     /// Keep the secret here in place of the target's stores
     ///
     /// Repeat it for several stores. A reference is `keychain:SERVICE[/ACCOUNT]`, `dotenv:PATH#KEY`,
-    /// `json:PATH#/pointer`, `file:PATH`, `vault:MOUNT/PATH#FIELD`, `aws-sm:NAME[#key]`, `command:NAME` or
+    /// `json:PATH#/pointer`, `file:PATH`, `age:PATH`, `vault:MOUNT/PATH#FIELD`, `aws-sm:NAME[#key]`, `command:NAME` or
     /// `stdout:`; whsec-config(5) has them.
     #[arg(long = "store", value_name = "REF", value_hint = ValueHint::Other)]
     pub stores: Vec<String>,

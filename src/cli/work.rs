@@ -2,9 +2,9 @@
 
 use jiff::Timestamp;
 
-use super::session::Session;
+use super::session::{Folders, Session};
 use super::signals::Signals;
-use crate::config::{IdentityPlace, Target, TargetStore};
+use crate::config::{self, IdentityPlace, Target, TargetStore};
 use crate::delivery::probe::Prober;
 use crate::provider::client::Client;
 use crate::rotation::guide::StoreNames;
@@ -177,11 +177,15 @@ pub fn names(stores: &[Box<dyn Store>]) -> Vec<StoreNames> {
     stores.iter().map(|store| names(store.as_ref())).collect()
 }
 
-/// The seals of this state folder. Their identity is where the config says, else where it already is, else in the
-/// keychain if there is one that works, else in a private file.
+/// The seals of this state folder.
 pub fn seals(session: &Session) -> anyhow::Result<Seals> {
-    let state = session.folders()?.private_state_dir()?;
-    let settings = &session.config()?.seal;
+    seals_in(session.folders()?, &session.config()?.seal)
+}
+
+/// The seals of a state folder. Their identity is where the config says, else where it already is, else in the
+/// keychain if there is one that works, else in a private file.
+pub fn seals_in(folders: &Folders, settings: &config::Seal) -> anyhow::Result<Seals> {
+    let state = folders.private_state_dir()?;
     let file = state.join(IDENTITY_NAME);
     let in_file = || -> anyhow::Result<Seals> {
         let reference = Reference::File { path: file.clone() };

@@ -12,7 +12,7 @@ use std::time::{Duration, Instant};
 
 use zeroize::Zeroizing;
 
-use super::names::{Names, Suffixes};
+use super::names::Names;
 use super::{Access, Change, CommandSpec, Slot, SlotNames, Store, StoreError, Surroundings, bare};
 use crate::secret::Secret;
 
@@ -24,8 +24,6 @@ const OUTPUT_LIMIT: u64 = 64 * 1024;
 
 /// How long to wait before looking again whether a program has ended.
 const PAUSE: Duration = Duration::from_millis(5);
-
-const SUFFIXES: Suffixes = Suffixes { next: "next", previous: "previous", canary: "whsec-check" };
 
 /// Programs that put, get and clear a value.
 pub struct CommandStore {
@@ -60,14 +58,7 @@ impl CommandStore {
             let hint = format!("add `clear` to `[commands.{name}]`, or leave out `get` to write only");
             return Err(refused("it has `get` but no `clear`", hint));
         }
-        // The slots' names are words of their own here, and not made from the name of `current`.
-        let own = |set: &Option<String>, own: &str| Some(set.clone().unwrap_or_else(|| own.to_owned()));
-        let set = SlotNames {
-            next: own(&names.next, SUFFIXES.next),
-            current: own(&names.current, "current"),
-            previous: own(&names.previous, SUFFIXES.previous),
-        };
-        let names = Names::new(&reference, "", &SUFFIXES, &set)?;
+        let names = Names::words(&reference, names)?;
         Ok(Self {
             reference,
             spec: spec.clone(),

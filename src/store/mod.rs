@@ -11,12 +11,14 @@ use serde::{Deserialize, Serialize};
 use crate::secret::Secret;
 
 mod admission;
+mod age;
 mod aws;
 mod bare;
 mod command;
 #[cfg(test)]
 mod conformance;
 mod dotenv;
+pub mod envelope;
 mod error;
 mod file;
 mod folder;
@@ -38,7 +40,7 @@ pub use command::{COMMAND_DEADLINE, CommandStore, run_for_output};
 pub use error::StoreError;
 pub use keychain::keychain_entry;
 pub use reference::{DEFAULT_ACCOUNT, Reference, SCHEMES};
-pub use surroundings::{Environment, Surroundings};
+pub use surroundings::{Environment, NoEnvelope, Surroundings};
 
 /// How long one call into a store may take before it counts as failed.
 pub const STORE_DEADLINE: Duration = Duration::from_secs(3);
@@ -182,6 +184,7 @@ pub fn open(
         Reference::Dotenv { path, key } => Box::new(dotenv::Dotenv::new(absolute(path)?, key, names)?),
         Reference::Json { path, pointer } => Box::new(json::Json::new(absolute(path)?, pointer, names)?),
         Reference::File { path } => Box::new(file::File::new(absolute(path)?, names)?),
+        Reference::Age { path } => Box::new(age::AgeFile::new(absolute(path)?, names, &surroundings.environment)?),
         Reference::Command { name } => Box::new(CommandStore::open(name, names, surroundings)?),
         Reference::Stdout => Box::new(stdout::Stdout),
         Reference::AwsSm { name, key } => Box::new(aws::AwsSecret::new(name, key.as_deref(), names, surroundings)?),

@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use super::StoreError;
 
 /// The schemes that a reference can start with.
-pub const SCHEMES: &[&str] = &["keychain", "dotenv", "json", "file", "command", "stdout", "vault", "aws-sm"];
+pub const SCHEMES: &[&str] = &["keychain", "dotenv", "json", "file", "command", "stdout", "vault", "aws-sm", "age"];
 
 /// The account in `keychain:SERVICE`, where none is written.
 pub const DEFAULT_ACCOUNT: &str = "webhook-secret";
@@ -25,6 +25,8 @@ pub enum Reference {
     Json { path: PathBuf, pointer: String },
     /// `file:PATH`
     File { path: PathBuf },
+    /// `age:PATH`
+    Age { path: PathBuf },
     /// `command:NAME`
     Command { name: String },
     /// `stdout:`
@@ -53,6 +55,7 @@ impl Reference {
             "dotenv" => dotenv(rest),
             "json" => json(rest),
             "file" => file(rest),
+            "age" => path_of_file(rest).map(|path| Self::Age { path }),
             "command" => command(rest),
             "aws-sm" => aws_sm(rest),
             "vault" => vault(rest),
@@ -74,6 +77,7 @@ impl fmt::Display for Reference {
             Self::Dotenv { path, key } => write!(out, "dotenv:{}#{key}", path.display()),
             Self::Json { path, pointer } => write!(out, "json:{}#{pointer}", path.display()),
             Self::File { path } => write!(out, "file:{}", path.display()),
+            Self::Age { path } => write!(out, "age:{}", path.display()),
             Self::Command { name } => write!(out, "command:{name}"),
             Self::Stdout => out.write_str("stdout:"),
             Self::AwsSm { name, key: None } => write!(out, "aws-sm:{name}"),
@@ -185,6 +189,7 @@ fn form(scheme: &str) -> &'static str {
         "json" => "write `json:PATH#/pointer`",
         "file" => "write `file:PATH`",
         "command" => "write `command:NAME`, a program under `[commands.NAME]` in your own config",
+        "age" => "write `age:PATH`",
         "aws-sm" => "write `aws-sm:NAME`, or `aws-sm:NAME#key` for a member of a JSON object",
         "vault" => "write `vault:MOUNT/PATH#FIELD`",
         _ => "write `stdout:`",
@@ -207,6 +212,7 @@ mod tests {
             "json:a.json#/a~1b/c~0d",
             "file:/run/secrets/layers",
             "command:op",
+            "age:secrets/hooks.age",
             "stdout:",
             "vault:secret/app/hooks#signing key",
             "vault:team/kv//app#key",

@@ -8,7 +8,8 @@ use std::sync::Arc;
 use jiff::Timestamp;
 use uuid::Uuid;
 
-use super::CommandSpec;
+use super::envelope::Envelope;
+use super::{CommandSpec, StoreError};
 use crate::secret::Secret;
 
 /// What stores need besides their reference.
@@ -33,6 +34,7 @@ pub struct Surroundings {
 #[derive(Clone)]
 pub struct Environment {
     variables: Variables,
+    envelope: Envelopes,
     /// What `~` stands for.
     pub home: Option<PathBuf>,
     /// The local clock, for signatures that hold a moment.
@@ -42,6 +44,15 @@ pub struct Environment {
 /// Finds a variable's value by its name.
 type Variables = Arc<dyn Fn(&str) -> Option<String> + Send + Sync>;
 
+/// Finds this machine's identity and whom else files are encrypted for.
+type Envelopes = Arc<dyn Fn() -> Result<Envelope, NoEnvelope> + Send + Sync>;
+
+/// Why there is no identity, and what to do about it.
+pub struct NoEnvelope {
+    pub why: String,
+    pub hint: String,
+}
+
 impl Environment {
     /// An environment with these variables. A variable that is set and empty counts as not set.
     pub fn new(
@@ -49,7 +60,21 @@ impl Environment {
         home: Option<PathBuf>,
         now: fn() -> Timestamp,
     ) -> Self {
-        Self { variables: Arc::new(variables), home, now }
+        let none = || {
+            let hint = "run it with a home folder, where the identity is kept".to_owned();
+            Err(NoEnvelope { why: "there is no identity to encrypt with".to_owned(), hint })
+        };
+        Self { variables: Arc::new(variables), envelope: Arc::new(none), home, now }
+    }
+
+    /// The same with an identity for encrypted files, which is looked for when a store first needs it.
+    pub fn with_envelope(self, find: impl Fn() -> Result<Envelope, NoEnvelope> + Send + Sync + 'static) -> Self {
+        Self { envelope: Arc::new(find), ..self }
+    }
+
+    /// The identity for encrypted files, for a store.
+    pub(super) fn envelope(&self, store: &str) -> Result<Envelope, StoreError> {
+        (self.envelope)().map_err(|NoEnvelope { why, hint }| StoreError::Refused { store: store.to_owned(), why, hint })
     }
 
     /// A variable's value, which may be secret.

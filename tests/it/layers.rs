@@ -46,7 +46,7 @@ const PLACES: &[(&str, &[&str])] = &[
     ("process::Command", &["store/command.rs"]),
     ("std::process::{", &["store/command.rs"]),
     ("rusqlite", &["rotation/journal.rs"]),
-    ("age::", &["rotation/seal.rs"]),
+    ("age::", &["rotation/seal.rs", "store/envelope.rs", "store/mod.rs"]),
     ("dialoguer", &["ui/"]),
     ("indicatif", &["ui/"]),
     ("console::", &["ui/"]),

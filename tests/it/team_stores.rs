@@ -197,3 +197,24 @@ fn what_aws_refuses_is_found_before_anything_is_sent_or_keeps_the_seal() {
         assert_eq!(sandbox.rotations(), 1);
     }
 }
+
+#[test]
+fn an_age_file_takes_a_rotation_and_is_for_the_team() {
+    let sandbox = Sandbox::new("signa");
+    sandbox.stores(&["age:./team.age", "dotenv:./receiver.env#HOOK_SECRET"]);
+    let run = sandbox.run(&["rotate", "hooks", "--yes"]).exits(0).says("nobody but this machine can open");
+    assert!(!run.stdout.contains("age1"));
+    let json = sandbox.run(&["inspect", "hooks", "--json"]).exits(0).json();
+    assert_eq!(json["stores"][0]["current"], sandbox.newest().fingerprint().to_string());
+    let bytes = std::fs::read(sandbox.path("work/team.age")).unwrap();
+    assert!(bytes.starts_with(b"age-encryption.org/v1\n"));
+    let doctor = sandbox.run(&["doctor"]).stdout;
+    let recipient = std::fs::read_to_string(sandbox.state().join("seal-recipient")).unwrap();
+    assert!(doctor.contains(&format!("whose recipient is {}", recipient.trim())), "{doctor}");
+    // A colleague's machine, which was not named.
+    std::fs::remove_dir_all(sandbox.state()).unwrap();
+    let said = sandbox.run(&["inspect", "hooks"]).exits(0).stdout;
+    assert!(said.contains("does not open with this machine's identity"), "{said}");
+    sandbox.rotate().exits(6).says("does not open with this machine's identity");
+    assert_eq!(sandbox.rotations(), 1);
+}

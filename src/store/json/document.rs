@@ -25,6 +25,11 @@ impl Document {
         Ok(Self(Zeroizing::new(object.text[object.range].as_bytes().to_vec())))
     }
 
+    /// Whether it has no members.
+    pub fn is_empty(&self) -> bool {
+        Object::find(&self.0, &[]).is_ok_and(|object| object.members.is_empty())
+    }
+
     /// A member's string; `None` where there is none, or an empty one.
     pub fn get(&self, name: &str) -> Result<Option<Secret>, Flaw> {
         let value = Object::find(&self.0, &[])?.string(name)?;
