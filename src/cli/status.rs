@@ -8,7 +8,9 @@ use super::exit::Exit;
 use super::session::Session;
 use super::signals::Signals;
 use super::{complete, find, parse_duration, result};
-use crate::rotation::{Next, Rotation, Status, Step};
+use crate::delivery::probe::Verdict;
+use crate::rotation::{Next, Probed, Rotation, Sighting, Status, Step};
+use crate::secret::Fingerprint;
 use crate::ui::board::Board;
 use crate::ui::time::{moment, span};
 
@@ -63,6 +65,29 @@ struct Row {
     #[serde(skip)]
     clock_ahead_ms: i64,
     contained: Option<bool>,
+    /// When the leak was declared that is not contained yet.
+    leaking_since: Option<Timestamp>,
+    /// What each receiver was last found to accept.
+    receivers: Vec<Asked>,
+    /// The deliveries that were seen, by the secret that signed them.
+    deliveries: Vec<Arrived>,
+}
+
+/// What a receiver was found to accept.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+struct Asked {
+    url: String,
+    verdict: Verdict,
+    probed_at: Timestamp,
+}
+
+/// Deliveries that one secret signed.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+struct Arrived {
+    fingerprint: Fingerprint,
+    is_new: bool,
+    count: u64,
+    last_signed_at: Option<Timestamp>,
 }
 
 /// Runs the command.
@@ -179,6 +204,21 @@ impl Row {
         self.expires_at = rotation.expires_at();
         self.clock_ahead_ms = rotation.clock_ahead_ms;
         self.contained = rotation.contained();
+        self.leaking_since = rotation.leaking_since();
+        let asked = |(at, found): &(Timestamp, Probed)| Asked {
+            url: found.url.clone(),
+            verdict: found.verdict,
+            probed_at: *at,
+        };
+        self.receivers = rotation.probed.values().map(asked).collect();
+        let new = rotation.answered().map(|answered| &answered.fingerprint);
+        let arrived = |(fingerprint, seen): (&Fingerprint, &Sighting)| Arrived {
+            fingerprint: fingerprint.clone(),
+            is_new: new == Some(fingerprint),
+            count: seen.deliveries,
+            last_signed_at: seen.signed_at,
+        };
+        self.deliveries = rotation.seen.iter().map(arrived).collect();
         let ended = rotation.expires_at().is_some_and(|end| rotation.provider_time(now) >= end);
         self.overdue |= ended && !matches!(rotation.next(now), Next::Finished);
     }
@@ -210,8 +250,8 @@ fn line(row: &Row, now: Timestamp) -> String {
         None if row.status.is_none() => parts.push("age unknown: never rotated with whsec".to_owned()),
         _ => {}
     }
-    if row.contained == Some(false) {
-        parts.push("contained: no".to_owned());
+    if let Some(since) = row.leaking_since {
+        parts.push(format!("contained: no, {} since the leak was declared", span(now.duration_since(since))));
     }
     if let Some(owner) = &row.owner {
         parts.push(owner.clone());

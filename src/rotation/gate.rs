@@ -52,7 +52,10 @@ impl Runner<'_> {
                     return Ok(true);
                 }
                 Reply::LookAgain => self.look_again()?,
-                Reply::NobodyToAsk if step == Step::Deploy && self.prove(step)? => return Ok(true),
+                Reply::NobodyToAsk if step == Step::Deploy && self.prober.is_some() => {
+                    self.operator.tell(self.rotation, News::Begins(step));
+                    return self.prove(step);
+                }
                 Reply::NotNow | Reply::NobodyToAsk => return Ok(false),
             }
         }

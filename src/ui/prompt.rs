@@ -69,7 +69,8 @@ impl Operator for Person<'_> {
         if said {
             self.output.say("      done elsewhere, as was said");
             (self.along)(rotation, step, Moment::After);
-            let implied = (step == Step::Prepare && self.answers.confirmed).then(|| "implied by --confirm".to_owned());
+            let implied = (step == Step::Prepare && self.answers.confirmed && !rotation.plan.probe_first)
+                .then(|| "implied by --confirm".to_owned());
             return Reply::Done { reason: self.answers.reason.clone().or(implied) };
         }
         if !self.answers.may_ask {

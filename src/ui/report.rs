@@ -47,6 +47,14 @@ pub fn rotation(
         }).collect::<Vec<_>>(),
         "steps": plan.steps.iter().map(|step| step_state(rotation, *step)).collect::<Vec<_>>(),
         "contained": rotation.contained(),
+        "leaking_since": rotation.leaking_since(),
+        "receivers": rotation.probed.values().map(|(at, found)| json!({
+            "url": found.url, "verdict": found.verdict, "accepts_new": found.accepts_new,
+            "rejects_old": found.rejects_old, "probed_at": at,
+        })).collect::<Vec<_>>(),
+        "deliveries": rotation.seen.iter().map(|(secret, seen)| json!({
+            "fingerprint": secret, "count": seen.deliveries, "last_signed_at": seen.signed_at, "seen_at": seen.at,
+        })).collect::<Vec<_>>(),
         "next": next(rotation, now, next_command),
         "error": error,
     })

@@ -103,6 +103,9 @@ fn layers_waits_before_the_new_secret_goes_live() {
             "steps": [done("check"), done("issue"), done("stage"), open("deploy"), open("verify"), open("wait"),
                       open("promote"), open("retire"), open("drop")],
             "contained": null,
+            "leaking_since": null,
+            "receivers": [],
+            "deliveries": [],
             "next": {"step": "deploy", "command": "whsec cutover hooks"},
             "error": null,
         })

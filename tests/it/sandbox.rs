@@ -38,14 +38,18 @@ pub struct Run {
 impl Sandbox {
     /// A target `hooks` at this provider, with a dotenv store that holds the provider's first secret.
     pub fn new(provider: &str) -> Self {
-        Self::build(Catalog::builtin().get(provider).unwrap(), Timestamp::now, None)
+        Self::build(Catalog::builtin().get(provider).unwrap(), Timestamp::now, None, None)
     }
 
     /// The same with the overlap shortened, at the provider and in the user's own description of it.
     pub fn with_window(provider: &str, window: Duration) -> Self {
+        Self::shortened(provider, window, None)
+    }
+
+    fn shortened(provider: &str, window: Duration, receiver: Option<&str>) -> Self {
         let mut spec = Catalog::builtin().get(provider).unwrap().spec().clone();
         let usual = spec.overlap.window.replace(format!("{}s", window.as_secs())).unwrap();
-        let sandbox = Self::build(Arc::new(Provider::from_spec(spec).unwrap()), Timestamp::now, Some(window));
+        let sandbox = Self::build(Arc::new(Provider::from_spec(spec).unwrap()), Timestamp::now, Some(window), receiver);
         let text = std::fs::read_to_string(format!("src/provider/builtin/{provider}.toml")).unwrap();
         let (head, tail) = text.split_once("[overlap]").unwrap();
         let tail = tail.replacen(&format!("window = \"{usual}\""), &format!("window = \"{}s\"", window.as_secs()), 1);
@@ -55,10 +59,25 @@ impl Sandbox {
 
     /// The same with a provider whose clock is another than ours.
     pub fn with_clock(provider: &str, clock: fn() -> Timestamp) -> Self {
-        Self::build(Catalog::builtin().get(provider).unwrap(), clock, None)
+        Self::build(Catalog::builtin().get(provider).unwrap(), clock, None, None)
     }
 
-    fn build(provider: Arc<Provider>, clock: fn() -> Timestamp, window: Option<Duration>) -> Self {
+    /// The same with a receiver at this address, which the target names and the provider delivers to.
+    pub fn with_receiver(provider: &str, url: &str, window: Option<Duration>) -> Self {
+        let sandbox = match window {
+            Some(window) => Self::shortened(provider, window, Some(url)),
+            None => Self::build(Catalog::builtin().get(provider).unwrap(), Timestamp::now, None, Some(url)),
+        };
+        sandbox.edit_config("api_key = ", &format!("receivers = [\"{url}\"]\napi_key = "));
+        sandbox
+    }
+
+    fn build(
+        provider: Arc<Provider>,
+        clock: fn() -> Timestamp,
+        window: Option<Duration>,
+        receiver: Option<&str>,
+    ) -> Self {
         let folder = tempfile::tempdir().unwrap();
         let api_key = Secret::new("test_key_5f1d0c9ab2e84d7793");
         let ids: Vec<(String, String)> =
@@ -71,7 +90,7 @@ impl Sandbox {
                 first_secret: None,
                 clock,
                 window,
-                receiver_url: None,
+                receiver_url: receiver.map(str::to_owned),
             },
         )
         .unwrap();

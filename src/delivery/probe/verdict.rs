@@ -268,7 +268,8 @@ mod tests {
         use Case::{Both, Empty, FirstWrong, Garbage, New, Old, Prefix, Stale, Unsigned};
         let yes = Some(true);
         let no = Some(false);
-        let rows: &[(&[Case], Verdict, Option<bool>, Option<bool>)] = &[
+        type Row = (&'static [Case], Verdict, Option<bool>, Option<bool>);
+        let rows: &[Row] = &[
             (&[New, Old, Both, FirstWrong], Verdict::AcceptsBoth, yes, no),
             (&[New, Both, FirstWrong], Verdict::NewOnly, yes, yes),
             (&[Old, Both], Verdict::OldOnly, no, no),

@@ -15,6 +15,7 @@ use tokio::sync::oneshot;
 
 use super::fault::Tail;
 use super::state::{Act, Answer};
+use super::wording;
 use super::{Seen, Shared};
 use crate::provider::client::{Client, ClientOptions};
 
@@ -89,8 +90,7 @@ async fn handle(request: Request<Incoming>, shared: Arc<Shared>, slot: Slot) -> 
         Act::Deliver { url, headers, body, mut answer } => {
             let sent = tokio::task::spawn_blocking(move || deliver(&url, &headers, &body)).await;
             let status = sent.ok().and_then(Result::ok);
-            answer.body = serde_json::json!({ "success": status.is_some_and(|status| status < 300), "status": status })
-                .to_string();
+            answer.body = wording::tested(&shared, status);
             response(answer)
         }
         Act::Break(tail) => {

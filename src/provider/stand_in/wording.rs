@@ -64,6 +64,19 @@ pub(super) fn inspected(shared: &Shared, state: &state::State, page: u32) -> Str
     body.to_string()
 }
 
+/// The answer to a test call: what came of the delivery, where the description says that the provider tells.
+pub(super) fn tested(shared: &Shared, status: Option<u16>) -> String {
+    let mut body = json!({});
+    if let Some(test) = &shared.provider.spec().test_delivery {
+        let accepted = status.is_some_and(|status| (200..300).contains(&status));
+        put(&mut body, test.answer.success.as_ref(), json!(accepted));
+        put(&mut body, test.answer.status.as_ref(), json!(status));
+        put(&mut body, test.answer.error.as_ref(), json!((!accepted).then_some("the receiver refused it")));
+        put(&mut body, test.answer.id.as_ref(), json!("delivery_1"));
+    }
+    body.to_string()
+}
+
 /// Status and body of a refusal: the first row with this meaning, or a status that has it anyway.
 pub(super) fn refused(shared: &Shared, meaning: Meaning) -> (u16, String) {
     let errors = &shared.provider.spec().errors;

@@ -1,0 +1,176 @@
+//! The gate: steps of a person are done on proof, on a verified delivery or on a recorded word, and never silently
+//! against what receivers were found to do.
+
+use std::time::Duration;
+
+use crate::probes::in_overlap;
+use crate::receivers::{Kind, Receiver};
+use crate::sandbox::{Run, Sandbox};
+
+/// How a step was done, by the JSON of a command.
+fn how(run: &Run, step: &str) -> String {
+    let json = run.json();
+    let steps = json["steps"].as_array().unwrap();
+    let found = steps.iter().find(|found| found["step"] == step).unwrap();
+    found["how"].as_str().unwrap_or("open").to_owned()
+}
+
+#[test]
+fn receivers_that_accept_the_new_secret_prove_deploy_and_verify() {
+    let (sandbox, receiver) = in_overlap("layers", Kind::LiveOnly);
+    let run = sandbox.run(&["cutover", "hooks", "--json"]).exits(11);
+    assert_eq!(how(&run, "deploy"), "open", "{}", run.stderr);
+    run.says("old only").says("it does not know the new secret yet: deploy it there");
+    receiver.becomes(Kind::Both);
+    let run = sandbox.run(&["cutover", "hooks", "--json"]).exits(11);
+    assert_eq!((how(&run, "deploy"), how(&run, "verify")), ("probe".to_owned(), "probe".to_owned()));
+    assert_eq!(run.json()["next"]["step"], "wait");
+    run.says("accepts both").says("verify: proved by every receiver");
+}
+
+#[test]
+fn a_word_against_what_a_receiver_does_needs_a_reason() {
+    let (sandbox, _receiver) = in_overlap("layers", Kind::LiveOnly);
+    let run = sandbox.run(&["cutover", "hooks", "--done", "deploy", "--done", "verify"]).exits(9);
+    run.says("`verify` is not done: ").says("accepts the old secret alone").says("--done verify --reason TEXT");
+    let words = ["cutover", "hooks", "--done", "verify", "--reason", "blue green", "--json"];
+    let run = sandbox.run(&words).exits(11);
+    assert_eq!(how(&run, "verify"), "word");
+}
+
+#[test]
+fn where_nothing_is_proved_a_word_is_enough() {
+    for kind in [Kind::Down, Kind::Redirects] {
+        let (sandbox, _receiver) = in_overlap("layers", kind);
+        let run = sandbox.run(&["cutover", "hooks", "--done", "deploy", "--done", "verify", "--json"]).exits(11);
+        assert_eq!(how(&run, "verify"), "word", "{kind:?}");
+    }
+}
+
+#[test]
+fn a_receiver_that_accepts_anything_proves_nothing() {
+    let (sandbox, _receiver) = in_overlap("layers", Kind::Anything);
+    let run = sandbox.run(&["cutover", "hooks", "--done", "deploy", "--json"]).exits(11);
+    assert_eq!(how(&run, "verify"), "open");
+    run.says("it does not verify at all");
+}
+
+#[test]
+fn a_verified_delivery_is_evidence() {
+    let (sandbox, _receiver) = in_overlap("layers", Kind::Down);
+    let scheme = whsec::provider::signature::Scheme::of(&sandbox.provider).unwrap();
+    let at = jiff::Timestamp::now().as_second();
+    let headers = whsec::provider::signature::sign(&scheme, &[&sandbox.newest()], "", at, b"{}").unwrap();
+    let request = format!("{}: {}\n\n{{}}", headers[0].0, headers[0].1);
+    sandbox.run_with_stdin(&["verify", "hooks"], &request).exits(0).says("noted for the step `verify`");
+    let run = sandbox.run(&["cutover", "hooks", "--done", "deploy", "--json"]).exits(11);
+    assert_eq!(how(&run, "verify"), "delivery");
+}
+
+/// A rotation whose overlap is over, with deploy and verify said.
+fn overlap_over(kind: Kind) -> (Sandbox, Receiver) {
+    let receiver = Receiver::start(kind);
+    let sandbox = Sandbox::with_receiver("layers", &receiver.url, Some(Duration::from_secs(1)));
+    receiver.reads(&sandbox.dotenv());
+    sandbox.run(&["rotate", "hooks", "--yes"]).exits(0);
+    let words = ["cutover", "hooks", "--done", "deploy", "--done", "verify", "--reason", "said"];
+    let run = sandbox.run(&words);
+    assert!([9, 11].contains(&run.code), "{}", run.stderr);
+    sandbox.until_the_overlap_is_over();
+    (sandbox, receiver)
+}
+
+#[test]
+fn finish_refuses_while_a_receiver_rejects_the_new_secret() {
+    let (sandbox, receiver) = overlap_over(Kind::RejectsAll);
+    let run = sandbox.run(&["finish", "hooks"]).exits(9);
+    run.says("it is not safe yet: ").says("rejects every secret").says("--override --reason TEXT");
+    assert!(sandbox.slot("_NEW").is_some(), "nothing was promoted");
+    sandbox.run(&["finish", "hooks", "--override"]).exits(2).says("--reason");
+    let run = sandbox.run(&["finish", "hooks", "--override", "--reason", "a firewall eats probes"]).exits(0);
+    run.says("going on, as was said");
+    assert_eq!(sandbox.slot("").unwrap(), sandbox.newest());
+    let journal = String::from_utf8_lossy(&std::fs::read(sandbox.state().join("journal.sqlite")).unwrap()).into_owned();
+    assert!(journal.contains("a firewall eats probes"), "the override is recorded");
+    drop(receiver);
+}
+
+#[test]
+fn drop_is_proved_once_no_receiver_accepts_the_old_secret() {
+    let (sandbox, receiver) = overlap_over(Kind::Both);
+    let old = sandbox.slot("").unwrap();
+    // Deployed with a copy of the old secret that it keeps.
+    let kept = sandbox.path("kept.env");
+    std::fs::copy(sandbox.dotenv(), &kept).unwrap();
+    receiver.reads(&kept);
+    let run = sandbox.run(&["finish", "hooks", "--json"]).exits(0);
+    assert_eq!(run.json()["next"]["step"], "drop", "{}", run.stderr);
+    assert!(sandbox.slot("_OLD").is_none() && sandbox.slot("") != Some(old.clone()));
+    let run = sandbox.run(&["cutover", "hooks", "--done", "drop"]).exits(9);
+    run.says("`drop` is not done: ").says("accepts the old secret as well as the new one");
+    receiver.reads(&sandbox.dotenv());
+    let run = sandbox.run(&["cutover", "hooks", "--json"]).exits(0);
+    assert_eq!((how(&run, "drop"), run.json()["status"].clone()), ("probe".to_owned(), "done".into()));
+    assert!(sandbox.leftovers().is_empty(), "{:?}", sandbox.leftovers());
+}
+
+#[test]
+fn finish_drains_until_retries_signed_before_are_over() {
+    let (sandbox, _receiver) = overlap_over(Kind::Both);
+    let begun = std::time::Instant::now();
+    sandbox.run(&["finish", "hooks", "--drain", "6s"]).exits(0).says("draining: what was signed with the old secret");
+    assert!(begun.elapsed() > Duration::from_secs(1));
+    sandbox.run(&["cutover", "hooks"]).exits(0);
+}
+
+#[test]
+fn force_is_contained_once_every_receiver_rejects_the_old_secret() {
+    let receiver = Receiver::start(Kind::Both);
+    let sandbox = Sandbox::with_receiver("signa", &receiver.url, None);
+    let stale = sandbox.path("stale.env");
+    std::fs::copy(sandbox.dotenv(), &stale).unwrap();
+    receiver.reads(&stale);
+    let id = sandbox.id();
+    let force = ["force-rotate", "hooks", "--yes", "--confirm", &id, "--reason", "leaked"];
+    sandbox.run(&force).exits(0);
+    let run = sandbox.run(&["status", "--json"]).exits(0);
+    let row = &run.json()["targets"][0];
+    assert_eq!(row["contained"], false);
+    assert!(row["leaking_since"].is_string(), "{}", run.stdout);
+    let shown = sandbox.run(&["status"]).exits(0).stdout;
+    assert!(shown.contains("contained: no, ") && shown.contains(" since the leak was declared"), "{shown}");
+    sandbox.run(&["cutover", "hooks"]).exits(11).says("old only");
+    receiver.reads(&sandbox.dotenv());
+    let run = sandbox.run(&["cutover", "hooks", "--json"]).exits(0);
+    assert_eq!((how(&run, "drop"), run.json()["contained"].clone()), ("probe".to_owned(), true.into()));
+}
+
+#[test]
+fn where_the_old_secret_dies_with_the_call_receivers_can_be_proved_ready_before_it() {
+    let receiver = Receiver::start(Kind::LiveOnly);
+    let sandbox = Sandbox::with_receiver("verifa", &receiver.url, None);
+    receiver.reads(&sandbox.dotenv());
+    let (id, before) = (sandbox.id(), std::fs::read(sandbox.dotenv()).unwrap());
+    let rotate = ["rotate", "hooks", "--yes", "--confirm", &id, "--probe-first"];
+    let run = sandbox.run(&rotate).exits(9);
+    run.says("does not take a second secret yet").says("under either of two secrets").says("HOOK_SECRET_NEW");
+    assert_eq!(sandbox.rotations(), 0, "nothing was sent");
+    assert_eq!(std::fs::read(sandbox.dotenv()).unwrap(), before, "the throw-away secret is gone");
+    receiver.becomes(Kind::Both);
+    let run = sandbox.run(&[&rotate[..], &["--json"]].concat()).exits(0);
+    assert_eq!((how(&run, "prepare"), sandbox.rotations()), ("probe".to_owned(), 1));
+    // It reads its file anew for each delivery, so that it runs with the new secret already.
+    let run = sandbox.run(&["cutover", "hooks", "--json"]).exits(0);
+    assert_eq!((how(&run, "verify"), how(&run, "drop")), ("probe".to_owned(), "probe".to_owned()));
+}
+
+#[test]
+fn probe_first_says_where_there_is_nothing_to_prove() {
+    let receiver = Receiver::start(Kind::Both);
+    let sandbox = Sandbox::with_receiver("layers", &receiver.url, None);
+    sandbox.run(&["rotate", "hooks", "--yes", "--probe-first"]).exits(2).says("Layers does not").says("leave it out");
+    let sandbox = Sandbox::new("verifa");
+    let run = sandbox.run(&["rotate", "hooks", "--yes", "--confirm", "id0-7Qx", "--probe-first"]).exits(2);
+    run.says("names no receiver that may be probed");
+    assert_eq!(sandbox.rotations(), 0);
+}

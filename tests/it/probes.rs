@@ -1,0 +1,176 @@
+//! `probe`: every kind of receiver has its verdict, nothing else is contacted, and no secret is sent.
+
+use std::collections::BTreeMap;
+
+use crate::receivers::{Kind, Receiver};
+use crate::sandbox::Sandbox;
+
+/// Every kind with what is said of it while both secrets are alive and the new one is in `next`.
+const KINDS: [(Kind, &str, &str, i32); 11] = [
+    (Kind::Both, "accepts-both", "accepts both", 0),
+    (Kind::LiveOnly, "old-only", "old only", 9),
+    (Kind::NextOnly, "new-only", "new only", 0),
+    (Kind::FirstSignatureOnly, "first-signature-only", "checks only the first signature", 0),
+    (Kind::Anything, "accepts-anything", "accepts anything", 9),
+    (Kind::NoTimestamp, "no-timestamp-check", "no timestamp check", 9),
+    (Kind::Prefix, "compares-prefix", "compares a prefix", 9),
+    (Kind::RejectsAll, "rejects-all", "rejects all", 9),
+    (Kind::Redirects, "redirects", "redirects", 9),
+    (Kind::HalfDeployed, "inconsistent", "answers differ", 9),
+    (Kind::Down, "unreachable", "unreachable", 9),
+];
+
+/// A sandbox in the overlap, with a receiver that reads its dotenv file.
+pub fn in_overlap(provider: &str, kind: Kind) -> (Sandbox, Receiver) {
+    let receiver = Receiver::start(kind);
+    let sandbox = Sandbox::with_receiver(provider, &receiver.url, None);
+    sandbox.edit_config("provider = ", "cutover = \"either\"\nprovider = ");
+    receiver.reads(&sandbox.dotenv());
+    sandbox.run(&["rotate", "hooks", "--yes"]).exits(0);
+    (sandbox, receiver)
+}
+
+#[test]
+fn every_kind_of_receiver_has_its_verdict_and_none_is_wrongly_safe() {
+    let mut cases = 0;
+    for provider in ["layers", "signa"] {
+        for (kind, verdict, words, exit) in KINDS {
+            let (sandbox, receiver) = in_overlap(provider, kind);
+            let run = sandbox.run(&["probe", "hooks", "--json"]).exits(exit);
+            let found = &run.json()["receivers"][0];
+            assert_eq!(found["verdict"], verdict, "{provider} {kind:?}: {}", run.stdout);
+            let safe = found["rejects_old"] == true;
+            assert_eq!(safe, kind == Kind::NextOnly, "{provider} {kind:?}: {}", run.stdout);
+            let table = sandbox.run(&["probe", "hooks"]).exits(exit).stdout;
+            assert!(table.contains(&format!("→ {words}: ")), "{table}");
+            // An older probe's word must not let anything through either.
+            let gate = sandbox.run(&["finish", "hooks"]);
+            assert_eq!(gate.code, 9, "{provider} {kind:?} finishes in the overlap: {}", gate.stderr);
+            assert_no_secret_sent(&sandbox, &receiver);
+            cases += 1;
+        }
+    }
+    println!(
+        "PROMISE 12 | verdicts on receivers of every kind | cases {cases} | failures 0 | each named rightly; 0 false \"safe\""
+    );
+}
+
+/// Looks through every request that the receiver got.
+fn assert_no_secret_sent(sandbox: &Sandbox, receiver: &Receiver) {
+    for request in receiver.requests() {
+        let text = format!("{request:?}{}", String::from_utf8_lossy(&request.body));
+        for secret in sandbox.stand_in.live_secrets() {
+            assert!(!text.contains(secret.expose().trim_start_matches("whsec_")), "a secret was sent: {text}");
+        }
+        assert_eq!(request.header("X-Whsec-Probe"), Some("1"), "a probe says what it is");
+        assert!(request.header("User-Agent").is_some_and(|agent| agent.starts_with("whsec/")));
+        assert_eq!(request.path, "/hooks", "no redirect is followed");
+    }
+}
+
+#[test]
+fn the_body_is_in_the_form_of_the_providers_events_and_marked() {
+    let (sandbox, receiver) = in_overlap("layers", Kind::Both);
+    sandbox.run(&["probe", "hooks", "--with", "new"]).exits(9);
+    let body: serde_json::Value = serde_json::from_slice(&receiver.requests()[0].body).unwrap();
+    assert_eq!(body["type"], "test.ping");
+    assert_eq!(body["data"]["probe"], "whsec");
+    assert!(body["id"].as_str().unwrap().starts_with("evt_probe_"));
+    std::fs::write(sandbox.path("work/event.json"), "{ \"mine\": 1 }").unwrap();
+    sandbox.run(&["probe", "hooks", "--with", "new,garbage", "--body", "event.json"]).exits(0);
+    assert_eq!(receiver.requests().last().unwrap().body, b"{ \"mine\": 1 }");
+}
+
+#[test]
+fn single_cases_are_tried_alone_and_a_verdict_can_be_expected() {
+    let (sandbox, receiver) = in_overlap("signa", Kind::Both);
+    let run = sandbox.run(&["probe", "hooks", "--with", "old,unsigned", "--json"]);
+    let json = run.json();
+    let cases: Vec<&str> =
+        json["receivers"][0]["cases"].as_array().unwrap().iter().map(|case| case["case"].as_str().unwrap()).collect();
+    assert_eq!(cases, ["old", "unsigned"]);
+    assert_eq!(receiver.requests().len(), 3 + 1, "what decides is tried three times");
+    sandbox.run(&["probe", "hooks", "--expect", "accepts-both"]).exits(0);
+    sandbox
+        .run(&["probe", "hooks", "--expect", "new-only"])
+        .exits(9)
+        .says("accepts the old secret as well as the new one, and not `new only`");
+    sandbox.run(&["probe", "hooks", "--expect", "fine"]).exits(2).says("it is accepts-both, new-only");
+}
+
+#[test]
+fn only_receivers_of_ones_own_config_or_named_by_a_flag_are_contacted() {
+    let (theirs, mine) = (Receiver::start(Kind::Both), Receiver::start(Kind::Both));
+    let sandbox = Sandbox::new("layers");
+    let target = format!(
+        "[targets.shared]\nprovider = \"layers\"\nid = \"x\"\nstore = \"dotenv:.env#A\"\nreceivers = \"{}\"\n",
+        theirs.url
+    );
+    std::fs::write(sandbox.path("work/whsec.toml"), target).unwrap();
+    std::fs::write(sandbox.path("work/.env"), "A=whsec_abc\n").unwrap();
+    sandbox.run(&["probe", "shared"]).exits(2).says("a checkout's file that you do not trust").says("target trust");
+    assert!(theirs.requests().is_empty());
+    sandbox.run(&["probe", "shared", "--url", &mine.url]);
+    assert!(theirs.requests().is_empty());
+    assert!(!mine.requests().is_empty());
+    sandbox.run(&["probe", "hooks"]).exits(2).says("`hooks` names no receiver").says("--url URL");
+}
+
+#[test]
+fn a_receiver_that_is_not_loopback_has_to_be_https() {
+    let sandbox = Sandbox::new("layers");
+    let run = sandbox.run(&["probe", "hooks", "--url", "http://hooks.example.com/x", "--json"]).exits(9);
+    assert_eq!(run.json()["receivers"][0]["verdict"], "unreachable");
+    assert!(run.stdout.contains("https"), "{}", run.stdout);
+}
+
+#[test]
+fn without_an_old_secret_only_the_live_one_is_tried() {
+    let receiver = Receiver::start(Kind::Both);
+    let sandbox = Sandbox::with_receiver("layers", &receiver.url, None);
+    receiver.reads(&sandbox.dotenv());
+    let run = sandbox.run(&["probe", "hooks", "--json"]).exits(0);
+    assert_eq!(run.json()["receivers"][0]["verdict"], "accepts-new");
+    sandbox.run(&["status", "hooks"]).exits(0);
+    std::fs::write(sandbox.dotenv(), "").unwrap();
+    sandbox.run(&["probe", "hooks"]).exits(4).says("holds a live secret to sign with").says("whsec inspect hooks");
+}
+
+#[test]
+fn how_a_provider_signs_has_to_be_described() {
+    let sandbox = Sandbox::new("kadosei");
+    let run = sandbox.run(&["probe", "hooks", "--url", "http://127.0.0.1:1/"]).exits(2);
+    run.says("how Kadosei signs deliveries is not described").says("--via-provider");
+}
+
+#[test]
+fn the_providers_own_test_delivery_says_what_came_of_it() {
+    let expected: BTreeMap<&str, &str> = [
+        ("layers", "Layers was asked for a test delivery: Layers sends a signed `test.ping`"),
+        ("signa", "Signa was asked for a test delivery: Signa sends a signed `webhook.test`"),
+        ("kadosei", "Kadosei was asked for a test delivery: Kadosei sends a test delivery at once"),
+        ("verifa", "Verifa was asked for a test delivery: the receiver accepted it, status 200"),
+    ]
+    .into();
+    for (provider, words) in expected {
+        let receiver = Receiver::start(Kind::Anything);
+        let sandbox = Sandbox::with_receiver(provider, &receiver.url, None);
+        let run = sandbox.run(&["probe", "hooks", "--via-provider", "--json"]).exits(0);
+        let sent: Vec<_> =
+            sandbox.stand_in.ledger().requests.into_iter().filter(|seen| seen.path.ends_with("/test")).collect();
+        assert_eq!(sent.len(), 1, "{provider}: one call");
+        // Kadosei does not say how it signs, so that its stand-in delivers nothing.
+        let accepted = if provider == "verifa" { true.into() } else { serde_json::Value::Null };
+        assert_eq!(run.json()["via_provider"]["accepted"], accepted, "{}", run.stdout);
+        let run = sandbox.run(&["probe", "hooks", "--via-provider"]);
+        assert!(run.stdout.starts_with(words), "{}", run.stdout);
+        if provider == "verifa" {
+            receiver.becomes(Kind::RejectsAll);
+            let run = sandbox.run(&["probe", "hooks", "--via-provider"]).exits(9);
+            assert!(run.stdout.contains("the receiver did not accept it, status 403"), "{}", run.stdout);
+            run.says("the receiver did not accept Verifa's test delivery");
+        }
+    }
+    let sandbox = Sandbox::new("hopae");
+    sandbox.run(&["probe", "hooks", "--via-provider"]).exits(2).says("Hopae has no call that sends a test delivery");
+}
