@@ -154,7 +154,7 @@ pub fn a_canary_leaves_no_trace(bench: Bench<'_>) {
     assert_eq!(all(&*store), [None, None, None, None]);
 }
 
-fn a_rotation_goes_through(bench: Bench<'_>) {
+pub fn a_rotation_goes_through(bench: Bench<'_>) {
     let store = bench("ROTATION");
     let (old, new) = (Secret::new("old"), Secret::new("new"));
     store.apply(&[(Slot::Current, Some(&old))]).unwrap();

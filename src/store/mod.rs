@@ -24,7 +24,9 @@ mod file;
 mod folder;
 mod json;
 mod keychain;
+mod kubernetes;
 mod names;
+mod program;
 mod reference;
 mod replace;
 mod server;
@@ -36,9 +38,10 @@ mod stdout;
 mod surroundings;
 mod vault;
 
-pub use command::{COMMAND_DEADLINE, CommandStore, run_for_output};
+pub use command::CommandStore;
 pub use error::StoreError;
 pub use keychain::keychain_entry;
+pub use program::{COMMAND_DEADLINE, run_for_output};
 pub use reference::{DEFAULT_ACCOUNT, Reference, SCHEMES};
 pub use surroundings::{Environment, NoEnvelope, Surroundings};
 
@@ -188,6 +191,9 @@ pub fn open(
         Reference::Command { name } => Box::new(CommandStore::open(name, names, surroundings)?),
         Reference::Stdout => Box::new(stdout::Stdout),
         Reference::AwsSm { name, key } => Box::new(aws::AwsSecret::new(name, key.as_deref(), names, surroundings)?),
+        Reference::Kubernetes { namespace, name, key } => {
+            Box::new(kubernetes::Kubernetes::new(namespace, name, key, names, surroundings)?)
+        }
         Reference::Vault { mount, path, field } => {
             Box::new(vault::Vault::new(mount, path, field, names, &surroundings.environment)?)
         }

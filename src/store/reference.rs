@@ -6,7 +6,8 @@ use std::path::PathBuf;
 use super::StoreError;
 
 /// The schemes that a reference can start with.
-pub const SCHEMES: &[&str] = &["keychain", "dotenv", "json", "file", "command", "stdout", "vault", "aws-sm", "age"];
+pub const SCHEMES: &[&str] =
+    &["keychain", "dotenv", "json", "file", "command", "stdout", "vault", "aws-sm", "age", "k8s"];
 
 /// The account in `keychain:SERVICE`, where none is written.
 pub const DEFAULT_ACCOUNT: &str = "webhook-secret";
@@ -33,6 +34,8 @@ pub enum Reference {
     Stdout,
     /// `aws-sm:NAME[#key]`, the name or the ARN of a secret
     AwsSm { name: String, key: Option<String> },
+    /// `k8s:NAMESPACE/NAME#key`
+    Kubernetes { namespace: String, name: String, key: String },
     /// `vault:MOUNT/PATH#FIELD`, or `vault:MOUNT//PATH#FIELD` where the mount's own path has a `/`
     Vault { mount: String, path: String, field: String },
 }
@@ -58,6 +61,7 @@ impl Reference {
             "age" => path_of_file(rest).map(|path| Self::Age { path }),
             "command" => command(rest),
             "aws-sm" => aws_sm(rest),
+            "k8s" => kubernetes(rest),
             "vault" => vault(rest),
             "stdout" => rest.is_empty().then_some(Self::Stdout).ok_or("nothing follows `stdout:`"),
             _ => {
@@ -82,6 +86,7 @@ impl fmt::Display for Reference {
             Self::Stdout => out.write_str("stdout:"),
             Self::AwsSm { name, key: None } => write!(out, "aws-sm:{name}"),
             Self::AwsSm { name, key: Some(key) } => write!(out, "aws-sm:{name}#{key}"),
+            Self::Kubernetes { namespace, name, key } => write!(out, "k8s:{namespace}/{name}#{key}"),
             Self::Vault { mount, path, field } => {
                 let between = if mount.contains('/') { "//" } else { "/" };
                 write!(out, "vault:{mount}{between}{path}#{field}")
@@ -94,6 +99,12 @@ impl fmt::Display for Reference {
 pub(super) fn is_variable(name: &str) -> bool {
     name.starts_with(|first: char| first.is_ascii_alphabetic() || first == '_')
         && name.chars().all(|rest| rest.is_ascii_alphanumeric() || rest == '_')
+}
+
+/// Whether a Kubernetes secret can have a key of this name.
+pub(super) fn is_kubernetes_key(key: &str) -> bool {
+    let plain = |letter: char| letter.is_ascii_alphanumeric() || "-_.".contains(letter);
+    !key.is_empty() && key != "." && key != ".." && key.chars().all(plain)
 }
 
 fn keychain(rest: &str) -> Result<Reference, &'static str> {
@@ -152,6 +163,23 @@ fn aws_sm(rest: &str) -> Result<Reference, &'static str> {
     Ok(Reference::AwsSm { name: name.to_owned(), key: key.map(str::to_owned) })
 }
 
+fn kubernetes(rest: &str) -> Result<Reference, &'static str> {
+    let (place, key) = rest.rsplit_once('#').ok_or("it does not say which key of the secret")?;
+    let (namespace, name) = place.split_once('/').ok_or("it does not say which namespace and which secret")?;
+    let is_name = |text: &str| {
+        let plain =
+            |letter: char| letter.is_ascii_lowercase() || letter.is_ascii_digit() || letter == '-' || letter == '.';
+        text.starts_with(|first: char| first.is_ascii_alphanumeric()) && text.chars().all(plain)
+    };
+    if !is_name(namespace) || !is_name(name) {
+        return Err("a namespace's and a secret's name are lower-case letters, digits, `-` and `.`");
+    }
+    if !is_kubernetes_key(key) {
+        return Err("a key is letters, digits, `-`, `_` and `.`");
+    }
+    Ok(Reference::Kubernetes { namespace: namespace.to_owned(), name: name.to_owned(), key: key.to_owned() })
+}
+
 fn vault(rest: &str) -> Result<Reference, &'static str> {
     let (place, field) = rest.rsplit_once('#').ok_or("it does not say which field")?;
     let (mount, path) =
@@ -191,6 +219,7 @@ fn form(scheme: &str) -> &'static str {
         "command" => "write `command:NAME`, a program under `[commands.NAME]` in your own config",
         "age" => "write `age:PATH`",
         "aws-sm" => "write `aws-sm:NAME`, or `aws-sm:NAME#key` for a member of a JSON object",
+        "k8s" => "write `k8s:NAMESPACE/NAME#key`",
         "vault" => "write `vault:MOUNT/PATH#FIELD`",
         _ => "write `stdout:`",
     }
@@ -216,6 +245,7 @@ mod tests {
             "stdout:",
             "vault:secret/app/hooks#signing key",
             "vault:team/kv//app#key",
+            "k8s:payments/hooks#signing.key",
             "aws-sm:prod/hooks",
             "aws-sm:prod/hooks#signing.key",
             "aws-sm:arn:aws:secretsmanager:eu-west-1:123456789012:secret:prod/hooks-AbCdEf#key",

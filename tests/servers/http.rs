@@ -83,6 +83,9 @@ fn serve(handler: &Handler, seen: &Mutex<Vec<Request>>, stream: TcpStream) -> st
     let length = headers.get("content-length").and_then(|length| length.parse().ok()).unwrap_or(0);
     let mut body = vec![0; length];
     reader.read_exact(&mut body)?;
+    if headers.get("transfer-encoding").is_some_and(|coding| coding == "chunked") {
+        body = chunks(&mut reader)?;
+    }
     let request = Request { method, target, headers, body };
     seen.lock().unwrap_or_else(PoisonError::into_inner).push(request.clone());
     let Answer::Json(status, text) = handler(&request) else { return Ok(()) };
@@ -93,4 +96,20 @@ fn serve(handler: &Handler, seen: &Mutex<Vec<Request>>, stream: TcpStream) -> st
     let mut stream = stream;
     stream.write_all(head.as_bytes())?;
     stream.write_all(text.as_bytes())
+}
+
+fn chunks(reader: &mut impl BufRead) -> std::io::Result<Vec<u8>> {
+    let mut body = Vec::new();
+    loop {
+        let mut line = String::new();
+        reader.read_line(&mut line)?;
+        let length = usize::from_str_radix(line.trim_end(), 16).unwrap_or(0);
+        // Each chunk is followed by a line break of its own.
+        let mut chunk = vec![0; length + 2];
+        reader.read_exact(&mut chunk)?;
+        if length == 0 {
+            return Ok(body);
+        }
+        body.extend_from_slice(&chunk[..length]);
+    }
 }

@@ -4,4 +4,5 @@
 
 pub mod aws;
 pub mod http;
+pub mod kubernetes;
 pub mod vault;

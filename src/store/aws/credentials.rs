@@ -8,7 +8,7 @@ use jiff::Timestamp;
 use serde::Deserialize;
 use zeroize::Zeroizing;
 
-use super::super::command::run_for_output;
+use super::super::program::run_for_output;
 use super::super::server::Server;
 use super::super::{COMMAND_DEADLINE, Environment, StoreError};
 use super::profile::{self, Profile};

@@ -54,6 +54,20 @@ impl Document {
         Ok(others(&ours) == others(&theirs))
     }
 
+    /// The text of the object around this one, in which this is the member `name` now.
+    pub fn put_into(&self, around: &[u8], name: &str) -> Result<Zeroizing<Vec<u8>>, Flaw> {
+        let outer = Object::find(around, &[])?;
+        let (range, head) = match outer.position(name) {
+            Some(at) => (outer.members[at].value.clone(), String::new()),
+            None => {
+                let comma = if outer.members.is_empty() { "" } else { "," };
+                (outer.range.end - 1..outer.range.end - 1, format!("{comma}\"{name}\":"))
+            }
+        };
+        let (before, after) = (&around[..range.start], &around[range.end..]);
+        Ok(Zeroizing::new([before, head.as_bytes(), &self.0, after].concat()))
+    }
+
     /// The text.
     pub fn bytes(&self) -> &[u8] {
         &self.0
