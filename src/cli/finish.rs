@@ -95,5 +95,5 @@ fn drained(session: &Session, rotation: &Rotation, drain: Duration, stopped: &dy
     }
     let why = format!("draining: what was signed with the old secret may be retried until {}", moment(until));
     session.output.say(&why);
-    countdown::run(&session.output, Countdown { until, provider_now }, false, stopped)
+    countdown::run(&session.output, Countdown { until, provider_now }, false, stopped, &|| {})
 }

@@ -28,6 +28,7 @@ mod inspect;
 mod known;
 mod login;
 mod logout;
+mod notify;
 mod options;
 mod probe;
 mod provider;

@@ -2,6 +2,7 @@
 
 use jiff::Timestamp;
 
+use super::notify::Notifier;
 use super::session::{Folders, Session};
 use super::signals::Signals;
 use crate::config::{self, IdentityPlace, Target, TargetStore};
@@ -16,7 +17,7 @@ use crate::rotation::seal::Seals;
 use crate::rotation::{ATTEMPTS, Plan, PlannedStore, Rotation, RunError, Step};
 use crate::secret::Secret;
 use crate::store::{self, Reference, Slot, Store, StoreError};
-use crate::ui::prompt::{Answers, Person};
+use crate::ui::prompt::{Answers, Notice, Person};
 
 /// The keychain entry, and the file in the state folder, that keep the identity which opens seals.
 const IDENTITY_SERVICE: &str = "whsec";
@@ -67,6 +68,7 @@ impl Work {
         answers: Answers,
         stopped: &'a dyn Fn() -> bool,
     ) -> Person<'a> {
+        let notifier = Notifier::new(session);
         Person {
             output: &session.output,
             provider: &self.target.endpoint.provider,
@@ -75,6 +77,10 @@ impl Work {
             come_back: session.come_back("cutover", &self.target.name),
             stopped,
             along: &|_, _, _| {},
+            notify: Box::new(move |rotation, notice| match notice {
+                Notice::Recorded(event) => notifier.recorded(rotation, event),
+                Notice::Clock => notifier.look_at_clock(rotation, session.now()),
+            }),
             counted: false,
             headed: None,
         }

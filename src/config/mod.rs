@@ -42,6 +42,8 @@ pub struct Config {
     pub ca: Option<PathBuf>,
     /// What stores see of the world; empty until `cli` sets it.
     pub environment: Environment,
+    /// The program that is told what happens, with its arguments.
+    pub notify: Option<Vec<String>>,
     /// The user's home, for `~/`.
     home: Option<PathBuf>,
 }
@@ -124,6 +126,10 @@ impl Config {
             }
             for (name, command) in raw.commands {
                 config.commands.insert(name.into_inner(), paths::command(command, file.folder(), home));
+            }
+            if let Some(notify) = raw.notify {
+                let place = file.place(notify.span().start);
+                config.notify = Some(normalise::notifier(notify.into_inner().command, place, file.folder(), home)?);
             }
             if let Some(ca) = raw.ca {
                 config.ca = Some(paths::absolute(Path::new(ca.get_ref()), file.folder(), home));

@@ -1,6 +1,7 @@
 //! From the words of one target to a `Target`: every name known, every path absolute, every URL allowed.
 
 use std::collections::BTreeSet;
+use std::path::Path;
 use std::time::Duration;
 
 use toml::Spanned;
@@ -234,6 +235,19 @@ fn max_age(written: &Placed<String>) -> Result<Duration, ConfigError> {
     provider::duration(&written.value)
         .filter(|age| !age.is_zero())
         .ok_or_else(|| bad(&written.place, "`max_age`", "is not a duration such as `90d`, `24h` or `30m`".to_owned()))
+}
+
+/// The program that is told what happens.
+pub(super) fn notifier(
+    command: Vec<String>,
+    place: Place,
+    folder: &Path,
+    home: Option<&Path>,
+) -> Result<Vec<String>, ConfigError> {
+    if command.first().is_none_or(String::is_empty) {
+        return Err(bad(&place, "`notify`", "names no program".to_owned()));
+    }
+    Ok(paths::program(command, folder, home))
 }
 
 fn bad(place: &Place, key: &str, why: String) -> ConfigError {

@@ -25,6 +25,14 @@ pub(crate) struct RawConfig {
     pub commands: BTreeMap<Spanned<String>, CommandSpec>,
     /// A file of CA certificates (PEM) that are accepted beside the system's own.
     pub ca: Option<Spanned<String>>,
+    pub notify: Option<Spanned<RawNotify>>,
+}
+
+/// The program that is told what happens.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct RawNotify {
+    pub command: Vec<String>,
 }
 
 /// One target.

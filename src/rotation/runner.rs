@@ -148,13 +148,13 @@ impl Runner<'_> {
 
     /// Journals events; they count only once this has returned.
     pub(super) fn record(&mut self, events: &[Event]) -> Result<(), RunError> {
-        self.append(events).map_err(|error| self.unrecorded(error))?;
-        events.iter().for_each(|event| self.operator.tell(self.rotation, News::Recorded(event)));
-        Ok(())
+        self.append(events).map_err(|error| self.unrecorded(error))
     }
 
     pub(super) fn append(&mut self, events: &[Event]) -> Result<(), JournalError> {
-        self.journal.append(self.rotation, self.by, (self.now)(), events)
+        self.journal.append(self.rotation, self.by, (self.now)(), events)?;
+        events.iter().for_each(|event| self.operator.tell(self.rotation, News::Recorded(event)));
+        Ok(())
     }
 
     /// A failing journal means that nothing happened only as long as nothing was sent.

@@ -41,7 +41,7 @@ mod vault;
 pub use command::CommandStore;
 pub use error::StoreError;
 pub use keychain::keychain_entry;
-pub use program::{COMMAND_DEADLINE, run_for_output};
+pub use program::{COMMAND_DEADLINE, run_for_output, run_with_input};
 pub use reference::{DEFAULT_ACCOUNT, Reference, SCHEMES};
 pub use surroundings::{Environment, NoEnvelope, Surroundings};
 

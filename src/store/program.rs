@@ -41,6 +41,20 @@ pub fn run_for_output(
     }
 }
 
+/// Runs a program with this text on its stdin; what it prints is not kept. The text is not a secret. Fails if it does not exit
+/// with 0 within the deadline.
+pub fn run_with_input(
+    program_and_args: &[String],
+    input: &str,
+    deadline: Duration,
+    private: &[String],
+) -> Result<(), StoreError> {
+    let store = "command";
+    let run = Run::new(store, program_and_args, private);
+    let ended = Run { input: Some(input.as_bytes()), deadline, ..run }.end()?;
+    if ended.status.success() { Ok(()) } else { Err(failed(store, program_and_args, said(ended.status))) }
+}
+
 /// A program to be run to its end.
 pub(super) struct Run<'a> {
     pub store: &'a str,

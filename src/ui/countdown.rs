@@ -17,8 +17,17 @@ const LINES_AT: [i64; 4] = [24 * 3600, 12 * 3600, 3600, 15 * 60];
 /// How often the countdown looks at the clock and at signals.
 const TICK: Duration = Duration::from_millis(100);
 
+/// How often `each_second` is called.
+const SECOND: Duration = Duration::from_secs(1);
+
 /// Counts down to the end, in silence unless `shown`. `false` where `stopped` became true before.
-pub fn run(output: &Output, countdown: Countdown, shown: bool, stopped: &dyn Fn() -> bool) -> bool {
+pub fn run(
+    output: &Output,
+    countdown: Countdown,
+    shown: bool,
+    stopped: &dyn Fn() -> bool,
+    each_second: &dyn Fn(),
+) -> bool {
     let total = countdown.until.duration_since(countdown.provider_now);
     let begun = steady_now();
     let left = || total.saturating_sub(SignedDuration::from_millis(millis(steady_now().saturating_sub(begun))));
@@ -28,8 +37,13 @@ pub fn run(output: &Output, countdown: Countdown, shown: bool, stopped: &dyn Fn(
     if shown && bar.is_none() {
         output.say(&format!("waiting: the old secret ends in {}, at {until}", span(total)));
     }
+    let mut called = Duration::ZERO;
     loop {
         let left = left();
+        if steady_now().saturating_sub(called) >= SECOND {
+            called = steady_now();
+            each_second();
+        }
         if stopped() {
             finish(bar.as_ref());
             return false;
@@ -81,14 +95,16 @@ fn millis(span: Duration) -> i64 {
     i64::try_from(span.as_millis()).unwrap_or(i64::MAX)
 }
 
+/// A clock that no clock change moves and that runs on while a laptop sleeps.
 #[cfg(target_os = "linux")]
-fn steady_now() -> Duration {
+pub fn steady_now() -> Duration {
     let time = rustix::time::clock_gettime(rustix::time::ClockId::Boottime);
     Duration::new(u64::try_from(time.tv_sec).unwrap_or(0), u32::try_from(time.tv_nsec).unwrap_or(0))
 }
 
+/// A clock that no clock change moves.
 #[cfg(not(target_os = "linux"))]
-fn steady_now() -> Duration {
+pub fn steady_now() -> Duration {
     static BEGIN: std::sync::OnceLock<std::time::Instant> = std::sync::OnceLock::new();
     BEGIN.get_or_init(std::time::Instant::now).elapsed()
 }

@@ -7,7 +7,7 @@ use super::{Output, countdown, narrate};
 use crate::provider::Provider;
 use crate::rotation::guide::{self, StoreNames};
 use crate::rotation::operator::{Comparison, Countdown, News, Operator, Reply, Ruling};
-use crate::rotation::{Call, Evidence, Rotation, Step};
+use crate::rotation::{Call, Event, Evidence, Rotation, Step};
 
 /// What was decided before anybody is asked.
 #[derive(Clone, Debug, Default)]
@@ -26,6 +26,9 @@ pub struct Answers {
     pub may_ask: bool,
 }
 
+/// Told of what happens beside the person.
+pub type Notify<'a> = Box<dyn Fn(&Rotation, Notice<'_>) + 'a>;
+
 /// Tells and asks the person who runs the command.
 pub struct Person<'a> {
     pub output: &'a Output,
@@ -38,10 +41,21 @@ pub struct Person<'a> {
     pub stopped: &'a dyn Fn() -> bool,
     /// What goes along with a person's step, as the stand-ins of a rehearsal do.
     pub along: &'a dyn Fn(&Rotation, Step, Moment),
+    /// Told of what is journaled, and that time passes.
+    pub notify: Notify<'a>,
     /// Whether a countdown has been shown; what is left after it is a moment until the provider's clock agrees.
     pub counted: bool,
     /// The step whose heading has been shown.
     pub headed: Option<Step>,
+}
+
+/// What a notifier may have to be told of.
+#[derive(Clone, Copy, Debug)]
+pub enum Notice<'a> {
+    /// This is in the journal.
+    Recorded(&'a Event),
+    /// Time has passed.
+    Clock,
 }
 
 /// When something goes along with a step.
@@ -59,6 +73,9 @@ impl Operator for Person<'_> {
             self.headed = Some(step);
         }
         narrate::tell(self.output, rotation, &news);
+        if let News::Recorded(event) = news {
+            (self.notify)(rotation, Notice::Recorded(event));
+        }
     }
 
     fn do_step(&mut self, rotation: &Rotation, step: Step) -> Reply {
@@ -129,7 +146,8 @@ impl Operator for Person<'_> {
                 self.output.say(&format!("      • Leave whenever you like; come back with: {}", self.come_back));
             }
         }
-        if countdown::run(self.output, countdown, first, self.stopped) {
+        let each_second = || (self.notify)(rotation, Notice::Clock);
+        if countdown::run(self.output, countdown, first, self.stopped, &each_second) {
             Reply::Done { reason: None }
         } else {
             Reply::NotNow

@@ -16,13 +16,18 @@ const WINDOW: Duration = Duration::from_secs(4);
 /// figure.
 const LATE: f64 = 8.0;
 
-/// Runs a command with its clock off by `offset`, as in `+25h`.
-fn run_at(sandbox: &Sandbox, offset: &str, arguments: &[&str]) -> Run {
+/// A command with its clock off by `offset`, as in `+25h`.
+pub fn at(sandbox: &Sandbox, offset: &str, arguments: &[&str]) -> Command {
     let mut command: Command = sandbox.command(arguments);
     if !offset.is_empty() {
         command.env("LD_PRELOAD", LIBRARY).env("FAKETIME", offset).env("FAKETIME_DONT_RESET", "1");
     }
-    sandbox.watch(command.output().unwrap())
+    command
+}
+
+/// Runs a command with its clock off.
+fn run_at(sandbox: &Sandbox, offset: &str, arguments: &[&str]) -> Run {
+    sandbox.watch(at(sandbox, offset, arguments).output().unwrap())
 }
 
 /// The true end of the old secret, as the stand-in's answer had it, from the journal.

@@ -22,6 +22,8 @@ pub enum Kind {
     LiveOnly,
     /// Knows the coming slot alone.
     NextOnly,
+    /// The same by the crate `standardwebhooks`.
+    Library,
     FirstSignatureOnly,
     Anything,
     NoTimestamp,
@@ -165,6 +167,13 @@ fn verifies(kind: Kind, request: &Request, secret: &str) -> bool {
         return false;
     }
     match kind {
+        Kind::Library => {
+            let mut headers = http::HeaderMap::new();
+            for (name, value) in &request.headers {
+                headers.insert(http::HeaderName::try_from(name.as_str()).unwrap(), value.parse().unwrap());
+            }
+            standardwebhooks::Webhook::new(secret).is_ok_and(|library| library.verify(&request.body, &headers).is_ok())
+        }
         Kind::FirstSignatureOnly => signatures.first() == Some(&expected),
         Kind::Prefix => signatures.iter().any(|given| given.get(..16).is_some_and(|start| expected.starts_with(start))),
         _ => signatures.contains(&expected),

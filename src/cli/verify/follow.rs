@@ -8,8 +8,8 @@ use std::time::Duration;
 use jiff::Timestamp;
 use serde_json::{Value, json};
 
-use super::{Args, note, role};
-use crate::cli::exit::{Exit, Fault};
+use super::{Args, Seen, note, role};
+use crate::cli::exit::{self, Exit, Fault, Verdict};
 use crate::cli::known::{Knowledge, Known, Role};
 use crate::cli::result;
 use crate::cli::session::Session;
@@ -69,17 +69,30 @@ pub fn run(args: &Args, session: &Session, knowledge: &mut Knowledge, scheme: &S
     if let Some(error) = failed {
         session.output.warn(&format!("stdin could not be read to its end: {error}"));
     }
-    let new = secrets.iter().position(|known| known.role == Role::New).and_then(|index| tally.secrets.get(index));
-    if let Some(new) = new.copied() {
-        note(session, knowledge, new.count, new.last);
+    let seen = secrets.iter().zip(&tally.secrets).map(|(known, count)| Seen {
+        secret: known.fingerprint.clone(),
+        deliveries: count.count,
+        signed_at: count.last,
+    });
+    note(session, knowledge, seen.collect());
+    let exit = verdict(&secrets, &tally);
+    let mut fields = object(knowledge, &secrets, &tally);
+    if exit == Exit::Gate {
+        let message = match tally.deliveries.count {
+            0 => "no delivery came".to_owned(),
+            all => format!("not all of {all} deliveries were signed with a live secret, in time"),
+        };
+        let hint = Some("`whsec verify` on one of them says why".to_owned());
+        let verdict = Verdict { exit, message, hint };
+        session.output.error(&verdict.message, verdict.hint.as_deref());
+        fields["error"] = exit::error_object(&verdict);
     }
-    let exit = exit(&secrets, &tally);
-    session.output.json(&result::object("verify", exit, object(knowledge, &secrets, &tally)));
+    session.output.json(&result::object("verify", exit, fields));
     Ok(exit)
 }
 
 /// Whether every delivery was signed with a secret that is live or coming.
-fn exit(secrets: &[Known], tally: &Tally) -> Exit {
+fn verdict(secrets: &[Known], tally: &Tally) -> Exit {
     let dead: u64 =
         secrets.iter().zip(&tally.secrets).filter(|(known, _)| !known.is_live()).map(|(_, count)| count.count).sum();
     let only_dead = if dead > 0 { tally.old_only.count } else { 0 };

@@ -14,7 +14,7 @@ use crate::delivery::Delivery;
 use crate::delivery::examine::{Cause, Examination, Examiner};
 use crate::provider::signature::Scheme;
 use crate::rotation::Event;
-use crate::secret::Secret;
+use crate::secret::{Fingerprint, Secret};
 use crate::ui::time::{moment, span};
 
 mod follow;
@@ -140,8 +140,8 @@ fn conclude(session: &Session, knowledge: &mut Knowledge, looked: &[Looked]) -> 
         lines(knowledge, delivery).iter().for_each(|line| session.output.data(line));
     }
     let verified = looked.iter().filter(|delivery| delivery.verified).count();
-    let evidence = looked.iter().filter(|delivery| delivery.verified).map(|delivery| &delivery.examination);
-    record(session, knowledge, evidence.map(|examination| (examination, 1)));
+    let seen = seen(knowledge, looked);
+    note(session, knowledge, seen);
     let (exit, error) = if verified == looked.len() {
         (Exit::Done, Value::Null)
     } else {
@@ -266,35 +266,41 @@ fn object(knowledge: &Knowledge, looked: &Looked) -> Value {
     })
 }
 
-/// Journals that the open rotation's new secret was seen at work. A journal that cannot take it is no reason to fail.
-fn record<'a>(session: &Session, knowledge: &mut Knowledge, evidence: impl Iterator<Item = (&'a Examination, u64)>) {
-    let Some(open) = &knowledge.open else { return };
-    let Some(new) = open.answered().map(|answered| answered.fingerprint.clone()) else { return };
-    let index = knowledge.secrets.iter().position(|known| known.fingerprint == new);
-    let mut deliveries = 0;
-    let mut signed_at = None;
-    for (examination, count) in evidence {
-        if examination.matches.iter().any(|found| Some(found.secret) == index) {
-            deliveries += count;
-            signed_at = signed_at.max(examination.signed_at.and_then(|at| Timestamp::from_second(at).ok()));
-        }
-    }
-    note(session, knowledge, deliveries, signed_at);
+/// Deliveries that one secret signed.
+struct Seen {
+    secret: Fingerprint,
+    deliveries: u64,
+    signed_at: Option<Timestamp>,
 }
 
-/// Appends the sighting of the new secret to the open rotation.
-fn note(session: &Session, knowledge: &mut Knowledge, deliveries: u64, signed_at: Option<Timestamp>) {
-    let Some(mut rotation) = knowledge.open.clone() else { return };
-    let Some(secret) = rotation.answered().map(|answered| answered.fingerprint.clone()) else { return };
-    if deliveries == 0 {
+/// The deliveries of single captures, by the secret that signed them; those that are too old are no evidence.
+fn seen(knowledge: &Knowledge, looked: &[Looked]) -> Vec<Seen> {
+    let fresh = || looked.iter().map(|delivery| &delivery.examination).filter(|found| found.causes.is_empty());
+    let of = |(index, known): (usize, &Known)| {
+        let signed = || fresh().filter(|found| found.matches.iter().any(|matching| matching.secret == index));
+        let signed_at = signed().filter_map(|found| Timestamp::from_second(found.signed_at?).ok()).max();
+        Seen { secret: known.fingerprint.clone(), deliveries: signed().count() as u64, signed_at }
+    };
+    knowledge.secrets.iter().enumerate().map(of).collect()
+}
+
+/// Journals which secrets of the open rotation were seen at work. A journal that cannot take it is no reason to fail.
+fn note(session: &Session, knowledge: &mut Knowledge, seen: Vec<Seen>) {
+    let Some(rotation) = knowledge.open.as_mut() else { return };
+    let Some(new) = rotation.answered().map(|answered| answered.fingerprint.clone()) else { return };
+    let seen: Vec<Seen> = seen.into_iter().filter(|seen| seen.deliveries > 0).collect();
+    if seen.is_empty() {
         return;
     }
-    let seen = Event::Seen { secret, deliveries, signed_at };
-    match knowledge.journal.append(&mut rotation, &session.actor(), session.now(), &[seen]) {
-        Ok(()) => {
+    let is_evidence = seen.iter().any(|seen| seen.secret == new);
+    let event = |Seen { secret, deliveries, signed_at }| Event::Seen { secret, deliveries, signed_at };
+    let events: Vec<Event> = seen.into_iter().map(event).collect();
+    match knowledge.journal.append(rotation, &session.actor(), session.now(), &events) {
+        Ok(()) if is_evidence => {
             let next = session.come_back("cutover", &knowledge.target.name);
             session.output.say(&format!("noted for the step `verify` of the open rotation\n  {next}"));
         }
+        Ok(()) => {}
         Err(error) => session.output.warn(&format!("it was not noted in the journal: {error}")),
     }
 }

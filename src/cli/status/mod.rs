@@ -2,17 +2,20 @@
 
 use clap_complete::engine::ArgValueCandidates;
 use jiff::{SignedDuration, Timestamp};
-use serde::Serialize;
 
 use super::exit::Exit;
+use super::notify::Notifier;
 use super::session::Session;
 use super::signals::Signals;
 use super::{complete, find, parse_duration, result};
-use crate::delivery::probe::Verdict;
-use crate::rotation::{Next, Probed, Rotation, Sighting, Status, Step};
-use crate::secret::Fingerprint;
+use crate::rotation::{Rotation, Step};
 use crate::ui::board::Board;
-use crate::ui::time::{moment, span};
+use crate::ui::countdown::steady_now;
+use lines::{line, wall};
+use row::Row;
+
+mod lines;
+mod row;
 
 /// Show open rotations and how old secrets are
 ///
@@ -43,53 +46,6 @@ pub struct Args {
 /// How often `--watch` looks at the journal.
 const LOOK_EVERY: std::time::Duration = std::time::Duration::from_secs(1);
 
-/// One target as it stands.
-#[derive(Clone, Debug, Default, PartialEq, Serialize)]
-struct Row {
-    target: String,
-    provider: String,
-    endpoint: String,
-    /// Absent where no rotation is open.
-    status: Option<Status>,
-    step: Option<&'static str>,
-    owner: Option<String>,
-    opened_at: Option<Timestamp>,
-    expires_at: Option<Timestamp>,
-    /// When the secret that is newest came; absent where whsec has never rotated it.
-    rotated_at: Option<Timestamp>,
-    max_age_seconds: Option<u64>,
-    overdue: bool,
-    /// The provider rotated and nobody has the secret: rotate again.
-    lost: bool,
-    /// How far the provider's clock, on which `expires_at` is, is ahead of ours.
-    #[serde(skip)]
-    clock_ahead_ms: i64,
-    contained: Option<bool>,
-    /// When the leak was declared that is not contained yet.
-    leaking_since: Option<Timestamp>,
-    /// What each receiver was last found to accept.
-    receivers: Vec<Asked>,
-    /// The deliveries that were seen, by the secret that signed them.
-    deliveries: Vec<Arrived>,
-}
-
-/// What a receiver was found to accept.
-#[derive(Clone, Debug, PartialEq, Serialize)]
-struct Asked {
-    url: String,
-    verdict: Verdict,
-    probed_at: Timestamp,
-}
-
-/// Deliveries that one secret signed.
-#[derive(Clone, Debug, PartialEq, Serialize)]
-struct Arrived {
-    fingerprint: Fingerprint,
-    is_new: bool,
-    count: u64,
-    last_signed_at: Option<Timestamp>,
-}
-
 /// Runs the command.
 pub fn run(args: &Args, session: &Session) -> anyhow::Result<Exit> {
     if args.watch {
@@ -113,12 +69,23 @@ pub fn run(args: &Args, session: &Session) -> anyhow::Result<Exit> {
 fn watch(args: &Args, session: &Session) -> anyhow::Result<Exit> {
     let signals = Signals::arm()?;
     let mut board = Board::new(&session.output);
+    let notifier = Notifier::new(session);
     let mut shown: Vec<Row> = Vec::new();
+    // Time passes on a clock that runs on while a laptop sleeps and that nobody sets.
+    let (begun, steady) = (session.now(), steady_now());
     while !signals.arrived() {
-        let rows = rows(args, session)?;
-        let now = session.now();
+        let passed = SignedDuration::try_from(steady_now().saturating_sub(steady)).unwrap_or_default();
+        let now = begun.saturating_add(passed).unwrap_or(begun);
+        let mut rows = rows_at(args, session, now)?;
+        for rotation in find::journal(session)?.open_rotations()? {
+            notifier.look_at_clock(&rotation, now);
+        }
         if board.redraws() {
-            board.draw(&rows.iter().map(|row| line(row, now)).collect::<Vec<_>>());
+            // What needs somebody stands at the top.
+            rows.sort_by_key(|row| (!row.overdue, row.status.is_none()));
+            let mut lines: Vec<String> = rows.iter().flat_map(|row| wall(row, now)).collect();
+            lines.push(format!("{}   Ctrl-C ends", crate::ui::time::moment(now)));
+            board.draw(&lines);
         } else {
             for row in rows.iter().filter(|row| !shown.contains(row)) {
                 session.output.data(&line(row, now));
@@ -142,7 +109,10 @@ fn exit(rows: &[Row], args: &Args) -> Exit {
 
 /// Every configured target, then every open rotation of another.
 fn rows(args: &Args, session: &Session) -> anyhow::Result<Vec<Row>> {
-    let now = session.now();
+    rows_at(args, session, session.now())
+}
+
+fn rows_at(args: &Args, session: &Session, now: Timestamp) -> anyhow::Result<Vec<Row>> {
     let journal = find::journal(session)?;
     let mut open = journal.open_rotations()?;
     let mut rows = Vec::new();
@@ -194,74 +164,6 @@ fn rows(args: &Args, session: &Session) -> anyhow::Result<Vec<Row>> {
         }));
     }
     Ok(rows)
-}
-
-impl Row {
-    fn take(&mut self, rotation: &Rotation, now: Timestamp) {
-        self.status = Some(rotation.status(now));
-        self.step = rotation.step().map(crate::rotation::Step::name);
-        self.opened_at = Some(rotation.opened_at);
-        self.expires_at = rotation.expires_at();
-        self.clock_ahead_ms = rotation.clock_ahead_ms;
-        self.contained = rotation.contained();
-        self.leaking_since = rotation.leaking_since();
-        let asked = |(at, found): &(Timestamp, Probed)| Asked {
-            url: found.url.clone(),
-            verdict: found.verdict,
-            probed_at: *at,
-        };
-        self.receivers = rotation.probed.values().map(asked).collect();
-        let new = rotation.answered().map(|answered| &answered.fingerprint);
-        let arrived = |(fingerprint, seen): (&Fingerprint, &Sighting)| Arrived {
-            fingerprint: fingerprint.clone(),
-            is_new: new == Some(fingerprint),
-            count: seen.deliveries,
-            last_signed_at: seen.signed_at,
-        };
-        self.deliveries = rotation.seen.iter().map(arrived).collect();
-        let ended = rotation.expires_at().is_some_and(|end| rotation.provider_time(now) >= end);
-        self.overdue |= ended && !matches!(rotation.next(now), Next::Finished);
-    }
-
-    fn age(&self, now: Timestamp) -> Option<SignedDuration> {
-        self.rotated_at.map(|at| now.duration_since(at))
-    }
-}
-
-fn line(row: &Row, now: Timestamp) -> String {
-    let mut parts = vec![format!("{:<20}", row.target)];
-    match (row.status, row.step) {
-        (Some(status), step) => {
-            let next = if status == Status::Unknown { "find out what came of the call" } else { step.unwrap_or("-") };
-            parts.push(format!("{:<9} next: {next:<8}", status.name()));
-        }
-        (None, _) => parts.push("closed".to_owned()),
-    }
-    if let Some(end) = row.expires_at.filter(|_| row.status.is_some()) {
-        let left = end.duration_since(now) - SignedDuration::from_millis(row.clock_ahead_ms);
-        parts.push(if left.is_positive() {
-            format!("old secret ends in {}, at {}", span(left), moment(end))
-        } else {
-            format!("old secret ended {} ago", span(-left))
-        });
-    }
-    match row.age(now) {
-        Some(age) if row.status.is_none() => parts.push(format!("secret is {} old", span(age))),
-        None if row.status.is_none() => parts.push("age unknown: never rotated with whsec".to_owned()),
-        _ => {}
-    }
-    if let Some(since) = row.leaking_since {
-        parts.push(format!("contained: no, {} since the leak was declared", span(now.duration_since(since))));
-    }
-    if let Some(owner) = &row.owner {
-        parts.push(owner.clone());
-    }
-    if row.lost {
-        parts.push("SECRET LOST: rotate again".to_owned());
-    } else if row.overdue {
-        parts.push("OVERDUE".to_owned());
-    }
-    parts.join("  ")
 }
 
 fn clamp(seconds: u64) -> i64 {

@@ -1,0 +1,90 @@
+//! Targets in words: a line each, or for a wall display a few lines each.
+
+use std::collections::BTreeSet;
+
+use jiff::{SignedDuration, Timestamp};
+
+use super::row::{Arrived, Asked, Row};
+use crate::provider::plain_text;
+use crate::rotation::Status;
+use crate::ui::time::{moment, span};
+
+/// Cells of a countdown's bar.
+const BAR: i64 = 30;
+
+/// Everything about a target on one line.
+pub(super) fn line(row: &Row, now: Timestamp) -> String {
+    let mut parts = vec![format!("{:<20}", row.target)];
+    match (row.status, row.step) {
+        (Some(status), step) => {
+            let next = if status == Status::Unknown { "find out what came of the call" } else { step.unwrap_or("-") };
+            parts.push(format!("{:<9} next: {next:<8}", status.name()));
+        }
+        (None, _) => parts.push("closed".to_owned()),
+    }
+    if let Some(end) = row.expires_at.filter(|_| row.status.is_some()) {
+        let left = end.duration_since(now) - SignedDuration::from_millis(row.clock_ahead_ms);
+        parts.push(if left.is_positive() {
+            format!("old secret ends in {}, at {}", span(left), moment(end))
+        } else {
+            format!("old secret ended {} ago", span(-left))
+        });
+    }
+    match row.age(now) {
+        Some(age) if row.status.is_none() => parts.push(format!("secret is {} old", span(age))),
+        None if row.status.is_none() => parts.push("age unknown: never rotated with whsec".to_owned()),
+        _ => {}
+    }
+    if let Some(since) = row.leaking_since {
+        parts.push(format!("contained: no, {} since the leak was declared", span(now.duration_since(since))));
+    }
+    if !row.receivers.is_empty() {
+        let verdicts: BTreeSet<&str> = row.receivers.iter().map(|asked| asked.verdict.words()).collect();
+        parts.push(format!("receivers: {}", verdicts.into_iter().collect::<Vec<_>>().join(", ")));
+    }
+    if let Some(owner) = &row.owner {
+        parts.push(owner.clone());
+    }
+    if row.lost {
+        parts.push("SECRET LOST: rotate again".to_owned());
+    } else if row.overdue {
+        parts.push("OVERDUE".to_owned());
+    }
+    parts.join("  ")
+}
+
+/// A target for a wall display: the line, and below it a countdown, the receivers and the deliveries.
+pub(super) fn wall(row: &Row, now: Timestamp) -> Vec<String> {
+    let mut lines = vec![line(row, now)];
+    if row.status.is_none() {
+        return lines;
+    }
+    lines.extend(bar(row, now).map(|bar| format!("  {bar}")));
+    lines.extend(row.receivers.iter().map(|asked| receiver(asked, now)));
+    lines.extend(row.deliveries.iter().map(delivery));
+    lines
+}
+
+/// How much of the overlap is over.
+fn bar(row: &Row, now: Timestamp) -> Option<String> {
+    let (begun, end) = (row.issued_at?, row.expires_at?);
+    let provider_now = now.saturating_add(SignedDuration::from_millis(row.clock_ahead_ms)).ok()?;
+    let whole = end.duration_since(begun).as_millis().max(1);
+    let over = provider_now.duration_since(begun).as_millis().clamp(0, whole);
+    let cells = i64::try_from(over * i128::from(BAR) / whole).unwrap_or(BAR);
+    let left = end.duration_since(provider_now);
+    let words = if left.is_positive() { format!("{} left", span(left)) } else { "over".to_owned() };
+    let cell = |filled: &str, count: i64| filled.repeat(usize::try_from(count).unwrap_or(0));
+    Some(format!("{}{} {words}", cell("━", cells), cell("─", BAR - cells)))
+}
+
+fn receiver(asked: &Asked, now: Timestamp) -> String {
+    let ago = span(now.duration_since(asked.probed_at));
+    format!("  receiver  {}: {}, probed {ago} ago", plain_text(&asked.url), asked.verdict.words())
+}
+
+fn delivery(arrived: &Arrived) -> String {
+    let which = if arrived.is_new { "the new secret" } else { "the old secret" };
+    let last = arrived.last_signed_at.map(|at| format!(", the last one signed at {}", moment(at))).unwrap_or_default();
+    format!("  delivery  {} verified with {which} ({}){last}", arrived.count, arrived.fingerprint)
+}

@@ -1,0 +1,93 @@
+//! One target as it stands, for people and for JSON.
+
+use jiff::{SignedDuration, Timestamp};
+use serde::Serialize;
+
+use crate::delivery::probe::Verdict;
+use crate::rotation::{Next, Probed, Rotation, Sighting, Status, Step};
+use crate::secret::Fingerprint;
+
+/// One target as it stands.
+#[derive(Clone, Debug, Default, PartialEq, Serialize)]
+pub(super) struct Row {
+    pub(super) target: String,
+    pub(super) provider: String,
+    pub(super) endpoint: String,
+    /// Absent where no rotation is open.
+    pub(super) status: Option<Status>,
+    pub(super) step: Option<&'static str>,
+    pub(super) owner: Option<String>,
+    pub(super) opened_at: Option<Timestamp>,
+    pub(super) expires_at: Option<Timestamp>,
+    /// When the secret that is newest came; absent where whsec has never rotated it.
+    pub(super) rotated_at: Option<Timestamp>,
+    pub(super) max_age_seconds: Option<u64>,
+    pub(super) overdue: bool,
+    /// The provider rotated and nobody has the secret: rotate again.
+    pub(super) lost: bool,
+    /// When the old secret began to be an old one, on the provider's clock.
+    #[serde(skip)]
+    pub(super) issued_at: Option<Timestamp>,
+    /// How far the provider's clock, on which `expires_at` is, is ahead of ours.
+    #[serde(skip)]
+    pub(super) clock_ahead_ms: i64,
+    pub(super) contained: Option<bool>,
+    /// When the leak was declared that is not contained yet.
+    pub(super) leaking_since: Option<Timestamp>,
+    /// What each receiver was last found to accept.
+    pub(super) receivers: Vec<Asked>,
+    /// The deliveries that were seen, by the secret that signed them.
+    pub(super) deliveries: Vec<Arrived>,
+}
+
+/// What a receiver was found to accept.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub(super) struct Asked {
+    pub(super) url: String,
+    pub(super) verdict: Verdict,
+    pub(super) probed_at: Timestamp,
+}
+
+/// Deliveries that one secret signed.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub(super) struct Arrived {
+    pub(super) fingerprint: Fingerprint,
+    pub(super) is_new: bool,
+    pub(super) count: u64,
+    pub(super) last_signed_at: Option<Timestamp>,
+}
+
+impl Row {
+    /// Takes an open rotation into account.
+    pub(super) fn take(&mut self, rotation: &Rotation, now: Timestamp) {
+        self.status = Some(rotation.status(now));
+        self.step = rotation.step().map(crate::rotation::Step::name);
+        self.opened_at = Some(rotation.opened_at);
+        self.expires_at = rotation.expires_at();
+        self.issued_at = rotation.done.get(&Step::Issue).map(|proof| rotation.provider_time(proof.at));
+        self.clock_ahead_ms = rotation.clock_ahead_ms;
+        self.contained = rotation.contained();
+        self.leaking_since = rotation.leaking_since();
+        let asked = |(at, found): &(Timestamp, Probed)| Asked {
+            url: found.url.clone(),
+            verdict: found.verdict,
+            probed_at: *at,
+        };
+        self.receivers = rotation.probed.values().map(asked).collect();
+        let new = rotation.answered().map(|answered| &answered.fingerprint);
+        let arrived = |(fingerprint, seen): (&Fingerprint, &Sighting)| Arrived {
+            fingerprint: fingerprint.clone(),
+            is_new: new == Some(fingerprint),
+            count: seen.deliveries,
+            last_signed_at: seen.signed_at,
+        };
+        self.deliveries = rotation.seen.iter().map(arrived).collect();
+        let ended = rotation.expires_at().is_some_and(|end| rotation.provider_time(now) >= end);
+        self.overdue |= ended && !matches!(rotation.next(now), Next::Finished);
+    }
+
+    /// How old the secret is.
+    pub(super) fn age(&self, now: Timestamp) -> Option<SignedDuration> {
+        self.rotated_at.map(|at| now.duration_since(at))
+    }
+}

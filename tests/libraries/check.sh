@@ -1,0 +1,25 @@
+#!/usr/bin/env bash
+# Holds `verify` and `probe` against independent libraries of Python and Node: each signs for the other, right and wrong, and
+# receivers that verify with them are probed. Needs python3 with pip, npm, and the package registries the first time.
+# Keeps everything under target/.
+set -euo pipefail
+
+here=$(cd "$(dirname "$0")" && pwd)
+cd "$here/../.."
+libraries=$PWD/target/libraries
+mkdir -p "$libraries"
+
+[ -d "$libraries/python/standardwebhooks" ] ||
+    python3 -m pip install --quiet --disable-pip-version-check --root-user-action=ignore \
+        --target "$libraries/python" standardwebhooks==1.1.0 svix==2.9.1 stripe==16.1.0
+[ -d "$libraries/node/node_modules/standardwebhooks" ] ||
+    npm install --silent --no-audit --no-fund --prefix "$libraries/node" \
+        standardwebhooks@1.1.1 svix@1.99.1 stripe@22.4.0
+
+export WHSEC_TEST_LIBRARIES=$libraries
+export PYTHONPATH=$libraries/python NODE_PATH=$libraries/node/node_modules
+cargo test --quiet --locked --test it libraries::ours -- --ignored
+python3 "$here/check.py" "$libraries"
+node "$here/check.js" "$libraries"
+cargo test --quiet --locked --test it libraries::theirs -- --ignored --nocapture
+cargo test --quiet --locked --test it libraries::receivers -- --ignored --nocapture
