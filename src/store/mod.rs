@@ -26,6 +26,7 @@ mod json;
 mod keychain;
 mod kubernetes;
 mod names;
+mod preset;
 mod program;
 mod reference;
 mod replace;
@@ -128,10 +129,18 @@ pub struct SlotNames {
 
 /// A program that keeps secrets, as the user's own config names it under `[commands.NAME]`. In the arguments
 /// `{slot}` is the slot's name and `{target}` the target's. The secret goes to the program's standard input.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct CommandSpec {
+    /// The name of a preset, which has the programs.
+    pub preset: Option<String>,
+    /// With a preset: the name that the live secret goes by there.
+    pub key: Option<String>,
+    /// With a preset: what else it has to be told.
+    #[serde(default)]
+    pub with: std::collections::BTreeMap<String, String>,
     /// Program and arguments that keep what comes on standard input.
+    #[serde(default)]
     pub put: Vec<String>,
     /// Program and arguments that print the value kept, exit 0; or exit with [`CommandSpec::absent`] if there is none.
     pub get: Option<Vec<String>>,
