@@ -306,7 +306,10 @@ impl Runner<'_> {
     ) -> Result<(), RunError> {
         let mut events = Vec::new();
         let mut failed = None;
-        for store in self.stores {
+        // Where the secret can be read again it goes first, so that nothing is given away that could still be lost.
+        let mut stores: Vec<_> = self.stores.iter().collect();
+        stores.sort_by_key(|store| store.access());
+        for store in stores {
             let reference = store.reference();
             if self.rotation.stores_done.contains(&(step, reference.clone())) {
                 continue;

@@ -40,6 +40,13 @@ impl CommandStore {
                 format!("name a program first in `[commands.{name}]`"),
             ));
         }
+        let named = programs.into_iter().flatten().flatten().any(|argument| argument.contains("{target}"));
+        if named && surroundings.target.is_empty() {
+            return Err(refused(
+                "its programs are told a target's name, and there is no target here",
+                "name another store; `whsec rotate TARGET --dry-run` shows what a target's stores are".to_owned(),
+            ));
+        }
         if spec.get.is_some() && spec.clear.is_none() {
             let hint = format!("add `clear` to `[commands.{name}]`, or leave out `get` to write only");
             return Err(refused("it has `get` but no `clear`", hint));

@@ -69,8 +69,8 @@ pub enum Slot {
 /// One change of one slot: a value to put there, or nothing to empty it.
 pub type Change<'a> = (Slot, Option<&'a Secret>);
 
-/// What a store lets us do, which decides how long the seal is kept.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+/// What a store lets us do, which decides how long the seal is kept; those that let us do most come first.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Access {
     /// Slots can be written and read back.
     ReadWrite,

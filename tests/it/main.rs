@@ -35,6 +35,7 @@ mod screen;
 mod servers;
 mod setup;
 mod signals;
+mod store_commands;
 mod stores;
 mod team_stores;
 mod terminal;
