@@ -50,5 +50,5 @@ pub fn run(args: &Args, session: &Session) -> anyhow::Result<Exit> {
     let closed = Event::Closed { outcome: Outcome::Abandoned, reason: Some(args.reason.clone()) };
     work.journal.append(&mut rotation, &session.actor(), session.now(), &[closed])?;
     work.seals.remove(old_seal(rotation.id)).map_err(RunError::SealFailed)?;
-    conclude::conclude(session, "abandon", &rotation, &work.seals, Ok(Exit::Done))
+    conclude::conclude(session, "abandon", &rotation, &work.seals, anyhow::Ok(Exit::Done))
 }

@@ -17,20 +17,20 @@ pub fn conclude(
     command: &str,
     rotation: &Rotation,
     seals: &Seals,
-    outcome: Result<Exit, RunError>,
+    outcome: Result<Exit, impl Into<anyhow::Error>>,
 ) -> anyhow::Result<Exit> {
     let come_back = session.come_back("cutover", &rotation.plan.target);
-    let (exit, error) = match outcome {
+    let (exit, error) = match outcome.map_err(Into::into) {
         Ok(exit) => {
             say_next(session, rotation, &come_back);
             (exit, Value::Null)
         }
         Err(error) => {
-            let evidence = match &error {
-                RunError::Lost { comparison: Some(comparison), .. } => prompt::evidence(comparison),
+            let evidence = match error.downcast_ref() {
+                Some(RunError::Lost { comparison: Some(comparison), .. }) => prompt::evidence(comparison),
                 _ => Vec::new(),
             };
-            let mut verdict = exit::report(&error.into());
+            let mut verdict = exit::report(&error);
             if let Some(hint) = &mut verdict.hint {
                 for verb in ["cutover", "rotate", "inspect", "reveal", "force-rotate"] {
                     let command = session.come_back(verb, &rotation.plan.target);

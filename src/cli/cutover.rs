@@ -82,7 +82,7 @@ pub fn run(args: &Args, session: &Session) -> anyhow::Result<Exit> {
     let work = &found.work;
     if rotation.closed.is_some() {
         session.output.say(&format!("nothing to do: no rotation of `{}` is open", args.target));
-        return conclude::conclude(session, "cutover", &rotation, &work.seals, Ok(Exit::Done));
+        return conclude::conclude(session, "cutover", &rotation, &work.seals, anyhow::Ok(Exit::Done));
     }
     if rotation.call == Call::NotApplied {
         begin::consent(session, &rotation.plan, args.confirm.as_deref())?;

@@ -49,21 +49,22 @@ pub fn run(args: &Args, session: &Session) -> anyhow::Result<Exit> {
     let mut found = find::open(session, &args.target, &args.options)?;
     let mut rotation = find::need_open(session, &mut found)?;
     let come_back = session.come_back("cutover", &rotation.plan.target);
+    let refuse = |fault| conclude::conclude(session, "finish", &rotation, &found.work.seals, Err(fault));
     if rotation.next(session.now()) == Next::Reconcile {
         let message =
             format!("there is nothing to finish at `{}`: what came of the call is not known yet", args.target);
-        return Err(Fault::new(Exit::Unknown, message, format!("find it out: {come_back}")));
+        return refuse(Fault::new(Exit::Unknown, message, format!("find it out: {come_back}")));
     }
     if rotation.answered().is_none() {
         let message = format!("there is nothing to finish at `{}`: the call comes first", args.target);
-        return Err(Fault::new(Exit::Gate, message, format!("go on with the rotation: {come_back}")));
+        return refuse(Fault::new(Exit::Gate, message, format!("go on with the rotation: {come_back}")));
     }
     let work = &found.work;
     let stopped = || work.signals.arrived();
     if let Some(drain) = args.drain
         && !drained(session, &rotation, drain, &stopped)
     {
-        return conclude::conclude(session, "finish", &rotation, &work.seals, Ok(work.signals.exit()));
+        return conclude::conclude(session, "finish", &rotation, &work.seals, anyhow::Ok(work.signals.exit()));
     }
     let mut person = work.person(session, &found.tools, Answers::default(), &stopped);
     let mut runner = work.runner(&mut rotation, &found.tools, &mut person);

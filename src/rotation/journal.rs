@@ -1,7 +1,8 @@
 //! Rotations and their events on disk: one SQLite file, every commit synced before it counts.
 //!
 //! It never holds a secret or an API key. A damaged journal, or one of a newer whsec, is refused before anything is
-//! sent. A partial unique index allows one open rotation an endpoint.
+//! sent: each rotation has the sum of all that is recorded of it. A partial unique index allows one open rotation an
+//! endpoint.
 
 use std::path::{Path, PathBuf};
 use std::thread::sleep;
@@ -9,6 +10,7 @@ use std::time::{Duration, Instant};
 
 use jiff::Timestamp;
 use rusqlite::{Connection, OpenFlags, Row, Transaction, TransactionBehavior, params};
+use sha2::{Digest, Sha256};
 use thiserror::Error;
 
 use super::{Entry, Event, Plan, Rotation};
@@ -16,7 +18,8 @@ use super::{Entry, Event, Plan, Rotation};
 /// Marks a SQLite file as ours (`PRAGMA application_id`): the letters `whse`.
 const APPLICATION_ID: i32 = 0x7768_7365;
 /// Each entry brings the file from its index to the next version.
-const MIGRATIONS: &[&str] = &["
+const MIGRATIONS: &[&str] = &[
+    "
     CREATE TABLE rotations (
         id         TEXT PRIMARY KEY,
         endpoint   TEXT NOT NULL,
@@ -35,7 +38,11 @@ const MIGRATIONS: &[&str] = &["
         event     TEXT NOT NULL,
         PRIMARY KEY (rotation, seq)
     ) STRICT, WITHOUT ROWID;
-"];
+",
+    "
+    ALTER TABLE rotations ADD COLUMN sum TEXT NOT NULL DEFAULT '';
+",
+];
 /// How long a commit waits for another process.
 const BUSY: Duration = Duration::from_secs(5);
 /// How long to wait before the file is prepared again.
@@ -170,11 +177,11 @@ impl Journal {
         if version > MIGRATIONS.len() {
             return Ok(Err(JournalError::Newer { path: self.path.clone(), found: version, known: MIGRATIONS.len() }));
         }
-        if tables > 0 && application != APPLICATION_ID {
+        if tables > 0 && (application != APPLICATION_ID || version == 0 || !self.is_sound()?) {
             return Ok(Err(self.damaged()));
         }
         if version == MIGRATIONS.len() {
-            return Ok(if self.is_sound()? { Ok(()) } else { Err(self.damaged()) });
+            return Ok(if self.is_as_written()? { Ok(()) } else { Err(self.damaged()) });
         }
         self.connection.query_row("PRAGMA journal_mode = WAL", [], |_| Ok(()))?;
         let transaction = Transaction::new_unchecked(&self.connection, TransactionBehavior::Immediate)?;
@@ -182,6 +189,9 @@ impl Journal {
         let version = self.version()?;
         for migration in MIGRATIONS.iter().skip(version) {
             self.connection.execute_batch(migration)?;
+        }
+        for id in self.ids()? {
+            self.add_up(&id)?;
         }
         self.connection.execute_batch(&format!(
             "PRAGMA application_id = {APPLICATION_ID}; PRAGMA user_version = {};",
@@ -193,10 +203,59 @@ impl Journal {
 
     /// Whether the tables hang together and the file ends with a whole page; a reader fills half of one with zeros.
     fn is_sound(&self) -> rusqlite::Result<bool> {
-        let verdict: String = self.connection.query_row("PRAGMA quick_check(1)", [], |row| row.get(0))?;
+        let verdict: String = self.connection.query_row("PRAGMA integrity_check(1)", [], |row| row.get(0))?;
         let page: u32 = self.connection.query_row("PRAGMA page_size", [], |row| row.get(0))?;
         Ok(verdict == "ok"
             && std::fs::metadata(&self.path).is_ok_and(|metadata| metadata.len() % u64::from(page.max(1)) == 0))
+    }
+
+    /// Whether all that is recorded is what was written. SQLite would not notice another letter in a text: another key
+    /// would be sent, or the same one after its window.
+    fn is_as_written(&self) -> rusqlite::Result<bool> {
+        // In one snapshot, because another process may be writing.
+        let snapshot = self.connection.unchecked_transaction()?;
+        for id in self.ids()? {
+            let sum: String =
+                self.connection.query_row("SELECT sum FROM rotations WHERE id = ?1", [&id], |row| row.get(0))?;
+            if sum != self.sum(&id)? {
+                return Ok(false);
+            }
+        }
+        let orphans = "SELECT count(*) FROM events WHERE rotation NOT IN (SELECT id FROM rotations)";
+        let orphans: i64 = self.connection.query_row(orphans, [], |row| row.get(0))?;
+        snapshot.commit()?;
+        Ok(orphans == 0)
+    }
+
+    fn ids(&self) -> rusqlite::Result<Vec<String>> {
+        self.connection.prepare("SELECT id FROM rotations")?.query_map([], |row| row.get(0))?.collect()
+    }
+
+    /// The digest of a rotation's row and of all of its events, each field with its length in front.
+    fn sum(&self, id: &str) -> rusqlite::Result<String> {
+        let mut digest = Sha256::new();
+        for rows in [
+            "SELECT id, endpoint, target, provider, plan, opened_at, coalesce(closed_at, '') FROM rotations WHERE id = ?1",
+            "SELECT CAST(seq AS TEXT), at, by, event FROM events WHERE rotation = ?1 ORDER BY seq",
+        ] {
+            let mut statement = self.connection.prepare(rows)?;
+            let columns = statement.column_count();
+            let mut rows = statement.query([id])?;
+            while let Some(row) = rows.next()? {
+                for column in 0..columns {
+                    let field: String = row.get(column)?;
+                    digest.update(field.len().to_le_bytes());
+                    digest.update(field.as_bytes());
+                }
+            }
+        }
+        Ok(digest.finalize().iter().fold(String::new(), |text, byte| text + &format!("{byte:02x}")))
+    }
+
+    /// Records the sum of a rotation as it is now.
+    fn add_up(&self, id: &str) -> rusqlite::Result<()> {
+        let sum = self.sum(id)?;
+        self.connection.execute("UPDATE rotations SET sum = ?2 WHERE id = ?1", params![id, sum]).map(|_| ())
     }
 
     fn version(&self) -> rusqlite::Result<usize> {
@@ -227,6 +286,7 @@ impl Journal {
                     .execute("UPDATE rotations SET closed_at = ?2 WHERE id = ?1", params![id, entry.at.to_string()])?;
             }
         }
+        self.add_up(&id)?;
         transaction.commit()
     }
 

@@ -21,7 +21,7 @@ done
 files=$loaders/files
 rm -rf "$files" && mkdir "$files"
 trap 'rm -rf "$files"' EXIT
-cargo test --quiet --lib store::dotenv::loaders -- --ignored
+cargo test --locked --quiet --lib store::dotenv::loaders -- --ignored
 
 for version in 1.2.4 1.0.1; do
     PYTHONPATH="$loaders/python-$version" python3 "$here/check.py" "$files" "$version"

@@ -5,8 +5,8 @@ use std::collections::BTreeMap;
 use std::sync::{Arc, OnceLock};
 
 use whsec::provider::answer::{Outcome, Received, judge, rotated};
-use whsec::provider::signature::{Scheme, verify};
-use whsec::provider::{Catalog, Endpoint, Provider};
+use whsec::provider::signature::{Scheme, sign, verify};
+use whsec::provider::{Catalog, Endpoint, Provider, request};
 use whsec::secret::Secret;
 use whsec::store::{Reference, Slot, SlotNames, Surroundings, open};
 
@@ -79,17 +79,34 @@ pub fn refusal(bytes: &[u8]) {
     assert!(!words.chars().any(char::is_control), "{words:?}");
 }
 
-/// A provider's description: an error or a provider, and no error that repeats more than a word of it.
-pub fn provider_toml(bytes: &[u8]) {
+/// A provider's description: an error that repeats no more than a word of it, or a provider whose requests go to its own
+/// origin and whose paths are plain. Yields whether it is one.
+pub fn provider_toml(bytes: &[u8]) -> bool {
     let text = String::from_utf8_lossy(bytes);
-    if let Err(error) = Provider::parse(&text, "file.toml") {
-        let words = format!("{error} {error:?}");
-        assert!(words.len() < 4_000, "an error as long as the file: {} characters", words.len());
+    let provider = match Provider::parse(&text, "file.toml") {
+        Ok(provider) => Arc::new(provider),
+        Err(error) => {
+            let words = format!("{error} {error:?}");
+            assert!(words.len() < 4_000, "an error as long as the file: {} characters", words.len());
+            return false;
+        }
+    };
+    let ids: Vec<_> = provider.spec().ids.iter().map(|id| (id.clone(), "a?b#c%2e".to_owned())).collect();
+    let base = "https://api.example.com";
+    let endpoint = provider.endpoint(Some(base), &ids, None, &BTreeMap::new()).unwrap();
+    let key = request::new_key(&provider);
+    let calls = [Some(request::rotate(&endpoint, key.as_deref())), request::inspect(&endpoint, 1)];
+    for call in calls.into_iter().flatten() {
+        let path = call.url.strip_prefix(base).expect("a request to its own origin");
+        let path = path.split_once('?').map_or(path, |(path, _)| path);
+        assert!(path.starts_with('/') && !path.contains(['#', '\\']) && !path.contains("/../"), "{}", call.url);
     }
+    true
 }
 
-/// A dotenv file: a value that is put there comes back, and the other lines stay as they were.
-pub fn dotenv(bytes: &[u8]) {
+/// A dotenv file: a value that is put there comes back, and the other lines stay as they were. Yields whether it was put
+/// there, or refused.
+pub fn dotenv(bytes: &[u8]) -> bool {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("any.env");
     std::fs::write(&path, bytes).unwrap();
@@ -111,10 +128,12 @@ pub fn dotenv(bytes: &[u8]) {
                 let texts = [bytes, &after, line].map(String::from_utf8_lossy);
                 assert!(kept, "a foreign line is lost: {texts:?}");
             }
+            true
         }
         Err(error) => {
             assert_eq!(std::fs::read(&path).unwrap(), bytes, "a refused file is as it was");
             assert_eq!(planted().find(format!("{error:#} {error:?}").as_bytes()), None);
+            false
         }
     }
 }
@@ -130,6 +149,21 @@ pub fn signature(bytes: &[u8]) {
         let verdict = verify(&scheme, &[&Secret::new(PLANTED)], &headers, b"body", 1_795_000_000);
         assert!(verdict.is_err(), "verified: {value}");
     }
+}
+
+/// The header that another secret makes, for each scheme; and what is made with the right one verifies.
+fn signed_by_another() -> Vec<Vec<u8>> {
+    let schemes = endpoints().iter().filter_map(|endpoint| Scheme::of(&endpoint.provider));
+    let (own, other) = (Secret::new(PLANTED), Secret::new("whsec_0000000000000000000000000000AAAA"));
+    schemes
+        .filter_map(|scheme| {
+            let made = |secret| sign(&scheme, &[secret], "msg_1", 1_795_000_000, b"body").ok();
+            let headers = made(&own)?;
+            assert_eq!(verify(&scheme, &[&own], &headers, b"body", 1_795_000_000), Ok(0), "the true one verifies");
+            let value = |(name, value): (String, String)| name.eq_ignore_ascii_case(scheme.header()).then_some(value);
+            made(&other)?.into_iter().find_map(value).map(String::into_bytes)
+        })
+        .collect()
 }
 
 /// Bytes changed a few times over: cut, doubled, exchanged, and salted with what breaks parsers.
@@ -189,11 +223,20 @@ fn any_provider_description_is_read_or_refused() {
     let folder = format!("{}/src/provider/builtin", env!("CARGO_MANIFEST_DIR"));
     let seeds: Vec<_> = ALL.iter().map(|name| std::fs::read(format!("{folder}/{name}.toml")).unwrap()).collect();
     let count = rounds(400, 20_000);
+    let mut read = seeds.iter().filter(|seed| provider_toml(seed)).count();
+    assert_eq!(read, seeds.len(), "the five are read as they are");
     for _ in 0..count {
         let seed = &seeds[dice.below(seeds.len())];
-        provider_toml(&mutate(&mut dice, seed));
+        read += usize::from(provider_toml(&mutate(&mut dice, seed)));
     }
-    report(13, "mutated provider descriptions", count, &[], "0 panics, no error repeats the file");
+    assert!(read > seeds.len() && read < count, "{read} of {count} are read");
+    report(
+        13,
+        "mutated provider descriptions",
+        count,
+        &[],
+        &format!("{read} read, 0 panics, no error repeats the file"),
+    );
 }
 
 #[test]
@@ -207,20 +250,26 @@ fn any_dotenv_file_keeps_its_other_lines() {
         b"\xef\xbb\xbfHOOK=1\n\n\nHOOK=2",
     ];
     let count = rounds(300, 20_000);
+    let mut changed = 0;
     for _ in 0..count {
         let seed = seeds[dice.below(seeds.len())];
-        dotenv(&mutate(&mut dice, seed));
+        changed += usize::from(dotenv(&mutate(&mut dice, seed)));
     }
-    report(13, "mutated dotenv files", count, &[], "0 panics, 0 foreign lines lost, 0 hits");
+    assert!(changed > count / 10 && changed < count, "{changed} of {count} are changed");
+    let figure = format!("{changed} changed, the others refused; 0 panics, 0 foreign lines lost, 0 hits");
+    report(13, "mutated dotenv files", count, &[], &figure);
 }
 
 #[test]
 fn any_signature_header_is_refused_unless_it_was_made_with_the_key() {
     let mut dice = Dice::new(73);
-    let seeds: [&[u8]; 3] = [b"t=1795000000,v1=0123456789abcdef", b"v1,tZ1I4/hDygAJgO5TYxiSd6Sd v1,AAAA", b"t=,v1="];
+    let made_up: [&[u8]; 3] = [b"t=1795000000,v1=0123456789abcdef", b"v1,tZ1I4/hDygAJgO5TYxiSd6Sd v1,AAAA", b"t=,v1="];
+    let mut seeds = signed_by_another();
+    assert!(seeds.len() >= 2, "only {} schemes sign", seeds.len());
+    seeds.extend(made_up.map(<[u8]>::to_vec));
     let count = rounds(2_000, 50_000);
     for _ in 0..count {
-        let seed = seeds[dice.below(seeds.len())];
+        let seed = &seeds[dice.below(seeds.len())];
         signature(&mutate(&mut dice, seed));
     }
     report(13, "mutated signature headers", count, &[], "0 panics, 0 verified");

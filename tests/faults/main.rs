@@ -10,10 +10,14 @@ mod certificates;
 mod disks;
 mod dumps;
 mod entries;
+mod hostile;
 mod injected;
 mod keychain;
 mod mutations;
+mod order;
+mod paths;
 mod power;
+mod private;
 mod redirects;
 mod replays;
 #[allow(dead_code, reason = "it is made for `tests/it`, and not all of it is used here")]

@@ -116,7 +116,11 @@ impl Kind {
 
 impl Scene {
     pub fn new(provider: &str) -> Self {
-        let sandbox = Sandbox::new(provider);
+        Self::of(Sandbox::new(provider))
+    }
+
+    /// The scripted server before a sandbox that is there already.
+    pub fn of(sandbox: Sandbox) -> Self {
         let own = sandbox.stand_in.base_url();
         let backend: SocketAddr = own.trim_start_matches("http://").split('/').next().unwrap().parse().unwrap();
         let server = Server::start(backend);

@@ -16,6 +16,10 @@ const WINDOW: Duration = Duration::from_secs(4);
 /// figure.
 const LATE: f64 = 8.0;
 
+/// What it takes by itself: a second, which is as exact as a provider's `Date` is, and the end of the process.
+const IN_TIME: f64 = 1.5;
+const TRIES: usize = 4;
+
 /// A command with its clock off by `offset`, as in `+25h`.
 pub fn at(sandbox: &Sandbox, offset: &str, arguments: &[&str]) -> Command {
     let mut command: Command = sandbox.command(arguments);
@@ -73,17 +77,21 @@ fn faketime_a_wrong_clock_ends_no_countdown_early() {
     let count = cases.len();
     let mut latest = 0.0_f64;
     // Cases only sleep, so many run at once.
-    std::thread::scope(|scope| {
-        let running: Vec<_> = cases
-            .into_iter()
-            .map(|(provider, first, then)| scope.spawn(move || wait_with(provider, first, then)))
-            .collect();
-        for case in running {
-            let late = case.join().unwrap();
-            assert!((0.0..LATE).contains(&late), "ended {late} s after the end");
-            latest = latest.max(late);
-        }
+    let waited: Vec<_> = std::thread::scope(|scope| {
+        let start =
+            |(provider, first, then)| (scope.spawn(move || wait_with(provider, first, then)), provider, first, then);
+        let running: Vec<_> = cases.into_iter().map(start).collect();
+        running.into_iter().map(|(case, provider, first, then)| (case.join().unwrap(), provider, first, then)).collect()
     });
+    for (mut late, provider, first, then) in waited {
+        // What was late among two dozen has to be in time by itself.
+        for _ in 0..TRIES {
+            assert!((0.0..LATE).contains(&late), "ended {late} s after the end");
+            late = if late > IN_TIME { late.min(wait_with(provider, first, then)) } else { late };
+        }
+        assert!(late <= IN_TIME, "{provider} {first} {then}: {late} s late each time");
+        latest = latest.max(late);
+    }
     println!(
         "PROMISE 23 | the countdown never lies | cases {count} | failures 0 | never early, at most {latest:.1} s late"
     );
@@ -103,7 +111,11 @@ fn a_suspended_countdown_ends_when_it_is_woken() {
     let woken = Timestamp::now();
     signal("-CONT");
     sandbox.finish(child).exits(11).says("by the provider's clock");
-    assert!(Timestamp::now().duration_since(woken).as_secs_f64() < LATE);
+    let late = Timestamp::now().duration_since(woken).as_secs_f64();
+    assert!(late < LATE);
+    println!(
+        "PROMISE 23 | a countdown that was suspended | cases 1 | failures 0 | over {late:.1} s after it was woken"
+    );
 }
 
 #[test]
@@ -123,6 +135,9 @@ fn an_expiry_that_is_missing_garbage_or_past_is_not_believed_blindly() {
         assert_eq!(run.json()["previous"]["expires_source"], source, "{expiry}");
         assert_eq!(sandbox.slot("_NEW").unwrap().expose(), secret);
     }
+    println!(
+        "PROMISE 23 | an expiry missing, garbage or past | cases 4 | failures 0 | the documented end counts, or a warning"
+    );
 }
 
 #[test]
@@ -134,4 +149,5 @@ fn an_end_is_the_same_moment_in_every_zone() {
         let a_day = ["ends in 23h 59m", "ends in 1d 00h"].iter().any(|text| status.stdout.contains(text));
         assert!(a_day, "{zone}: {}", status.stdout);
     }
+    println!("PROMISE 23 | the end in other zones | cases 3 | failures 0 | the same moment in each");
 }

@@ -87,9 +87,43 @@ fn a_newer_journal_is_left_to_the_newer_whsec() {
     sandbox
         .rotate()
         .exits(1)
-        .says("was written by a newer whsec (format 99, this one knows 1)")
+        .says("was written by a newer whsec (format 99, this one knows 2)")
         .says("hint: install the newer whsec on this machine");
     assert_eq!(sandbox.requests(), before);
+}
+
+#[test]
+fn a_journal_of_the_format_before_is_taken_over() {
+    let sandbox = used();
+    let connection = rusqlite::Connection::open(journal(&sandbox)).unwrap();
+    connection.execute_batch("ALTER TABLE rotations DROP COLUMN sum; PRAGMA user_version = 1").unwrap();
+    drop(connection);
+    let history = sandbox.run(&["history", "--json"]).exits(0).json();
+    assert_eq!(history["rotations"][0]["status"], "done");
+    sandbox.run(&["status"]).exits(0);
+    sandbox.rotate().exits(0);
+    let connection = rusqlite::Connection::open(journal(&sandbox)).unwrap();
+    connection.execute_batch("UPDATE events SET at = '2020-01-01T00:00:00Z' WHERE seq = 1").unwrap();
+    drop(connection);
+    refuses(&sandbox, "another time in an event");
+}
+
+#[test]
+fn a_row_that_is_not_as_it_was_written_is_damage() {
+    for (what, change) in [
+        ("another word in a plan", "UPDATE rotations SET plan = replace(plan, 'verifa', 'verifb')"),
+        ("another endpoint", "UPDATE rotations SET endpoint = endpoint || 'x'"),
+        ("a rotation that is open again", "UPDATE rotations SET closed_at = NULL"),
+        ("another attempt", "UPDATE events SET event = replace(event, '\"attempt\":1', '\"attempt\":2')"),
+        ("an event less", "DELETE FROM events WHERE seq = (SELECT max(seq) FROM events)"),
+        ("events without a rotation", "PRAGMA foreign_keys = OFF; DELETE FROM rotations"),
+    ] {
+        let sandbox = used();
+        let connection = rusqlite::Connection::open(journal(&sandbox)).unwrap();
+        connection.execute_batch(change).unwrap();
+        drop(connection);
+        refuses(&sandbox, what);
+    }
 }
 
 #[test]

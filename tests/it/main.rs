@@ -34,6 +34,7 @@ mod screen;
 #[path = "../servers/mod.rs"]
 mod servers;
 mod setup;
+mod shipping;
 mod signals;
 mod store_commands;
 mod stores;

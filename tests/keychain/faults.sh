@@ -5,7 +5,7 @@ set -euo pipefail
 
 check() {
     # `1 passed` in so many words: a name that matches no test must not count as success.
-    cargo test --lib "store::keychain::tests::$1" -- --exact --ignored | grep -q '1 passed' || { echo "keychain: $1 FAILED" >&2; exit 1; }
+    cargo test --locked --lib "store::keychain::tests::$1" -- --exact --ignored | grep -q '1 passed' || { echo "keychain: $1 FAILED" >&2; exit 1; }
     echo "keychain: $1 ok"
 }
 

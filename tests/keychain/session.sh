@@ -2,7 +2,7 @@
 # Runs a command with a keychain of its own: a session bus and an unlocked, empty gnome-keyring, in a temporary home.
 # Nothing of it is left afterwards, and the user's own keychain is not touched.
 #
-#     tests/keychain/session.sh cargo test --lib store::conformance::keychain -- --ignored
+#     tests/keychain/session.sh cargo test --locked --lib store::conformance::keychain -- --ignored
 #
 # For the command: KEYRING_PID is the daemon's process. Needs gnome-keyring, dbus and gdbus (libglib2.0-bin).
 set -euo pipefail

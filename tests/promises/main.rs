@@ -7,8 +7,12 @@
 #![cfg(target_os = "linux")]
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
+mod consent;
+mod contract;
 mod crowd;
+mod damage;
 mod kill;
+mod live;
 mod pipes;
 mod report;
 #[allow(dead_code)]

@@ -215,6 +215,12 @@ impl World {
 
     /// What holds at every moment: the live slot is whole, and one of `allowed`; nothing secret lies outside of stores.
     pub fn check_moment(&self, may_be_new: bool) -> Result<(), String> {
+        self.check_live(may_be_new)?;
+        self.check_no_plaintext(&["work"])
+    }
+
+    /// The first half of it.
+    pub fn check_live(&self, may_be_new: bool) -> Result<(), String> {
         let newest = self.sandbox.newest();
         for (store, live) in self.live() {
             let is_old = live.as_deref() == Some(self.old.expose());
@@ -227,7 +233,7 @@ impl World {
                 return Err(format!("the live slot of {store:?} is {what}"));
             }
         }
-        self.check_no_plaintext(&["work"])
+        Ok(())
     }
 
     /// No secret in any file but those in `folders`; the API key in its own file alone.

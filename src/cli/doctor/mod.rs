@@ -4,7 +4,7 @@
 use serde::Serialize;
 use serde_json::json;
 
-use super::exit::Exit;
+use super::exit::{Exit, Verdict};
 use super::result;
 use super::session::Session;
 
@@ -91,9 +91,16 @@ pub fn run(_args: &Args, session: &Session) -> anyhow::Result<Exit> {
             session.output.data(&format!("      {:<width$}  -> {fix}", ""));
         }
     }
-    let exit = if checks.iter().any(|check| check.state == State::Bad) { Exit::Failed } else { Exit::Done };
-    session.output.json(&result::object("doctor", exit, json!({ "checks": checks })));
-    Ok(exit)
+    let bad: Vec<&Check> = checks.iter().filter(|check| check.state == State::Bad).collect();
+    let Some(first) = bad.first() else {
+        session.output.json(&result::object("doctor", Exit::Done, json!({ "checks": checks })));
+        return Ok(Exit::Done);
+    };
+    let message = format!("{} of {} checks found something to mend", bad.len(), checks.len());
+    let verdict = Verdict { exit: Exit::Failed, message, hint: first.fix.clone() };
+    let error = super::exit::error_object(&verdict);
+    session.output.json(&result::object("doctor", verdict.exit, json!({ "checks": checks, "error": error })));
+    Ok(verdict.exit)
 }
 
 /// No clock is right before this tool was written.
