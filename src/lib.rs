@@ -7,6 +7,8 @@
 
 pub mod secret;
 
+pub mod http;
+
 pub mod provider;
 
 pub mod delivery;

@@ -11,7 +11,7 @@ use crate::config::Target;
 use crate::provider::spec::Cutover;
 use crate::provider::{Overlap, request};
 use crate::rotation::runner::Rest;
-use crate::rotation::{Direction, Event, Outcome, Plan, PlannedStore, Rotation, Status, Step};
+use crate::rotation::{Direction, Event, Outcome, Plan, Rotation, Status, Step};
 use crate::ui::prompt::{Answers, Moment, Person};
 use crate::ui::{dialog, preview, report};
 
@@ -86,7 +86,7 @@ pub fn plan(target: &Target, wish: &Wish<'_>) -> anyhow::Result<Plan> {
 /// Rotates: from the plan as far as it goes. `along` goes along with a person's steps.
 pub fn rotate(
     session: &Session,
-    target: Target,
+    mut target: Target,
     wish: &Wish<'_>,
     answers: Answers,
     along: &dyn Fn(&Rotation, Step, Moment),
@@ -96,13 +96,10 @@ pub fn rotate(
         let hint = "name one: --store dotenv:PATH#KEY, or `store = …` in the target";
         return Err(Fault::new(Exit::Usage, format!("`{}` has no store to keep the new secret in", target.name), hint));
     }
+    let id = Uuid::new_v4();
+    target.surroundings.rotation = Some(id);
     let stores = work::open_stores(&target)?;
-    plan.stores = target
-        .stores
-        .iter()
-        .zip(&stores)
-        .map(|(wanted, store)| PlannedStore { reference: store.reference(), names: wanted.names.clone() })
-        .collect();
+    plan.stores = work::planned(&target, &stores)?;
     refuse_bare_stdout(session, &plan)?;
     if plan.probe_first {
         refuse_unprovable(&plan, &target)?;
@@ -142,7 +139,7 @@ pub fn rotate(
         }
         work.journal.append(&mut rotation, &session.actor(), session.now(), &[closed])?;
     }
-    let mut rotation = Rotation::new(Uuid::new_v4(), plan, session.now());
+    let mut rotation = Rotation::new(id, plan, session.now());
     let stopped = || work.signals.arrived();
     let mut person = Person { along, ..work.person(session, &tools, answers, &stopped) };
     let last = wish.detach.then_some(Step::Stage);

@@ -65,6 +65,7 @@ pub fn open(session: &Session, name: &str, options: &TargetOptions) -> anyhow::R
         }
         work.enable_probes(session, &rotation.plan)?;
     }
+    work.target.surroundings.rotation = rotation.as_ref().map(|rotation| rotation.id);
     if let Some(rotation) = rotation.as_ref().filter(|rotation| !rotation.done.contains_key(&Step::Stage)) {
         begin::refuse_bare_stdout(session, &rotation.plan)?;
     }
@@ -106,6 +107,8 @@ fn from_plan(session: &Session, plan: &Plan) -> anyhow::Result<Target> {
         target: plan.target.clone(),
         folder: session.folders()?.current.clone(),
         private: private_variables(session.catalog()?),
+        environment: session.config()?.environment.clone(),
+        rotation: None,
     };
     Ok(Target {
         name: plan.target.clone(),

@@ -13,7 +13,8 @@ pub struct TargetOptions {
     /// Keep the secret here in place of the target's stores
     ///
     /// Repeat it for several stores. A reference is `keychain:SERVICE[/ACCOUNT]`, `dotenv:PATH#KEY`,
-    /// `json:PATH#/pointer`, `file:PATH`, `command:NAME` or `stdout:`.
+    /// `json:PATH#/pointer`, `file:PATH`, `age:PATH`, `vault:MOUNT/PATH#FIELD`, `aws-sm:NAME[#key]`,
+    /// `k8s:NAMESPACE/NAME#key`, `command:NAME` or `stdout:`; whsec-config(5) has them.
     #[arg(long = "store", value_name = "REF", value_hint = ValueHint::Other)]
     pub stores: Vec<String>,
     /// Give one of the endpoint's ids by its name

@@ -3,9 +3,9 @@
 use jiff::Timestamp;
 
 use super::notify::Notifier;
-use super::session::Session;
+use super::session::{Folders, Session};
 use super::signals::Signals;
-use crate::config::{IdentityPlace, Target, TargetStore};
+use crate::config::{self, IdentityPlace, Target, TargetStore};
 use crate::delivery::probe::Prober;
 use crate::provider::client::Client;
 use crate::rotation::guide::StoreNames;
@@ -16,7 +16,7 @@ use crate::rotation::runner::{Rest, Runner};
 use crate::rotation::seal::Seals;
 use crate::rotation::{ATTEMPTS, Plan, PlannedStore, Rotation, RunError, Step};
 use crate::secret::Secret;
-use crate::store::{self, Reference, Slot, Store};
+use crate::store::{self, Reference, Slot, Store, StoreError};
 use crate::ui::prompt::{Answers, Notice, Person};
 
 /// The keychain entry, and the file in the state folder, that keep the identity which opens seals.
@@ -140,11 +140,36 @@ pub fn open_stores(target: &Target) -> anyhow::Result<Vec<Box<dyn Store>>> {
     Ok(target.stores.iter().map(open).collect::<Result<_, _>>()?)
 }
 
-/// Opens the stores that a plan was made with, whatever the config says by now.
+/// The target's stores as a plan keeps them.
+pub fn planned(target: &Target, stores: &[Box<dyn Store>]) -> anyhow::Result<Vec<PlannedStore>> {
+    let planned = |wanted: &TargetStore, store: &dyn Store| {
+        Ok(PlannedStore { reference: store.reference(), names: wanted.names.clone(), server: store.server()? })
+    };
+    target.stores.iter().zip(stores).map(|(wanted, store)| planned(wanted, store.as_ref())).collect()
+}
+
+/// Opens the stores that a plan was made with, whatever the config says by now. Refuses one that the environment places
+/// on another server by now, which would get a secret that is not meant for it.
 pub fn open_planned(target: &Target, planned: &[PlannedStore]) -> anyhow::Result<Vec<Box<dyn Store>>> {
-    let open =
-        |wanted: &PlannedStore| store::open(&Reference::parse(&wanted.reference)?, &wanted.names, &target.surroundings);
-    Ok(planned.iter().map(open).collect::<Result<_, _>>()?)
+    planned.iter().map(|planned| open_one(target, planned)).collect()
+}
+
+fn open_one(target: &Target, planned: &PlannedStore) -> anyhow::Result<Box<dyn Store>> {
+    let store = store::open(&Reference::parse(&planned.reference)?, &planned.names, &target.surroundings)?;
+    let Some(begun) = &planned.server else { return Ok(store) };
+    let here = store.server()?;
+    if here.as_ref() == Some(begun) {
+        return Ok(store);
+    }
+    Err(StoreError::Refused {
+        store: store.reference(),
+        why: format!(
+            "the rotation was begun with it at {begun}, and the environment now says {}",
+            here.unwrap_or_default()
+        ),
+        hint: "set the environment as it was when the rotation was begun".to_owned(),
+    }
+    .into())
 }
 
 /// The names of slots as the guide tells them.
@@ -158,11 +183,15 @@ pub fn names(stores: &[Box<dyn Store>]) -> Vec<StoreNames> {
     stores.iter().map(|store| names(store.as_ref())).collect()
 }
 
-/// The seals of this state folder. Their identity is where the config says, else where it already is, else in the
-/// keychain if there is one that works, else in a private file.
+/// The seals of this state folder.
 pub fn seals(session: &Session) -> anyhow::Result<Seals> {
-    let state = session.folders()?.private_state_dir()?;
-    let settings = &session.config()?.seal;
+    seals_in(session.folders()?, &session.config()?.seal)
+}
+
+/// The seals of a state folder. Their identity is where the config says, else where it already is, else in the
+/// keychain if there is one that works, else in a private file.
+pub fn seals_in(folders: &Folders, settings: &config::Seal) -> anyhow::Result<Seals> {
+    let state = folders.private_state_dir()?;
     let file = state.join(IDENTITY_NAME);
     let in_file = || -> anyhow::Result<Seals> {
         let reference = Reference::File { path: file.clone() };

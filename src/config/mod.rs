@@ -10,7 +10,7 @@ use std::time::Duration;
 
 use crate::provider::spec::Cutover;
 use crate::provider::{Catalog, Endpoint};
-use crate::store::{CommandSpec, Reference, SlotNames, Surroundings};
+use crate::store::{CommandSpec, Environment, Reference, SlotNames, Surroundings};
 
 use draft::Draft;
 pub use draft::Overrides;
@@ -40,6 +40,8 @@ pub struct Config {
     pub seal: Seal,
     /// CA certificates (PEM file) that are accepted beside the system's own.
     pub ca: Option<PathBuf>,
+    /// What stores see of the world; empty until `cli` sets it.
+    pub environment: Environment,
     /// The program that is told what happens, with its arguments.
     pub notify: Option<Vec<String>>,
     /// The user's home, for `~/`.

@@ -1,7 +1,6 @@
 //! From the words of one target to a `Target`: every name known, every path absolute, every URL allowed.
 
 use std::collections::BTreeSet;
-use std::net::IpAddr;
 use std::path::Path;
 use std::time::Duration;
 
@@ -10,7 +9,8 @@ use toml::Spanned;
 use super::draft::{Draft, Ids, Placed};
 use super::raw::RawKey;
 use super::{Config, ConfigError, ConfigFile, KeySource, Place, Target, TargetStore, paths};
-use crate::provider::{self, Catalog, Provider, Url};
+use crate::http::{Url, is_loopback};
+use crate::provider::{self, Catalog, Provider};
 use crate::store::{self, Reference, Surroundings};
 
 /// Longest name of a target, in characters.
@@ -58,7 +58,14 @@ pub(super) fn target(draft: Draft, config: &Config, catalog: &Catalog) -> Result
     if let Some(KeySource::Env(name)) = &api_key {
         private.push(name.clone());
     }
-    let surroundings = Surroundings { commands, target: draft.name.clone(), private, folder };
+    let surroundings = Surroundings {
+        commands,
+        target: draft.name.clone(),
+        private,
+        folder,
+        environment: config.environment.clone(),
+        rotation: None,
+    };
     Ok(Target {
         endpoint,
         stores: stores(&draft, &surroundings, config)?,
@@ -184,12 +191,6 @@ fn receiver(written: &Placed<String>) -> Result<String, ConfigError> {
         return Err(wrong("has a fragment (`#…`), which is never sent"));
     }
     Ok(url.into())
-}
-
-fn is_loopback(url: &Url) -> bool {
-    let Some(host) = url.host_str() else { return false };
-    let address = host.trim_start_matches('[').trim_end_matches(']').parse::<IpAddr>();
-    host == "localhost" || address.is_ok_and(|address| address.is_loopback())
 }
 
 /// Never quotes what is written: it may be the key itself.

@@ -19,6 +19,7 @@ pub(crate) fn reference(reference: Reference, folder: &Path, home: Option<&Path>
         Reference::Dotenv { path, key } => Reference::Dotenv { path: absolute(&path, folder, home), key },
         Reference::Json { path, pointer } => Reference::Json { path: absolute(&path, folder, home), pointer },
         Reference::File { path } => Reference::File { path: absolute(&path, folder, home) },
+        Reference::Age { path } => Reference::Age { path: absolute(&path, folder, home) },
         other => other,
     }
 }

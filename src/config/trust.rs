@@ -19,7 +19,7 @@ const RUNS: &str = "it runs a program";
 const READS_KEY: &str = "it decides which of your keys is used";
 const SEALS: &str = "it decides who can open the sealed copy of a new secret";
 const CHANGES_REQUEST: &str = "it changes what is asked of the provider";
-const OUTSIDE: &str = "only `dotenv:`, `json:` and `file:` stores inside the checkout are";
+const OUTSIDE: &str = "only `dotenv:`, `json:`, `file:` and `age:` stores inside the checkout are";
 const SLOT: &str = "a slot's name may hold letters, digits, `_` and `-` there, nothing that leads elsewhere";
 
 /// Refuses everything that a checkout's file may not say. `slots` and stores are judged as written, before anything
@@ -100,7 +100,9 @@ fn is_plain_name(name: &str) -> bool {
 /// Whether a store writes nowhere but into files of the checkout.
 fn is_inside(reference: &Reference, slots: &[&String], folder: &Path) -> bool {
     match reference {
-        Reference::Dotenv { path, .. } | Reference::Json { path, .. } => path_is_inside(path, folder),
+        Reference::Dotenv { path, .. } | Reference::Json { path, .. } | Reference::Age { path } => {
+            path_is_inside(path, folder)
+        }
         // The other slots are files beside it, so no link there may lead away either.
         Reference::File { path } => path_is_inside(path, folder) && !has_links_beside(&folder.join(path), slots),
         _ => false,

@@ -12,7 +12,8 @@ use super::spec::Meaning;
 use super::{Endpoint, plain_text};
 use crate::secret::Secret;
 
-pub use super::judge::{Received, judge};
+pub use super::judge::judge;
+pub use crate::http::Received;
 
 /// Fewest characters of a shown secret that may be a whole one.
 const SHORTEST_WHOLE: usize = 20;

@@ -2,13 +2,12 @@
 
 use std::time::Duration;
 
-use reqwest::Url;
-
 use super::path::PathTemplate;
 use super::rules::{self, Checked, Flaw, flaw, require};
 use super::signature::Scheme;
 use super::spec::{Cutover, KeyForm, OverlapKind, Spec};
-use super::{ProviderError, duration, endpoint, parse, sections};
+use super::{ProviderError, duration, parse, sections};
+use crate::http::{Url, parse_base_url};
 
 /// Most ids that an endpoint is named by.
 const MOST_IDS: usize = 8;
@@ -133,7 +132,7 @@ fn check(spec: Spec) -> Result<Provider, Flaw> {
     rules::words("title", &spec.title)?;
     ids(&spec.ids)?;
     let base_url = match &spec.base_url {
-        Some(text) => Some(endpoint::parse_base_url(text).map_err(|why| {
+        Some(text) => Some(parse_base_url(text).map_err(|why| {
             flaw("base_url", format!("cannot be used: {why}"), "write `https://HOST` or `https://HOST/PREFIX`")
         })?),
         None => None,

@@ -1,38 +1,24 @@
-//! Performs requests. The only file that talks HTTP: no redirects, no retries, no decompression, bounded bodies and time.
+//! Performs requests as described, once each, by the one way out that `http` gives.
 //!
 //! Its errors never hold a header, a body or a key.
 
-use std::io::Read;
 use std::time::{Duration, Instant};
 
-use reqwest::Url;
-use reqwest::blocking::Response;
-use reqwest::header::{CONTENT_LENGTH, HeaderMap, HeaderName, HeaderValue};
+use reqwest::header::{CONTENT_LENGTH, HeaderName, HeaderValue};
 use zeroize::Zeroizing;
 
 use super::answer::{self, Inspected, Outcome, Refusal, Unknown};
-use super::connection::{self, Connections};
-use super::endpoint::parse_base_url;
-use super::judge::{Received, judge};
+use super::judge::judge;
 use super::request::{self, Request};
 use super::spec::Meaning;
 use super::{Endpoint, ProviderError};
+use crate::http::{Connections, Failure, Received, Url, failure, header_map, parse_base_url, receive};
 use crate::secret::Secret;
 
-/// Largest body that is read, in bytes.
-pub const LARGEST_BODY: usize = 1024 * 1024;
+pub use crate::http::{LARGEST_BODY, Options as ClientOptions};
 
 /// Most pages of a list that are looked through.
 const MOST_PAGES: u32 = 100;
-
-/// How calls are made.
-#[derive(Clone, Debug)]
-pub struct ClientOptions {
-    /// For a whole call, from looking the host up to the last byte of the answer.
-    pub timeout: Duration,
-    /// A further certificate authority, as PEM.
-    pub ca: Option<Vec<u8>>,
-}
 
 /// Makes calls. Cheap to make: connections and certificates are set up when they are first needed.
 pub struct Client {
@@ -40,16 +26,10 @@ pub struct Client {
     connections: Connections,
 }
 
-/// Why there is no answer.
-enum Failure {
-    NotSent(String),
-    Unknown(String),
-}
-
 impl Client {
     /// Refuses a certificate authority that cannot be read; opens no connection.
     pub fn new(options: &ClientOptions) -> Result<Self, ProviderError> {
-        let connections = Connections::new(options)?;
+        let connections = Connections::new(options).map_err(|why| ProviderError::BadAuthority { why })?;
         Ok(Self { timeout: options.timeout, connections })
     }
 
@@ -151,58 +131,12 @@ impl Client {
     }
 }
 
-/// Reads the answer as far as it comes, within bounds.
-fn receive(mut response: Response, deadline: Instant) -> Received {
-    let status = response.status().as_u16();
-    let text = |value: &HeaderValue| String::from_utf8_lossy(value.as_bytes()).into_owned();
-    let headers = response.headers().iter().map(|(name, value)| (name.as_str().to_owned(), text(value))).collect();
-    let mut body = Zeroizing::new(Vec::with_capacity(16 * 1024));
-    let mut chunk = Zeroizing::new([0_u8; 16 * 1024]);
-    let complete = loop {
-        if Instant::now() >= deadline {
-            break false;
-        }
-        match response.read(chunk.as_mut()) {
-            Ok(0) => break true,
-            Ok(count) if body.len() + count > LARGEST_BODY => break false,
-            Ok(count) => body.extend_from_slice(chunk.get(..count).unwrap_or_default()),
-            Err(error) if error.kind() == std::io::ErrorKind::Interrupted => {}
-            Err(_) => break false,
-        }
-    };
-    Received { status, headers, body, complete }
-}
-
-/// Headers marked sensitive, so that nothing prints them; `None` where one cannot be sent.
-fn header_map(headers: &[(String, String)]) -> Option<HeaderMap> {
-    let mut map = HeaderMap::new();
-    for (name, value) in headers {
-        let mut value = HeaderValue::from_str(value).ok()?;
-        value.set_sensitive(true);
-        map.append(HeaderName::from_bytes(name.as_bytes()).ok()?, value);
-    }
-    Some(map)
-}
-
 /// A receiver's address: as strict as a base URL, but a query is allowed.
 fn receiver(text: &str) -> Result<Url, String> {
     let (address, query) = text.split_once('?').map_or((text, None), |(address, query)| (address, Some(query)));
     let mut url = parse_base_url(address).map_err(|why| format!("the receiver's address cannot be used: {why}"))?;
     url.set_query(query);
     Ok(url)
-}
-
-/// `is_connect` is true exactly where the connection was never made; everything else may have been acted on.
-fn failure(error: &reqwest::Error) -> Failure {
-    if error.is_builder() {
-        Failure::NotSent("the request cannot be sent as it stands".to_owned())
-    } else if error.is_connect() {
-        Failure::NotSent(connection::obstacle(error).to_owned())
-    } else if error.is_timeout() {
-        Failure::Unknown("no answer in time".to_owned())
-    } else {
-        Failure::Unknown("the connection ended before an answer came".to_owned())
-    }
 }
 
 fn unreadable(status: u16, why: String) -> Outcome {

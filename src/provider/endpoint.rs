@@ -1,14 +1,12 @@
 //! Makes an endpoint out of what the operator named, and decides whether a key may go there.
 
 use std::collections::BTreeMap;
-use std::net::IpAddr;
 use std::sync::Arc;
-
-use reqwest::Url;
 
 use super::nearest::nearest;
 use super::rules;
 use super::{Endpoint, Id, Provider, ProviderError};
+use crate::http::parse_base_url;
 use crate::secret::Secret;
 
 /// Longest id and longest option value in bytes.
@@ -139,38 +137,4 @@ pub fn id_flaw(value: &str) -> Option<&'static str> {
 /// A refused base URL as it may be shown: without the user and password that it might hold.
 fn shown(text: &str) -> String {
     super::plain_text(text.rsplit('@').next().unwrap_or_default())
-}
-
-/// Reads a base URL: https, or http to this machine; no user, query, fragment or dot segments.
-pub(crate) fn parse_base_url(text: &str) -> Result<Url, &'static str> {
-    if text.chars().any(|character| character.is_control() || character.is_whitespace()) {
-        return Err("it has a space or a control character in it");
-    }
-    let url = Url::parse(text).map_err(|_| "it is not a URL")?;
-    if url.scheme() != "https" && url.scheme() != "http" {
-        return Err("it is neither https nor http");
-    }
-    if url.scheme() == "http" && !is_loopback(&url) {
-        return Err("http goes only to this machine; use https");
-    }
-    if !url.username().is_empty() || url.password().is_some() || text.contains('@') {
-        return Err("it has a user or a password in it");
-    }
-    if url.query().is_some() || url.fragment().is_some() {
-        return Err("it has a query or a fragment");
-    }
-    if text.contains(['\\', '%'])
-        || text.split('/').any(|part| part == "." || part == "..")
-        || url.path().contains("//")
-    {
-        return Err("its path is not plain");
-    }
-    Ok(url)
-}
-
-/// Whether a URL names this machine: `localhost`, 127.0.0.0/8 or `[::1]`.
-pub(crate) fn is_loopback(url: &Url) -> bool {
-    let Some(host) = url.host_str() else { return false };
-    let address = host.trim_start_matches('[').trim_end_matches(']').parse::<IpAddr>();
-    host == "localhost" || address.is_ok_and(|address| address.is_loopback())
 }

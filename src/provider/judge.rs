@@ -4,30 +4,14 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 use serde_json::Value;
-use zeroize::Zeroizing;
 
 use super::answer::{Outcome, Refusal, Reply, Unknown, parse, plain, text};
 use super::spec::{ErrorSpec, Meaning};
 use super::{Provider, plain_text};
+use crate::http::Received;
 
 /// Headers that carry the provider's own id of a request.
 const REQUEST_ID_HEADERS: [&str; 2] = ["x-request-id", "request-id"];
-
-/// An answer as it came, before anybody says what it means.
-pub struct Received {
-    pub status: u16,
-    pub headers: Vec<(String, String)>,
-    pub body: Zeroizing<Vec<u8>>,
-    /// Whether the body came whole.
-    pub complete: bool,
-}
-
-impl Received {
-    /// The first header of this name, whatever its case.
-    fn header(&self, name: &str) -> Option<&str> {
-        self.headers.iter().find(|(other, _)| other.eq_ignore_ascii_case(name)).map(|(_, value)| value.as_str())
-    }
-}
 
 /// Says what an answer means. Only the table and the status decide; the provider's words are passed on.
 pub fn judge(provider: &Provider, received: Received) -> Outcome {

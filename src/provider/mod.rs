@@ -13,7 +13,6 @@ pub mod answer;
 mod catalog;
 mod check;
 pub mod client;
-mod connection;
 mod duration;
 mod endpoint;
 mod error;
@@ -38,9 +37,10 @@ pub use check::{Force, Idempotency, Overlap, Provider};
 pub use duration::{duration, duration_text};
 pub use endpoint::id_flaw;
 pub use error::{ProviderError, RequestError};
-pub use reqwest::Url;
 pub use tested::Tested;
 pub use text::{is_hostile, plain_text};
+
+pub use crate::http::Url;
 
 /// The header that says that a delivery is a probe of whsec's.
 pub const PROBE_MARK: &str = "X-Whsec-Probe";

@@ -27,7 +27,7 @@ pub struct Shown {
 
 /// Shows every call of a provider with `ID` placeholders, and `$ENV` in place of the key.
 pub fn describe(provider: &Arc<Provider>) -> Vec<Shown> {
-    let base_url = provider.base_url().cloned().or_else(|| reqwest::Url::parse(HOST).ok());
+    let base_url = provider.base_url().cloned().or_else(|| crate::http::Url::parse(HOST).ok());
     let Some(base_url) = base_url else { return Vec::new() };
     let ids = provider.spec().ids.iter().map(|name| Id { name: name.clone(), value: name.to_uppercase() }).collect();
     let endpoint =

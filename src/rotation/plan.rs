@@ -136,6 +136,9 @@ pub struct PlannedStore {
     pub reference: String,
     #[serde(default)]
     pub names: SlotNames,
+    /// The server that the environment named for it, where it is on one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub server: Option<String>,
 }
 
 /// One rotation, decided. Everything a later process needs to go on, and no secret.

@@ -21,10 +21,11 @@ use zeroize::Zeroizing;
 
 use super::Answered;
 use crate::secret::Secret;
+use crate::store::envelope::{self, Envelope};
 use crate::store::{self, STORE_DEADLINE, Slot, Store, StoreError};
 
 /// The most that is sealed of unreadable answers, in bytes; half as much again as is read of one.
-const MOST_ANSWERS: usize = crate::provider::client::LARGEST_BODY * 3 / 2;
+const MOST_ANSWERS: usize = crate::http::LARGEST_BODY * 3 / 2;
 
 /// How long to wait before a lock is tried again.
 const PAUSE: Duration = Duration::from_millis(10);
@@ -200,12 +201,7 @@ impl Seals {
     /// Writes the seal durably. The secret is on disk only encrypted.
     pub fn seal(&self, rotation: Uuid, content: &Sealed) -> Result<(), SealError> {
         let plain = Zeroizing::new(serde_json::to_vec(content).map_err(|_| SealError::Encrypt)?);
-        let recipients = self.recipients.iter().map(|recipient| recipient as &dyn age::Recipient);
-        let encryptor = age::Encryptor::with_recipients(recipients).map_err(|_| SealError::Encrypt)?;
-        let mut cipher = Vec::new();
-        let mut writer = encryptor.wrap_output(&mut cipher).map_err(|_| SealError::Encrypt)?;
-        io::Write::write_all(&mut writer, &plain).map_err(|_| SealError::Encrypt)?;
-        writer.finish().map_err(|_| SealError::Encrypt)?;
+        let cipher = envelope::encrypt(&self.recipients, &plain).ok_or(SealError::Encrypt)?;
         store::private_folder(&self.folder).map_err(|source| SealError::Read { path: self.folder.clone(), source })?;
         write(&self.path(rotation), &cipher)
     }
@@ -214,12 +210,26 @@ impl Seals {
     pub fn unseal(&self, rotation: Uuid) -> Result<Sealed, SealError> {
         let path = self.path(rotation);
         let cipher = std::fs::read(&path).map_err(|source| SealError::Read { path: path.clone(), source })?;
+        let identity = self.identity()?;
+        let plain = envelope::decrypt(&identity, &cipher);
+        let store = self.identity.reference();
+        plain.and_then(|plain| serde_json::from_slice(&plain).ok()).ok_or(SealError::DoesNotOpen { path, store })
+    }
+
+    /// What else is encrypted as seals are: for the same recipients, and opened with the same identity.
+    pub fn envelope(&self) -> Result<Envelope, SealError> {
+        Ok(Envelope { recipients: self.recipients.clone(), identity: self.identity()? })
+    }
+
+    /// This machine's own recipient, to be named by others.
+    pub fn own_recipient(&self) -> Option<String> {
+        self.recipients.last().map(ToString::to_string)
+    }
+
+    fn identity(&self) -> Result<Identity, SealError> {
         let identity = self.identity.get(Slot::Current).map_err(SealError::Identity)?;
         let identity = identity.and_then(|text| Identity::from_str(text.expose().trim()).ok());
-        let store = self.identity.reference();
-        let identity = identity.ok_or_else(|| SealError::NoIdentity { store: store.clone() })?;
-        let plain = age::decrypt(&identity, &cipher).map(Zeroizing::new);
-        plain.ok().and_then(|plain| serde_json::from_slice(&plain).ok()).ok_or(SealError::DoesNotOpen { path, store })
+        identity.ok_or_else(|| SealError::NoIdentity { store: self.identity.reference() })
     }
 
     /// Removes a rotation's seal; none there is as good.

@@ -1,31 +1,12 @@
-//! `command:NAME`: a program of the user's own that keeps secrets. The only place that starts programs.
+//! `command:NAME`: a program of the user's own that keeps secrets.
 //!
 //! A secret goes to a program's standard input, never into its arguments or environment; what a program prints
-//! is the secret or nothing we look at. Programs that hang are killed with all that they started.
+//! is the secret or nothing we look at.
 
-use std::io::{self, Read, Write};
-use std::path::Path;
-use std::process::{Child, Command, ExitStatus, Stdio};
-use std::sync::mpsc;
-use std::thread;
-use std::time::{Duration, Instant};
-
-use zeroize::Zeroizing;
-
-use super::names::{Names, Suffixes};
+use super::names::Names;
+use super::program::{Ended, Run, failed, find, said};
 use super::{Access, Change, CommandSpec, Slot, SlotNames, Store, StoreError, Surroundings, bare};
 use crate::secret::Secret;
-
-/// How long a program may take: longer than other stores, because some ask for a fingerprint or a network.
-pub const COMMAND_DEADLINE: Duration = Duration::from_secs(20);
-
-/// The most that a program may print, in bytes.
-const OUTPUT_LIMIT: u64 = 64 * 1024;
-
-/// How long to wait before looking again whether a program has ended.
-const PAUSE: Duration = Duration::from_millis(5);
-
-const SUFFIXES: Suffixes = Suffixes { next: "next", previous: "previous", canary: "whsec-check" };
 
 /// Programs that put, get and clear a value.
 pub struct CommandStore {
@@ -60,14 +41,7 @@ impl CommandStore {
             let hint = format!("add `clear` to `[commands.{name}]`, or leave out `get` to write only");
             return Err(refused("it has `get` but no `clear`", hint));
         }
-        // The slots' names are words of their own here, and not made from the name of `current`.
-        let own = |set: &Option<String>, own: &str| Some(set.clone().unwrap_or_else(|| own.to_owned()));
-        let set = SlotNames {
-            next: own(&names.next, SUFFIXES.next),
-            current: own(&names.current, "current"),
-            previous: own(&names.previous, SUFFIXES.previous),
-        };
-        let names = Names::new(&reference, "", &SUFFIXES, &set)?;
+        let names = Names::words(&reference, names)?;
         Ok(Self {
             reference,
             spec: spec.clone(),
@@ -91,13 +65,14 @@ impl CommandStore {
     }
 
     fn put(&self, slot: Slot, value: &Secret) -> Result<(), StoreError> {
-        let ended =
-            run(&self.reference, &self.arguments(&self.spec.put, slot)?, Some(value), COMMAND_DEADLINE, &self.private)?;
+        let input = bare::bytes(value);
+        let arguments = self.arguments(&self.spec.put, slot)?;
+        let ended = Run { input: Some(&input), ..Run::new(&self.reference, &arguments, &self.private) }.end()?;
         self.succeeded(&self.spec.put, &ended)
     }
 
     fn clear(&self, program: &[String], slot: Slot) -> Result<(), StoreError> {
-        let ended = run(&self.reference, &self.arguments(program, slot)?, None, COMMAND_DEADLINE, &self.private)?;
+        let ended = Run::new(&self.reference, &self.arguments(program, slot)?, &self.private).end()?;
         if ended.status.code() == Some(self.spec.absent) { Ok(()) } else { self.succeeded(program, &ended) }
     }
 
@@ -127,7 +102,7 @@ impl Store for CommandStore {
         let Some(program) = &self.spec.get else {
             return Err(StoreError::NotReadable { store: self.reference() });
         };
-        let ended = run(&self.reference, &self.arguments(program, slot)?, None, COMMAND_DEADLINE, &self.private)?;
+        let ended = Run::new(&self.reference, &self.arguments(program, slot)?, &self.private).end()?;
         if ended.status.code() == Some(self.spec.absent) {
             return Ok(None);
         }
@@ -151,177 +126,10 @@ impl Store for CommandStore {
     }
 }
 
-/// Runs a program that prints one value, such as `op read …`, and returns that value less one line break at the
-/// end. `private` names variables that it does not get to see. Fails if it does not exit with 0 within the deadline, or prints nothing.
-pub fn run_for_output(
-    program_and_args: &[String],
-    deadline: Duration,
-    private: &[String],
-) -> Result<Secret, StoreError> {
-    let store = "command";
-    let ended = run(store, program_and_args, None, deadline, private)?;
-    if !ended.status.success() {
-        return Err(failed(store, program_and_args, said(ended.status)));
-    }
-    match bare::value(&ended.output) {
-        Ok(Some(value)) => Ok(value),
-        Ok(None) => Err(failed(store, program_and_args, "printed nothing".to_owned())),
-        Err(bare::NotText) => Err(failed(store, program_and_args, "printed something that is not UTF-8".to_owned())),
-    }
-}
-
-/// Runs a program with this text on its stdin; what it prints is not kept. The text is not a secret. Fails if it does not exit
-/// with 0 within the deadline.
-pub fn run_with_input(
-    program_and_args: &[String],
-    input: &str,
-    deadline: Duration,
-    private: &[String],
-) -> Result<(), StoreError> {
-    let store = "command";
-    let ended = run(store, program_and_args, Some(&Secret::new(input)), deadline, private)?;
-    if ended.status.success() { Ok(()) } else { Err(failed(store, program_and_args, said(ended.status))) }
-}
-
-/// How a program ended, and what it printed.
-struct Ended {
-    status: ExitStatus,
-    output: Zeroizing<Vec<u8>>,
-}
-
-fn run(
-    store: &str,
-    arguments: &[String],
-    input: Option<&Secret>,
-    deadline: Duration,
-    private: &[String],
-) -> Result<Ended, StoreError> {
-    let ends = Instant::now() + deadline;
-    let Some((program, rest)) = arguments.split_first() else {
-        return Err(failed(store, arguments, "has no name".to_owned()));
-    };
-    let mut command = Command::new(program);
-    command.args(rest).stdout(Stdio::piped()).stderr(Stdio::null());
-    command.stdin(if input.is_some() { Stdio::piped() } else { Stdio::null() });
-    for name in private {
-        command.env_remove(name);
-    }
-    #[cfg(unix)]
-    std::os::unix::process::CommandExt::process_group(&mut command, 0);
-    let child = command.spawn().map_err(|error| failed(store, arguments, not_started(&error)))?;
-    let mut running = Running { child, ended: None };
-
-    // Both ends have threads of their own, so that neither a full pipe nor a silent program outlasts the deadline.
-    let written = running.child.stdin.take().zip(input).map(|(mut pipe, value)| {
-        let bytes = bare::bytes(value);
-        in_background(move || pipe.write_all(&bytes))
-    });
-    let read = running.child.stdout.take().map(|pipe| in_background(move || read_bounded(pipe)));
-
-    let late = || StoreError::TimedOut { store: store.to_owned(), seconds: deadline.as_secs() };
-    let status = running.wait(ends).map_err(|error| failed(store, arguments, not_started(&error)))?.ok_or_else(late)?;
-    let left = || ends.saturating_duration_since(Instant::now());
-    if let Some(written) = written {
-        let written = written.recv_timeout(left()).map_err(|_| late())?;
-        if written.is_err() && status.success() {
-            return Err(failed(store, arguments, "did not read all of its standard input".to_owned()));
-        }
-    }
-    let output = match read {
-        Some(read) => read.recv_timeout(left()).map_err(|_| late())?,
-        None => Ok(Zeroizing::default()),
-    };
-    let output = output.map_err(|_| failed(store, arguments, "printed too much, or could not be read".to_owned()))?;
-    Ok(Ended { status, output })
-}
-
-/// A program and all that it started, killed when this is dropped before the program has ended.
-struct Running {
-    child: Child,
-    ended: Option<ExitStatus>,
-}
-
-impl Running {
-    /// How it ended, or `None` if it still runs then.
-    fn wait(&mut self, until: Instant) -> io::Result<Option<ExitStatus>> {
-        loop {
-            self.ended = self.child.try_wait()?;
-            if self.ended.is_some() || Instant::now() >= until {
-                return Ok(self.ended);
-            }
-            thread::sleep(PAUSE);
-        }
-    }
-}
-
-impl Drop for Running {
-    fn drop(&mut self) {
-        // Whoever it left behind may still hold the pipe; the group outlives its leader.
-        #[cfg(unix)]
-        if let Some(group) = rustix::process::Pid::from_raw(self.child.id() as i32) {
-            let _ = rustix::process::kill_process_group(group, rustix::process::Signal::KILL);
-        }
-        if self.ended.is_none() {
-            let _ = self.child.kill();
-            let _ = self.child.wait();
-        }
-    }
-}
-
-fn in_background<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> mpsc::Receiver<T> {
-    let (sender, receiver) = mpsc::channel();
-    thread::spawn(move || {
-        // Nobody listens any more once the deadline is over.
-        let _ = sender.send(work());
-    });
-    receiver
-}
-
-fn read_bounded(pipe: impl Read) -> io::Result<Zeroizing<Vec<u8>>> {
-    let mut output = Zeroizing::new(Vec::with_capacity(OUTPUT_LIMIT as usize + 1));
-    pipe.take(OUTPUT_LIMIT + 1).read_to_end(&mut output)?;
-    if output.len() as u64 > OUTPUT_LIMIT {
-        return Err(io::ErrorKind::FileTooLarge.into());
-    }
-    Ok(output)
-}
-
-/// Fails if there is no such program. A name without `/` is looked up as a shell does.
-fn find(store: &str, arguments: &[String], private: &[String]) -> Result<(), StoreError> {
-    let missing = || failed(store, arguments, "is not there".to_owned());
-    let program = arguments.first().ok_or_else(missing)?;
-    if cfg!(not(unix)) || program.contains('/') {
-        return if cfg!(not(unix)) || Path::new(program).is_file() { Ok(()) } else { Err(missing()) };
-    }
-    let look_up = ["/bin/sh", "-c", "command -v -- \"$1\"", "sh", program].map(str::to_owned);
-    let ended = run(store, &look_up, None, super::STORE_DEADLINE, private)?;
-    if ended.status.success() { Ok(()) } else { Err(missing()) }
-}
-
 /// `{slot}` and `{target}` filled in, once: what is filled in is not looked at again.
 fn filled(part: &str, slot: &str, target: &str) -> String {
     let with_slots = part.split("{slot}").map(|piece| piece.replace("{target}", target));
     with_slots.collect::<Vec<_>>().join(slot)
-}
-
-fn said(status: ExitStatus) -> String {
-    match status.code() {
-        Some(code) => format!("exited with {code}"),
-        None => "was killed".to_owned(),
-    }
-}
-
-fn not_started(error: &io::Error) -> String {
-    match error.kind() {
-        io::ErrorKind::NotFound => "is not there".to_owned(),
-        kind => format!("could not be run: {kind}"),
-    }
-}
-
-/// Names the program only: its arguments are the user's, but need not be repeated.
-fn failed(store: &str, arguments: &[String], why: String) -> StoreError {
-    let program = arguments.first().cloned().unwrap_or_default();
-    StoreError::Program { store: store.to_owned(), program, why }
 }
 
 #[cfg(all(test, unix))]

@@ -1,6 +1,10 @@
 //! Programs that fail, hang, talk too much, or must not see something.
 
+use std::thread;
+use std::time::{Duration, Instant};
+
 use super::*;
+use crate::store::program::{COMMAND_DEADLINE, run_for_output};
 use crate::store::slots::{promote, prove, stage};
 
 fn shell(script: &str) -> Vec<String> {

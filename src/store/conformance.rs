@@ -5,7 +5,9 @@ use std::path::Path;
 use std::thread;
 
 use super::slots::{promote, prove, retire, roll_back, stage};
-use super::{Access, Change, CommandSpec, Reference, Slot, SlotNames, Store, StoreError, Surroundings, open};
+use super::{
+    Access, Change, CommandSpec, Environment, Reference, Slot, SlotNames, Store, StoreError, Surroundings, open,
+};
 use crate::secret::Secret;
 
 const SLOTS: [Slot; 4] = [Slot::Next, Slot::Current, Slot::Previous, Slot::Canary];
@@ -124,7 +126,7 @@ fn slots_are_independent(bench: Bench<'_>) {
     }
 }
 
-fn odd_values_come_back_or_are_refused(bench: Bench<'_>) {
+pub fn odd_values_come_back_or_are_refused(bench: Bench<'_>) {
     let store = bench("ODD");
     let long = "k\u{e9}y+/=".repeat(512);
     store.apply(&[(Slot::Current, Some(&Secret::new("live")))]).unwrap();
@@ -142,7 +144,7 @@ fn odd_values_come_back_or_are_refused(bench: Bench<'_>) {
     store.apply(&[(Slot::Next, None), (Slot::Current, None)]).unwrap();
 }
 
-fn a_canary_leaves_no_trace(bench: Bench<'_>) {
+pub fn a_canary_leaves_no_trace(bench: Bench<'_>) {
     let store = bench("CANARY");
     prove(&*store, &Secret::new("canary")).unwrap();
     assert_eq!(all(&*store), [None, None, None, None]);
@@ -152,7 +154,7 @@ fn a_canary_leaves_no_trace(bench: Bench<'_>) {
     assert_eq!(all(&*store), [None, None, None, None]);
 }
 
-fn a_rotation_goes_through(bench: Bench<'_>) {
+pub fn a_rotation_goes_through(bench: Bench<'_>) {
     let store = bench("ROTATION");
     let (old, new) = (Secret::new("old"), Secret::new("new"));
     store.apply(&[(Slot::Current, Some(&old))]).unwrap();
@@ -215,7 +217,7 @@ fn a_cut_off_rollback_is_completed(bench: Bench<'_>) {
     }
 }
 
-fn writers_do_not_lose_each_others_changes(bench: Bench<'_>) {
+pub fn writers_do_not_lose_each_others_changes(bench: Bench<'_>) {
     let names: Vec<String> = (0..4).map(|at| format!("WRITER{at}")).collect();
     thread::scope(|scope| {
         for name in &names {
@@ -236,7 +238,12 @@ fn writers_do_not_lose_each_others_changes(bench: Bench<'_>) {
 
 /// Opens what a reference names, with nothing around it but a folder.
 pub fn opened(text: &str, folder: &Path) -> Box<dyn Store> {
-    let surroundings = Surroundings { folder: folder.to_owned(), ..Surroundings::default() };
+    opened_in(text, folder, Environment::default())
+}
+
+/// The same in an environment.
+pub fn opened_in(text: &str, folder: &Path, environment: Environment) -> Box<dyn Store> {
+    let surroundings = Surroundings { folder: folder.to_owned(), environment, ..Surroundings::default() };
     open(&Reference::parse(text).unwrap(), &SlotNames::default(), &surroundings).unwrap()
 }
 
@@ -303,8 +310,7 @@ fn command() {
     };
     conforms(&|name| {
         let commands = [("keep".to_owned(), spec.clone())].into();
-        let surroundings =
-            Surroundings { commands, target: name.to_owned(), private: Vec::new(), folder: folder.path().to_owned() };
+        let surroundings = Surroundings { commands, target: name.to_owned(), ..Surroundings::default() };
         open(&Reference::parse("command:keep").unwrap(), &SlotNames::default(), &surroundings).unwrap()
     });
     assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 0);

@@ -22,6 +22,12 @@ pub enum StoreError {
     Refused { store: String, why: String, hint: String },
     #[error("`{store}`: the keychain {why}")]
     Keychain { store: String, why: String, hint: String },
+    #[error("`{store}`: {server} cannot be reached: {why}")]
+    Unreachable { store: String, server: String, why: String },
+    #[error("`{store}`: {server} gave no answer that tells what was done: {why}")]
+    NoAnswer { store: String, server: String, why: String },
+    #[error("`{store}`: somebody else wrote it again and again at the same time")]
+    Contended { store: String },
     #[error("`{store}` did not answer within {seconds} s")]
     TimedOut { store: String, seconds: u64 },
     #[error("`{store}`: the program `{program}` {why}")]
@@ -55,6 +61,9 @@ impl StoreError {
             Self::BadReference { hint, .. } | Self::Refused { hint, .. } | Self::Keychain { hint, .. } => {
                 Some(hint.clone())
             }
+            Self::Unreachable { .. } => Some("is the address right, and the network there?".to_owned()),
+            Self::NoAnswer { .. } => Some("run the same command again: it looks first what there is".to_owned()),
+            Self::Contended { .. } => Some("find out who writes there; then run the same command again".to_owned()),
             Self::Changed { .. } => Some("somebody else writes this file; run the same command again".to_owned()),
             Self::TimedOut { store, .. } if store.starts_with("command") => {
                 Some("does the program wait for somebody? run it by hand to see".to_owned())

@@ -11,29 +11,45 @@ use serde::{Deserialize, Serialize};
 use crate::secret::Secret;
 
 mod admission;
+mod age;
+mod aws;
 mod bare;
 mod command;
 #[cfg(test)]
 mod conformance;
 mod dotenv;
+pub mod envelope;
 mod error;
 mod file;
 mod folder;
 mod json;
 mod keychain;
+mod kubernetes;
 mod names;
+mod program;
 mod reference;
 mod replace;
+mod server;
+#[cfg(test)]
+#[path = "../../tests/servers/mod.rs"]
+mod servers;
 pub mod slots;
 mod stdout;
+mod surroundings;
+mod vault;
 
-pub use command::{COMMAND_DEADLINE, CommandStore, run_for_output, run_with_input};
+pub use command::CommandStore;
 pub use error::StoreError;
 pub use keychain::keychain_entry;
+pub use program::{COMMAND_DEADLINE, run_for_output, run_with_input};
 pub use reference::{DEFAULT_ACCOUNT, Reference, SCHEMES};
+pub use surroundings::{Environment, NoEnvelope, Surroundings};
 
 /// How long one call into a store may take before it counts as failed.
 pub const STORE_DEADLINE: Duration = Duration::from_secs(3);
+
+/// How long one request to a server that keeps secrets may take.
+pub const SERVER_DEADLINE: Duration = Duration::from_secs(10);
 
 /// A place in a store.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
@@ -64,7 +80,7 @@ pub enum Access {
 }
 
 /// A place that keeps a secret. Every call returns within [`STORE_DEADLINE`] or fails; a program's within
-/// [`COMMAND_DEADLINE`]. No store keeps an empty value: an empty one that is found counts as an empty slot.
+/// [`COMMAND_DEADLINE`], and each request to a server within [`SERVER_DEADLINE`]. No store keeps an empty value: an empty one that is found counts as an empty slot.
 pub trait Store: Send + Sync {
     /// The reference as a person writes it, paths absolute: `dotenv:/srv/app/.env#KEY`.
     fn reference(&self) -> String;
@@ -78,6 +94,12 @@ pub trait Store: Send + Sync {
     /// What the operator should know before this store is written, such as a file mode that will change.
     fn caution(&self) -> Option<String> {
         None
+    }
+
+    /// The server that the environment names for this store, as people tell servers apart; `None` for a store that is on
+    /// this machine. A rotation goes on only with the server that it was begun with.
+    fn server(&self) -> Result<Option<String>, StoreError> {
+        Ok(None)
     }
 
     /// Reads one slot; `None` where it is empty. Fails for a store that cannot be read.
@@ -118,19 +140,6 @@ pub struct CommandSpec {
     /// The exit code of `get` that means the slot is empty.
     #[serde(default = "absent_by_default")]
     pub absent: i32,
-}
-
-/// What stores need besides their reference.
-#[derive(Clone, Debug, Default)]
-pub struct Surroundings {
-    /// Programs by name, from the user's own config.
-    pub commands: std::collections::BTreeMap<String, CommandSpec>,
-    /// The target's name, for `{target}` in a command's arguments.
-    pub target: String,
-    /// Environment variables that no program started from here gets to see, because they hold API keys.
-    pub private: Vec<String>,
-    /// Where a relative path in a reference starts.
-    pub folder: PathBuf,
 }
 
 fn absent_by_default() -> i32 {
@@ -178,8 +187,16 @@ pub fn open(
         Reference::Dotenv { path, key } => Box::new(dotenv::Dotenv::new(absolute(path)?, key, names)?),
         Reference::Json { path, pointer } => Box::new(json::Json::new(absolute(path)?, pointer, names)?),
         Reference::File { path } => Box::new(file::File::new(absolute(path)?, names)?),
+        Reference::Age { path } => Box::new(age::AgeFile::new(absolute(path)?, names, &surroundings.environment)?),
         Reference::Command { name } => Box::new(CommandStore::open(name, names, surroundings)?),
         Reference::Stdout => Box::new(stdout::Stdout),
+        Reference::AwsSm { name, key } => Box::new(aws::AwsSecret::new(name, key.as_deref(), names, surroundings)?),
+        Reference::Kubernetes { namespace, name, key } => {
+            Box::new(kubernetes::Kubernetes::new(namespace, name, key, names, surroundings)?)
+        }
+        Reference::Vault { mount, path, field } => {
+            Box::new(vault::Vault::new(mount, path, field, names, &surroundings.environment)?)
+        }
     })
 }
 

@@ -39,6 +39,17 @@ impl Names {
         Ok(names)
     }
 
+    /// Names the slots by words of their own, which are not made from the name of `current`.
+    pub fn words(store: &str, set: &SlotNames) -> Result<Self, StoreError> {
+        let own = |set: &Option<String>, own: &str| Some(set.clone().unwrap_or_else(|| own.to_owned()));
+        let set = SlotNames {
+            next: own(&set.next, "next"),
+            current: own(&set.current, "current"),
+            previous: own(&set.previous, "previous"),
+        };
+        Self::new(store, "", &Suffixes { next: "", previous: "", canary: ".whsec-check" }, &set)
+    }
+
     /// The store's own names, which cannot collide.
     pub fn own(own: &str, suffixes: &Suffixes) -> Self {
         Self::unchecked(own, suffixes, &SlotNames::default())

@@ -6,7 +6,8 @@ use std::path::PathBuf;
 use super::StoreError;
 
 /// The schemes that a reference can start with.
-pub const SCHEMES: &[&str] = &["keychain", "dotenv", "json", "file", "command", "stdout"];
+pub const SCHEMES: &[&str] =
+    &["keychain", "dotenv", "json", "file", "command", "stdout", "vault", "aws-sm", "age", "k8s"];
 
 /// The account in `keychain:SERVICE`, where none is written.
 pub const DEFAULT_ACCOUNT: &str = "webhook-secret";
@@ -25,10 +26,18 @@ pub enum Reference {
     Json { path: PathBuf, pointer: String },
     /// `file:PATH`
     File { path: PathBuf },
+    /// `age:PATH`
+    Age { path: PathBuf },
     /// `command:NAME`
     Command { name: String },
     /// `stdout:`
     Stdout,
+    /// `aws-sm:NAME[#key]`, the name or the ARN of a secret
+    AwsSm { name: String, key: Option<String> },
+    /// `k8s:NAMESPACE/NAME#key`
+    Kubernetes { namespace: String, name: String, key: String },
+    /// `vault:MOUNT/PATH#FIELD`, or `vault:MOUNT//PATH#FIELD` where the mount's own path has a `/`
+    Vault { mount: String, path: String, field: String },
 }
 
 impl Reference {
@@ -49,7 +58,11 @@ impl Reference {
             "dotenv" => dotenv(rest),
             "json" => json(rest),
             "file" => file(rest),
+            "age" => path_of_file(rest).map(|path| Self::Age { path }),
             "command" => command(rest),
+            "aws-sm" => aws_sm(rest),
+            "k8s" => kubernetes(rest),
+            "vault" => vault(rest),
             "stdout" => rest.is_empty().then_some(Self::Stdout).ok_or("nothing follows `stdout:`"),
             _ => {
                 let hint = nearest(scheme).map_or_else(known, |near| format!("did you mean `{near}:`?"));
@@ -68,8 +81,16 @@ impl fmt::Display for Reference {
             Self::Dotenv { path, key } => write!(out, "dotenv:{}#{key}", path.display()),
             Self::Json { path, pointer } => write!(out, "json:{}#{pointer}", path.display()),
             Self::File { path } => write!(out, "file:{}", path.display()),
+            Self::Age { path } => write!(out, "age:{}", path.display()),
             Self::Command { name } => write!(out, "command:{name}"),
             Self::Stdout => out.write_str("stdout:"),
+            Self::AwsSm { name, key: None } => write!(out, "aws-sm:{name}"),
+            Self::AwsSm { name, key: Some(key) } => write!(out, "aws-sm:{name}#{key}"),
+            Self::Kubernetes { namespace, name, key } => write!(out, "k8s:{namespace}/{name}#{key}"),
+            Self::Vault { mount, path, field } => {
+                let between = if mount.contains('/') { "//" } else { "/" };
+                write!(out, "vault:{mount}{between}{path}#{field}")
+            }
         }
     }
 }
@@ -78,6 +99,12 @@ impl fmt::Display for Reference {
 pub(super) fn is_variable(name: &str) -> bool {
     name.starts_with(|first: char| first.is_ascii_alphabetic() || first == '_')
         && name.chars().all(|rest| rest.is_ascii_alphanumeric() || rest == '_')
+}
+
+/// Whether a Kubernetes secret can have a key of this name.
+pub(super) fn is_kubernetes_key(key: &str) -> bool {
+    let plain = |letter: char| letter.is_ascii_alphanumeric() || "-_.".contains(letter);
+    !key.is_empty() && key != "." && key != ".." && key.chars().all(plain)
 }
 
 fn keychain(rest: &str) -> Result<Reference, &'static str> {
@@ -123,6 +150,49 @@ fn command(rest: &str) -> Result<Reference, &'static str> {
     Ok(Reference::Command { name: rest.to_owned() })
 }
 
+fn aws_sm(rest: &str) -> Result<Reference, &'static str> {
+    let (name, key) = rest.split_once('#').map_or((rest, None), |(name, key)| (name, Some(key)));
+    let plain = |letter: char| letter.is_ascii_alphanumeric() || "/_+=.@-".contains(letter);
+    let is_arn = name.starts_with("arn:") && name.split(':').count() == 7;
+    if name.is_empty() || !name.chars().all(|letter| plain(letter) || (is_arn && letter == ':')) {
+        return Err("a secret's name is letters, digits and `/_+=.@-`, or it is an ARN");
+    }
+    if key == Some("") {
+        return Err("the key is empty");
+    }
+    Ok(Reference::AwsSm { name: name.to_owned(), key: key.map(str::to_owned) })
+}
+
+fn kubernetes(rest: &str) -> Result<Reference, &'static str> {
+    let (place, key) = rest.rsplit_once('#').ok_or("it does not say which key of the secret")?;
+    let (namespace, name) = place.split_once('/').ok_or("it does not say which namespace and which secret")?;
+    let is_name = |text: &str| {
+        let plain =
+            |letter: char| letter.is_ascii_lowercase() || letter.is_ascii_digit() || letter == '-' || letter == '.';
+        text.starts_with(|first: char| first.is_ascii_alphanumeric()) && text.chars().all(plain)
+    };
+    if !is_name(namespace) || !is_name(name) {
+        return Err("a namespace's and a secret's name are lower-case letters, digits, `-` and `.`");
+    }
+    if !is_kubernetes_key(key) {
+        return Err("a key is letters, digits, `-`, `_` and `.`");
+    }
+    Ok(Reference::Kubernetes { namespace: namespace.to_owned(), name: name.to_owned(), key: key.to_owned() })
+}
+
+fn vault(rest: &str) -> Result<Reference, &'static str> {
+    let (place, field) = rest.rsplit_once('#').ok_or("it does not say which field")?;
+    let (mount, path) =
+        place.split_once("//").or_else(|| place.split_once('/')).ok_or("it does not say which path below the mount")?;
+    if [mount, path].iter().any(|part| part.split('/').any(|part| ["", ".", ".."].contains(&part))) {
+        return Err("a part of its path is empty, `.` or `..`");
+    }
+    if field.is_empty() {
+        return Err("the field is empty");
+    }
+    Ok(Reference::Vault { mount: mount.to_owned(), path: path.to_owned(), field: field.to_owned() })
+}
+
 fn path_of_file(path: &str) -> Result<PathBuf, &'static str> {
     match path {
         "" => Err("the path is empty"),
@@ -147,6 +217,10 @@ fn form(scheme: &str) -> &'static str {
         "json" => "write `json:PATH#/pointer`",
         "file" => "write `file:PATH`",
         "command" => "write `command:NAME`, a program under `[commands.NAME]` in your own config",
+        "age" => "write `age:PATH`",
+        "aws-sm" => "write `aws-sm:NAME`, or `aws-sm:NAME#key` for a member of a JSON object",
+        "k8s" => "write `k8s:NAMESPACE/NAME#key`",
+        "vault" => "write `vault:MOUNT/PATH#FIELD`",
         _ => "write `stdout:`",
     }
 }
@@ -167,7 +241,14 @@ mod tests {
             "json:a.json#/a~1b/c~0d",
             "file:/run/secrets/layers",
             "command:op",
+            "age:secrets/hooks.age",
             "stdout:",
+            "vault:secret/app/hooks#signing key",
+            "vault:team/kv//app#key",
+            "k8s:payments/hooks#signing.key",
+            "aws-sm:prod/hooks",
+            "aws-sm:prod/hooks#signing.key",
+            "aws-sm:arn:aws:secretsmanager:eu-west-1:123456789012:secret:prod/hooks-AbCdEf#key",
         ] {
             assert_eq!(Reference::parse(text).unwrap().to_string(), text);
         }
@@ -194,8 +275,19 @@ mod tests {
             };
             assert_eq!((said.as_str(), told.as_str()), (why, hint), "{text}");
         }
-        for text in ["", "vault:x", "dotenv:.env#1KEY", "dotenv:.env#A-B", "json:a.json", "json:a#/x~2", "command:a b"]
-        {
+        for text in [
+            "vault:kv#f",
+            "vault:kv/#f",
+            "vault:kv/../sys#f",
+            "vault:kv/a",
+            "vault:kv/a#",
+            "aws-sm:",
+            "aws-sm:a b",
+            "aws-sm:a#",
+        ] {
+            assert!(Reference::parse(text).is_err(), "{text}");
+        }
+        for text in ["", "valt:x", "dotenv:.env#1KEY", "dotenv:.env#A-B", "json:a.json", "json:a#/x~2", "command:a b"] {
             assert!(Reference::parse(text).is_err(), "{text}");
         }
         assert!(Reference::parse("file:a\0b").is_err());

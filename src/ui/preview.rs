@@ -17,8 +17,9 @@ pub fn plan(output: &Output, plan: &Plan, provider: &Provider, stores: &[StoreNa
     if let Some(key) = &plan.idempotency_key {
         output.say(&format!("            idempotency key {key}, so that a lost answer can be had again"));
     }
-    for store in stores {
-        output.say(&format!("  store     {}", store.store));
+    for (store, planned) in stores.iter().zip(&plan.stores) {
+        let at = planned.server.as_ref().map(|server| format!(" at {server}")).unwrap_or_default();
+        output.say(&format!("  store     {}{at}", store.store));
         output.say(&format!("            new in {}, live in {}, old in {}", store.next, store.current, store.previous));
     }
     for receiver in &plan.receivers {

@@ -31,10 +31,13 @@ mod receivers;
 mod rehearsal;
 mod sandbox;
 mod screen;
+#[path = "../servers/mod.rs"]
+mod servers;
 mod setup;
 mod shipping;
 mod signals;
 mod stores;
+mod team_stores;
 mod terminal;
 mod unreadable;
 mod verify;

@@ -45,7 +45,7 @@ fn names_that_nobody_has_are_answered_with_the_nearest_one() {
                 "there is no such scheme",
                 "hint: did you mean `dotenv:`?",
             ),
-            (&["rotate", "hooks", "--yes", "--store", "vault"], 2, "it has no scheme", "hint: the schemes are"),
+            (&["rotate", "hooks", "--yes", "--store", "attic"], 2, "it has no scheme", "hint: the schemes are"),
             (&["rotate", "hooks", "--yes", "--store", "command:op"], 2, "there is no [commands.op]", ""),
             (
                 &["rotate", "hooks", "--yes", "--id", "endpoint=x"],

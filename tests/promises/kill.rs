@@ -49,7 +49,18 @@ pub const SCENARIOS: &[Scenario] = &[
     Scenario { verb: Verb::Resume, provider: "signa", stores: FILES },
     Scenario { verb: Verb::Finish, provider: "layers", stores: FILES },
     Scenario { verb: Verb::Rollback, provider: "signa", stores: FILES },
+    Scenario { verb: Verb::Rotate, provider: "signa", stores: VAULT },
+    Scenario { verb: Verb::Cutover, provider: "layers", stores: VAULT },
+    Scenario { verb: Verb::Rollback, provider: "signa", stores: &[Kept::Vault] },
+    Scenario { verb: Verb::Rotate, provider: "signa", stores: AWS },
+    Scenario { verb: Verb::Cutover, provider: "layers", stores: AWS },
+    Scenario { verb: Verb::Rollback, provider: "signa", stores: &[Kept::AwsSm] },
+    Scenario { verb: Verb::Finish, provider: "layers", stores: &[Kept::AwsSm, Kept::Vault] },
 ];
+
+/// A server's store before one on this machine: a crash between the two is completed like any other.
+const VAULT: &[Kept] = &[Kept::Vault, Kept::Dotenv];
+const AWS: &[Kept] = &[Kept::AwsSm, Kept::Dotenv];
 
 const KEYCHAIN: &[Scenario] = &[
     Scenario { verb: Verb::Rotate, provider: "signa", stores: &[Kept::Keychain] },
@@ -110,7 +121,7 @@ impl Scenario {
     /// where a snapshot does not reach.
     fn is_fresh(&self) -> bool {
         matches!(self.verb, Verb::Rotate | Verb::Force | Verb::ForceOpen | Verb::Resume)
-            || self.stores.contains(&Kept::Keychain)
+            || self.stores.iter().any(|store| matches!(store, Kept::Keychain | Kept::Vault | Kept::AwsSm))
     }
 
     /// A world in which the command can be run.

@@ -21,6 +21,8 @@ mod sandbox;
 #[allow(dead_code)]
 #[path = "../it/screen.rs"]
 mod screen;
+#[path = "../servers/mod.rs"]
+mod servers;
 mod signals;
 mod terminal;
 mod tracer;

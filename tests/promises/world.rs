@@ -11,6 +11,8 @@ use jiff::{SignedDuration, Timestamp};
 use whsec::secret::Secret;
 
 use crate::sandbox::{KEY, Run, Sandbox};
+use crate::servers::aws::{self, Aws};
+use crate::servers::vault::{self, Vault};
 
 /// Clocks of providers, in seconds ahead of ours: a world takes one, so that worlds can run at once.
 static AHEAD: [AtomicI64; 4] = [const { AtomicI64::new(0) }; 4];
@@ -39,6 +41,9 @@ pub enum Kept {
     Json,
     File,
     Keychain,
+    Vault,
+    /// A member of a JSON object at AWS.
+    AwsSm,
 }
 
 /// The three that need no daemon.
@@ -62,7 +67,15 @@ pub struct World {
     /// Every secret that there has been.
     known: Vec<Secret>,
     service: String,
+    /// Servers that secrets are kept on; they are no part of a snapshot.
+    vault: Option<Vault>,
+    aws: Option<Aws>,
 }
+
+/// The document in Vault and its field.
+const VAULT_PATH: &str = "app/hooks";
+/// The secret at AWS.
+const AWS_NAME: &str = "prod/hooks";
 
 impl World {
     pub fn new(provider: &str, stores: &'static [Kept], clock: &Clock) -> Self {
@@ -71,12 +84,16 @@ impl World {
         let old = sandbox.newest();
         let service = format!("whsec-{}", uuid::Uuid::new_v4().simple());
         let mut references = Vec::new();
+        let vault = stores.contains(&Kept::Vault).then(Vault::start);
+        let aws = stores.contains(&Kept::AwsSm).then(Aws::start);
         for store in stores {
             references.push(match store {
                 Kept::Dotenv => format!("dotenv:./receiver.env#{KEY}"),
                 Kept::Json => "json:./settings.json#/hooks/secret".to_owned(),
                 Kept::File => "file:./mounted".to_owned(),
                 Kept::Keychain => format!("keychain:{service}/live"),
+                Kept::Vault => format!("vault:secret/{VAULT_PATH}#key"),
+                Kept::AwsSm => format!("aws-sm:{AWS_NAME}#key"),
             });
             match store {
                 Kept::Dotenv => {}
@@ -87,6 +104,14 @@ impl World {
                 }
                 Kept::File => std::fs::write(sandbox.path("work/mounted"), old.expose()).unwrap(),
                 Kept::Keychain => keep(&service, old.expose()),
+                Kept::Vault => {
+                    let document = serde_json::json!({ "key": old.expose(), "other": 1 });
+                    vault.iter().for_each(|vault| vault.write(VAULT_PATH, document.clone()));
+                }
+                Kept::AwsSm => {
+                    let document = serde_json::json!({ "key": old.expose(), "other": 1 }).to_string();
+                    aws.iter().for_each(|aws| aws.create(AWS_NAME, &document));
+                }
             }
         }
         let references: Vec<&str> = references.iter().map(String::as_str).collect();
@@ -94,7 +119,7 @@ impl World {
         if !stores.contains(&Kept::Dotenv) {
             std::fs::remove_file(sandbox.dotenv()).unwrap();
         }
-        Self { sandbox, old, stores, clock: clock.0, before: 0, snapshot: None, known: Vec::new(), service }
+        Self { sandbox, old, stores, clock: clock.0, before: 0, snapshot: None, known: Vec::new(), service, vault, aws }
     }
 
     /// The command line as a process.
@@ -106,6 +131,13 @@ impl World {
             command.args(inner.get_args()).env_clear().current_dir(self.sandbox.path("work"));
             command.envs(inner.get_envs().filter_map(|(name, value)| Some((name, value?))));
             command.stdin(std::process::Stdio::null());
+        }
+        if let Some(vault) = &self.vault {
+            command.env("VAULT_ADDR", vault.server.url()).env("VAULT_TOKEN", vault::TOKEN);
+        }
+        if let Some(aws) = &self.aws {
+            command.env("AWS_ENDPOINT_URL", aws.server.url()).env("AWS_REGION", "eu-west-1");
+            command.env("AWS_ACCESS_KEY_ID", aws::ACCESS_KEY).env("AWS_SECRET_ACCESS_KEY", aws::SECRET_KEY);
         }
         if self.stores.contains(&Kept::Keychain) {
             command.envs(["DBUS_SESSION_BUS_ADDRESS"].map(|name| (name, std::env::var_os(name).unwrap())));
@@ -168,6 +200,15 @@ impl World {
             }
             Kept::File => std::fs::read_to_string(self.sandbox.path("work/mounted")).ok(),
             Kept::Keychain => look_up(&self.service, "live"),
+            Kept::Vault => {
+                let document = self.vault.as_ref()?.document(VAULT_PATH)?;
+                document.get("key")?.as_str().map(str::to_owned)
+            }
+            Kept::AwsSm => {
+                let text = self.aws.as_ref()?.text(AWS_NAME, "AWSCURRENT")?;
+                let document: serde_json::Value = serde_json::from_str(&text).ok()?;
+                document.get("key")?.as_str().map(str::to_owned)
+            }
         };
         self.stores.iter().map(|store| (*store, live(*store))).collect()
     }
@@ -265,6 +306,20 @@ impl World {
                     let others = ["live.next", "live.previous", "live.whsec-check"];
                     if let Some(other) = others.into_iter().find(|account| look_up(&self.service, account).is_some()) {
                         return Err(format!("the keychain still has `{other}` at the end"));
+                    }
+                }
+                Kept::Vault => {
+                    let document = self.vault.as_ref().and_then(|vault| vault.document(VAULT_PATH));
+                    if document != Some(serde_json::json!({ "key": newest.expose(), "other": 1 })) {
+                        let fields = document
+                            .map(|document| document.as_object().map(|it| it.keys().cloned().collect::<Vec<_>>()));
+                        return Err(format!("the document in Vault has {fields:?} at the end"));
+                    }
+                }
+                Kept::AwsSm => {
+                    let stages = self.aws.as_ref().map(|aws| aws.stages(AWS_NAME)).unwrap_or_default();
+                    if stages.iter().ne(["AWSCURRENT"]) {
+                        return Err(format!("the secret at AWS has the stages {stages:?} at the end"));
                     }
                 }
             }

@@ -35,10 +35,13 @@ fn seal(session: &Session) -> Check {
         let opened = seals.unseal(id);
         seals.remove(id)?;
         opened?;
-        Ok(seals.identity_place())
+        Ok((seals.identity_place(), seals.own_recipient().unwrap_or_default()))
     });
     match tried {
-        Ok(place) => Check::ok("seal", format!("sealed copies open with the identity in {place}")),
+        Ok((place, recipient)) => Check::ok(
+            "seal",
+            format!("sealed copies open with the identity in {place}, whose recipient is {recipient}"),
+        ),
         Err(error) => Check::failed("seal", &error),
     }
 }

@@ -11,14 +11,16 @@ use std::time::Duration;
 use jiff::Timestamp;
 
 use super::Global;
-use super::exit::{Exit, Fault};
+use super::exit::{self, Exit, Fault};
 use super::options::TargetOptions;
+use super::work::seals_in;
 use crate::config::trust::Ledger;
 use crate::config::{Config, ConfigFile, Overrides, Target, file};
 use crate::delivery::probe::PATIENCE;
 use crate::provider::Catalog;
 use crate::provider::client::{Client, ClientOptions};
 use crate::secret::Secret;
+use crate::store::{Environment, NoEnvelope};
 use crate::ui::Output;
 
 mod folders;
@@ -78,7 +80,19 @@ impl Session {
     pub fn config(&self) -> anyhow::Result<&Config> {
         once(&self.config, || {
             let files = self.config_files()?;
-            Ok(Config::load(&files, self.catalog()?, self.folders()?.home.as_deref())?)
+            let home = self.folders()?.home.clone();
+            let mut config = Config::load(&files, self.catalog()?, home.as_deref())?;
+            let (folders, seal) = (self.folders()?.clone(), config.seal.clone());
+            let envelope = move || {
+                let found = seals_in(&folders, &seal).and_then(|seals| Ok(seals.envelope()?));
+                found.map_err(|error| {
+                    let verdict = exit::report(&error);
+                    NoEnvelope { why: verdict.message, hint: verdict.hint.unwrap_or_default() }
+                })
+            };
+            let environment = Environment::new(|name| env::var(name).ok(), home, Timestamp::now);
+            config.environment = environment.with_envelope(envelope);
+            Ok(config)
         })
     }
 

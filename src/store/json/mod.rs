@@ -11,10 +11,13 @@ use super::replace::{Place, Wanted};
 use super::{Access, Change, Slot, SlotNames, Store, StoreError, bare};
 use crate::secret::Secret;
 
+mod document;
 mod edit;
 mod scan;
 
-use scan::{Flaw, Object};
+pub(super) use document::Document;
+pub(super) use scan::Flaw;
+use scan::Object;
 
 const SUFFIXES: Suffixes = Suffixes { next: "_new", previous: "_old", canary: "_whsec_check" };
 

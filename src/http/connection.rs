@@ -1,4 +1,4 @@
-//! The ways out of this machine: one set-up for providers, one for loopback, each made when it is first needed.
+//! The ways out of this machine: one set-up for the world, one for loopback, each made when it is first needed.
 
 use std::error::Error;
 use std::io;
@@ -9,9 +9,8 @@ use std::time::Duration;
 use reqwest::blocking::{Client, ClientBuilder};
 use reqwest::{Certificate, Url, redirect, retry};
 
-use super::ProviderError;
-use super::client::ClientOptions;
-use super::endpoint::is_loopback;
+use super::Options;
+use super::address::{is_link_local, is_loopback};
 
 /// What we call ourselves.
 const USER_AGENT: &str = concat!("whsec/", env!("CARGO_PKG_VERSION"));
@@ -20,7 +19,7 @@ const USER_AGENT: &str = concat!("whsec/", env!("CARGO_PKG_VERSION"));
 const LONGEST_CONNECT: Duration = Duration::from_secs(10);
 
 /// Set-ups for plain loopback, loopback with TLS, and the world.
-pub(crate) struct Connections {
+pub struct Connections {
     connect_timeout: Duration,
     authorities: Vec<Certificate>,
     plain: OnceLock<Client>,
@@ -29,14 +28,14 @@ pub(crate) struct Connections {
 }
 
 impl Connections {
-    /// Reads the extra certificate authority, if there is one.
-    pub(crate) fn new(options: &ClientOptions) -> Result<Self, ProviderError> {
+    /// Reads the extra certificate authority, if there is one; fails with the reason where it cannot be read.
+    pub fn new(options: &Options) -> Result<Self, &'static str> {
         let authorities = match &options.ca {
             None => Vec::new(),
             Some(pem) => Certificate::from_pem_bundle(pem)
                 .ok()
                 .filter(|found| !found.is_empty())
-                .ok_or(ProviderError::BadAuthority { why: "it is not PEM with a certificate in it" })?,
+                .ok_or("it is not PEM with a certificate in it")?,
         };
         // Shorter than the whole, so that a host that never answers counts as not connected, not as unknown.
         let connect_timeout = LONGEST_CONNECT.min(options.timeout * 3 / 4);
@@ -44,9 +43,11 @@ impl Connections {
         Ok(Self { connect_timeout, authorities, plain, local, remote })
     }
 
-    /// The set-up for this address. Plain HTTP leads to this machine only.
-    pub(crate) fn to(&self, url: &Url) -> Result<&Client, String> {
-        let (cell, tls) = match (url.scheme(), is_loopback(url)) {
+    /// The set-up for this address. Plain HTTP leads to this machine only, or to the host that it
+    /// runs on.
+    pub fn to(&self, url: &Url) -> Result<&Client, String> {
+        let near = is_loopback(url) || (url.scheme() == "http" && is_link_local(url));
+        let (cell, tls) = match (url.scheme(), near) {
             ("http", true) => (&self.plain, false),
             ("https", true) => (&self.local, true),
             ("https", false) => (&self.remote, true),
@@ -55,12 +56,11 @@ impl Connections {
         if let Some(client) = cell.get() {
             return Ok(client);
         }
-        let client =
-            self.build(is_loopback(url), tls).map_err(|_| "TLS cannot be set up on this machine".to_owned())?;
+        let client = self.build(near, tls).map_err(|_| "TLS cannot be set up on this machine".to_owned())?;
         Ok(cell.get_or_init(|| client))
     }
 
-    fn build(&self, loopback: bool, tls: bool) -> Result<Client, reqwest::Error> {
+    fn build(&self, near: bool, tls: bool) -> Result<Client, reqwest::Error> {
         // Another part of the program may have installed the same provider already; then this one is not needed.
         let _ = rustls::crypto::ring::default_provider().install_default();
         let mut builder = ClientBuilder::new()
@@ -72,7 +72,7 @@ impl Connections {
             .http1_only()
             .connect_timeout(self.connect_timeout)
             .https_only(tls);
-        if loopback {
+        if near {
             let here =
                 [IpAddr::V4(Ipv4Addr::LOCALHOST), IpAddr::V6(Ipv6Addr::LOCALHOST)].map(|ip| SocketAddr::new(ip, 0));
             builder = builder.no_proxy().resolve_to_addrs("localhost", &here);
@@ -88,7 +88,7 @@ impl Connections {
 }
 
 /// Why no connection was made, in words that hold nothing of the request.
-pub(crate) fn obstacle(error: &reqwest::Error) -> &'static str {
+pub fn obstacle(error: &reqwest::Error) -> &'static str {
     if error.is_timeout() {
         return "no connection in time";
     }

@@ -1,0 +1,111 @@
+//! `age:PATH`: a JSON object with a member a slot, encrypted with age for `[seal] recipients` and this machine's own
+//! identity, without which nothing could be read back. `age -d` opens it.
+
+use std::path::PathBuf;
+use std::sync::OnceLock;
+
+use zeroize::Zeroizing;
+
+use super::envelope::Envelope;
+use super::json::Document;
+use super::names::Names;
+use super::replace::{Place, Wanted};
+use super::{Access, Change, Environment, Slot, SlotNames, Store, StoreError, bare};
+use crate::secret::Secret;
+
+/// Members of an encrypted object.
+pub(super) struct AgeFile {
+    place: Place,
+    names: Names,
+    environment: Environment,
+    envelope: OnceLock<Envelope>,
+}
+
+impl AgeFile {
+    /// Names the members; `path` is absolute. Neither the file nor the identity is looked at yet.
+    pub fn new(path: PathBuf, names: &SlotNames, environment: &Environment) -> Result<Self, StoreError> {
+        let reference = format!("age:{}", path.display());
+        let names = Names::words(&reference, names)?;
+        let environment = environment.clone();
+        Ok(Self { place: Place::new(reference, path), names, environment, envelope: OnceLock::new() })
+    }
+
+    fn envelope(&self) -> Result<&Envelope, StoreError> {
+        if let Some(envelope) = self.envelope.get() {
+            return Ok(envelope);
+        }
+        let envelope = self.environment.envelope(self.place.store())?;
+        Ok(self.envelope.get_or_init(|| envelope))
+    }
+
+    fn opened(&self, cipher: &[u8]) -> Result<Document, StoreError> {
+        let Some(plain) = self.envelope()?.open(cipher) else {
+            return Err(self.refused(
+                "it does not open with this machine's identity",
+                "have whoever wrote it name this machine in `[seal] recipients` (`whsec doctor` shows its recipient) and \
+                 write it again",
+            ));
+        };
+        Document::within(&plain, &[]).map_err(|_| self.not_ours())
+    }
+
+    fn not_ours(&self) -> StoreError {
+        self.refused("what it holds is no object of texts", "name another file: whsec replaces nothing but its own")
+    }
+
+    fn refused(&self, why: &str, hint: &str) -> StoreError {
+        StoreError::Refused { store: self.reference(), why: why.to_owned(), hint: hint.to_owned() }
+    }
+}
+
+impl Store for AgeFile {
+    fn reference(&self) -> String {
+        self.place.store().to_owned()
+    }
+
+    fn slot_name(&self, slot: Slot) -> String {
+        self.names.of(slot).to_owned()
+    }
+
+    fn access(&self) -> Access {
+        Access::ReadWrite
+    }
+
+    fn caution(&self) -> Option<String> {
+        let alone = self.envelope().is_ok_and(|envelope| envelope.recipients.len() < 2);
+        alone.then(|| {
+            format!("nobody but this machine can open `{}`: name others in `[seal] recipients`", self.reference())
+        })
+    }
+
+    fn get(&self, slot: Slot) -> Result<Option<Secret>, StoreError> {
+        let Some(cipher) = self.place.read()? else { return Ok(None) };
+        self.opened(&cipher)?.get(self.names.of(slot)).map_err(|_| self.not_ours())
+    }
+
+    fn apply(&self, changes: &[Change<'_>]) -> Result<(), StoreError> {
+        bare::admit_values(self.place.store(), changes)?;
+        self.place.edit(|old| {
+            let found = old.map_or_else(|| Ok(Document::empty()), |cipher| self.opened(cipher))?;
+            let mut wanted = found.clone();
+            for (slot, value) in changes {
+                let changed = wanted.with(self.names.of(*slot), self.names.of(Slot::Current), *value);
+                wanted = changed.map_err(|_| self.not_ours())?;
+            }
+            if wanted == found {
+                return Ok(Wanted::Same);
+            }
+            if wanted.is_empty() {
+                return Ok(Wanted::Gone);
+            }
+            let cipher = self.envelope()?.close(wanted.bytes());
+            cipher
+                .map(|cipher| Wanted::Content(Zeroizing::new(cipher)))
+                .ok_or_else(|| self.refused("encryption failed", "check `[seal] recipients`"))
+        })
+    }
+}
+
+#[cfg(test)]
+#[path = "age_tests.rs"]
+mod tests;

@@ -1,0 +1,291 @@
+//! The four calls to Secrets Manager, and what each refusal means. No answer's text is ever repeated.
+
+use std::collections::BTreeMap;
+use std::sync::OnceLock;
+
+use serde::Deserialize;
+use serde_json::{Value, json};
+use zeroize::Zeroizing;
+
+use super::super::server::Server;
+use super::super::{StoreError, Surroundings};
+use super::credentials::Chain;
+use super::profile::Profile;
+use super::sign::{self, Credentials, Scope};
+use crate::http::{Call, Received, Url, parse_base_url};
+use crate::secret::Secret;
+
+const SERVICE: &str = "secretsmanager";
+
+/// What the role of whoever runs whsec has to be allowed.
+const NEEDS: &str = "it needs secretsmanager:DescribeSecret, GetSecretValue, PutSecretValue and UpdateSecretVersionStage there, and its key's kms:Decrypt and kms:GenerateDataKey";
+
+/// How far a clock may be off before AWS takes no signature of it, in seconds.
+const CLOCK_WORTH_A_WORD: i64 = 240;
+
+/// One secret.
+pub(super) struct Api {
+    store: String,
+    name: String,
+    surroundings: Surroundings,
+    place: OnceLock<Place>,
+    access: OnceLock<(Credentials, Server)>,
+}
+
+/// Which Secrets Manager.
+struct Place {
+    region: String,
+    url: Url,
+    /// Whether the environment names another address than AWS's own.
+    is_elsewhere: bool,
+    profile: Profile,
+}
+
+/// Why a value was not taken.
+pub(super) enum Refusal {
+    /// The same token came before with another value.
+    TokenUsed,
+    Failed(StoreError),
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "PascalCase")]
+struct Description {
+    #[serde(default)]
+    version_ids_to_stages: BTreeMap<String, Vec<String>>,
+    deleted_date: Option<Value>,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "PascalCase")]
+struct ValueAnswer {
+    secret_string: Option<Zeroizing<String>>,
+}
+
+#[derive(Deserialize)]
+struct Complaint {
+    #[serde(rename = "__type", default)]
+    kind: String,
+}
+
+impl From<StoreError> for Refusal {
+    fn from(error: StoreError) -> Self {
+        Self::Failed(error)
+    }
+}
+
+impl Api {
+    /// Nothing is looked at yet.
+    pub fn new(store: String, name: String, surroundings: &Surroundings) -> Self {
+        let surroundings = surroundings.clone();
+        Self { store, name, surroundings, place: OnceLock::new(), access: OnceLock::new() }
+    }
+
+    /// The region, and the address where it is not AWS's own.
+    pub fn server(&self) -> Result<String, StoreError> {
+        let place = self.place()?;
+        Ok(match place.is_elsewhere {
+            true => format!("{} ({})", place.url.origin().ascii_serialization(), place.region),
+            false => format!("AWS {}", place.region),
+        })
+    }
+
+    /// Which version each stage is on.
+    pub fn stages(&self) -> Result<BTreeMap<String, String>, StoreError> {
+        let received = self.call("DescribeSecret", json!({ "SecretId": self.name }))?;
+        if received.status != 200 {
+            return Err(self.refusal("DescribeSecret", &received)?);
+        }
+        let found: Description = serde_json::from_slice(&received.body).map_err(|_| self.not_understood())?;
+        if found.deleted_date.is_some() {
+            return Err(
+                self.refused("the secret is marked for deletion", "`aws secretsmanager restore-secret` brings it back")
+            );
+        }
+        let stages = found.version_ids_to_stages.into_iter();
+        Ok(stages.flat_map(|(id, stages)| stages.into_iter().map(move |stage| (stage, id.clone()))).collect())
+    }
+
+    /// The text of one version.
+    pub fn value(&self, version: &str) -> Result<Secret, StoreError> {
+        let received = self.call("GetSecretValue", json!({ "SecretId": self.name, "VersionId": version }))?;
+        if received.status != 200 {
+            return Err(self.refusal("GetSecretValue", &received)?);
+        }
+        let found: ValueAnswer = serde_json::from_slice(&received.body).map_err(|_| self.not_understood())?;
+        let text = found.secret_string.map(|text| Secret::new(text.as_str()));
+        text.ok_or_else(|| self.refused("the secret is binary", "whsec keeps text: name another secret"))
+    }
+
+    /// Makes a version under the caller's token, which becomes its id, and puts a stage on it. The same again is no
+    /// change, so that a lost answer is simply asked for once more.
+    pub fn put(&self, token: &str, text: &[u8], stage: &str) -> Result<(), Refusal> {
+        let text = std::str::from_utf8(text).map_err(|_| self.not_understood())?;
+        let body = Zeroizing::new(
+            serde_json::to_vec(&PutRequest {
+                secret_id: &self.name,
+                client_request_token: token,
+                secret_string: text,
+                version_stages: [stage],
+            })
+            .map_err(|_| self.not_understood())?,
+        );
+        let mut sent = self.send("PutSecretValue", body.clone());
+        if matches!(sent, Err(StoreError::NoAnswer { .. })) {
+            sent = self.send("PutSecretValue", body);
+        }
+        let received = sent?;
+        match received.status {
+            200 => Ok(()),
+            _ if kind(&received.body) == "ResourceExistsException" => Err(Refusal::TokenUsed),
+            _ => Err(self.refusal("PutSecretValue", &received)?.into()),
+        }
+    }
+
+    /// Moves a stage from one version to another, or takes it off; AWS refuses it if the stage is not where it was.
+    pub fn move_stage(&self, stage: &str, from: Option<&str>, to: Option<&str>) -> Result<(), StoreError> {
+        let mut body = json!({ "SecretId": self.name, "VersionStage": stage });
+        for (key, version) in [("RemoveFromVersionId", from), ("MoveToVersionId", to)] {
+            if let Some(version) = version {
+                body[key] = json!(version);
+            }
+        }
+        let received = self.call("UpdateSecretVersionStage", body)?;
+        match received.status {
+            200 => Ok(()),
+            _ if kind(&received.body) == "InvalidParameterException" => {
+                Err(StoreError::Contended { store: self.store.clone() })
+            }
+            _ => Err(self.refusal("UpdateSecretVersionStage", &received)?),
+        }
+    }
+
+    /// A refusal of our own.
+    pub fn refused(&self, why: &str, hint: &str) -> StoreError {
+        StoreError::Refused { store: self.store.clone(), why: why.to_owned(), hint: hint.to_owned() }
+    }
+
+    fn call(&self, action: &str, body: Value) -> Result<Received, StoreError> {
+        self.send(action, Zeroizing::new(body.to_string().into_bytes()))
+    }
+
+    fn send(&self, action: &str, body: Zeroizing<Vec<u8>>) -> Result<Received, StoreError> {
+        let place = self.place()?;
+        let (credentials, server) = self.access()?;
+        let headers = vec![
+            ("content-type".to_owned(), "application/x-amz-json-1.1".to_owned()),
+            ("x-amz-target".to_owned(), format!("{SERVICE}.{action}")),
+        ];
+        let scope = Scope { service: SERVICE, region: &place.region, now: (self.surroundings.environment.now)() };
+        let headers = sign::signed(&place.url, headers, &body, credentials, &scope);
+        server.call(Call { method: "POST", url: place.url.clone(), headers, body: Some(body) })
+    }
+
+    fn place(&self) -> Result<&Place, StoreError> {
+        if let Some(place) = self.place.get() {
+            return Ok(place);
+        }
+        let environment = &self.surroundings.environment;
+        let profile = Profile::find(&self.store, environment)?;
+        let from_name = self.name.strip_prefix("arn:").and_then(|rest| rest.split(':').nth(2)).map(str::to_owned);
+        let from_variable = || environment.text("AWS_REGION").or_else(|| environment.text("AWS_DEFAULT_REGION"));
+        let region = from_name.or_else(from_variable).or_else(|| profile.get("region").map(str::to_owned));
+        let is_name = |text: &String| text.chars().all(|letter| letter.is_ascii_alphanumeric() || letter == '-');
+        let Some(region) = region.filter(is_name) else {
+            return Err(self.refused("no AWS region is named", "set AWS_REGION, or `region` in the profile"));
+        };
+        let own = ["AWS_ENDPOINT_URL_SECRETS_MANAGER", "AWS_ENDPOINT_URL"].into_iter();
+        let elsewhere = own.filter_map(|name| environment.text(name)).next();
+        let end = if region.starts_with("cn-") { "amazonaws.com.cn" } else { "amazonaws.com" };
+        let usual = || format!("https://{SERVICE}.{region}.{end}/");
+        let url = parse_base_url(&elsewhere.clone().unwrap_or_else(usual)).map_err(|why| {
+            self.refused(&format!("AWS_ENDPOINT_URL cannot be used: {why}"), "leave it out for AWS itself")
+        })?;
+        Ok(self.place.get_or_init(|| Place { region, url, is_elsewhere: elsewhere.is_some(), profile }))
+    }
+
+    fn access(&self) -> Result<&(Credentials, Server), StoreError> {
+        if let Some(access) = self.access.get() {
+            return Ok(access);
+        }
+        let Surroundings { environment, private, .. } = &self.surroundings;
+        let ca = match environment.text("AWS_CA_BUNDLE") {
+            None => None,
+            Some(path) => super::profile::read(&self.store, path.as_ref())?.map(|text| text.as_bytes().to_vec()),
+        };
+        let profile = &self.place()?.profile;
+        let credentials = Chain { store: &self.store, environment, profile, private }.find()?;
+        let server = Server::new(&self.store, format!("Secrets Manager at {}", self.server()?), ca);
+        Ok(self.access.get_or_init(|| (credentials, server)))
+    }
+
+    fn refusal(&self, action: &str, received: &Received) -> Result<StoreError, StoreError> {
+        let place = self.server()?;
+        Ok(match kind(&received.body).as_str() {
+            "ResourceNotFoundException" => self.refused(
+                &format!("there is no secret `{}` in {place}", self.name),
+                "is AWS_REGION the right one? whsec makes no secret: `aws secretsmanager create-secret` does, with its live value",
+            ),
+            "AccessDeniedException" => {
+                self.refused(&format!("the role is not allowed to call {action} on `{}`", self.name), NEEDS)
+            }
+            "ExpiredTokenException" | "ExpiredToken" => {
+                self.refused("the AWS credentials have expired", "log in again, as by `aws sso login`, then run it again")
+            }
+            "UnrecognizedClientException" | "InvalidClientTokenId" | "InvalidSignatureException"
+            | "IncompleteSignature" | "MissingAuthenticationToken" | "RequestExpired" => self.not_accepted(received),
+            "DecryptionFailure" | "EncryptionFailure" => {
+                self.refused("AWS cannot use the secret's KMS key", "is the key enabled, and may the role use it?")
+            }
+            "InvalidRequestException" => self.refused(
+                &format!("the secret is in no state for {action}"),
+                "is it marked for deletion, or managed by another service? `aws secretsmanager describe-secret` shows it",
+            ),
+            "LimitExceededException" => self.refused(
+                "the secret has as many versions as it may",
+                "AWS removes old ones within a day; it counts about one a rotation and one a check",
+            ),
+            "ThrottlingException" | "Throttling" | "TooManyRequestsException" => {
+                self.refused("AWS throttles the account", "run the same command again in a while")
+            }
+            _ if received.status == 403 => self.not_accepted(received),
+            _ => self.access()?.1.unexpected(received.status),
+        })
+    }
+
+    fn not_accepted(&self, received: &Received) -> StoreError {
+        let theirs = received.header("date").and_then(|date| jiff::fmt::rfc2822::parse(date).ok());
+        let off =
+            theirs.map(|theirs| theirs.timestamp().duration_since((self.surroundings.environment.now)()).as_secs());
+        match off.filter(|seconds| seconds.abs() > CLOCK_WORTH_A_WORD) {
+            Some(seconds) => self.refused(
+                &format!(
+                    "AWS does not accept the signature, and this machine's clock is {} minutes off",
+                    seconds.abs() / 60
+                ),
+                "set the clock, then run it again",
+            ),
+            None => self
+                .refused("AWS does not accept the credentials", "`aws sts get-caller-identity` shows whose they are"),
+        }
+    }
+
+    fn not_understood(&self) -> StoreError {
+        self.refused("the answer is not one of Secrets Manager", "is AWS_ENDPOINT_URL right?")
+    }
+}
+
+#[derive(serde::Serialize)]
+#[serde(rename_all = "PascalCase")]
+struct PutRequest<'a> {
+    secret_id: &'a str,
+    client_request_token: &'a str,
+    secret_string: &'a str,
+    version_stages: [&'a str; 1],
+}
+
+/// The kind of a complaint, without the namespace before it.
+fn kind(body: &[u8]) -> String {
+    let complaint = serde_json::from_slice::<Complaint>(body).map(|complaint| complaint.kind).unwrap_or_default();
+    complaint.rsplit('#').next().unwrap_or_default().to_owned()
+}

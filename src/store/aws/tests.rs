@@ -1,0 +1,330 @@
+//! The store against a Secrets Manager of our own that is strict, and against moto, which checks signatures.
+
+use std::collections::BTreeSet;
+use std::path::{Path, PathBuf};
+use std::sync::Mutex;
+
+use jiff::Timestamp;
+use serde_json::json;
+use uuid::Uuid;
+
+use super::super::conformance::{self, conforms, opened_in};
+use super::super::servers::aws::{ACCESS_KEY, Aws, Fault, SECRET_KEY};
+use super::super::servers::http::{Answer, Server};
+use super::super::slots::{promote, prove, retire, roll_back, stage};
+use super::super::{Environment, Reference, Slot, SlotNames, Store, StoreError, Surroundings, open};
+use crate::secret::Secret;
+
+type Variable<'a> = (&'a str, String);
+
+fn environment(variables: &[Variable<'_>], home: Option<PathBuf>) -> Environment {
+    let variables: Vec<(String, String)> =
+        variables.iter().map(|(name, value)| ((*name).to_owned(), value.clone())).collect();
+    let find = move |name: &str| Some(variables.iter().find(|(other, _)| other == name)?.1.clone());
+    Environment::new(find, home, Timestamp::now)
+}
+
+fn keys(url: String) -> Vec<Variable<'static>> {
+    vec![
+        ("AWS_ENDPOINT_URL", url),
+        ("AWS_REGION", "eu-west-1".to_owned()),
+        ("AWS_ACCESS_KEY_ID", ACCESS_KEY.to_owned()),
+        ("AWS_SECRET_ACCESS_KEY", SECRET_KEY.to_owned()),
+    ]
+}
+
+fn opened(aws: &Aws, text: &str) -> Box<dyn Store> {
+    opened_in(text, Path::new("/"), environment(&keys(aws.server.url()), None))
+}
+
+fn for_rotation(aws: &Aws, text: &str, rotation: Uuid) -> Box<dyn Store> {
+    let environment = environment(&keys(aws.server.url()), None);
+    let surroundings = Surroundings { environment, rotation: Some(rotation), ..Surroundings::default() };
+    open(&Reference::parse(text).unwrap(), &SlotNames::default(), &surroundings).unwrap()
+}
+
+#[test]
+fn every_check_passes_for_a_member_of_an_object() {
+    let aws = Aws::start();
+    let made = Mutex::new(BTreeSet::new());
+    conforms(&|name| {
+        if made.lock().unwrap().insert(name.to_owned()) {
+            aws.create(name, "{\"big\": 12345678901234567890, \"theirs\": [1]}");
+        }
+        opened(&aws, &format!("aws-sm:{name}#key"))
+    });
+    for name in made.lock().unwrap().iter() {
+        let document: serde_json::Value = serde_json::from_str(&aws.text(name, "AWSCURRENT").unwrap()).unwrap();
+        assert_eq!(document, json!({ "big": 12345678901234567890_u64, "theirs": [1] }), "{name}");
+    }
+}
+
+#[test]
+fn a_rotation_of_a_bare_secret_moves_stages_and_is_one_version() {
+    let (aws, rotation) = (Aws::start(), Uuid::new_v4());
+    aws.create("hooks", "old");
+    let (old, new) = (Secret::new("old"), Secret::new("new"));
+    let store = for_rotation(&aws, "aws-sm:hooks", rotation);
+    prove(&*store, &Secret::new("canary")).unwrap();
+    let versions = aws.versions("hooks");
+    for _ in 0..2 {
+        stage(&*store, &new).unwrap();
+        assert_eq!(aws.version("hooks", "AWSPENDING").unwrap(), (rotation.to_string(), "new".to_owned()));
+    }
+    for _ in 0..2 {
+        promote(&*store, &new.fingerprint(), None).unwrap();
+        assert_eq!(aws.version("hooks", "AWSCURRENT").unwrap(), (rotation.to_string(), "new".to_owned()));
+        assert_eq!(aws.text("hooks", "AWSPREVIOUS").unwrap(), "old");
+    }
+    for _ in 0..2 {
+        roll_back(&*store, &new.fingerprint()).unwrap();
+        assert_eq!(store.get(Slot::Current).unwrap().unwrap(), old);
+        assert_eq!((store.get(Slot::Next).unwrap().unwrap(), store.get(Slot::Previous).unwrap()), (new.clone(), None));
+    }
+    promote(&*store, &new.fingerprint(), None).unwrap();
+    retire(&*store, &new.fingerprint()).unwrap();
+    assert_eq!(aws.stages("hooks"), BTreeSet::from(["AWSCURRENT".to_owned()]));
+    assert_eq!(aws.versions("hooks"), versions + 1);
+}
+
+#[test]
+fn a_bare_value_comes_back_the_same_whatever_is_in_it() {
+    let aws = Aws::start();
+    aws.create("hooks", "live");
+    let store = opened(&aws, "aws-sm:hooks");
+    for value in conformance::ODD {
+        store.apply(&[(Slot::Next, Some(&Secret::new(*value)))]).unwrap();
+        assert_eq!(store.get(Slot::Next).unwrap().unwrap().expose(), *value);
+    }
+    assert_eq!(aws.text("hooks", "AWSCURRENT").unwrap(), "live");
+}
+
+#[test]
+fn a_token_that_was_used_for_another_value_is_not_used_again() {
+    let (aws, rotation) = (Aws::start(), Uuid::new_v4());
+    aws.create("hooks", "{\"key\": \"old\", \"theirs\": 1}");
+    let store = for_rotation(&aws, "aws-sm:hooks#key", rotation);
+    let new = Secret::new("new");
+    stage(&*store, &new).unwrap();
+    // Somebody else changes another member: what is staged may not go live as it is.
+    let theirs = opened(&aws, "aws-sm:hooks#theirs");
+    assert!(theirs.get(Slot::Current).is_err(), "a number is not ours");
+    opened(&aws, "aws-sm:hooks#more").apply(&[(Slot::Current, Some(&Secret::new("added")))]).unwrap();
+    promote(&*store, &new.fingerprint(), None).unwrap();
+    let live: serde_json::Value = serde_json::from_str(&aws.text("hooks", "AWSCURRENT").unwrap()).unwrap();
+    assert_eq!(live, json!({ "key": "new", "theirs": 1, "more": "added" }));
+    assert_eq!(store.get(Slot::Previous).unwrap().unwrap().expose(), "old");
+    // The stage was taken off, as by a deploy: the version is there still and gets it back.
+    let store = for_rotation(&aws, "aws-sm:hooks#key", Uuid::new_v4());
+    let newer = Secret::new("newer");
+    for _ in 0..2 {
+        stage(&*store, &newer).unwrap();
+        opened(&aws, "aws-sm:hooks#key").apply(&[(Slot::Next, None)]).unwrap();
+    }
+    opened(&aws, "aws-sm:hooks#more").apply(&[(Slot::Current, Some(&Secret::new("again")))]).unwrap();
+    stage(&*store, &newer).unwrap();
+    assert_eq!(store.get(Slot::Next).unwrap().unwrap(), newer);
+}
+
+#[test]
+fn two_members_of_one_object_cannot_be_on_their_way_at_once() {
+    let aws = Aws::start();
+    aws.create("hooks", "{\"one\": \"1\", \"two\": \"2\"}");
+    let (one, two) = (opened(&aws, "aws-sm:hooks#one"), opened(&aws, "aws-sm:hooks#two"));
+    stage(&*one, &Secret::new("1b")).unwrap();
+    assert_eq!(two.get(Slot::Next).unwrap(), None);
+    for refused in [prove(&*two, &Secret::new("canary")), stage(&*two, &Secret::new("2b"))] {
+        assert!(refused.unwrap_err().to_string().contains("a change of another member"));
+    }
+    promote(&*one, &Secret::new("1b").fingerprint(), None).unwrap();
+    assert_eq!(two.get(Slot::Previous).unwrap(), None, "what moved was not its own");
+    prove(&*two, &Secret::new("canary")).unwrap();
+}
+
+#[test]
+fn a_lost_answer_is_asked_for_again_and_makes_no_second_version() {
+    let (aws, rotation) = (Aws::start(), Uuid::new_v4());
+    aws.create("hooks", "old");
+    aws.fail(Some(Fault::LostAnswer));
+    let store = for_rotation(&aws, "aws-sm:hooks", rotation);
+    assert!(matches!(stage(&*store, &Secret::new("new")), Err(StoreError::NoAnswer { .. })));
+    aws.fail(None);
+    stage(&*store, &Secret::new("new")).unwrap();
+    assert_eq!((aws.versions("hooks"), aws.version("hooks", "AWSPENDING").unwrap().0), (2, rotation.to_string()));
+}
+
+#[test]
+fn each_refusal_says_what_is_wrong_and_nothing_secret() {
+    let cases = [
+        (Fault::Throttled, "AWS throttles the account", "in a while"),
+        (Fault::ExpiredToken, "the AWS credentials have expired", "aws sso login"),
+        (Fault::BadSignature, "does not accept the credentials", "aws sts get-caller-identity"),
+        (Fault::Denied("DescribeSecret"), "not allowed to call DescribeSecret", "PutSecretValue"),
+        (Fault::Denied("GetSecretValue"), "not allowed to call GetSecretValue", "kms:Decrypt"),
+        (Fault::Denied("PutSecretValue"), "not allowed to call PutSecretValue", "kms:GenerateDataKey"),
+        (Fault::Denied("UpdateSecretVersionStage"), "not allowed to call UpdateSecretVersionStage", "it needs"),
+        (Fault::MarkedForDeletion, "is marked for deletion", "restore-secret"),
+        (Fault::Truncates, "does not read back the same", "cuts off or changes"),
+    ];
+    for (fault, why, hint) in cases {
+        let aws = Aws::start();
+        aws.create("hooks", "live");
+        aws.fail(Some(fault));
+        let canary = Secret::new("canary_0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef");
+        let error = prove(&*opened(&aws, "aws-sm:hooks"), &canary).unwrap_err();
+        let words = format!("{error} {}", error.hint().unwrap_or_default());
+        assert!(words.contains(why) && words.contains(hint), "{fault:?}: {words}");
+        assert!(!format!("{words}{error:?}").contains(SECRET_KEY) && !words.contains(canary.expose()), "{words}");
+        assert_eq!(aws.text("hooks", "AWSCURRENT").unwrap(), "live");
+    }
+}
+
+#[test]
+fn a_secret_that_is_not_there_or_has_no_object_is_refused() {
+    let aws = Aws::start();
+    aws.create("bare", "not json");
+    for (text, why) in
+        [("aws-sm:none", "there is no secret `none` in http://127.0.0.1"), ("aws-sm:bare#key", "cannot be taken apart")]
+    {
+        let error = prove(&*opened(&aws, text), &Secret::new("canary")).unwrap_err();
+        assert!(error.to_string().contains(why), "{error}");
+    }
+    let regionless = environment(&[("AWS_ACCESS_KEY_ID", "a".to_owned())], None);
+    let error = opened_in("aws-sm:x", Path::new("/"), regionless).get(Slot::Current).unwrap_err();
+    assert!(error.to_string().contains("no AWS region is named"), "{error}");
+}
+
+/// Credentials from anywhere but the variables, each of which has to lead to the secret.
+fn reads(aws: &Aws, mut variables: Vec<Variable<'_>>, home: &Path) -> Result<Option<Secret>, StoreError> {
+    variables.extend([
+        ("AWS_ENDPOINT_URL", aws.server.url()),
+        ("AWS_EC2_METADATA_SERVICE_ENDPOINT", "http://127.0.0.1:9".to_owned()),
+    ]);
+    opened_in("aws-sm:hooks", Path::new("/"), environment(&variables, Some(home.to_owned()))).get(Slot::Current)
+}
+
+#[test]
+fn credentials_come_from_profiles_sso_programs_containers_and_machines() {
+    let aws = Aws::start();
+    aws.create("hooks", "live");
+    let handed = json!({ "AccessKeyId": ACCESS_KEY, "SecretAccessKey": SECRET_KEY, "Token": "t", "Expiration": "2099-01-01T00:00:00Z" });
+    let (cloud, role) = (
+        handed.to_string(),
+        json!({ "roleCredentials": { "accessKeyId": ACCESS_KEY, "secretAccessKey": SECRET_KEY, "sessionToken": "t" } }),
+    );
+    let local = Server::start(move |request| match (request.method.as_str(), request.target.as_str()) {
+        ("GET", "/federation/credentials?account_id=1234&role_name=ops") => {
+            let fine = request.headers.get("x-amz-sso_bearer_token").is_some_and(|token| token == "sso-token");
+            Answer::Json(if fine { 200 } else { 401 }, role.to_string())
+        }
+        ("GET", "/container") => Answer::Json(200, cloud.clone()),
+        ("PUT", "/latest/api/token") => Answer::Json(200, "imds-token".to_owned()),
+        ("GET", _) if request.headers.get("x-aws-ec2-metadata-token").is_none_or(|token| token != "imds-token") => {
+            Answer::Json(401, String::new())
+        }
+        ("GET", "/latest/meta-data/iam/security-credentials/") => Answer::Json(200, "the-role".to_owned()),
+        ("GET", "/latest/meta-data/iam/security-credentials/the-role") => Answer::Json(200, cloud.clone()),
+        _ => Answer::Json(404, String::new()),
+    });
+    let home = tempfile::tempdir().unwrap();
+    let file = |name: &str, text: &str| {
+        let path = home.path().join(name);
+        std::fs::create_dir_all(path.parent().unwrap()).unwrap();
+        std::fs::write(path, text).unwrap();
+    };
+    let program = format!("printf '%s' '{handed}'").replace('"', "\\\"");
+    file(
+        ".aws/config",
+        &format!(
+            "[default]\nregion = eu-west-1\n[profile keys]\nregion=eu-west-1 # here\n[profile sso]\nregion = eu-west-1\nsso_session = corp\n\
+         sso_account_id = 1234\nsso_role_name = ops\n[sso-session corp]\nsso_start_url = https://corp.example/start/\nsso_region = eu-west-1\n\
+         [profile program]\nregion = eu-west-1\ncredential_process = sh -c \"{program}\"\n"
+        ),
+    );
+    file(
+        ".aws/credentials",
+        &format!("[keys]\naws_access_key_id = {ACCESS_KEY}\naws_secret_access_key = {SECRET_KEY}\n"),
+    );
+    let named = |name: &str| vec![("AWS_PROFILE", name.to_owned()), ("AWS_ENDPOINT_URL_SSO", local.url())];
+    let cases: Vec<(&str, Vec<Variable<'_>>)> = vec![
+        ("a profile's keys", named("keys")),
+        ("a program", named("program")),
+        ("a container", vec![("AWS_CONTAINER_CREDENTIALS_FULL_URI", format!("{}/container", local.url()))]),
+        ("the machine", vec![("AWS_EC2_METADATA_SERVICE_ENDPOINT", local.url())]),
+    ];
+    for (what, variables) in cases {
+        assert_eq!(reads(&aws, variables, home.path()).unwrap().unwrap().expose(), "live", "{what}");
+    }
+    let error = reads(&aws, named("sso"), home.path()).unwrap_err();
+    assert!(error.to_string().contains("the SSO login has ended"), "{error}");
+    assert_eq!(error.hint().unwrap(), "`aws sso login --profile sso`, then run it again");
+    let login = |ends: &str| {
+        format!(
+            "{{\"startUrl\": \"https://corp.example/start\", \"accessToken\": \"sso-token\", \"expiresAt\": \"{ends}\"}}"
+        )
+    };
+    file(".aws/sso/cache/a.json", &login("2020-01-01T00:00:00Z"));
+    assert!(reads(&aws, named("sso"), home.path()).is_err());
+    file(".aws/sso/cache/b.json", &login("2099-01-01T00:00:00Z"));
+    assert_eq!(reads(&aws, named("sso"), home.path()).unwrap().unwrap().expose(), "live");
+    let error = reads(&aws, named("nobody"), home.path()).unwrap_err();
+    assert!(error.to_string().contains("there is no AWS profile `nobody`"), "{error}");
+    let error = reads(&aws, Vec::new(), home.path()).unwrap_err();
+    assert!(error.to_string().contains("there are no AWS credentials"), "{error}");
+}
+
+/// Runs the vendor's own program, and gives what it prints.
+fn aws_program(arguments: &[&str]) -> String {
+    let output = std::process::Command::new("aws").args(arguments).output().unwrap();
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    String::from_utf8(output.stdout).unwrap().trim_end().to_owned()
+}
+
+/// moto lets a token be used for two values and a stage be on two versions, so that the server above is the judge of
+/// those; signatures and the rest it checks.
+#[test]
+#[ignore = "needs moto and the aws program; run by tests/aws/check.sh"]
+fn moto_takes_every_signature_and_the_aws_program_reads_what_is_written() {
+    let environment = || Environment::new(|name| std::env::var(name).ok(), None, Timestamp::now);
+    let made = Mutex::new(BTreeSet::new());
+    let bench = |name: &str| {
+        if made.lock().unwrap().insert(name.to_owned()) {
+            aws_program(&["secretsmanager", "create-secret", "--name", name, "--secret-string", "{\"theirs\": 1}"]);
+        }
+        opened_in(&format!("aws-sm:{name}#key"), Path::new("/"), environment())
+    };
+    conformance::odd_values_come_back_or_are_refused(&bench);
+    conformance::a_canary_leaves_no_trace(&bench);
+    conformance::writers_do_not_lose_each_others_changes(&bench);
+    aws_program(&["secretsmanager", "create-secret", "--name", "bare", "--secret-string", "old"]);
+    let rotation = Uuid::new_v4();
+    let surroundings = Surroundings { environment: environment(), rotation: Some(rotation), ..Surroundings::default() };
+    let store = open(&Reference::parse("aws-sm:bare").unwrap(), &SlotNames::default(), &surroundings).unwrap();
+    let new = Secret::new("new \u{1f511}");
+    prove(&*store, &Secret::new("canary")).unwrap();
+    stage(&*store, &new).unwrap();
+    let read = |stage: &str, what: &str| {
+        let query = ["--version-stage", stage, "--query", what, "--output", "text"];
+        aws_program(&[&["secretsmanager", "get-secret-value", "--secret-id", "bare"][..], &query].concat())
+    };
+    assert_eq!(
+        (read("AWSPENDING", "SecretString"), read("AWSCURRENT", "SecretString")),
+        (new.expose().to_owned(), "old".to_owned())
+    );
+    assert_eq!(read("AWSPENDING", "VersionId"), rotation.to_string());
+    promote(&*store, &new.fingerprint(), None).unwrap();
+    assert_eq!(
+        (read("AWSCURRENT", "SecretString"), read("AWSPREVIOUS", "SecretString")),
+        (new.expose().to_owned(), "old".to_owned())
+    );
+    retire(&*store, &new.fingerprint()).unwrap();
+    let stranger = vec![
+        ("AWS_ENDPOINT_URL", std::env::var("AWS_ENDPOINT_URL").unwrap()),
+        ("AWS_REGION", "eu-west-1".to_owned()),
+        ("AWS_ACCESS_KEY_ID", std::env::var("AWS_ACCESS_KEY_ID").unwrap()),
+        ("AWS_SECRET_ACCESS_KEY", "another".to_owned()),
+    ];
+    let error =
+        opened_in("aws-sm:bare", Path::new("/"), self::environment(&stranger, None)).get(Slot::Current).unwrap_err();
+    assert!(error.to_string().contains("does not accept the credentials"), "{error}");
+}

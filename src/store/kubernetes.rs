@@ -1,0 +1,220 @@
+//! `k8s:NAMESPACE/NAME#key`: keys of one Secret, `key`, `key_next`, `key_previous`, by way of `kubectl`.
+//!
+//! `kubectl` has what a cluster asks for: contexts, client certificates, programs that make tokens, the pod's own account.
+//! The object goes to its standard input, and is replaced only if it is still at the version that was read. Raw requests,
+//! so that nothing of the object is interpreted, kept in an annotation, or asked of the cluster beforehand.
+
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
+use zeroize::Zeroizing;
+
+use super::json::Document;
+use super::names::{Names, Suffixes};
+use super::program::{Ended, Run};
+use super::reference::is_kubernetes_key;
+use super::{Access, Change, Slot, SlotNames, Store, StoreError, Surroundings, bare};
+use crate::secret::Secret;
+
+const PROGRAM: &str = "kubectl";
+
+const SUFFIXES: Suffixes = Suffixes { next: "_next", previous: "_previous", canary: "_whsec_check" };
+
+/// The most that is read of an object, in bytes: half as much again as a cluster keeps of one, for base64.
+const MOST: usize = 4 * 1024 * 1024;
+
+/// How often a change is worked out anew because somebody else was faster.
+const ATTEMPTS: usize = 10;
+
+/// How long the cluster may take, as `kubectl` is told.
+const TIMEOUT: &str = "--request-timeout=10s";
+
+/// Keys of one Secret.
+pub(super) struct Kubernetes {
+    reference: String,
+    namespace: String,
+    name: String,
+    names: Names,
+    surroundings: Surroundings,
+}
+
+impl Kubernetes {
+    /// Names the keys; nothing is started. A slot's own name is a key of the same secret.
+    pub fn new(
+        namespace: &str,
+        name: &str,
+        key: &str,
+        names: &SlotNames,
+        surroundings: &Surroundings,
+    ) -> Result<Self, StoreError> {
+        let reference = format!("k8s:{namespace}/{name}#{key}");
+        let names = Names::new(&reference, key, &SUFFIXES, names)?;
+        if let Some(odd) = names.iter().find(|name| !is_kubernetes_key(name)) {
+            let (why, hint) =
+                (format!("`{odd}` is no key of a Secret"), "letters, digits, `-`, `_` and `.`".to_owned());
+            return Err(StoreError::Refused { store: reference, why, hint });
+        }
+        let (namespace, name) = (namespace.to_owned(), name.to_owned());
+        Ok(Self { reference, namespace, name, names, surroundings: surroundings.clone() })
+    }
+
+    /// The whole object as the cluster has it.
+    fn read(&self) -> Result<Zeroizing<Vec<u8>>, StoreError> {
+        let ended = self.run(&["get", "--raw", &self.path(), TIMEOUT], None)?;
+        if ended.status.success() { Ok(ended.output) } else { Err(self.refusal(&ended, "read")) }
+    }
+
+    /// The object's values, in base64.
+    fn data(&self, object: &[u8]) -> Result<Document, StoreError> {
+        match serde_json::from_slice::<Outline>(object) {
+            Ok(Outline { kind: Some(kind), data: Some(_) }) if kind == "Secret" => {
+                Document::within(object, &["data"]).map_err(|_| self.not_a_secret())
+            }
+            Ok(Outline { kind: Some(kind), data: None }) if kind == "Secret" => Ok(Document::empty()),
+            _ => Err(self.not_a_secret()),
+        }
+    }
+
+    fn value(&self, data: &Document, slot: Slot) -> Result<Option<Secret>, StoreError> {
+        let Some(written) = data.get(self.names.of(slot)).map_err(|_| self.not_a_secret())? else { return Ok(None) };
+        let bytes = STANDARD.decode(written.expose()).map(Zeroizing::new).map_err(|_| self.not_a_secret())?;
+        match std::str::from_utf8(&bytes) {
+            Ok(text) => Ok(Some(Secret::new(text)).filter(|value| !value.is_empty())),
+            Err(_) => Err(self.refused(
+                format!("`{}` holds something that is not text", self.names.of(slot)),
+                "name another key: whsec replaces nothing but text",
+            )),
+        }
+    }
+
+    fn changed(&self, data: &Document, changes: &[Change<'_>]) -> Result<Document, StoreError> {
+        let mut wanted = data.clone();
+        for (slot, value) in changes {
+            // What is no text is not ours to replace.
+            self.value(&wanted, *slot)?;
+            let written = value.map(|value| Secret::new(STANDARD.encode(value.expose())));
+            let changed = wanted.with(self.names.of(*slot), self.names.of(Slot::Current), written.as_ref());
+            wanted = changed.map_err(|_| self.not_a_secret())?;
+        }
+        Ok(wanted)
+    }
+
+    fn path(&self) -> String {
+        format!("/api/v1/namespaces/{}/secrets/{}", self.namespace, self.name)
+    }
+
+    fn run(&self, arguments: &[&str], input: Option<&[u8]>) -> Result<Ended, StoreError> {
+        let arguments: Vec<String> = [PROGRAM].iter().chain(arguments).map(|word| (*word).to_owned()).collect();
+        let environment = &self.surroundings.environment;
+        let variables: Vec<_> =
+            environment.text("KUBECONFIG").map(|it| ("KUBECONFIG".to_owned(), it)).into_iter().collect();
+        let private = &self.surroundings.private;
+        let run = Run::new(&self.reference, &arguments, private);
+        Run { input, variables: &variables, most: MOST, hears: true, ..run }.end()
+    }
+
+    /// What `kubectl` says in parentheses is the cluster's own word for what is wrong; the rest is not repeated.
+    fn refusal(&self, ended: &Ended, what: &str) -> StoreError {
+        let complaint = String::from_utf8_lossy(&ended.complaint);
+        let said = |word: &str| complaint.contains(word);
+        let (namespace, name) = (&self.namespace, &self.name);
+        if said("(NotFound)") {
+            let hint = format!(
+                "is the context right? whsec makes none: `kubectl create secret generic {name} -n {namespace}`"
+            );
+            self.refused(format!("there is no Secret `{name}` in `{namespace}`"), &hint)
+        } else if said("(Forbidden)") {
+            let why = format!("the account is not allowed to {what} the Secret `{name}` in `{namespace}`");
+            self.refused(why, "it needs `get` and `update` on that Secret; `kubectl auth can-i` tells what it may")
+        } else if said("(Unauthorized)") || said("must be logged in") {
+            self.refused("the cluster does not accept the login".to_owned(), "log in again, then run it again")
+        } else if said("is invalid") {
+            self.refused(format!("the cluster does not take the Secret `{name}` so"), "is it marked `immutable`?")
+        } else if said("(TooManyRequests)") || said("(ServiceUnavailable)") || said("(InternalError)") {
+            self.refused("the cluster is not well".to_owned(), "run the same command again in a while")
+        } else if said("Unable to connect") || said("was refused") || said("no such host") || said("timeout") {
+            let (store, server) = (self.reference.clone(), "the cluster".to_owned());
+            StoreError::NoAnswer { store, server, why: "the connection failed".to_owned() }
+        } else {
+            let why = format!("`kubectl` cannot {what} it");
+            self.refused(why, &format!("`kubectl get secret {name} -n {namespace}` shows why"))
+        }
+    }
+
+    fn not_a_secret(&self) -> StoreError {
+        self.refused("the answer is no Secret".to_owned(), "does `kubectl` talk to a cluster?")
+    }
+
+    fn refused(&self, why: String, hint: &str) -> StoreError {
+        StoreError::Refused { store: self.reference.clone(), why, hint: hint.to_owned() }
+    }
+}
+
+/// The parts of an object that say whether it is one of ours.
+#[derive(serde::Deserialize)]
+struct Outline {
+    kind: Option<String>,
+    data: Option<serde::de::IgnoredAny>,
+}
+
+impl Store for Kubernetes {
+    fn reference(&self) -> String {
+        self.reference.clone()
+    }
+
+    fn slot_name(&self, slot: Slot) -> String {
+        self.names.of(slot).to_owned()
+    }
+
+    fn access(&self) -> Access {
+        Access::ReadWrite
+    }
+
+    /// The cluster of the current context, which others may switch at any time.
+    fn server(&self) -> Result<Option<String>, StoreError> {
+        let ended = self.run(&["config", "view", "--minify", "-o", "jsonpath={.clusters[0].cluster.server}"], None)?;
+        let named = String::from_utf8_lossy(&ended.output).trim().to_owned();
+        let pods =
+            || self.surroundings.environment.text("KUBERNETES_SERVICE_HOST").map(|host| format!("{host} (own pod)"));
+        match named.is_empty() {
+            false => Ok(Some(named)),
+            true => pods().map(Some).ok_or_else(|| {
+                self.refused("`kubectl` has no cluster to talk to".to_owned(), "set KUBECONFIG, or choose a context")
+            }),
+        }
+    }
+
+    fn get(&self, slot: Slot) -> Result<Option<Secret>, StoreError> {
+        self.value(&self.data(&self.read()?)?, slot)
+    }
+
+    fn apply(&self, changes: &[Change<'_>]) -> Result<(), StoreError> {
+        bare::admit_values(&self.reference, changes)?;
+        let mut lost = None;
+        for _ in 0..ATTEMPTS {
+            let object = self.read()?;
+            let data = self.data(&object)?;
+            let wanted = self.changed(&data, changes)?;
+            if wanted == data {
+                return Ok(());
+            }
+            let object = wanted.put_into(&object, "data").map_err(|_| self.not_a_secret())?;
+            let ended = self.run(&["replace", "--raw", &self.path(), "-f", "-", TIMEOUT], Some(&object))?;
+            if ended.status.success() {
+                return Ok(());
+            }
+            if String::from_utf8_lossy(&ended.complaint).contains("(Conflict)") {
+                continue;
+            }
+            match self.refusal(&ended, "change") {
+                // The version in the object makes it safe to look and, if need be, to replace it again.
+                error @ StoreError::NoAnswer { .. } if lost.is_none() => lost = Some(error),
+                error => return Err(error),
+            }
+        }
+        Err(lost.unwrap_or(StoreError::Contended { store: self.reference.clone() }))
+    }
+}
+
+#[cfg(all(test, unix))]
+#[path = "kubernetes_tests.rs"]
+mod tests;

@@ -1,0 +1,228 @@
+//! Starts programs: the only place that does. What goes to one goes to its standard input, never into its arguments or
+//! environment; what it prints is bounded and never repeated. One that hangs is killed with all that it started.
+
+use std::io::{self, Read, Write};
+use std::path::Path;
+use std::process::{Child, Command, ExitStatus, Stdio};
+use std::sync::mpsc;
+use std::thread;
+use std::time::{Duration, Instant};
+
+use zeroize::Zeroizing;
+
+use super::{StoreError, bare};
+use crate::secret::Secret;
+
+/// How long a program may take: longer than other stores, because some ask for a fingerprint or a network.
+pub const COMMAND_DEADLINE: Duration = Duration::from_secs(20);
+
+/// The most that a program may print where nothing else is said, in bytes.
+const OUTPUT_LIMIT: usize = 64 * 1024;
+
+/// How long to wait before looking again whether a program has ended.
+const PAUSE: Duration = Duration::from_millis(5);
+
+/// Runs a program that prints one value, such as `op read …`, and returns that value less one line break at the
+/// end. `private` names variables that it does not get to see. Fails if it does not exit with 0 within the deadline, or prints nothing.
+pub fn run_for_output(
+    program_and_args: &[String],
+    deadline: Duration,
+    private: &[String],
+) -> Result<Secret, StoreError> {
+    let store = "command";
+    let ended = Run { deadline, ..Run::new(store, program_and_args, private) }.end()?;
+    if !ended.status.success() {
+        return Err(failed(store, program_and_args, said(ended.status)));
+    }
+    match bare::value(&ended.output) {
+        Ok(Some(value)) => Ok(value),
+        Ok(None) => Err(failed(store, program_and_args, "printed nothing".to_owned())),
+        Err(bare::NotText) => Err(failed(store, program_and_args, "printed something that is not UTF-8".to_owned())),
+    }
+}
+
+/// Runs a program with this text on its stdin; what it prints is not kept. The text is not a secret. Fails if it does not exit
+/// with 0 within the deadline.
+pub fn run_with_input(
+    program_and_args: &[String],
+    input: &str,
+    deadline: Duration,
+    private: &[String],
+) -> Result<(), StoreError> {
+    let store = "command";
+    let run = Run::new(store, program_and_args, private);
+    let ended = Run { input: Some(input.as_bytes()), deadline, ..run }.end()?;
+    if ended.status.success() { Ok(()) } else { Err(failed(store, program_and_args, said(ended.status))) }
+}
+
+/// A program to be run to its end.
+pub(super) struct Run<'a> {
+    pub store: &'a str,
+    pub arguments: &'a [String],
+    /// Variables that it does not get to see.
+    pub private: &'a [String],
+    /// For its standard input.
+    pub input: Option<&'a [u8]>,
+    /// Variables that it gets beside our own.
+    pub variables: &'a [(String, String)],
+    /// The most that it may print, in bytes.
+    pub most: usize,
+    /// Whether what it says on standard error is kept, to tell one failure from another; never to be repeated.
+    pub hears: bool,
+    pub deadline: Duration,
+}
+
+/// How a program ended, and what it printed.
+pub(super) struct Ended {
+    pub status: ExitStatus,
+    pub output: Zeroizing<Vec<u8>>,
+    /// What it said on standard error, where that was asked for.
+    pub complaint: Zeroizing<Vec<u8>>,
+}
+
+impl<'a> Run<'a> {
+    /// A program, then its arguments; nothing on its standard input.
+    pub fn new(store: &'a str, arguments: &'a [String], private: &'a [String]) -> Self {
+        Self {
+            store,
+            arguments,
+            private,
+            input: None,
+            variables: &[],
+            most: OUTPUT_LIMIT,
+            hears: false,
+            deadline: COMMAND_DEADLINE,
+        }
+    }
+
+    /// Runs it. Fails if it cannot be started, does not end in time, or prints too much; how it ended is for the caller.
+    pub fn end(self) -> Result<Ended, StoreError> {
+        let Self { store, arguments, private, input, variables, most, hears, deadline } = self;
+        let ends = Instant::now() + deadline;
+        let Some((program, rest)) = arguments.split_first() else {
+            return Err(failed(store, arguments, "has no name".to_owned()));
+        };
+        let mut command = Command::new(program);
+        command.args(rest).stdout(Stdio::piped()).stderr(if hears { Stdio::piped() } else { Stdio::null() });
+        command.stdin(if input.is_some() { Stdio::piped() } else { Stdio::null() });
+        for name in private {
+            command.env_remove(name);
+        }
+        command.envs(variables.iter().map(|(name, value)| (name, value)));
+        #[cfg(unix)]
+        std::os::unix::process::CommandExt::process_group(&mut command, 0);
+        let child = command.spawn().map_err(|error| failed(store, arguments, not_started(&error)))?;
+        let mut running = Running { child, ended: None };
+
+        // All ends have threads of their own, so that neither a full pipe nor a silent program outlasts the deadline.
+        let written = running.child.stdin.take().zip(input).map(|(mut pipe, value)| {
+            let bytes = Zeroizing::new(value.to_vec());
+            in_background(move || pipe.write_all(&bytes))
+        });
+        let read = running.child.stdout.take().map(|pipe| in_background(move || read_bounded(pipe, most)));
+        let heard = running.child.stderr.take().map(|pipe| in_background(move || read_bounded(pipe, OUTPUT_LIMIT)));
+
+        let late = || StoreError::TimedOut { store: store.to_owned(), seconds: deadline.as_secs() };
+        let status =
+            running.wait(ends).map_err(|error| failed(store, arguments, not_started(&error)))?.ok_or_else(late)?;
+        let left = || ends.saturating_duration_since(Instant::now());
+        if let Some(written) = written {
+            let written = written.recv_timeout(left()).map_err(|_| late())?;
+            if written.is_err() && status.success() {
+                return Err(failed(store, arguments, "did not read all of its standard input".to_owned()));
+            }
+        }
+        let taken = |end: Option<mpsc::Receiver<io::Result<Zeroizing<Vec<u8>>>>>| match end {
+            Some(end) => {
+                let read = end.recv_timeout(left()).map_err(|_| late())?;
+                read.map_err(|_| failed(store, arguments, "printed too much, or could not be read".to_owned()))
+            }
+            None => Ok(Zeroizing::default()),
+        };
+        Ok(Ended { status, output: taken(read)?, complaint: taken(heard)? })
+    }
+}
+
+/// A program and all that it started, killed when this is dropped before the program has ended.
+struct Running {
+    child: Child,
+    ended: Option<ExitStatus>,
+}
+
+impl Running {
+    /// How it ended, or `None` if it still runs then.
+    fn wait(&mut self, until: Instant) -> io::Result<Option<ExitStatus>> {
+        loop {
+            self.ended = self.child.try_wait()?;
+            if self.ended.is_some() || Instant::now() >= until {
+                return Ok(self.ended);
+            }
+            thread::sleep(PAUSE);
+        }
+    }
+}
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        // Whoever it left behind may still hold the pipe; the group outlives its leader.
+        #[cfg(unix)]
+        if let Some(group) = rustix::process::Pid::from_raw(self.child.id() as i32) {
+            let _ = rustix::process::kill_process_group(group, rustix::process::Signal::KILL);
+        }
+        if self.ended.is_none() {
+            let _ = self.child.kill();
+            let _ = self.child.wait();
+        }
+    }
+}
+
+fn in_background<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> mpsc::Receiver<T> {
+    let (sender, receiver) = mpsc::channel();
+    thread::spawn(move || {
+        // Nobody listens any more once the deadline is over.
+        let _ = sender.send(work());
+    });
+    receiver
+}
+
+fn read_bounded(pipe: impl Read, most: usize) -> io::Result<Zeroizing<Vec<u8>>> {
+    // Reserved at once, so that no smaller buffer with a secret is left behind in memory.
+    let mut output = Zeroizing::new(Vec::with_capacity(most + 1));
+    pipe.take(most as u64 + 1).read_to_end(&mut output)?;
+    if output.len() > most {
+        return Err(io::ErrorKind::FileTooLarge.into());
+    }
+    Ok(output)
+}
+
+/// Fails if there is no such program. A name without `/` is looked up as a shell does.
+pub(super) fn find(store: &str, arguments: &[String], private: &[String]) -> Result<(), StoreError> {
+    let missing = || failed(store, arguments, "is not there".to_owned());
+    let program = arguments.first().ok_or_else(missing)?;
+    if cfg!(not(unix)) || program.contains('/') {
+        return if cfg!(not(unix)) || Path::new(program).is_file() { Ok(()) } else { Err(missing()) };
+    }
+    let look_up = ["/bin/sh", "-c", "command -v -- \"$1\"", "sh", program].map(str::to_owned);
+    let ended = Run { deadline: super::STORE_DEADLINE, ..Run::new(store, &look_up, private) }.end()?;
+    if ended.status.success() { Ok(()) } else { Err(missing()) }
+}
+
+pub(super) fn said(status: ExitStatus) -> String {
+    match status.code() {
+        Some(code) => format!("exited with {code}"),
+        None => "was killed".to_owned(),
+    }
+}
+
+fn not_started(error: &io::Error) -> String {
+    match error.kind() {
+        io::ErrorKind::NotFound => "is not there".to_owned(),
+        kind => format!("could not be run: {kind}"),
+    }
+}
+
+/// Names the program only: its arguments are the user's, but need not be repeated.
+pub(super) fn failed(store: &str, arguments: &[String], why: String) -> StoreError {
+    let program = arguments.first().cloned().unwrap_or_default();
+    StoreError::Program { store: store.to_owned(), program, why }
+}

@@ -1,0 +1,67 @@
+//! One request to a server that keeps secrets: sent once, within [`SERVER_DEADLINE`], with errors that hold nothing of it.
+
+use std::sync::OnceLock;
+use std::time::{Duration, Instant};
+
+use super::{SERVER_DEADLINE, StoreError};
+use crate::http::{self, Call, Connections, Failure, Options, Received};
+
+/// A server and the ways to it, which are set up when they are first needed.
+pub(super) struct Server {
+    store: String,
+    /// As messages name it, such as `Vault at https://vault.example:8200`.
+    pub name: String,
+    ca: Option<Vec<u8>>,
+    deadline: Duration,
+    connections: OnceLock<Connections>,
+}
+
+impl Server {
+    /// Opens no connection. `ca` is a further certificate authority, as PEM.
+    pub fn new(store: &str, name: String, ca: Option<Vec<u8>>) -> Self {
+        Self { store: store.to_owned(), name, ca, deadline: SERVER_DEADLINE, connections: OnceLock::new() }
+    }
+
+    /// One that is near, or not there at all.
+    pub fn within(store: &str, name: String, deadline: Duration) -> Self {
+        Self { deadline, ..Self::new(store, name, None) }
+    }
+
+    /// Sends a request and takes a whole answer, whatever it says.
+    pub fn call(&self, call: Call<'_>) -> Result<Received, StoreError> {
+        let connections = match self.connections.get() {
+            Some(connections) => connections,
+            None => {
+                let options = Options { timeout: self.deadline, ca: self.ca.clone() };
+                let made = Connections::new(&options).map_err(|why| {
+                    let why = format!("the certificate authority for {} cannot be read: {why}", self.name);
+                    self.refused(&why, "name a file of PEM certificates")
+                })?;
+                self.connections.get_or_init(|| made)
+            }
+        };
+        let (store, server) = (self.store.clone(), self.name.clone());
+        match http::call(connections, call, Instant::now() + self.deadline) {
+            Ok(received) if received.complete => Ok(received),
+            Ok(_) => Err(StoreError::NoAnswer { store, server, why: "it ended too early".to_owned() }),
+            Err(Failure::NotSent(why)) => Err(StoreError::Unreachable { store, server, why }),
+            Err(Failure::Unknown(why)) => Err(StoreError::NoAnswer { store, server, why }),
+        }
+    }
+
+    /// The server's no, in our words.
+    pub fn refused(&self, why: &str, hint: &str) -> StoreError {
+        StoreError::Refused { store: self.store.clone(), why: why.to_owned(), hint: hint.to_owned() }
+    }
+
+    /// An answer that is none of those we know, told by its status alone.
+    pub fn unexpected(&self, status: u16) -> StoreError {
+        let hint = match status {
+            300..=399 => "whsec follows no redirects; name the server that answers itself",
+            429 => "it is asked too often; run the same command again in a while",
+            500..=599 => "it is not well; run the same command again in a while",
+            _ => "is this the right server?",
+        };
+        self.refused(&format!("{} answered with status {status}", self.name), hint)
+    }
+}
