@@ -132,6 +132,9 @@ pub fn run(args: &Args, session: &Session) -> anyhow::Result<Exit> {
         if signals.arrived() {
             return Ok(signals.exit());
         }
+        if !reports.is_empty() {
+            session.output.data("");
+        }
         probes::table(&report).iter().for_each(|line| session.output.data(line));
         reports.push(report);
     }
@@ -203,7 +206,8 @@ fn conclude(args: &Args, session: &Session, knowledge: &Knowledge, reports: &[Re
             };
             let message = format!("{} {}{wanted}", report.url, report.verdict.finds());
             let verdict = Failure { exit: Exit::Gate, message, hint: Some(report.verdict.advice().to_owned()) };
-            session.output.error(&verdict.message, verdict.hint.as_deref());
+            // The table has said what to do about it.
+            session.output.error(&verdict.message, verdict.hint.as_deref().filter(|_| session.output.is_json()));
             (Exit::Gate, exit::error_object(&verdict))
         }
     };

@@ -69,8 +69,25 @@ pub fn parse(bytes: &[u8]) -> Result<Vec<Delivery<'static>>, CaptureError> {
 
 /// Reads one line of a log: `{"headers":{…},"body":"…"}` with whatever else stands in it.
 pub fn parse_line(line: &[u8]) -> Result<Delivery<'_>, CaptureError> {
-    let record: Record<'_> = serde_json::from_slice(line).map_err(|error| CaptureError::json(&error))?;
-    record.delivery()
+    let failed = |error| CaptureError::json(&error);
+    // As text at once: then no string in it has to be looked at for that again.
+    let Ok(text) = std::str::from_utf8(line) else {
+        let record: Record<'_, Text<'_>> = serde_json::from_slice(line).map_err(failed)?;
+        return record.delivery();
+    };
+    // Most bodies are texts; looking at one as anything that it may be takes twice the time.
+    match serde_json::from_str::<Record<'_, Text<'_>>>(text) {
+        Ok(record) => record.delivery(),
+        Err(_) => {
+            let record: Record<'_, &RawValue> = serde_json::from_str(text).map_err(failed)?;
+            Ok(Delivery {
+                headers: record.headers.0,
+                body: record.body.map_or(Cow::default(), |raw| Cow::Borrowed(raw.get().as_bytes())),
+                received_at: record.received_at.map(|moment| moment.0),
+                loss: Some(Loss::Parsed),
+            })
+        }
+    }
 }
 
 fn parse_json(bytes: &[u8]) -> Result<Vec<Delivery<'static>>, CaptureError> {
@@ -102,11 +119,10 @@ fn owned(delivery: Delivery<'_>) -> Delivery<'static> {
 
 /// A delivery as taps and function platforms write it.
 #[derive(Deserialize)]
-struct Record<'a> {
+struct Record<'a, Body> {
     #[serde(borrow)]
     headers: Headers<'a>,
-    #[serde(borrow, default)]
-    body: Option<&'a RawValue>,
+    body: Option<Body>,
     #[serde(borrow, default)]
     body_base64: Option<Text<'a>>,
     /// As AWS Lambda writes it.
@@ -116,20 +132,14 @@ struct Record<'a> {
     received_at: Option<Moment>,
 }
 
-impl<'a> Record<'a> {
+impl<'a> Record<'a, Text<'a>> {
     fn delivery(self) -> Result<Delivery<'a>, CaptureError> {
         let (body, loss) = match (self.body_base64, self.body) {
             (Some(text), _) => (Cow::Owned(decode(&text.0, "body_base64")?), None),
-            (None, Some(raw)) if raw.get().starts_with('"') => {
-                let text: Text<'a> = serde_json::from_str(raw.get()).map_err(|error| CaptureError::json(&error))?;
-                match (self.is_base64, text.0) {
-                    (true, text) => (Cow::Owned(decode(&text, "body")?), None),
-                    (false, Cow::Borrowed(text)) => (Cow::Borrowed(text.as_bytes()), None),
-                    (false, Cow::Owned(text)) => (Cow::Owned(text.into_bytes()), None),
-                }
-            }
-            (None, Some(raw)) if raw.get() != "null" => (Cow::Borrowed(raw.get().as_bytes()), Some(Loss::Parsed)),
-            _ => (Cow::default(), Some(Loss::NoBody)),
+            (None, Some(text)) if self.is_base64 => (Cow::Owned(decode(&text.0, "body")?), None),
+            (None, Some(Text(Cow::Borrowed(text)))) => (Cow::Borrowed(text.as_bytes()), None),
+            (None, Some(Text(Cow::Owned(text)))) => (Cow::Owned(text.into_bytes()), None),
+            (None, None) => (Cow::default(), Some(Loss::NoBody)),
         };
         Ok(Delivery { headers: self.headers.0, body, received_at: self.received_at.map(|moment| moment.0), loss })
     }

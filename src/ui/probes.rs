@@ -26,7 +26,7 @@ pub fn table(report: &Report) -> Vec<String> {
             None => "differs",
         };
         lines.push(format!(
-            "  {} {:<12} {word:<9} {:<11} {:>8}   {}",
+            "  {} {:<12} {word:<9} {:<8} {:>7}  {}",
             mark(tried),
             tried.case.name(),
             statuses(tried),

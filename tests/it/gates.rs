@@ -6,6 +6,8 @@ use std::time::Duration;
 use crate::probes::in_overlap;
 use crate::receivers::{Kind, Receiver};
 use crate::sandbox::{Run, Sandbox};
+use crate::screen::Terminal;
+use whsec::secret::Secret;
 
 /// How a step was done, by the JSON of a command.
 fn how(run: &Run, step: &str) -> String {
@@ -67,45 +69,41 @@ fn a_verified_delivery_is_evidence() {
     assert_eq!(how(&run, "verify"), "delivery");
 }
 
-/// A rotation whose overlap is over, with deploy and verify said.
-fn overlap_over(kind: Kind) -> (Sandbox, Receiver) {
+/// A rotation whose overlap is over, with deploy and verify said. The receiver keeps a copy of what it was deployed with.
+fn overlap_over(kind: Kind) -> (Sandbox, Receiver, Secret) {
     let receiver = Receiver::start(kind);
-    let sandbox = Sandbox::with_receiver("layers", &receiver.url, Some(Duration::from_secs(1)));
-    receiver.reads(&sandbox.dotenv());
+    let sandbox = Sandbox::with_receiver("layers", &receiver.url, Some(Duration::from_secs(3)));
+    let old = sandbox.newest();
     sandbox.run(&["rotate", "hooks", "--yes"]).exits(0);
+    let kept = sandbox.path("kept.env");
+    std::fs::copy(sandbox.dotenv(), &kept).unwrap();
+    receiver.reads(&kept);
     let words = ["cutover", "hooks", "--done", "deploy", "--done", "verify", "--reason", "said"];
-    let run = sandbox.run(&words);
-    assert!([9, 11].contains(&run.code), "{}", run.stderr);
+    sandbox.run(&words).exits(11);
     sandbox.until_the_overlap_is_over();
-    (sandbox, receiver)
+    (sandbox, receiver, old)
 }
 
 #[test]
 fn finish_refuses_while_a_receiver_rejects_the_new_secret() {
-    let (sandbox, receiver) = overlap_over(Kind::RejectsAll);
+    let (sandbox, _receiver, old) = overlap_over(Kind::RejectsAll);
     let run = sandbox.run(&["finish", "hooks"]).exits(9);
     run.says("it is not safe yet: ").says("rejects every secret").says("--override --reason TEXT");
-    assert!(sandbox.slot("_NEW").is_some(), "nothing was promoted");
+    assert_eq!(sandbox.slot("").unwrap(), old, "nothing was promoted");
     sandbox.run(&["finish", "hooks", "--override"]).exits(2).says("--reason");
     let run = sandbox.run(&["finish", "hooks", "--override", "--reason", "a firewall eats probes"]).exits(0);
     run.says("going on, as was said");
     assert_eq!(sandbox.slot("").unwrap(), sandbox.newest());
-    let journal = String::from_utf8_lossy(&std::fs::read(sandbox.state().join("journal.sqlite")).unwrap()).into_owned();
-    assert!(journal.contains("a firewall eats probes"), "the override is recorded");
-    drop(receiver);
+    let journal = std::fs::read(sandbox.state().join("journal.sqlite")).unwrap();
+    assert!(String::from_utf8_lossy(&journal).contains("a firewall eats probes"), "the override is recorded");
 }
 
 #[test]
 fn drop_is_proved_once_no_receiver_accepts_the_old_secret() {
-    let (sandbox, receiver) = overlap_over(Kind::Both);
-    let old = sandbox.slot("").unwrap();
-    // Deployed with a copy of the old secret that it keeps.
-    let kept = sandbox.path("kept.env");
-    std::fs::copy(sandbox.dotenv(), &kept).unwrap();
-    receiver.reads(&kept);
+    let (sandbox, receiver, old) = overlap_over(Kind::Both);
     let run = sandbox.run(&["finish", "hooks", "--json"]).exits(0);
     assert_eq!(run.json()["next"]["step"], "drop", "{}", run.stderr);
-    assert!(sandbox.slot("_OLD").is_none() && sandbox.slot("") != Some(old.clone()));
+    assert!(sandbox.slot("_OLD").is_none() && sandbox.slot("") != Some(old));
     let run = sandbox.run(&["cutover", "hooks", "--done", "drop"]).exits(9);
     run.says("`drop` is not done: ").says("accepts the old secret as well as the new one");
     receiver.reads(&sandbox.dotenv());
@@ -116,10 +114,12 @@ fn drop_is_proved_once_no_receiver_accepts_the_old_secret() {
 
 #[test]
 fn finish_drains_until_retries_signed_before_are_over() {
-    let (sandbox, _receiver) = overlap_over(Kind::Both);
-    let begun = std::time::Instant::now();
-    sandbox.run(&["finish", "hooks", "--drain", "6s"]).exits(0).says("draining: what was signed with the old secret");
-    assert!(begun.elapsed() > Duration::from_secs(1));
+    let (sandbox, receiver, _) = overlap_over(Kind::Both);
+    let ends = sandbox.run(&["inspect", "hooks", "--json"]).json()["rotation"]["previous"]["expires_at"].clone();
+    let ends: jiff::Timestamp = ends.as_str().unwrap().parse().unwrap();
+    sandbox.run(&["finish", "hooks", "--drain", "20s"]).exits(0).says("draining: what was signed with the old secret");
+    assert!(jiff::Timestamp::now().duration_since(ends).as_secs() >= 20);
+    receiver.reads(&sandbox.dotenv());
     sandbox.run(&["cutover", "hooks"]).exits(0);
 }
 
@@ -173,4 +173,49 @@ fn probe_first_says_where_there_is_nothing_to_prove() {
     let run = sandbox.run(&["rotate", "hooks", "--yes", "--confirm", "id0-7Qx", "--probe-first"]).exits(2);
     run.says("names no receiver that may be probed");
     assert_eq!(sandbox.rotations(), 0);
+}
+
+#[test]
+fn at_a_terminal_the_walk_shows_what_receivers_accept_and_asks_again() {
+    let receiver = Receiver::start(Kind::LiveOnly);
+    let sandbox = Sandbox::with_receiver("layers", &receiver.url, None);
+    receiver.reads(&sandbox.dotenv());
+    let mut terminal = Terminal::run(&sandbox, &["rotate", "hooks"]);
+    terminal.expect("Rotate now?").types("y").expect("deploy: done?").types("y");
+    terminal.expect("old only").expect("deploy it there").expect("verify: done?").expect("not now");
+    receiver.becomes(Kind::Both);
+    // The first choice: probe them again.
+    terminal.types("\r").expect("accepts both").expect("verify: proved by every receiver").expect("left, until");
+    terminal.types("\u{3}");
+    terminal.exits(130);
+}
+
+#[test]
+fn at_a_terminal_a_word_against_a_receiver_asks_for_the_reason() {
+    let (sandbox, _receiver) = in_overlap("layers", Kind::LiveOnly);
+    let mut terminal = Terminal::run(&sandbox, &["cutover", "hooks"]);
+    terminal.expect("deploy: done?").types("y").expect("verify: done?").expect("not now");
+    terminal.types("\u{1b}[B\r").expect("Reason, for the record").types("canary only\r").expect("left, until");
+    terminal.types("\u{3}");
+    terminal.exits(130);
+    let json = sandbox.run(&["inspect", "hooks", "--json"]).exits(0).json();
+    let steps = json["rotation"]["steps"].as_array().unwrap();
+    let verify = steps.iter().find(|step| step["step"] == "verify").unwrap();
+    assert_eq!((&verify["how"], &verify["reason"]), (&"word".into(), &"canary only".into()));
+}
+
+#[test]
+fn at_a_terminal_receivers_are_made_ready_before_the_call_that_ends_the_old_secret() {
+    let receiver = Receiver::start(Kind::LiveOnly);
+    let sandbox = Sandbox::with_receiver("hopae", &receiver.url, None);
+    receiver.reads(&sandbox.dotenv());
+    let mut terminal = Terminal::run(&sandbox, &["rotate", "hooks", "--probe-first"]);
+    terminal.expect("Type the endpoint's id to go on").types(&format!("{}\r", sandbox.id()));
+    terminal.expect("A throw-away secret is in").expect("prepare: done?").expect("not now").types("\r");
+    terminal.expect("old only").expect("prepare: done?").expect("not now");
+    assert_eq!(sandbox.rotations(), 0);
+    receiver.becomes(Kind::Both);
+    terminal.types("\r").expect("accepts both").expect("received and sealed").expect("deploy: done?").types("y");
+    terminal.expect("done: hooks lives on");
+    terminal.exits(0);
 }

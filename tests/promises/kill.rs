@@ -297,7 +297,7 @@ fn exits(world: &World, line: &str, codes: &[i32]) -> Result<i32, String> {
 }
 
 /// One point in each of as many equal parts of all of them.
-fn sample(dice: &mut Dice, all: u64, wanted: u64) -> impl Iterator<Item = Point> {
+pub fn sample(dice: &mut Dice, all: u64, wanted: u64) -> impl Iterator<Item = Point> {
     let wanted = wanted.min(all);
     (0..wanted).map(move |part| {
         let (from, to) = (part * all / wanted, (part + 1) * all / wanted);

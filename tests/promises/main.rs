@@ -14,6 +14,10 @@ mod damage;
 mod kill;
 mod live;
 mod pipes;
+mod probed;
+#[allow(dead_code)]
+#[path = "../it/receivers.rs"]
+mod receivers;
 mod report;
 #[allow(dead_code)]
 #[path = "../it/sandbox.rs"]

@@ -14,6 +14,11 @@ const BAR: i64 = 30;
 
 /// Everything about a target on one line.
 pub(super) fn line(row: &Row, now: Timestamp) -> String {
+    words(row, now, true)
+}
+
+/// A target on one line, with its end and its receivers or without.
+fn words(row: &Row, now: Timestamp, is_whole: bool) -> String {
     let mut parts = vec![format!("{:<20}", row.target)];
     match (row.status, row.step) {
         (Some(status), step) => {
@@ -22,7 +27,7 @@ pub(super) fn line(row: &Row, now: Timestamp) -> String {
         }
         (None, _) => parts.push("closed".to_owned()),
     }
-    if let Some(end) = row.expires_at.filter(|_| row.status.is_some()) {
+    if let Some(end) = row.expires_at.filter(|_| is_whole && row.status.is_some()) {
         let left = end.duration_since(now) - SignedDuration::from_millis(row.clock_ahead_ms);
         parts.push(if left.is_positive() {
             format!("old secret ends in {}, at {}", span(left), moment(end))
@@ -38,7 +43,7 @@ pub(super) fn line(row: &Row, now: Timestamp) -> String {
     if let Some(since) = row.leaking_since {
         parts.push(format!("contained: no, {} since the leak was declared", span(now.duration_since(since))));
     }
-    if !row.receivers.is_empty() {
+    if is_whole && !row.receivers.is_empty() {
         let verdicts: BTreeSet<&str> = row.receivers.iter().map(|asked| asked.verdict.words()).collect();
         parts.push(format!("receivers: {}", verdicts.into_iter().collect::<Vec<_>>().join(", ")));
     }
@@ -55,10 +60,10 @@ pub(super) fn line(row: &Row, now: Timestamp) -> String {
 
 /// A target for a wall display: the line, and below it a countdown, the receivers and the deliveries.
 pub(super) fn wall(row: &Row, now: Timestamp) -> Vec<String> {
-    let mut lines = vec![line(row, now)];
     if row.status.is_none() {
-        return lines;
+        return vec![line(row, now)];
     }
+    let mut lines = vec![words(row, now, false)];
     lines.extend(bar(row, now).map(|bar| format!("  {bar}")));
     lines.extend(row.receivers.iter().map(|asked| receiver(asked, now)));
     lines.extend(row.deliveries.iter().map(delivery));
@@ -73,7 +78,10 @@ fn bar(row: &Row, now: Timestamp) -> Option<String> {
     let over = provider_now.duration_since(begun).as_millis().clamp(0, whole);
     let cells = i64::try_from(over * i128::from(BAR) / whole).unwrap_or(BAR);
     let left = end.duration_since(provider_now);
-    let words = if left.is_positive() { format!("{} left", span(left)) } else { "over".to_owned() };
+    let words = match left.is_positive() {
+        true => format!("{} left, until {}", span(left), moment(end)),
+        false => format!("the old secret ended {} ago", span(-left)),
+    };
     let cell = |filled: &str, count: i64| filled.repeat(usize::try_from(count).unwrap_or(0));
     Some(format!("{}{} {words}", cell("━", cells), cell("─", BAR - cells)))
 }

@@ -69,13 +69,13 @@ impl Case {
         match self {
             Self::New => "signed with the new secret",
             Self::Old => "signed with the old secret",
-            Self::Both => "signed with both, the new one first",
+            Self::Both => "signed with both, new one first",
             Self::Unsigned => "not signed",
             Self::Garbage => "signed with random bytes",
             Self::Empty => "signed with nothing",
-            Self::Prefix => "right in the first half of the signature",
-            Self::Stale => "signed with the new secret, long ago",
-            Self::FirstWrong => "a wrong signature first, then the new secret's",
+            Self::Prefix => "half of the signature is right",
+            Self::Stale => "signed with the new one, long ago",
+            Self::FirstWrong => "a wrong signature before the new",
         }
     }
 
