@@ -43,10 +43,11 @@ fn strays(scene: &Scene, kind: Kind) -> Option<String> {
     found.map(|(path, _)| path.display().to_string())
 }
 
-/// The number of a call shifts by one or two from run to run, as threads wake each other by writes: a fault that hit no
-/// file is tried at the next numbers.
+/// The number of a call shifts from run to run, as threads wake each other by writes, the more so the busier the machine
+/// is: a fault that hit no file is tried at the numbers around it.
 fn drive(provider: &str, kind: Kind, fault: &Fault) -> Result<(), String> {
-    for at in [fault.at, fault.at + 1, fault.at.saturating_sub(1).max(1), fault.at + 2] {
+    for shift in [0, 1, -1, 2, -2, 3, -3, 4, -4, 5, -5] {
+        let at = fault.at.saturating_add_signed(shift).max(1);
         if attempt(provider, kind, &Fault { at, ..fault.clone() })? {
             return Ok(());
         }
@@ -64,8 +65,7 @@ fn attempt(provider: &str, kind: Kind, fault: &Fault) -> Result<bool, String> {
     let inject = format!("inject={}:error={}:when={}{plus}", fault.call, fault.error, fault.at);
     let traced = rotate(&scene, &["-e", &inject]);
     let hits = traced.injected();
-    ensure!(!hits.is_empty(), "nothing was injected");
-    let place = hits[0].to_owned();
+    let Some(place) = hits.first().map(|line| (*line).to_owned()) else { return Ok(false) };
     let root = scene.sandbox.path("");
     if !["state/", "work/"].iter().any(|name| place.contains(&format!("{}{name}", root.display()))) {
         return Ok(false);

@@ -41,7 +41,11 @@ pub fn is_here() -> bool {
 
 /// Runs the binary in its sandbox under strace, with these further arguments to strace.
 pub fn run(sandbox: &Sandbox, options: &[&str], arguments: &[&str]) -> Traced {
-    let inner = sandbox.command(arguments);
+    run_command(sandbox, options, &sandbox.command(arguments))
+}
+
+/// The same with a command that is made already.
+pub fn run_command(sandbox: &Sandbox, options: &[&str], inner: &Command) -> Traced {
     let log = sandbox.path(&format!("strace-{}", uuid::Uuid::new_v4().simple()));
     let mut command = Command::new("strace");
     command.args(["-f", "-y", "-qq", "-s", "256"]).args(options).arg("-o").arg(&log);

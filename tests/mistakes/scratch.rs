@@ -97,8 +97,8 @@ impl Scratch {
         if output.status.success() { Ok(()) } else { Err(format!("it does not even rehearse: {}", tail(&output))) }
     }
 
-    /// Runs a test that is built; yields the names of those that failed.
-    pub fn run(&self, test: &Test) -> Result<Vec<String>, String> {
+    /// Runs a test that is built; yields the names of those that failed, and what they said.
+    pub fn run(&self, test: &Test) -> Result<(Vec<String>, String), String> {
         let mut cargo = self.cargo();
         cargo.args(["--test", &test.target, "--", "--include-ignored", "--skip", "keychain", &test.filter]);
         if !test.only.is_empty() {
@@ -110,9 +110,9 @@ impl Scratch {
         // One that could not run here passes too, and says so.
         let ran = !text.contains("test result: ok. 0 passed") && !text.contains("SKIPPED");
         match (output.status.success(), failed.is_empty()) {
-            (true, _) if ran => Ok(failed),
+            (true, _) if ran => Ok((failed, String::new())),
             (true, _) => Err(format!("{test:?} runs nothing here: {}", tail(&output))),
-            (false, false) => Ok(failed),
+            (false, false) => Ok((failed, tail(&output))),
             (false, true) => Err(format!("{test:?} came to nothing: {}", tail(&output))),
         }
     }
