@@ -137,10 +137,13 @@ impl Store for CommandStore {
         bare::value(&ended.output).map_err(|_| self.failed(program, "printed something that is not UTF-8".to_owned()))
     }
 
-    /// Starts one program a change. Without `clear`, a slot that should be emptied keeps its value, and the canary is
+    /// Starts one program a change; without changes, looks whether there is a program. Without `clear`, a slot that should be emptied keeps its value, and the canary is
     /// not put; only that the program is there is looked at.
     fn apply(&self, changes: &[Change<'_>]) -> Result<(), StoreError> {
         bare::admit(&self.reference, changes)?;
+        if changes.is_empty() {
+            return find(&self.reference, &self.spec.put, &self.private);
+        }
         for (slot, value) in changes {
             match (value, &self.spec.clear) {
                 (Some(_), None) if *slot == Slot::Canary => find(&self.reference, &self.spec.put, &self.private)?,

@@ -1,10 +1,19 @@
-//! One request to a server that keeps secrets: sent once, within [`SERVER_DEADLINE`], with errors that hold nothing of it.
+//! Servers that keep secrets: one request, sent once, within a deadline, with errors that hold nothing of it; and the
+//! files that say who asks.
 
+use std::fs;
+use std::io::{ErrorKind, Read};
+use std::path::Path;
 use std::sync::OnceLock;
 use std::time::{Duration, Instant};
 
+use zeroize::Zeroizing;
+
 use super::{SERVER_DEADLINE, StoreError};
 use crate::http::{self, Call, Connections, Failure, Options, Received};
+
+/// The longest file that is read to find out who asks, in bytes.
+const LONGEST_FILE: u64 = 1 << 20;
 
 /// A server and the ways to it, which are set up when they are first needed.
 pub(super) struct Server {
@@ -64,4 +73,17 @@ impl Server {
         };
         self.refused(&format!("{} answered with status {status}", self.name), hint)
     }
+}
+
+/// Reads a file that says who asks or whom to trust; `None` where there is none.
+pub(super) fn file(store: &str, path: &Path) -> Result<Option<Zeroizing<String>>, StoreError> {
+    let failed = |source| StoreError::io(store, "read", path, source);
+    let file = match fs::File::open(path) {
+        Ok(file) => file,
+        Err(error) if error.kind() == ErrorKind::NotFound => return Ok(None),
+        Err(source) => return Err(failed(source)),
+    };
+    let mut text = Zeroizing::new(String::new());
+    file.take(LONGEST_FILE).read_to_string(&mut text).map_err(failed)?;
+    Ok(Some(text))
 }

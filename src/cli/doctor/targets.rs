@@ -42,7 +42,10 @@ fn look_at_store(store: &TargetStore, target: &Target) -> Check {
                 Some(_) => "holds a secret",
                 None => "can be read; no secret is in it yet",
             },
-            Access::WriteOnly => "can be written, not read",
+            Access::WriteOnly => {
+                store.apply(&[])?;
+                "can be written, not read"
+            }
             Access::Once => "passes a secret on and keeps none",
         };
         Ok(format!("{}{at} {found}", store.reference()))

@@ -7,7 +7,7 @@ use serde::Deserialize;
 use serde_json::{Value, json};
 use zeroize::Zeroizing;
 
-use super::super::server::Server;
+use super::super::server::{Server, file};
 use super::super::{StoreError, Surroundings};
 use super::credentials::Chain;
 use super::profile::Profile;
@@ -211,7 +211,7 @@ impl Api {
         let Surroundings { environment, private, .. } = &self.surroundings;
         let ca = match environment.text("AWS_CA_BUNDLE") {
             None => None,
-            Some(path) => super::profile::read(&self.store, path.as_ref())?.map(|text| text.as_bytes().to_vec()),
+            Some(path) => file(&self.store, path.as_ref())?.map(|text| text.as_bytes().to_vec()),
         };
         let profile = &self.place()?.profile;
         let credentials = Chain { store: &self.store, environment, profile, private }.find()?;

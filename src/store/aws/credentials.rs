@@ -9,9 +9,9 @@ use serde::Deserialize;
 use zeroize::Zeroizing;
 
 use super::super::program::run_for_output;
-use super::super::server::Server;
+use super::super::server::{Server, file};
 use super::super::{COMMAND_DEADLINE, Environment, StoreError};
-use super::profile::{self, Profile};
+use super::profile::Profile;
 use super::sign::Credentials;
 use crate::http::{Call, Url, parse_base_url};
 use crate::secret::Secret;
@@ -172,7 +172,7 @@ impl Chain<'_> {
         let folder = self.environment.home.as_ref()?.join(".aws/sso/cache");
         let now = (self.environment.now)();
         for entry in fs::read_dir(folder).ok()?.flatten() {
-            let Ok(Some(text)) = profile::read(self.store, &entry.path()) else { continue };
+            let Ok(Some(text)) = file(self.store, &entry.path()) else { continue };
             let Ok(login) = serde_json::from_str::<SsoLogin>(&text) else { continue };
             let ends = login.expires_at.replace("UTC", "Z").parse::<Timestamp>();
             let same = login.start_url.trim_end_matches(['/', '#']) == start.trim_end_matches(['/', '#']);
@@ -198,7 +198,7 @@ impl Chain<'_> {
             )
         };
         let url = Url::parse(&url).map_err(|_| bad())?;
-        let from_file = |path: String| profile::read(self.store, Path::new(&path));
+        let from_file = |path: String| file(self.store, Path::new(&path));
         let token = match self.environment.text("AWS_CONTAINER_AUTHORIZATION_TOKEN_FILE").map(from_file) {
             Some(read) => read?.map(|text| Secret::new(text.trim())),
             None => self.environment.secret("AWS_CONTAINER_AUTHORIZATION_TOKEN"),

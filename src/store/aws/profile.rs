@@ -1,16 +1,12 @@
 //! The shared files of all AWS programs: `~/.aws/config` and `~/.aws/credentials`, as far as they say who asks and where.
 
 use std::collections::BTreeMap;
-use std::fs;
-use std::io::{ErrorKind, Read};
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use zeroize::Zeroizing;
 
+use super::super::server::file;
 use super::super::{Environment, StoreError};
-
-/// The longest file that is read, in bytes.
-const LONGEST_FILE: u64 = 1 << 20;
 
 /// The settings of one profile, and where they were looked for.
 pub(super) struct Profile {
@@ -58,21 +54,8 @@ fn place(environment: &Environment, variable: &str, usual: &str) -> Option<PathB
     environment.text(variable).map(PathBuf::from).or_else(|| Some(environment.home.as_ref()?.join(usual)))
 }
 
-/// Reads a whole file; `None` where there is none.
-pub(super) fn read(store: &str, path: &Path) -> Result<Option<Zeroizing<String>>, StoreError> {
-    let failed = |source| StoreError::io(store, "read", path, source);
-    let file = match fs::File::open(path) {
-        Ok(file) => file,
-        Err(error) if error.kind() == ErrorKind::NotFound => return Ok(None),
-        Err(source) => return Err(failed(source)),
-    };
-    let mut text = Zeroizing::new(String::new());
-    file.take(LONGEST_FILE).read_to_string(&mut text).map_err(failed)?;
-    Ok(Some(text))
-}
-
 fn sections(store: &str, path: Option<PathBuf>) -> Result<Sections, StoreError> {
-    let text = path.map(|path| read(store, &path)).transpose()?.flatten().unwrap_or_default();
+    let text = path.map(|path| file(store, &path)).transpose()?.flatten().unwrap_or_default();
     let mut sections = Sections::new();
     let mut current = String::new();
     for line in text.lines() {

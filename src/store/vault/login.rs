@@ -1,18 +1,10 @@
 //! Which Vault, and with which token: `VAULT_ADDR`, `VAULT_TOKEN` and their like, as Vault's own program reads them, and
 //! OpenBao's `BAO_…` where those are not set.
 
-use std::fs;
-use std::io::{ErrorKind, Read};
-
-use zeroize::Zeroizing;
-
-use super::super::server::Server;
+use super::super::server::{Server, file};
 use super::super::{Environment, Slot, Store, StoreError, keychain_entry};
 use crate::http::{Url, parse_base_url};
 use crate::secret::Secret;
-
-/// The longest token or certificate file that is read, in bytes.
-const LONGEST_FILE: u64 = 1 << 20;
 
 /// The keychain's service of whsec's own keys; the account is `vault@` and the server's address.
 const KEYCHAIN_SERVICE: &str = "whsec";
@@ -43,14 +35,14 @@ impl Login {
         let (address, namespace) = place(store, environment)?;
         let ca = match variable(environment, "CACERT") {
             None => None,
-            Some(path) => Some(read(store, &path)?.ok_or_else(|| StoreError::Refused {
+            Some(path) => Some(file(store, path.as_ref())?.ok_or_else(|| StoreError::Refused {
                 store: store.to_owned(),
                 why: format!("VAULT_CACERT names `{path}`, which is not there"),
                 hint: "name a file of PEM certificates".to_owned(),
             })?),
         };
         let token = token(store, &address, environment)?;
-        let server = Server::new(store, format!("Vault at {}", origin(&address)), ca.map(|ca| ca.to_vec()));
+        let server = Server::new(store, format!("Vault at {}", origin(&address)), ca.map(|ca| ca.as_bytes().to_vec()));
         Ok(Self { address, namespace, token, server })
     }
 }
@@ -66,8 +58,7 @@ fn token(store: &str, address: &Url, environment: &Environment) -> Result<Secret
         return Ok(token);
     }
     if let Some(path) = environment.home.as_ref().map(|home| home.join(".vault-token"))
-        && let Some(bytes) = read(store, &path.display().to_string())?
-        && let Ok(text) = std::str::from_utf8(&bytes)
+        && let Some(text) = file(store, &path)?
         && !text.trim().is_empty()
     {
         return Ok(Secret::new(text.trim()));
@@ -86,16 +77,4 @@ fn token(store: &str, address: &Url, environment: &Environment) -> Result<Secret
 
 fn variable(environment: &Environment, name: &str) -> Option<String> {
     environment.text(&format!("VAULT_{name}")).or_else(|| environment.text(&format!("BAO_{name}")))
-}
-
-fn read(store: &str, path: &str) -> Result<Option<Zeroizing<Vec<u8>>>, StoreError> {
-    let failed = |source| StoreError::io(store, "read", path.as_ref(), source);
-    let file = match fs::File::open(path) {
-        Ok(file) => file,
-        Err(error) if error.kind() == ErrorKind::NotFound => return Ok(None),
-        Err(source) => return Err(failed(source)),
-    };
-    let mut bytes = Zeroizing::new(Vec::new());
-    file.take(LONGEST_FILE).read_to_end(&mut bytes).map_err(failed)?;
-    Ok(Some(bytes))
 }
