@@ -98,19 +98,24 @@ fn say_next(session: &Session, rotation: &Rotation, come_back: &str) {
 /// Where the new secret is, and whether the old one still works: what an operator needs first when something failed.
 pub fn whereabouts(rotation: &Rotation, seals: &Seals, now: Timestamp) -> Vec<String> {
     let Some(answered) = rotation.answered() else { return unknown(rotation, seals) };
-    let mut places = Vec::new();
+    let (mut places, mut lacking) = (Vec::new(), Vec::new());
     for store in &rotation.plan.stores {
         let has = |step| rotation.stores_done.contains(&(step, store.reference.clone()));
         if has(Step::Promote) {
             places.push(format!("made live in {}", store.reference));
         } else if has(Step::Stage) {
             places.push(format!("put into the next slot of {}", store.reference));
+        } else {
+            lacking.push(store.reference.as_str());
         }
     }
     if seals.exists(rotation.id) {
         places.push(format!("sealed in {}", seals.path(rotation.id).display()));
     }
-    let places = if places.is_empty() { "nowhere that whsec knows of".to_owned() } else { places.join(", ") };
+    let mut places = if places.is_empty() { "nowhere that whsec knows of".to_owned() } else { places.join(", ") };
+    if !lacking.is_empty() {
+        places.push_str(&format!("; not yet in {}", lacking.join(", ")));
+    }
     let old = match (answered.expires_source, answered.expires_at) {
         (ExpirySource::Call, _) => "the old secret no longer works".to_owned(),
         (_, Some(end)) if rotation.provider_time(now) >= end => format!("the old secret ended at {}", moment(end)),

@@ -7,10 +7,10 @@ use super::exit::{Exit, Fault};
 use super::options::TargetOptions;
 use super::session::Session;
 use super::work::{self, Tools, Work};
-use crate::config::{Target, private_variables};
+use crate::config::Target;
 use crate::rotation::journal::Journal;
 use crate::rotation::{Plan, Rotation, Step};
-use crate::store::{Store, Surroundings};
+use crate::store::Store;
 
 /// An endpoint opened for going on with its rotation.
 pub struct Found {
@@ -102,14 +102,7 @@ fn from_plan(session: &Session, plan: &Plan) -> anyhow::Result<Target> {
     let auth = Some(plan.auth.as_str()).filter(|name| !name.is_empty());
     let options: BTreeMap<String, String> = plan.options.clone();
     let endpoint = provider.endpoint(Some(&plan.base_url), &ids, auth, &options)?;
-    let surroundings = Surroundings {
-        commands: session.config()?.commands().clone(),
-        target: plan.target.clone(),
-        folder: session.folders()?.current.clone(),
-        private: private_variables(session.catalog()?),
-        environment: session.config()?.environment.clone(),
-        rotation: None,
-    };
+    let surroundings = session.surroundings(&plan.target)?;
     Ok(Target {
         name: plan.target.clone(),
         cutover: provider.default_cutover(),

@@ -56,6 +56,10 @@ pub fn run(args: &Args, session: &Session) -> anyhow::Result<Exit> {
         Err(_) => Value::Null,
     };
     let slots: Vec<Value> = stores.iter().map(|store| show_store(session, store.as_ref(), newest)).collect();
+    let drift = drift(&slots);
+    for line in drift.iter().flat_map(drift_lines) {
+        output.data(&line);
+    }
     output.data(&match newest {
         Some(rotation) => journal_line(rotation, session),
         None => "journal   never rotated with whsec".to_owned(),
@@ -79,7 +83,7 @@ pub fn run(args: &Args, session: &Session) -> anyhow::Result<Exit> {
         }
     };
     let fields = json!({
-        "target": target.name, "endpoint": target.endpoint.own_id(), "at_provider": provider, "stores": slots,
+        "target": target.name, "endpoint": target.endpoint.own_id(), "at_provider": provider, "stores": slots, "drift": drift,
         "rotation": rotation, "error": error,
     });
     output.json(&result::object("inspect", exit, fields));
@@ -138,6 +142,26 @@ fn show_store(session: &Session, store: &dyn Store, newest: Option<&Rotation>) -
         object[word] = value;
     }
     object
+}
+
+/// The slots in which stores that can be read do not hold the same, with what each holds.
+fn drift(stores: &[Value]) -> Vec<Value> {
+    let slots = ["next", "current", "previous"].into_iter();
+    let held = |slot: &str| -> Vec<Value> {
+        let known = stores.iter().filter(|store| store.get(slot).is_some_and(|value| !value.is_object()));
+        known.map(|store| json!({ "store": store["store"], "fingerprint": store[slot] })).collect()
+    };
+    let all = slots.map(|slot| (slot, held(slot)));
+    let differ = all.filter(|(_, held)| held.windows(2).any(|pair| pair[0]["fingerprint"] != pair[1]["fingerprint"]));
+    differ.map(|(slot, held)| json!({ "slot": slot, "stores": held })).collect()
+}
+
+fn drift_lines(drift: &Value) -> Vec<String> {
+    let stores = drift["stores"].as_array().map(Vec::as_slice).unwrap_or_default();
+    let word = |text: &Value| text.as_str().unwrap_or("empty").to_owned();
+    let rows =
+        stores.iter().map(|held| format!("          {:<20} {}", word(&held["fingerprint"]), word(&held["store"])));
+    [format!("drift     the stores differ in `{}`:", word(&drift["slot"]))].into_iter().chain(rows).collect()
 }
 
 /// What the journal knows a fingerprint as.

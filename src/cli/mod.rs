@@ -40,6 +40,7 @@ mod rotate;
 mod session;
 mod signals;
 mod status;
+mod store;
 mod table;
 mod target;
 mod verify;
@@ -149,6 +150,7 @@ enum Command {
     Reveal(reveal::Args),
     History(history::Args),
     Rehearse(rehearse::Args),
+    Store(store::Args),
     Target(target::Args),
     Provider(provider::Args),
     Login(login::Args),
@@ -175,6 +177,7 @@ impl Command {
             Self::Reveal(_) => "reveal",
             Self::History(_) => "history",
             Self::Rehearse(_) => "rehearse",
+            Self::Store(args) => args.name(),
             Self::Target(_) => "target",
             Self::Provider(_) => "provider",
             Self::Login(_) => "login",
@@ -200,6 +203,7 @@ impl Command {
             Self::Reveal(args) => reveal::run(args, session),
             Self::History(args) => history::run(args, session),
             Self::Rehearse(args) => rehearse::run(args, session),
+            Self::Store(args) => store::run(args, session),
             Self::Target(args) => target::run(args, session),
             Self::Provider(args) => provider::run(args, session),
             Self::Login(args) => login::run(args, session),

@@ -1,9 +1,8 @@
 //! `whsec probe`: what do the receivers accept?
 
-use std::collections::BTreeSet;
 use std::path::PathBuf;
 
-use clap::{ValueEnum, ValueHint};
+use clap::ValueHint;
 use clap_complete::engine::ArgValueCandidates;
 use jiff::Timestamp;
 use serde_json::{Value, json};
@@ -44,8 +43,8 @@ pub struct Args {
     #[arg(long = "url", value_name = "URL", value_hint = ValueHint::Url)]
     urls: Vec<String>,
     /// Try these alone: new, old, both, unsigned, garbage, empty, prefix, stale, first-wrong
-    #[arg(long, value_name = "CASES", value_enum, value_delimiter = ',', hide_possible_values = true)]
-    with: Vec<CaseWord>,
+    #[arg(long, value_name = "CASES", value_parser = case_word, value_delimiter = ',', value_hint = ValueHint::Other)]
+    with: Vec<Case>,
     /// Send this body in place of the provider's test event
     #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath)]
     body: Option<PathBuf>,
@@ -57,36 +56,6 @@ pub struct Args {
     via_provider: bool,
     #[command(flatten)]
     options: TargetOptions,
-}
-
-/// The cases as they are typed.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
-enum CaseWord {
-    New,
-    Old,
-    Both,
-    Unsigned,
-    Garbage,
-    Empty,
-    Prefix,
-    Stale,
-    FirstWrong,
-}
-
-impl From<CaseWord> for Case {
-    fn from(word: CaseWord) -> Self {
-        match word {
-            CaseWord::New => Self::New,
-            CaseWord::Old => Self::Old,
-            CaseWord::Both => Self::Both,
-            CaseWord::Unsigned => Self::Unsigned,
-            CaseWord::Garbage => Self::Garbage,
-            CaseWord::Empty => Self::Empty,
-            CaseWord::Prefix => Self::Prefix,
-            CaseWord::Stale => Self::Stale,
-            CaseWord::FirstWrong => Self::FirstWrong,
-        }
-    }
 }
 
 /// Largest body that is sent, in bytes.
@@ -106,9 +75,8 @@ pub fn run(args: &Args, session: &Session) -> anyhow::Result<Exit> {
         let hint = "describe it in a file of your own (`[signature]` in whsec-provider(5)), or let it send one: --via-provider";
         return Err(Fault::new(Exit::Usage, message, hint));
     };
-    let tried_alone: BTreeSet<Case> = args.with.iter().copied().map(Case::from).collect();
-    if !tried_alone.is_empty() {
-        prober.cases.retain(|case| tried_alone.contains(case));
+    if !args.with.is_empty() {
+        prober.cases.retain(|case| args.with.contains(case));
     }
     if let Some(file) = &args.body {
         prober.event = ProbeEvent::Bytes(read_body(file)?);
@@ -283,6 +251,11 @@ fn via_provider(args: &Args, session: &Session, knowledge: &Knowledge) -> anyhow
     });
     session.output.json(&result::object("probe", exit, fields));
     Ok(exit)
+}
+
+fn case_word(text: &str) -> Result<Case, String> {
+    let names = Case::ALL.map(Case::name).join(", ");
+    Case::ALL.into_iter().find(|case| case.name() == text).ok_or_else(|| format!("it is one of {names}"))
 }
 
 fn verdict_word(text: &str) -> Result<Verdict, String> {

@@ -10,7 +10,7 @@ use std::time::Duration;
 
 use crate::provider::spec::Cutover;
 use crate::provider::{Catalog, Endpoint};
-use crate::store::{CommandSpec, Environment, Reference, SlotNames, Surroundings};
+use crate::store::{CommandSpec, Environment, Reference, SlotNames, StoreError, Surroundings};
 
 use draft::Draft;
 pub use draft::Overrides;
@@ -160,6 +160,17 @@ impl Config {
     /// The programs that keep secrets, by name.
     pub fn commands(&self) -> &BTreeMap<String, CommandSpec> {
         &self.commands
+    }
+
+    /// A store by its reference alone, its path from the root. Refuses the keychain entries of whsec's own keys.
+    pub fn reference(&self, text: &str, folder: &Path) -> Result<Reference, StoreError> {
+        let reference = Reference::parse(text)?;
+        if normalise::is_reserved(&reference) {
+            let why = "it keeps whsec's own keys".to_owned();
+            let hint = "name another keychain service".to_owned();
+            return Err(StoreError::Refused { store: reference.to_string(), why, hint });
+        }
+        Ok(paths::reference(reference, folder, self.home.as_deref()))
     }
 
     /// The target of this name, or the ad hoc one that `PROVIDER/ID[/ID]` describes, with what the flags say in place

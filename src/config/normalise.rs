@@ -159,7 +159,7 @@ fn stores(draft: &Draft, surroundings: &Surroundings, config: &Config) -> Result
                 format!("names the program `{name}`, but there is no [commands.{name}]{hint}"),
             ));
         }
-        if matches!(&reference, Reference::Keychain { service, .. } if service == RESERVED_SERVICE) {
+        if is_reserved(&reference) {
             let why = format!("names the keychain service `{RESERVED_SERVICE}`, which keeps whsec's own keys");
             return Err(bad(place, "`store`", why));
         }
@@ -172,6 +172,11 @@ fn stores(draft: &Draft, surroundings: &Surroundings, config: &Config) -> Result
         stores.push(TargetStore { reference, names: draft.slots.clone() });
     }
     Ok(stores)
+}
+
+/// Whether a reference names what whsec keeps its own keys in.
+pub(super) fn is_reserved(reference: &Reference) -> bool {
+    matches!(reference, Reference::Keychain { service, .. } if service == RESERVED_SERVICE)
 }
 
 fn receiver(written: &Placed<String>) -> Result<String, ConfigError> {

@@ -2,7 +2,6 @@
 //! unless the new secret can be kept.
 
 use jiff::{SignedDuration, Timestamp};
-use uuid::Uuid;
 
 use super::gate::old_seal;
 use super::operator::News;
@@ -11,9 +10,6 @@ use super::{Call, Direction, Event, Evidence, Outcome, Rotation, RunError};
 use crate::provider::answer::{self, Inspected};
 use crate::secret::Secret;
 use crate::store::{Access, Slot, Store, StoreError, slots};
-
-/// Length of a canary where no live secret gives one: `whsec_` and 64 hex digits, as the longest of the five.
-const USUAL_SECRET_LENGTH: usize = 70;
 
 impl Runner<'_> {
     /// Proves key, endpoint, stores and seal. What fails closes the rotation, since nothing was sent.
@@ -47,8 +43,9 @@ impl Runner<'_> {
             let warning = "no store holds a live secret yet: is this where the receivers read theirs?";
             self.operator.tell(self.rotation, News::Warning(warning));
         }
-        let length = current.as_ref().map_or(USUAL_SECRET_LENGTH, |secret| secret.len().max(USUAL_SECRET_LENGTH));
-        let canary = canary(length);
+        let length =
+            current.as_ref().map_or(slots::USUAL_SECRET_LENGTH, |secret| secret.len().max(slots::USUAL_SECRET_LENGTH));
+        let canary = slots::canary(length);
         for store in self.stores {
             slots::prove(store.as_ref(), &canary).map_err(RunError::StoreCheck)?;
             self.refuse_foreign_next(store.as_ref(), &earlier)?;
@@ -167,14 +164,4 @@ fn may_live_until(rotation: &Rotation) -> Option<Timestamp> {
     let sent = rotation.last_sent_at.zip(window.and_then(|window| SignedDuration::try_from(window).ok()));
     let given_up = sent.and_then(|(sent, window)| rotation.provider_time(sent).saturating_add(window).ok());
     rotation.expires_at().or(given_up)
-}
-
-/// A made-up value of a given length in the alphabet of real secrets.
-fn canary(length: usize) -> Secret {
-    let mut text = String::from("canary_");
-    while text.len() < length {
-        text.push_str(&Uuid::new_v4().simple().to_string());
-    }
-    text.truncate(length);
-    Secret::new(text)
 }

@@ -65,13 +65,13 @@ const CLOCK_PAUSE: Duration = Duration::from_secs(1);
 const CLOCK_WORTH_A_WORD_MS: i64 = 120_000;
 
 impl Runner<'_> {
-    /// Removes the seal once nothing depends on it any more: every store has the secret, those that cannot give it back
-    /// have it live, and what went into a pipe is deployed. A process that died before it would have left it behind.
+    /// Removes the seal once nothing depends on it any more: every store has the secret; those that cannot give it back
+    /// have it live, and another store or a person has shown that it is the right one; what went into a pipe is deployed. A process that died before it would have left it behind.
     fn clear_up(&self) -> Result<(), RunError> {
         let has = |access| self.stores.iter().any(|store| store.access() == access);
         let done = |step| self.rotation.done.contains_key(&step);
         let spent = done(Step::Stage)
-            && (!has(Access::WriteOnly) || done(Step::Promote))
+            && (!has(Access::WriteOnly) || (done(Step::Promote) && (has(Access::ReadWrite) || done(Step::Verify))))
             && (!has(Access::Once) || done(Step::Deploy));
         if spent {
             self.seals.remove(self.rotation.id).map_err(RunError::SealFailed)?;
@@ -306,7 +306,10 @@ impl Runner<'_> {
     ) -> Result<(), RunError> {
         let mut events = Vec::new();
         let mut failed = None;
-        for store in self.stores {
+        // Where the secret can be read again it goes first, so that nothing is given away that could still be lost.
+        let mut stores: Vec<_> = self.stores.iter().collect();
+        stores.sort_by_key(|store| store.access());
+        for store in stores {
             let reference = store.reference();
             if self.rotation.stores_done.contains(&(step, reference.clone())) {
                 continue;

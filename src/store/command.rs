@@ -4,6 +4,7 @@
 //! is the secret or nothing we look at.
 
 use super::names::Names;
+use super::preset::{self, Filled, Input};
 use super::program::{Ended, Run, failed, find, said};
 use super::{Access, Change, CommandSpec, Slot, SlotNames, Store, StoreError, Surroundings, bare};
 use crate::secret::Secret;
@@ -15,6 +16,7 @@ pub struct CommandStore {
     target: String,
     private: Vec<String>,
     names: Names,
+    input: Input,
 }
 
 impl CommandStore {
@@ -30,6 +32,7 @@ impl CommandStore {
                 format!("write `[commands.{name}]` into your own config"),
             ));
         };
+        let Filled { spec, names, input } = preset::fill(&reference, spec, names)?;
         let programs = [Some(&spec.put), spec.get.as_ref(), spec.clear.as_ref()];
         if programs.into_iter().flatten().any(|arguments| arguments.first().is_none_or(String::is_empty)) {
             return Err(refused(
@@ -37,18 +40,32 @@ impl CommandStore {
                 format!("name a program first in `[commands.{name}]`"),
             ));
         }
+        let named = programs.into_iter().flatten().flatten().any(|argument| argument.contains("{target}"));
+        if named && surroundings.target.is_empty() {
+            return Err(refused(
+                "its programs are told a target's name, and there is no target here",
+                "name another store; `whsec rotate TARGET --dry-run` shows what a target's stores are".to_owned(),
+            ));
+        }
         if spec.get.is_some() && spec.clear.is_none() {
             let hint = format!("add `clear` to `[commands.{name}]`, or leave out `get` to write only");
             return Err(refused("it has `get` but no `clear`", hint));
         }
-        let names = Names::words(&reference, names)?;
         Ok(Self {
             reference,
-            spec: spec.clone(),
+            spec,
             target: surroundings.target.clone(),
             private: surroundings.private.clone(),
             names,
+            input,
         })
+    }
+
+    /// A command by itself, with nothing around it.
+    #[cfg(test)]
+    pub(super) fn of(filled: Filled) -> Self {
+        let Filled { spec, names, input } = filled;
+        Self { reference: "command:x".to_owned(), spec, target: String::new(), private: Vec::new(), names, input }
     }
 
     /// The arguments for one slot. Fails where a name would be read as an option.
@@ -65,7 +82,7 @@ impl CommandStore {
     }
 
     fn put(&self, slot: Slot, value: &Secret) -> Result<(), StoreError> {
-        let input = bare::bytes(value);
+        let input = self.input.bytes(&self.reference, self.names.of(slot), value)?;
         let arguments = self.arguments(&self.spec.put, slot)?;
         let ended = Run { input: Some(&input), ..Run::new(&self.reference, &arguments, &self.private) }.end()?;
         self.succeeded(&self.spec.put, &ended)
@@ -98,6 +115,16 @@ impl Store for CommandStore {
         if self.spec.get.is_some() { Access::ReadWrite } else { Access::WriteOnly }
     }
 
+    fn caution(&self) -> Option<String> {
+        (self.access() == Access::WriteOnly).then(|| {
+            format!(
+                "`{}` cannot be read back: that it took the secret is its word, and the sealed copy is kept until another \
+                 store or a verified delivery bears it out",
+                self.reference
+            )
+        })
+    }
+
     fn get(&self, slot: Slot) -> Result<Option<Secret>, StoreError> {
         let Some(program) = &self.spec.get else {
             return Err(StoreError::NotReadable { store: self.reference() });
@@ -118,6 +145,8 @@ impl Store for CommandStore {
             match (value, &self.spec.clear) {
                 (Some(_), None) if *slot == Slot::Canary => find(&self.reference, &self.spec.put, &self.private)?,
                 (Some(value), _) => self.put(*slot, value)?,
+                // What a program does with an empty slot is its own affair, so that none is cleared twice.
+                (None, Some(_)) if self.spec.get.is_some() && self.get(*slot)?.is_none() => {}
                 (None, Some(program)) => self.clear(program, *slot)?,
                 (None, None) => {}
             }

@@ -12,7 +12,7 @@ fn shell(script: &str) -> Vec<String> {
 }
 
 fn write_only(put: Vec<String>, clear: Option<Vec<String>>) -> Result<CommandStore, StoreError> {
-    let spec = CommandSpec { put, get: None, clear, absent: 44 };
+    let spec = CommandSpec { put, get: None, clear, absent: 44, ..CommandSpec::default() };
     let surroundings = Surroundings { commands: [("x".to_owned(), spec)].into(), ..Surroundings::default() };
     CommandStore::open("x", &SlotNames::default(), &surroundings)
 }
@@ -112,7 +112,13 @@ fn without_get_a_store_is_proved_by_writing_alone() {
 fn names_are_filled_in_once_and_are_no_options() {
     assert_eq!(filled("a{slot}/{target}b", "{target}", "t{slot}"), "a{target}/t{slot}b");
     let names = SlotNames { next: Some("--force".to_owned()), ..SlotNames::default() };
-    let spec = CommandSpec { put: ["true", "{slot}"].map(str::to_owned).to_vec(), get: None, clear: None, absent: 44 };
+    let spec = CommandSpec {
+        put: ["true", "{slot}"].map(str::to_owned).to_vec(),
+        get: None,
+        clear: None,
+        absent: 44,
+        ..CommandSpec::default()
+    };
     let surroundings = Surroundings { commands: [("x".to_owned(), spec)].into(), ..Surroundings::default() };
     let store = CommandStore::open("x", &names, &surroundings).unwrap();
     assert!(matches!(store.apply(&[(Slot::Next, Some(&Secret::new("s")))]), Err(StoreError::Program { .. })));
@@ -120,7 +126,8 @@ fn names_are_filled_in_once_and_are_no_options() {
 
 #[test]
 fn what_cannot_work_is_refused_before_anything_starts() {
-    let spec = CommandSpec { put: shell("cat"), get: Some(shell("cat")), clear: None, absent: 44 };
+    let spec =
+        CommandSpec { put: shell("cat"), get: Some(shell("cat")), clear: None, absent: 44, ..CommandSpec::default() };
     let surroundings = Surroundings { commands: [("x".to_owned(), spec)].into(), ..Surroundings::default() };
     assert!(matches!(CommandStore::open("x", &SlotNames::default(), &surroundings), Err(StoreError::Refused { .. })));
     assert!(matches!(CommandStore::open("y", &SlotNames::default(), &surroundings), Err(StoreError::Refused { .. })));

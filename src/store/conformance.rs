@@ -307,6 +307,7 @@ fn command() {
         get: Some(shell("test -e \"$0/$1\" || exit 44; cat \"$0/$1\"; echo")),
         clear: Some(shell("rm -f \"$0/$1\"")),
         absent: 44,
+        ..CommandSpec::default()
     };
     conforms(&|name| {
         let commands = [("keep".to_owned(), spec.clone())].into();

@@ -9,7 +9,7 @@ use super::replace::{Place, Wanted};
 use super::{Access, Change, Slot, SlotNames, Store, StoreError, bare};
 use crate::secret::Secret;
 
-const SUFFIXES: Suffixes = Suffixes { next: ".next", previous: ".previous", canary: ".whsec-check" };
+const SUFFIXES: Suffixes<'static> = Suffixes { next: ".next", previous: ".previous", canary: ".whsec-check" };
 
 const SLOTS: [Slot; 4] = [Slot::Next, Slot::Current, Slot::Previous, Slot::Canary];
 

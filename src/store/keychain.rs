@@ -18,7 +18,7 @@ use super::reference::DEFAULT_ACCOUNT;
 use super::{Access, Change, STORE_DEADLINE, Slot, SlotNames, Store, StoreError, bare};
 use crate::secret::Secret;
 
-const SUFFIXES: Suffixes = Suffixes { next: ".next", previous: ".previous", canary: ".whsec-check" };
+const SUFFIXES: Suffixes<'static> = Suffixes { next: ".next", previous: ".previous", canary: ".whsec-check" };
 
 /// A failure that comes later than this is a service that does not answer, which D-Bus gives up on by itself.
 const PATIENCE: Duration = Duration::from_secs(1);

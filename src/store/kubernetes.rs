@@ -17,7 +17,7 @@ use crate::secret::Secret;
 
 const PROGRAM: &str = "kubectl";
 
-const SUFFIXES: Suffixes = Suffixes { next: "_next", previous: "_previous", canary: "_whsec_check" };
+const SUFFIXES: Suffixes<'static> = Suffixes { next: "_next", previous: "_previous", canary: "_whsec_check" };
 
 /// The most that is read of an object, in bytes: half as much again as a cluster keeps of one, for base64.
 const MOST: usize = 4 * 1024 * 1024;

@@ -26,6 +26,7 @@ mod json;
 mod keychain;
 mod kubernetes;
 mod names;
+mod preset;
 mod program;
 mod reference;
 mod replace;
@@ -68,8 +69,8 @@ pub enum Slot {
 /// One change of one slot: a value to put there, or nothing to empty it.
 pub type Change<'a> = (Slot, Option<&'a Secret>);
 
-/// What a store lets us do, which decides how long the seal is kept.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+/// What a store lets us do, which decides how long the seal is kept; those that let us do most come first.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Access {
     /// Slots can be written and read back.
     ReadWrite,
@@ -128,10 +129,18 @@ pub struct SlotNames {
 
 /// A program that keeps secrets, as the user's own config names it under `[commands.NAME]`. In the arguments
 /// `{slot}` is the slot's name and `{target}` the target's. The secret goes to the program's standard input.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct CommandSpec {
+    /// The name of a preset, which has the programs.
+    pub preset: Option<String>,
+    /// With a preset: the name that the live secret goes by there.
+    pub key: Option<String>,
+    /// With a preset: what else it has to be told.
+    #[serde(default)]
+    pub with: std::collections::BTreeMap<String, String>,
     /// Program and arguments that keep what comes on standard input.
+    #[serde(default)]
     pub put: Vec<String>,
     /// Program and arguments that print the value kept, exit 0; or exit with [`CommandSpec::absent`] if there is none.
     pub get: Option<Vec<String>>,

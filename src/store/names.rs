@@ -11,17 +11,17 @@ pub(super) struct Names {
 }
 
 /// What a store adds to the name of `current` to name its other slots.
-pub(super) struct Suffixes {
-    pub next: &'static str,
-    pub previous: &'static str,
-    pub canary: &'static str,
+pub(super) struct Suffixes<'a> {
+    pub next: &'a str,
+    pub previous: &'a str,
+    pub canary: &'a str,
 }
 
 impl Names {
     /// Names the slots after `own`, the name in the reference, except where `set` says otherwise. Fails with
     /// [`StoreError::Refused`] for a name that is empty or holds control characters, and where two slots would share
     /// one, since a change of one would change both.
-    pub fn new(store: &str, own: &str, suffixes: &Suffixes, set: &SlotNames) -> Result<Self, StoreError> {
+    pub fn new(store: &str, own: &str, suffixes: &Suffixes<'_>, set: &SlotNames) -> Result<Self, StoreError> {
         let names = Self::unchecked(own, suffixes, set);
         let refused = |why: String| {
             let hint = "give each of `next`, `current` and `previous` a name of its own in `slots`".to_owned();
@@ -50,8 +50,14 @@ impl Names {
         Self::new(store, "", &Suffixes { next: "", previous: "", canary: ".whsec-check" }, &set)
     }
 
+    /// Names the slots after `own`, with these added for `next`, `previous` and the canary.
+    pub fn after(store: &str, own: &str, suffixes: [&str; 3], set: &SlotNames) -> Result<Self, StoreError> {
+        let [next, previous, canary] = suffixes;
+        Self::new(store, own, &Suffixes { next, previous, canary }, set)
+    }
+
     /// The store's own names, which cannot collide.
-    pub fn own(own: &str, suffixes: &Suffixes) -> Self {
+    pub fn own(own: &str, suffixes: &Suffixes<'_>) -> Self {
         Self::unchecked(own, suffixes, &SlotNames::default())
     }
 
@@ -70,7 +76,7 @@ impl Names {
         [&self.next, &self.current, &self.previous, &self.canary].into_iter().map(String::as_str)
     }
 
-    fn unchecked(own: &str, suffixes: &Suffixes, set: &SlotNames) -> Self {
+    fn unchecked(own: &str, suffixes: &Suffixes<'_>, set: &SlotNames) -> Self {
         let current = set.current.clone().unwrap_or_else(|| own.to_owned());
         let name = |set: &Option<String>, suffix| set.clone().unwrap_or_else(|| format!("{current}{suffix}"));
         Self {
@@ -86,7 +92,7 @@ impl Names {
 mod tests {
     use super::*;
 
-    const SUFFIXES: Suffixes = Suffixes { next: "_NEW", previous: "_OLD", canary: "_CHECK" };
+    const SUFFIXES: Suffixes<'static> = Suffixes { next: "_NEW", previous: "_OLD", canary: "_CHECK" };
 
     #[test]
     fn a_target_names_some_and_the_store_the_rest() {

@@ -3,8 +3,23 @@
 //! Each operation looks first and changes only what is still to change, so that doing it again after a crash
 //! anywhere in the middle comes to the same end.
 
+use uuid::Uuid;
+
 use super::{Access, Slot, Store, StoreError};
 use crate::secret::{Fingerprint, Secret};
+
+/// Length of a canary where no live secret gives one: `whsec_` and 64 hex digits, as the longest of the five.
+pub const USUAL_SECRET_LENGTH: usize = 70;
+
+/// A made-up value of a given length in the alphabet of real secrets.
+pub fn canary(length: usize) -> Secret {
+    let mut text = String::from("canary_");
+    while text.len() < length {
+        text.push_str(&Uuid::new_v4().simple().to_string());
+    }
+    text.truncate(length);
+    Secret::new(text)
+}
 
 /// Proves that the store takes, returns and gives up a value as long as `canary`, without touching a live slot.
 /// Where it cannot be read, taking and giving up is the proof.

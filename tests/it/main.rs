@@ -36,6 +36,7 @@ mod servers;
 mod setup;
 mod shipping;
 mod signals;
+mod store_commands;
 mod stores;
 mod team_stores;
 mod terminal;

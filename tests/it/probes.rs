@@ -32,27 +32,32 @@ pub fn in_overlap(provider: &str, kind: Kind) -> (Sandbox, Receiver) {
 
 #[test]
 fn every_kind_of_receiver_has_its_verdict_and_none_is_wrongly_safe() {
-    let mut cases = 0;
-    for provider in ["layers", "signa"] {
-        for (kind, verdict, words, exit) in KINDS {
-            let (sandbox, receiver) = in_overlap(provider, kind);
-            let run = sandbox.run(&["probe", "hooks", "--json"]).exits(exit);
-            let found = &run.json()["receivers"][0];
-            assert_eq!(found["verdict"], verdict, "{provider} {kind:?}: {}", run.stdout);
-            let safe = found["rejects_old"] == true;
-            assert_eq!(safe, kind == Kind::NextOnly, "{provider} {kind:?}: {}", run.stdout);
-            let table = sandbox.run(&["probe", "hooks"]).exits(exit).stdout;
-            assert!(table.contains(&format!("→ {words}: ")), "{table}");
-            // An older probe's word must not let anything through either.
-            let gate = sandbox.run(&["finish", "hooks"]);
-            assert_eq!(gate.code, 9, "{provider} {kind:?} finishes in the overlap: {}", gate.stderr);
-            assert_no_secret_sent(&sandbox, &receiver);
-            cases += 1;
-        }
-    }
+    let cases: Vec<_> = ["layers", "signa"].into_iter().flat_map(|name| KINDS.map(|kind| (name, kind))).collect();
+    // Probes mostly wait for each other.
+    std::thread::scope(|scope| {
+        let run = |(provider, kind)| scope.spawn(move || has_its_verdict(provider, kind));
+        let running: Vec<_> = cases.iter().copied().map(run).collect();
+        running.into_iter().for_each(|case| case.join().unwrap());
+    });
     println!(
-        "PROMISE 12 | verdicts on receivers of every kind | cases {cases} | failures 0 | each named rightly; 0 false \"safe\""
+        "PROMISE 12 | verdicts on receivers of every kind | cases {} | failures 0 | each named rightly; 0 false \"safe\"",
+        cases.len()
     );
+}
+
+fn has_its_verdict(provider: &str, (kind, verdict, words, exit): (Kind, &str, &str, i32)) {
+    let (sandbox, receiver) = in_overlap(provider, kind);
+    let run = sandbox.run(&["probe", "hooks", "--json"]).exits(exit);
+    let found = &run.json()["receivers"][0];
+    assert_eq!(found["verdict"], verdict, "{provider} {kind:?}: {}", run.stdout);
+    let safe = found["rejects_old"] == true;
+    assert_eq!(safe, kind == Kind::NextOnly, "{provider} {kind:?}: {}", run.stdout);
+    let table = sandbox.run(&["probe", "hooks"]).exits(exit).stdout;
+    assert!(table.contains(&format!("→ {words}: ")), "{table}");
+    // An older probe's word must not let anything through either.
+    let gate = sandbox.run(&["finish", "hooks"]);
+    assert_eq!(gate.code, 9, "{provider} {kind:?} finishes in the overlap: {}", gate.stderr);
+    assert_no_secret_sent(&sandbox, &receiver);
 }
 
 /// Looks through every request that the receiver got.

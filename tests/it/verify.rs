@@ -343,7 +343,7 @@ fn a_log_is_counted_by_secret_with_the_last_time_of_each() {
     assert_eq!(json["unverified"]["no_match"]["count"], 1);
     assert_eq!((json["stale"]["count"].clone(), json["unreadable"].clone()), (1.into(), 1.into()));
     let run = sandbox.run_with_stdin(&["verify", "hooks", "--follow"], &log).exits(9);
-    assert!(run.stdout.contains("old only                     10"), "{}", run.stdout);
+    assert!(run.stdout.contains("old only           10  "), "{}", run.stdout);
     let good = line(&signed("signa", &[&new], at, BODY), BODY, at);
     sandbox.run_with_stdin(&["verify", "hooks", "--follow"], &good).exits(0).says("noted for the step `verify`");
     sandbox.run(&["verify", "hooks", "--summary", "x"]).exits(2).says("read stdin").says("tail -F 'x'");

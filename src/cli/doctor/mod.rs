@@ -1,4 +1,5 @@
-//! `whsec doctor`: what is set up, what is not, and the command that mends it. Asks and sends nothing; writes only a sealed copy of nothing, and removes it.
+//! `whsec doctor`: what is set up, what is not, and the command that mends it. Sends nothing but the read calls of stores on
+//! servers; writes only a sealed copy of nothing, and removes it.
 
 use serde::Serialize;
 use serde_json::json;
@@ -14,7 +15,8 @@ mod targets;
 
 /// Look at the set-up, and say what to do about it
 ///
-/// Looks at config files, the state folder, the keychain, API keys and stores. Nothing of yours is changed and nothing is sent.
+/// Looks at config files, the state folder, the keychain, API keys and stores. Nothing of yours is changed, and nothing is sent
+/// but what reads a store that is on a server.
 /// Exits with 1 if something that is needed is missing.
 ///
 /// Examples:

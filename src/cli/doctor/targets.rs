@@ -35,16 +35,20 @@ fn look_at(target: &Target, session: &Session) -> Vec<Check> {
 
 fn look_at_store(store: &TargetStore, target: &Target) -> Check {
     let opened = store::open(&store.reference, &store.names, &target.surroundings);
-    let found = opened.and_then(|store| match store.access() {
-        Access::ReadWrite => Ok(match store.get(Slot::Current)? {
-            Some(_) => "holds a secret",
-            None => "can be read; no secret is in it yet",
-        }),
-        Access::WriteOnly => Ok("can be written, not read"),
-        Access::Once => Ok("passes a secret on and keeps none"),
+    let found = opened.and_then(|store| {
+        let at = store.server()?.map(|server| format!(" at {server}")).unwrap_or_default();
+        let found = match store.access() {
+            Access::ReadWrite => match store.get(Slot::Current)? {
+                Some(_) => "holds a secret",
+                None => "can be read; no secret is in it yet",
+            },
+            Access::WriteOnly => "can be written, not read",
+            Access::Once => "passes a secret on and keeps none",
+        };
+        Ok(format!("{}{at} {found}", store.reference()))
     });
     match found {
-        Ok(found) => Check::ok(&target.name, format!("{} {found}", store.reference)),
+        Ok(found) => Check::ok(&target.name, found),
         Err(error) => Check::failed(&target.name, &error.into()),
     }
 }

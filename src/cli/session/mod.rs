@@ -15,12 +15,12 @@ use super::exit::{self, Exit, Fault};
 use super::options::TargetOptions;
 use super::work::seals_in;
 use crate::config::trust::Ledger;
-use crate::config::{Config, ConfigFile, Overrides, Target, file};
+use crate::config::{Config, ConfigFile, Overrides, Target, file, private_variables};
 use crate::delivery::probe::PATIENCE;
 use crate::provider::Catalog;
 use crate::provider::client::{Client, ClientOptions};
 use crate::secret::Secret;
-use crate::store::{Environment, NoEnvelope};
+use crate::store::{Environment, NoEnvelope, Surroundings};
 use crate::ui::Output;
 
 mod folders;
@@ -135,6 +135,18 @@ impl Session {
     pub fn target(&self, name: &str, options: &TargetOptions) -> anyhow::Result<Target> {
         let overrides = Overrides { folder: self.folders()?.current.clone(), ..options.overrides() };
         Ok(self.config()?.target(name, &overrides, self.catalog()?)?)
+    }
+
+    /// What the stores of a target need that is not in the config, or those of none.
+    pub fn surroundings(&self, target: &str) -> anyhow::Result<Surroundings> {
+        Ok(Surroundings {
+            commands: self.config()?.commands().clone(),
+            target: target.to_owned(),
+            folder: self.folders()?.current.clone(),
+            private: private_variables(self.catalog()?),
+            environment: self.config()?.environment.clone(),
+            rotation: None,
+        })
     }
 
     /// The names of the configured targets; none where the config cannot be read, as completion must not fail.

@@ -106,22 +106,22 @@ fn lines(knowledge: &Knowledge, secrets: &[Known], tally: &Tally) -> Vec<String>
         let about = format!("{}{}", known.fingerprint, role(knowledge, known));
         lines.push(row(&known.slots(), count, &about));
     }
-    lines.push(row("old only", &tally.old_only, "signed with the old secret and no other"));
+    lines.push(row("old only", &tally.old_only, "by the old secret and no other"));
     for (kind, count) in &tally.causes {
         lines.push(row("unverified", count, kind));
     }
     if tally.stale.count > 0 {
-        lines.push(row("stale", &tally.stale, "signed rightly, outside the tolerance when it arrived"));
+        lines.push(row("stale", &tally.stale, "outside the tolerance when it arrived"));
     }
     if tally.unreadable > 0 {
-        lines.push(format!("{:<20} {:>10}   lines that are no delivery", "unreadable", tally.unreadable));
+        lines.push(format!("{:<12}{:>9}  lines that are no delivery", "unreadable", tally.unreadable));
     }
     lines
 }
 
 fn row(name: &str, count: &Count, about: &str) -> String {
-    let last = count.last.map_or_else(|| "never".to_owned(), |at| format!("last {}", moment(at)));
-    format!("{name:<20} {:>10}   {last:<32} {about}", count.count).trim_end().to_owned()
+    let last = count.last.map_or_else(|| "never".to_owned(), |at| moment(at));
+    format!("{name:<12}{:>9}  {last:<23}  {about}", count.count).trim_end().to_owned()
 }
 
 /// Off a terminal: a line for each kind of delivery that has not been seen before.

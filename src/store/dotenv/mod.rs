@@ -20,7 +20,7 @@ mod text;
 
 use edit::{Refusal, read, with};
 
-const SUFFIXES: Suffixes = Suffixes { next: "_NEW", previous: "_OLD", canary: "_WHSEC_CHECK" };
+const SUFFIXES: Suffixes<'static> = Suffixes { next: "_NEW", previous: "_OLD", canary: "_WHSEC_CHECK" };
 
 /// Variables of one dotenv file.
 pub(super) struct Dotenv {

@@ -19,7 +19,7 @@ pub(super) use document::Document;
 pub(super) use scan::Flaw;
 use scan::Object;
 
-const SUFFIXES: Suffixes = Suffixes { next: "_new", previous: "_old", canary: "_whsec_check" };
+const SUFFIXES: Suffixes<'static> = Suffixes { next: "_new", previous: "_old", canary: "_whsec_check" };
 
 /// What a file that does not exist yet starts from.
 const EMPTY: &str = "{}\n";

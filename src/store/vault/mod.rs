@@ -13,7 +13,7 @@ mod login;
 
 use api::{Api, Written};
 
-const SUFFIXES: Suffixes = Suffixes { next: "_next", previous: "_previous", canary: "_whsec_check" };
+const SUFFIXES: Suffixes<'static> = Suffixes { next: "_next", previous: "_previous", canary: "_whsec_check" };
 
 /// How often a change is worked out anew because somebody else was faster, or an answer was lost.
 const ATTEMPTS: usize = 20;
