@@ -31,6 +31,11 @@ const CASES: &[(&str, &str)] = &[
     ("store:keychain:payments", ""),
     ("store:keychain:whsec/layers@https://api.layers.com", ""),
     ("store:stdout:", ""),
+    ("store:vault:secret/app/hooks#key", ""),
+    ("store:aws-sm:prod/hooks#key", ""),
+    ("store:k8s:payments/hooks#key", ""),
+    ("store:age:{outside}/x.age", ""),
+    ("", "[commands.run]\npreset = \"pass\"\nkey = \"k\"\n"),
     ("store:dotenv:../outside.env#KEY", ""),
     ("store:dotenv:{outside}/x.env#KEY", ""),
     ("store:dotenv:~/x.env#KEY", ""),
@@ -73,6 +78,7 @@ fn a_hostile_checkout_reaches_nobody_and_nothing() {
         for command in [&["rotate", "theirs", "--yes"][..], &["inspect", "theirs"], &["rotate", "hooks", "--yes"]] {
             let mut run = sandbox.command(command);
             run.env("LAYERS_API_KEY", sandbox.api_key.expose());
+            run.env("VAULT_ADDR", &url).env("VAULT_TOKEN", "t").env("AWS_ENDPOINT_URL", &url).env("AWS_REGION", "r");
             let run = sandbox.watch(run.output().unwrap()).exits(2);
             assert!(run.stderr.contains("whsec.toml"), "the file is named:\n{text}\n{}", run.stderr);
         }
