@@ -218,3 +218,23 @@ fn an_age_file_takes_a_rotation_and_is_for_the_team() {
     sandbox.rotate().exits(6).says("does not open with this machine's identity");
     assert_eq!(sandbox.rotations(), 1);
 }
+
+#[test]
+fn a_store_that_cannot_be_read_keeps_the_seal_until_it_is_borne_out() {
+    for (others, borne_out) in [(&[][..], false), (&["dotenv:./receiver.env#HOOK_SECRET"][..], true)] {
+        let sandbox = Sandbox::new("signa");
+        let kept = sandbox.path("work/kept").display().to_string();
+        let put = format!("[commands.blind]\nput = [\"sh\", \"-c\", \"cat > '{kept}'.$0\", \"{{slot}}\"]\n\n");
+        sandbox.config(&format!("{put}{}", sandbox.config_text()));
+        sandbox.stores(&[&["command:blind"][..], others].concat());
+        sandbox.rotate().exits(0).says("`command:blind` cannot be read back");
+        let new = sandbox.newest();
+        assert_eq!(std::fs::read_to_string(format!("{kept}.current")).unwrap(), new.expose(), "it is live");
+        let seals = || sandbox.leftovers().iter().filter(|path| path.to_string_lossy().ends_with(".age")).count();
+        assert_eq!(seals(), usize::from(!borne_out), "sealed as long as its word is all there is");
+        sandbox.run(&["cutover", "hooks", "--done", "deploy"]).exits(11);
+        assert_eq!(seals(), usize::from(!borne_out));
+        sandbox.run(&["cutover", "hooks", "--done", "verify"]).exits(11);
+        assert_eq!(seals(), 0, "a delivery was verified");
+    }
+}
