@@ -294,7 +294,7 @@ impl Store for AwsSecret {
             return Err(self.api.refused("the secret has no value yet, and its first one would be live at once", hint));
         }
         let moves_current = changes.iter().any(|(slot, value)| *slot == Slot::Current && value.is_some());
-        let mut previous = match changes.iter().rev().find(|(slot, _)| *slot == Slot::Previous) {
+        let previous = match changes.iter().rev().find(|(slot, _)| *slot == Slot::Previous) {
             Some((_, value)) => value.cloned(),
             None => self.slot(&found, Slot::Previous)?,
         };
@@ -311,7 +311,7 @@ impl Store for AwsSecret {
             return Ok(());
         }
         let now = self.look(&[Slot::Current, Slot::Previous])?;
-        match previous.take() {
+        match previous {
             None if now.0.contains_key(&Slot::Previous) => self.clear(Slot::Previous),
             Some(value) if self.slot(&now, Slot::Previous)?.as_ref() != Some(&value) => {
                 self.set(Slot::Previous, &value)
