@@ -120,7 +120,7 @@ fn lines(knowledge: &Knowledge, secrets: &[Known], tally: &Tally) -> Vec<String>
 }
 
 fn row(name: &str, count: &Count, about: &str) -> String {
-    let last = count.last.map_or_else(|| "never".to_owned(), |at| moment(at));
+    let last = count.last.map_or_else(|| "never".to_owned(), moment);
     format!("{name:<12}{:>9}  {last:<23}  {about}", count.count).trim_end().to_owned()
 }
 
