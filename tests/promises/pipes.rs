@@ -48,6 +48,8 @@ const LINES: &[&str] = &[
     "provider check /nonexistent",
     "login layers",
     "logout layers",
+    "store check dotenv:./receiver.env#OTHER",
+    "store copy dotenv:./receiver.env#HOOK_SECRET file:./copied",
     "doctor",
     "completions bash",
 ];
