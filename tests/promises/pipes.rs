@@ -36,8 +36,6 @@ const LINES: &[&str] = &[
     "history",
     "reveal hooks",
     "rehearse hopae --window 1s",
-    "store check dotenv:./receiver.env#HOOK_SECRET",
-    "store copy dotenv:./receiver.env#HOOK_SECRET dotenv:./receiver.env#OTHER",
     "target list",
     "target show hooks",
     "target add other --provider hopae --id client_id=x --store dotenv:./receiver.env#OTHER",
