@@ -63,11 +63,13 @@ const LARGEST_BODY: u64 = 1 << 20;
 
 /// Runs the command.
 pub fn run(args: &Args, session: &Session) -> anyhow::Result<Exit> {
-    let mut knowledge = known::look(session, &args.target, &args.options)?;
+    let mut options = args.options.clone();
+    options.receivers.extend(args.urls.iter().cloned());
+    let mut knowledge = known::look(session, &args.target, &options)?;
     if args.via_provider {
         return via_provider(args, session, &knowledge);
     }
-    let urls = urls(args, session, &knowledge)?;
+    let urls = urls(&options, session, &knowledge)?;
     let provider = &knowledge.target.endpoint.provider;
     let client = session.prober_client(&knowledge.target)?;
     let Some(mut prober) = Prober::new(provider, client, Timestamp::now) else {
@@ -111,10 +113,10 @@ pub fn run(args: &Args, session: &Session) -> anyhow::Result<Exit> {
 }
 
 /// The receivers to ask: those named by a flag, else the target's own, unless a checkout's file names them.
-fn urls(args: &Args, session: &Session, knowledge: &Knowledge) -> anyhow::Result<Vec<String>> {
+fn urls(options: &TargetOptions, session: &Session, knowledge: &Knowledge) -> anyhow::Result<Vec<String>> {
     let target = &knowledge.target;
-    if !args.urls.is_empty() {
-        return Ok(args.urls.clone());
+    if !options.receivers.is_empty() {
+        return Ok(options.receivers.clone());
     }
     if target.receivers.is_empty() {
         let message = format!("`{}` names no receiver", target.name);

@@ -20,16 +20,18 @@ pub fn table(report: &Report) -> Vec<String> {
     let bold = anstyle::Style::new().bold();
     let mut lines = vec![format!("{bold}{}{bold:#}", plain_text(&report.url))];
     for tried in &report.tried {
-        let word = match tried.is_accepted() {
-            Some(true) => "accepted",
-            Some(false) => "refused",
-            None => "differs",
+        let is_silent = tried.answers.iter().all(|answer| answer.status.is_err());
+        let (word, statuses) = match tried.is_accepted() {
+            _ if is_silent => ("no answer", String::new()),
+            Some(true) => ("accepted", statuses(tried)),
+            Some(false) => ("refused", statuses(tried)),
+            None => ("differs", statuses(tried)),
         };
         lines.push(format!(
             "  {} {:<12} {word:<9} {:<8} {:>7}  {}",
             mark(tried),
             tried.case.name(),
-            statuses(tried),
+            statuses,
             took(&tried.answers),
             tried.case.about()
         ));
