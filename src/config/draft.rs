@@ -172,6 +172,15 @@ impl Draft {
         ConfigError::NotTrusted { place: self.place.clone(), key, why }
     }
 
+    /// The error of two targets of which one's slot is a slot of the other as well.
+    pub fn shared_slot(&self, slot: &str, other: &str) -> ConfigError {
+        ConfigError::BadValue {
+            place: self.stores.first().map_or(&self.place, |store| &store.place).clone(),
+            key: format!("the target `{}`", self.name),
+            why: format!("has a slot `{slot}`, where the target `{other}` has one too; `slots` keeps them apart"),
+        }
+    }
+
     /// The error of two targets that would overwrite each other's secrets.
     pub fn shared_store(&self, store: &str, other: &str) -> ConfigError {
         let place = self.stores.first().map_or(&self.place, |store| &store.place).clone();

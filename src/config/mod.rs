@@ -10,7 +10,7 @@ use std::time::Duration;
 
 use crate::provider::spec::Cutover;
 use crate::provider::{Catalog, Endpoint};
-use crate::store::{CommandSpec, Environment, Reference, SlotNames, StoreError, Surroundings};
+use crate::store::{CommandSpec, Environment, Reference, Slot, SlotNames, StoreError, Surroundings};
 
 use draft::Draft;
 pub use draft::Overrides;
@@ -198,6 +198,7 @@ impl Config {
     /// Normalises every target once, and looks at what only all of them together can show.
     fn check_all(&self, checkout: &[String], catalog: &Catalog) -> Result<(), ConfigError> {
         let mut stores: BTreeMap<String, &str> = BTreeMap::new();
+        let mut taken: BTreeMap<(String, String), &str> = BTreeMap::new();
         let mut own: BTreeMap<String, &str> = BTreeMap::new();
         // The user's own come first, so that the blame falls on the checkout's.
         let (theirs, ours): (Vec<&str>, Vec<&str>) = self.names().partition(|name| checkout.iter().any(|c| c == name));
@@ -217,10 +218,31 @@ impl Config {
                 if let Some(other) = stores.insert(store.reference.to_string(), name) {
                     return Err(draft.shared_store(&store.reference.to_string(), other));
                 }
+                for (place, slot) in slots(store, &target.surroundings) {
+                    match taken.insert((place, slot.clone()), name) {
+                        Some(other) if other != name => return Err(draft.shared_slot(&slot, other)),
+                        _ => {}
+                    }
+                }
             }
         }
         Ok(())
     }
+}
+
+/// The slots of a store whose slots have names side by side, each with where it is: another target's store may be named like
+/// one of them.
+fn slots(store: &TargetStore, surroundings: &Surroundings) -> Vec<(String, String)> {
+    let place = match &store.reference {
+        Reference::Dotenv { path, .. } => format!("dotenv:{}", path.display()),
+        Reference::Json { path, .. } => format!("json:{}", path.display()),
+        Reference::File { .. } => "file:".to_owned(),
+        Reference::Keychain { service, .. } => format!("keychain:{service}"),
+        _ => return Vec::new(),
+    };
+    // A store that cannot be opened says so when it is used.
+    let Ok(open) = crate::store::open(&store.reference, &store.names, surroundings) else { return Vec::new() };
+    [Slot::Next, Slot::Current, Slot::Previous].map(|slot| (place.clone(), open.slot_name(slot))).to_vec()
 }
 
 /// Refuses a target's name that could not be typed, or be taken for `PROVIDER/ID` or a flag.

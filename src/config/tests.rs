@@ -239,6 +239,30 @@ fn two_targets_do_not_share_a_store() {
 }
 
 #[test]
+fn a_targets_store_is_no_other_slot_of_anothers() {
+    for (one, two, slot) in [
+        ("dotenv:.env#K", "dotenv:.env#K_OLD", "K_OLD"),
+        ("dotenv:.env#K_NEW", "dotenv:.env#K", "K_NEW"),
+        ("json:a.json#/k", "json:a.json#/k_new", "k_new"),
+        ("file:s", "file:s.previous", "s.previous"),
+        ("keychain:svc/a", "keychain:svc/a.next", "a.next"),
+    ] {
+        let text = |slots: &str| {
+            format!(
+                "[targets.a]\nprovider = \"layers\"\nid = \"1\"\nstore = \"{one}\"\n\
+                 [targets.b]\nprovider = \"layers\"\nid = \"2\"\nstore = \"{two}\"\n{slots}"
+            )
+        };
+        let (message, _) = words(&own(&text("")).unwrap_err());
+        assert!(message.contains("where the target `a` has one too"), "{message}");
+        assert!(message.contains(slot), "{message}");
+    }
+    let apart = "[targets.a]\nprovider = \"layers\"\nid = \"1\"\nstore = \"dotenv:.env#A\"\n\
+                 [targets.b]\nprovider = \"layers\"\nid = \"2\"\nstore = \"dotenv:.env#B\"";
+    own(apart).unwrap();
+}
+
+#[test]
 fn ad_hoc_names_and_flags_describe_an_endpoint() {
     let config =
         own("[targets.mine]\nprovider = \"layers\"\nid = \"1\"\nstore = \"file:s\"\nslots = { next = \"n\" }").unwrap();
