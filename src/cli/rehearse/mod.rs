@@ -5,10 +5,10 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use clap_complete::engine::ArgValueCandidates;
-use serde_json::json;
+use serde_json::{Value, json};
 
 use super::begin::{self, Wish};
-use super::exit::{Exit, Fault};
+use super::exit::{self, Exit, Fault, Verdict};
 use super::session::Session;
 use super::{complete, parse_duration, result};
 use crate::provider::Provider;
@@ -72,19 +72,27 @@ pub fn run(args: &Args, session: &Session) -> anyhow::Result<Exit> {
     let exit = rotate(args, session, &stage, old.clone())?;
     if exit != Exit::Done {
         output.say("The rehearsal ends here. Its stand-ins and its folder are gone; start over with `whsec rehearse`.");
-        output.json(&result::object("rehearse", exit, json!({ "provider": provider.name() })));
+        let error = not_through(exit, "the rehearsal was left before its end", args);
+        output.json(&result::object("rehearse", exit, json!({ "provider": provider.name(), "error": error })));
         return Ok(exit);
     }
-    let outcome = verdict(&stage, old.as_ref())?;
+    let outcome = played(&stage, old.as_ref())?;
     say_end(output, &provider, &outcome, begun.elapsed());
     let exit = if outcome.sound { Exit::Done } else { Exit::Failed };
     let fields = json!({
         "provider": provider.name(), "rotations": outcome.rotations, "deliveries_accepted": outcome.accepted,
         "deliveries_refused": outcome.refused, "old_secret_refused": outcome.old_refused,
         "seconds": begun.elapsed().as_secs_f64(),
+        "error": if outcome.sound { Value::Null } else { not_through(exit, "the rehearsal went wrong", args) },
     });
     output.json(&result::object("rehearse", exit, fields));
     Ok(exit)
+}
+
+/// The error of a rehearsal that is not what it should be.
+fn not_through(exit: Exit, why: &str, args: &Args) -> Value {
+    let hint = Some(format!("start over: whsec rehearse {}", args.provider));
+    exit::error_object(&Verdict { exit, message: why.to_owned(), hint })
 }
 
 /// The rotation itself, in a session whose folders are the rehearsal's.
@@ -142,7 +150,7 @@ fn provider(args: &Args, session: &Session) -> anyhow::Result<Arc<Provider>> {
 }
 
 /// What the stand-ins saw.
-struct Verdict {
+struct Played {
     rotations: u32,
     accepted: u64,
     refused: u64,
@@ -151,17 +159,17 @@ struct Verdict {
     sound: bool,
 }
 
-fn verdict(stage: &Stage, old: Option<&Secret>) -> anyhow::Result<Verdict> {
+fn played(stage: &Stage, old: Option<&Secret>) -> anyhow::Result<Played> {
     let (accepted, refused) = stage.deliveries();
     let old_refused = old.and_then(|old| stage.is_accepted(old)).map(|accepted| !accepted);
     let live = stage.live()?;
     let new_accepted = live.as_ref().and_then(|live| stage.is_accepted(live));
     let sound =
         stage.rotations() == 1 && live.as_ref() != old && old_refused != Some(false) && new_accepted != Some(false);
-    Ok(Verdict { rotations: stage.rotations(), accepted, refused, old_refused, sound })
+    Ok(Played { rotations: stage.rotations(), accepted, refused, old_refused, sound })
 }
 
-fn say_end(output: &Output, provider: &Provider, outcome: &Verdict, took: Duration) {
+fn say_end(output: &Output, provider: &Provider, outcome: &Played, took: Duration) {
     output.say("");
     output.say(&format!("What happened, in {:.0} s:", took.as_secs_f64()));
     output
