@@ -3,16 +3,18 @@
 use clap_complete::engine::ArgValueCandidates;
 
 use super::exit::Exit;
+use super::notify::Notifier;
 use super::options::TargetOptions;
 use super::session::Session;
 use super::{ask, complete, conclude, find};
 use crate::rotation::gate::old_seal;
 use crate::rotation::{Event, Outcome, RunError};
+use crate::store::{Access, Slot};
 use crate::ui::dialog;
 
 /// Close a rotation where it stands, and change nothing else
 ///
-/// No store is touched and no seal is removed: whatever secret came is where it was. Needs a yes, or --yes.
+/// Whatever secret came stays where it is, sealed or in its slots. Needs a yes, or --yes.
 ///
 /// Examples:
 ///   whsec abandon payments --reason 'endpoint is deleted next week'
@@ -48,7 +50,14 @@ pub fn run(args: &Args, session: &Session) -> anyhow::Result<Exit> {
         }
     }
     let closed = Event::Closed { outcome: Outcome::Abandoned, reason: Some(args.reason.clone()) };
-    work.journal.append(&mut rotation, &session.actor(), session.now(), &[closed])?;
+    for store in found.tools.stores.iter().filter(|store| store.access() == Access::ReadWrite) {
+        // A throw-away secret that a run which was cut off has left there is nobody's.
+        if store.get(Slot::Next)?.is_some_and(|next| rotation.tried.contains(&next.fingerprint())) {
+            store.apply(&[(Slot::Next, None)])?;
+        }
+    }
+    work.journal.append(&mut rotation, &session.actor(), session.now(), std::slice::from_ref(&closed))?;
+    Notifier::new(session).recorded(&rotation, &closed);
     work.seals.remove(old_seal(rotation.id)).map_err(RunError::SealFailed)?;
     conclude::conclude(session, "abandon", &rotation, &work.seals, anyhow::Ok(Exit::Done))
 }

@@ -62,6 +62,10 @@ pub fn open(session: &Session, name: &str, options: &TargetOptions) -> anyhow::R
         if !options.receivers.is_empty() {
             rotation.plan.receivers.clone_from(&options.receivers);
             rotation.plan.may_probe = true;
+        } else if work.target.file.is_some() {
+            // A receiver that was added or mended since counts; what the config says now is what is true of it.
+            rotation.plan.receivers.clone_from(&work.target.receivers);
+            rotation.plan.may_probe = work.target.may_probe;
         }
         work.enable_probes(session, &rotation.plan)?;
     }

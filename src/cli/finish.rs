@@ -61,12 +61,16 @@ pub fn run(args: &Args, session: &Session) -> anyhow::Result<Exit> {
     }
     let work = &found.work;
     let stopped = || work.signals.arrived();
-    if let Some(drain) = args.drain
-        && !drained(session, &rotation, drain, &stopped)
-    {
-        return conclude::conclude(session, "finish", &rotation, &work.seals, anyhow::Ok(work.signals.exit()));
-    }
     let mut person = work.person(session, &found.tools, Answers::default(), &stopped);
+    if let Some(drain) = args.drain.filter(|_| !rotation.done.contains_key(&Step::Retire)) {
+        // What is refused anyway is refused before the waiting, too.
+        if let Err(error) = work.runner(&mut rotation, &found.tools, &mut person).gate(args.reason.as_deref()) {
+            return conclude::conclude(session, "finish", &rotation, &work.seals, Err(error));
+        }
+        if !drained(session, &rotation, drain, &stopped) {
+            return conclude::conclude(session, "finish", &rotation, &work.seals, anyhow::Ok(work.signals.exit()));
+        }
+    }
     let mut runner = work.runner(&mut rotation, &found.tools, &mut person);
     let outcome = runner.gate(args.reason.as_deref()).and_then(|()| runner.run(None));
     let outcome = outcome.and_then(|rest| match rest {

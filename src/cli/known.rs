@@ -42,9 +42,15 @@ impl Known {
         names.join(" and ")
     }
 
-    /// Whether receivers may have it by rights: it is live or about to be.
+    /// Whether no slot has it, and only the one who asks does.
+    pub fn is_only_given(&self) -> bool {
+        self.places.iter().all(|(slot, _)| *slot == "stdin")
+    }
+
+    /// Whether receivers may have it by rights: it is live, about to be, or the one that was asked about.
     pub fn is_live(&self) -> bool {
-        self.role == Role::New || self.places.iter().any(|(slot, _)| *slot == "current" || *slot == "next")
+        let live = |slot: &str| ["current", "next", "stdin"].contains(&slot);
+        self.role == Role::New || self.places.iter().any(|(slot, _)| live(slot))
     }
 }
 
@@ -58,6 +64,16 @@ pub struct Knowledge {
 }
 
 impl Knowledge {
+    /// Takes one more secret into account, which may be in a slot already.
+    pub fn add_from_stdin(&mut self, secret: Secret) {
+        let fingerprint = secret.fingerprint();
+        let place = ("stdin", "stdin".to_owned());
+        match self.secrets.iter_mut().find(|known| known.fingerprint == fingerprint) {
+            Some(known) => known.places.push(place),
+            None => self.secrets.push(Known { secret, fingerprint, places: vec![place], role: Role::Other }),
+        }
+    }
+
     /// The secret of a role.
     pub fn of(&self, role: Role) -> Option<&Secret> {
         self.secrets.iter().find(|known| known.role == role).map(|known| &known.secret)
@@ -66,6 +82,15 @@ impl Knowledge {
 
 /// Everything that is known of a target's secrets. A slot that cannot be read is warned of and left out.
 pub fn look(session: &Session, name: &str, options: &TargetOptions) -> anyhow::Result<Knowledge> {
+    gather(session, name, options, &|warning| session.output.warn(warning))
+}
+
+/// The same of a target that was not asked for, without a warning.
+pub fn look_quietly(session: &Session, name: &str) -> anyhow::Result<Knowledge> {
+    gather(session, name, &TargetOptions::default(), &|_| {})
+}
+
+fn gather(session: &Session, name: &str, options: &TargetOptions, warn: &dyn Fn(&str)) -> anyhow::Result<Knowledge> {
     let journal = find::journal(session)?;
     let target = find::target(session, &journal, name, options)?;
     let open = journal.find_open(&target.endpoint.key())?;
@@ -78,7 +103,7 @@ pub fn look(session: &Session, name: &str, options: &TargetOptions) -> anyhow::R
             match store.get(slot) {
                 Ok(Some(secret)) => add(&mut secrets, secret, word, store.reference(), open.as_ref()),
                 Ok(None) => {}
-                Err(error) => session.output.warn(&format!("{word} of {} was not read: {error}", store.reference())),
+                Err(error) => warn(&format!("{word} of {} was not read: {error}", store.reference())),
             }
         }
     }
@@ -102,6 +127,11 @@ fn sealed_old(session: &Session, rotation: &Rotation) -> Option<Secret> {
     seals.unseal(id).ok().map(|sealed| sealed.secret())
 }
 
+/// Whether a secret is the one that the open rotation replaces, as far as that is known.
+fn is_before(open: Option<&Rotation>, fingerprint: &Fingerprint) -> bool {
+    open.and_then(|rotation| rotation.before.current.as_ref()).is_none_or(|before| before == fingerprint)
+}
+
 fn add(secrets: &mut Vec<Known>, secret: Secret, slot: &'static str, place: String, open: Option<&Rotation>) {
     let fingerprint = secret.fingerprint();
     if let Some(known) = secrets.iter_mut().find(|known| known.fingerprint == fingerprint) {
@@ -111,7 +141,8 @@ fn add(secrets: &mut Vec<Known>, secret: Secret, slot: &'static str, place: Stri
     let answered = open.and_then(Rotation::answered);
     let role = match (answered, slot) {
         (Some(answered), _) if answered.fingerprint == fingerprint => Role::New,
-        (Some(_), "current" | "previous" | "sealed") | (None, "previous") => Role::Old,
+        (Some(_), "current" | "previous" | "sealed") if is_before(open, &fingerprint) => Role::Old,
+        (None, "previous") => Role::Old,
         (None, "current") => Role::New,
         _ => Role::Other,
     };

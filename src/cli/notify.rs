@@ -70,6 +70,10 @@ impl<'a> Notifier<'a> {
 
     /// Tells of the last moment that has passed, once, whichever process comes to it first. The journal keeps count.
     pub fn look_at_clock(&self, rotation: &Rotation, now: Timestamp) {
+        // What cannot be told now is told by the next who looks.
+        if self.has_failed.get() {
+            return;
+        }
         let Some(moment) = self.command.as_ref().and_then(|_| passed(rotation, now)) else { return };
         if !self.told.borrow_mut().insert((rotation.id, moment)) || rotation.notified.contains(moment) {
             return;

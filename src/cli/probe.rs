@@ -22,11 +22,11 @@ use crate::ui::probes;
 /// Ask the receivers what they accept: new, old, both, forged
 ///
 /// Sends marked, harmless deliveries, signed in the provider's scheme in several ways, right and wrong, to the target's
-/// receivers, and says what each accepts. No secret is sent, and no redirect is followed. What is found counts as
-/// evidence for an open rotation.
+/// receivers, and says what each accepts. No secret is sent, and no redirect is followed. What is found is noted in the
+/// journal of an open rotation; `cutover` probes again for itself.
 ///
-/// Exits 0 if every receiver accepts the new secret (where no rotation is open: the live one) and nothing forged; or, with
-/// --expect, if every verdict is that one; else 9.
+/// Exits 0 if every receiver accepts the new secret (where no rotation is open: the live one) and nothing forged; with --with,
+/// if each case that was tried is answered as it should be; with --expect, if every verdict is that one; else 9.
 ///
 /// Examples:
 ///   whsec probe payments
@@ -155,7 +155,13 @@ fn read_body(file: &std::path::Path) -> anyhow::Result<Vec<u8>> {
 /// Journals what was found for an open rotation. A journal that cannot take it is no reason to fail.
 fn record(session: &Session, knowledge: &mut Knowledge, reports: &[Report]) {
     let Some(mut rotation) = knowledge.open.clone().filter(|rotation| rotation.answered().is_some()) else { return };
-    let found = Event::Probed { receivers: reports.iter().map(probed).collect() };
+    // What was asked of another address by the way is no fact about this rotation, nor is a part of the cases.
+    let ours = |report: &&Report| rotation.plan.receivers.contains(&report.url) && report.verdict != Verdict::Undecided;
+    let receivers: Vec<_> = reports.iter().filter(ours).map(probed).collect();
+    if receivers.is_empty() {
+        return;
+    }
+    let found = Event::Probed { receivers };
     match knowledge.journal.append(&mut rotation, &session.actor(), session.now(), &[found]) {
         Ok(()) => session.output.detail("noted in the journal of the open rotation"),
         Err(error) => session.output.warn(&format!("it was not noted in the journal: {error}")),
@@ -165,7 +171,8 @@ fn record(session: &Session, knowledge: &mut Knowledge, reports: &[Report]) {
 fn conclude(args: &Args, session: &Session, knowledge: &Knowledge, reports: &[Report]) -> Exit {
     let failing = reports.iter().find(|report| match args.expect {
         Some(expected) => report.verdict != expected,
-        None => report.accepts_new() != Some(true) || accepts_forged(report),
+        None if args.with.is_empty() => report.accepts_new() != Some(true) || accepts_forged(report),
+        None => report.tried.is_empty() || refuses_sound(report) || accepts_forged(report),
     });
     let (exit, error) = match failing {
         None => (Exit::Done, Value::Null),
@@ -185,6 +192,12 @@ fn conclude(args: &Args, session: &Session, knowledge: &Knowledge, reports: &[Re
     let fields = json!({ "target": knowledge.target.name, "receivers": receivers, "error": error });
     session.output.json(&result::object("probe", exit, fields));
     exit
+}
+
+/// Whether a receiver refused what the new secret signed.
+fn refuses_sound(report: &Report) -> bool {
+    let sound = report.tried.iter().filter(|tried| tried.case.is_sound() && tried.case != Case::Old);
+    sound.into_iter().any(|tried| tried.is_accepted() != Some(true))
 }
 
 /// Whether a receiver accepted something that nobody with a secret signed just now.

@@ -67,21 +67,17 @@ fn json(body: &[u8]) -> impl Iterator<Item = Form> + use<> {
     orders.into_iter().flat_map(|(value, order)| {
         value.into_iter().flat_map(move |value| {
             let combined = SPACINGS.iter().flat_map(|spacing| ESCAPES.iter().map(move |escapes| (spacing, escapes)));
-            let made: Vec<Form> = combined
-                .filter_map(|((spacing, spaced), (escapes, escaped))| {
-                    let bytes = write(&value, *spacing, *escapes)?;
-                    let words: Vec<_> = [order, spaced, escaped].into_iter().filter(|word| !word.is_empty()).collect();
-                    Some(Form { how: words.join(", "), bytes })
-                })
-                .flat_map(|form| {
-                    let broken = Form {
-                        how: format!("{}, with a line break at its end", form.how),
-                        bytes: [form.bytes.as_slice(), b"\n"].concat(),
-                    };
-                    [form, broken]
-                })
-                .collect();
-            made
+            // One at a time: together they may be many times the body.
+            combined.flat_map(move |((spacing, spaced), (escapes, escaped))| {
+                let words: Vec<_> = [order, spaced, escaped].into_iter().filter(|word| !word.is_empty()).collect();
+                let how = words.join(", ");
+                let form = write(&value, *spacing, *escapes).map(|bytes| Form { how, bytes });
+                let broken = form.as_ref().map(|form| Form {
+                    how: format!("{}, with a line break at its end", form.how),
+                    bytes: [form.bytes.as_slice(), b"\n"].concat(),
+                });
+                form.into_iter().chain(broken)
+            })
         })
     })
 }
@@ -105,7 +101,7 @@ enum Escapes {
 }
 
 fn write(value: &Value, spacing: Spacing, escapes: Escapes) -> Option<Vec<u8>> {
-    let mut bytes = Vec::new();
+    let mut bytes = Bounded(Vec::new());
     let written = match spacing {
         Spacing::Compact => serialize(value, &mut bytes, Escaping { inner: CompactFormatter, escapes }),
         Spacing::Python => serialize(value, &mut bytes, Escaping { inner: PythonFormatter, escapes }),
@@ -113,11 +109,27 @@ fn write(value: &Value, spacing: Spacing, escapes: Escapes) -> Option<Vec<u8>> {
             serialize(value, &mut bytes, Escaping { inner: PrettyFormatter::with_indent(indent), escapes })
         }
     };
-    written.ok().map(|()| bytes)
+    written.ok().map(|()| bytes.0)
 }
 
-fn serialize<F: Formatter>(value: &Value, bytes: &mut Vec<u8>, formatter: F) -> serde_json::Result<()> {
+fn serialize<F: Formatter>(value: &Value, bytes: &mut Bounded, formatter: F) -> serde_json::Result<()> {
     serde::Serialize::serialize(value, &mut serde_json::Serializer::with_formatter(bytes, formatter))
+}
+
+/// A body that fails to grow beyond what bodies are: indenting what is nested deeply makes much of little.
+struct Bounded(Vec<u8>);
+
+impl io::Write for Bounded {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        if self.0.len() + bytes.len() > 2 * LONGEST {
+            return Err(io::ErrorKind::FileTooLarge.into());
+        }
+        self.0.write(bytes)
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
 }
 
 /// Writes `, ` and `: ` as Python's `json.dumps` does.
@@ -225,6 +237,12 @@ mod tests {
         );
         assert!(find("{\"b\":[1,{\"z\":\"a/ü\\u003c\"}],\"a\":null}").contains("`<`"));
         assert_eq!(find(&format!("{body}\n")), "with a line break at its end");
+    }
+
+    #[test]
+    fn what_is_nested_deeply_is_not_written_out() {
+        let body = format!("{}{}1{}", "[".repeat(100), "1,".repeat(200_000), "]".repeat(100));
+        assert!(forms(body.as_bytes()).all(|form| form.bytes.len() <= 2 * LONGEST + 1));
     }
 
     #[test]

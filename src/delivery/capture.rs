@@ -80,12 +80,15 @@ pub fn parse_line(line: &[u8]) -> Result<Delivery<'_>, CaptureError> {
         Ok(record) => record.delivery(),
         Err(_) => {
             let record: Record<'_, &RawValue> = serde_json::from_str(text).map_err(failed)?;
-            Ok(Delivery {
-                headers: record.headers.0,
-                body: record.body.map_or(Cow::default(), |raw| Cow::Borrowed(raw.get().as_bytes())),
-                received_at: record.received_at.map(|moment| moment.0),
-                loss: Some(Loss::Parsed),
-            })
+            let (body, loss) = match record.body_base64 {
+                Some(text) => (Cow::Owned(decode(&text.0, "body_base64")?), None),
+                None => {
+                    let parsed = record.body.map_or(Cow::default(), |raw| Cow::Borrowed(raw.get().as_bytes()));
+                    (parsed, Some(Loss::Parsed))
+                }
+            };
+            let received_at = record.received_at.map(|moment| moment.0);
+            Ok(Delivery { headers: record.headers.0, body, received_at, loss })
         }
     }
 }

@@ -178,11 +178,11 @@ impl<'a> Examiner<'a> {
         if delivery.loss == Some(Loss::Parsed) {
             causes.push(Cause::BodyParsed);
         }
-        let undecodable = self.keys.iter().position(Option::is_none).map(|secret| Cause::Undecodable { secret });
-        causes.extend(undecodable);
-        if causes.is_empty() {
+        if causes.is_empty() && self.keys.iter().any(Option::is_some) {
             causes.push(Cause::NoMatch);
         }
+        let undecodable = self.keys.iter().position(Option::is_none).map(|secret| Cause::Undecodable { secret });
+        causes.extend(undecodable);
         causes
     }
 

@@ -31,7 +31,10 @@ pub(super) fn parse(bytes: &[u8]) -> Result<Delivery<'static>, CaptureError> {
     let (body, loss) = match (dechunked, announced) {
         (Some(body), _) => (body, None),
         // An editor may have put a line break behind it.
-        (None, Some(announced)) if body.len() >= announced => (body[..announced].to_vec(), None),
+        (None, Some(announced)) if body.get(announced..).is_some_and(|rest| rest.trim_ascii().is_empty()) => {
+            (body[..announced].to_vec(), None)
+        }
+        (None, Some(announced)) if body.len() > announced => (body.to_vec(), None),
         (None, Some(announced)) => (body.to_vec(), Some(Loss::CutShort { length: body.len(), announced })),
         (None, None) => (body.to_vec(), None),
     };

@@ -7,6 +7,8 @@ use std::borrow::Cow;
 
 use jiff::Timestamp;
 
+use crate::provider::PROBE_MARK;
+
 pub mod bodies;
 pub mod capture;
 pub mod examine;
@@ -27,6 +29,13 @@ pub struct Delivery<'a> {
     pub received_at: Option<Timestamp>,
     /// What the capture itself has lost.
     pub loss: Option<Loss>,
+}
+
+impl Delivery<'_> {
+    /// Whether it is a probe of whsec's own, which says nothing about the provider.
+    pub fn is_probe(&self) -> bool {
+        self.headers.iter().any(|(name, _)| name.eq_ignore_ascii_case(PROBE_MARK))
+    }
 }
 
 /// What a capture has lost of a delivery.

@@ -6,21 +6,16 @@ use std::sync::{Mutex, PoisonError};
 use jiff::Timestamp;
 
 use super::capture::parse_line;
-use super::examine::{Examination, Examiner};
+use super::examine::Examiner;
 use super::tally::Tally;
 
 /// Longest line that is read, in bytes; a longer one is counted as unreadable.
 const LONGEST_LINE: u64 = 4 << 20;
 
-/// Counts every line to the end. `seen` hears of each delivery that is something that was not seen before.
+/// Counts every line to the end.
 ///
 /// The age of a delivery is judged where its line says when it arrived.
-pub fn count(
-    mut input: impl BufRead,
-    examiner: &Examiner<'_>,
-    tally: &Mutex<Tally>,
-    seen: impl Fn(&Examination, Option<Timestamp>),
-) -> io::Result<()> {
+pub fn count(mut input: impl BufRead, examiner: &Examiner<'_>, tally: &Mutex<Tally>) -> io::Result<()> {
     let mut line = Vec::with_capacity(64 << 10);
     loop {
         line.clear();
@@ -34,14 +29,12 @@ pub fn count(
         }
         let mut counts = tally.lock().unwrap_or_else(PoisonError::into_inner);
         match parse_line(&line) {
+            Ok(delivery) if !is_cut && delivery.is_probe() => counts.probes += 1,
             Ok(delivery) if !is_cut => {
                 let examination = examiner.look(&delivery, delivery.received_at.map(Timestamp::as_second));
                 let signed_at = examination.signed_at.and_then(|seconds| Timestamp::from_second(seconds).ok());
                 let at = delivery.received_at.or(signed_at);
-                if counts.add(&examination, at) {
-                    drop(counts);
-                    seen(&examination, at);
-                }
+                counts.add(&examination, at);
             }
             _ if line.iter().all(u8::is_ascii_whitespace) && !is_cut => {}
             _ => counts.add_unreadable(),
@@ -73,7 +66,7 @@ mod tests {
         let tally = Mutex::new(Tally::new(Vec::new()));
         let long = vec![b'x'; usize::try_from(LONGEST_LINE).unwrap() * 2 + 7];
         let input = [long.as_slice(), b"\n\n  \n{}\n{\"headers\":{}}"].concat();
-        count(input.as_slice(), &Examiner::new(&scheme, Vec::new()), &tally, |_, _| {}).unwrap();
+        count(input.as_slice(), &Examiner::new(&scheme, Vec::new()), &tally).unwrap();
         let tally = tally.into_inner().unwrap();
         assert_eq!((tally.unreadable, tally.deliveries.count), (2, 1));
     }

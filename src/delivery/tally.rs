@@ -26,6 +26,8 @@ pub struct Tally {
     pub causes: BTreeMap<&'static str, Count>,
     /// Deliveries that were signed rightly, too long ago.
     pub stale: Count,
+    /// Probes of whsec's own, which count as nothing else.
+    pub probes: u64,
     /// Lines that are no delivery.
     pub unreadable: u64,
     is_old: Vec<bool>,
@@ -44,32 +46,27 @@ impl Tally {
         Self { secrets: vec![Count::default(); is_old.len()], is_old, ..Self::default() }
     }
 
-    /// Counts one delivery, which arrived at this time. Yields whether it is something that was not seen before.
-    pub fn add(&mut self, examination: &Examination, at: Option<Timestamp>) -> bool {
+    /// Counts one delivery, which arrived at this time. One that is too old is evidence of nothing.
+    pub fn add(&mut self, examination: &Examination, at: Option<Timestamp>) {
         self.deliveries.add(at);
         if examination.matches.is_empty() {
             let kind = examination.causes.first().map_or("no_match", Cause::kind);
-            let count = self.causes.entry(kind).or_default();
-            count.add(at);
-            return count.count == 1;
+            self.causes.entry(kind).or_default().add(at);
+            return;
         }
-        let mut is_new = false;
+        if examination.causes.iter().any(|cause| matches!(cause, Cause::Stale { .. })) {
+            self.stale.add(at);
+            return;
+        }
         for (index, count) in self.secrets.iter_mut().enumerate() {
             if examination.matches.iter().any(|found| found.secret == index) {
                 count.add(at);
-                is_new |= count.count == 1;
             }
         }
         let is_old = |index: usize| self.is_old.get(index).copied().unwrap_or(false);
         if examination.matches.iter().all(|found| is_old(found.secret)) {
             self.old_only.add(at);
-            is_new |= self.old_only.count == 1;
         }
-        if examination.causes.iter().any(|cause| matches!(cause, Cause::Stale { .. })) {
-            self.stale.add(at);
-            is_new |= self.stale.count == 1;
-        }
-        is_new
     }
 
     /// Counts a line that is no delivery.

@@ -255,14 +255,6 @@ impl Scheme {
         headers.push((spec.header.clone(), signatures));
         headers
     }
-
-    /// The names of the headers that a signature takes.
-    pub fn header_names(&self) -> impl Iterator<Item = &str> {
-        [Some(&self.spec.header), self.spec.timestamp_header.as_ref(), self.spec.id_header.as_ref()]
-            .into_iter()
-            .flatten()
-            .map(String::as_str)
-    }
 }
 
 /// The key that a text stands for.

@@ -27,6 +27,9 @@ impl Runner<'_> {
             if is_provable && self.prove(step)? {
                 return Ok(true);
             }
+            if self.operator.wants_to_stop() {
+                return Ok(false);
+            }
             match self.operator.do_step(self.rotation, step) {
                 Reply::Done { reason } => {
                     if reason.is_none() && is_provable && self.probed {
@@ -36,16 +39,8 @@ impl Runner<'_> {
                             return Ok(true);
                         }
                     }
-                    if reason.is_none()
-                        && is_provable
-                        && self.probed
-                        && let Some(found) = self.rotation.contradicting(step).first()
-                    {
-                        return Err(RunError::Contradicted {
-                            step,
-                            url: found.url.clone(),
-                            finds: found.verdict.finds(),
-                        });
+                    if is_provable {
+                        self.overrule(step, reason.as_deref())?;
                     }
                     self.record(&[Event::Done { step, how: How::Word { reason } }])?;
                     self.probed = false;
@@ -59,6 +54,18 @@ impl Runner<'_> {
                 Reply::NotNow | Reply::NobodyToAsk => return Ok(false),
             }
         }
+    }
+
+    /// Fails where receivers do the opposite of what is said without a reason; with one, that is on record.
+    fn overrule(&mut self, step: Step, reason: Option<&str>) -> Result<(), RunError> {
+        let contradicting = self.rotation.contradicting(step);
+        let Some((url, finds)) = contradicting.first().map(|found| (found.url.clone(), found.verdict.finds())) else {
+            return Ok(());
+        };
+        let Some(reason) = reason else { return Err(RunError::Contradicted { step, url, finds }) };
+        let why = format!("{url} {finds}");
+        self.operator.tell(self.rotation, News::Warning(&format!("{why}; going on, as was said")));
+        self.record(&[Event::Overridden { why, reason: reason.to_owned() }])
     }
 
     /// Probes the receivers and fails where one rejects the new secret, unless somebody says why that is no matter.
@@ -79,27 +86,37 @@ impl Runner<'_> {
         }
     }
 
-    /// Whether a step is proved: by a delivery that was verified, or by every receiver.
+    /// Whether a step is proved: by every receiver, or by a delivery that was verified since the deploy, where no receiver does
+    /// the opposite.
     fn prove(&mut self, step: Step) -> Result<bool, RunError> {
-        let new = self.answered()?.fingerprint.clone();
-        let how = if step == Step::Verify && self.rotation.seen.contains_key(&new) {
+        self.probe()?;
+        let how = if self.is_proved_by_receivers(step) {
+            How::Probe
+        } else if step == Step::Verify && self.is_seen_since_deploy()? && self.rotation.contradicting(step).is_empty() {
             How::Delivery
         } else {
-            self.probe()?;
-            let receivers = &self.rotation.plan.receivers;
-            let proved = |url: &String| match self.rotation.probed.get(url) {
-                Some((_, found)) if step == Step::Drop => found.rejects_old == Some(true),
-                Some((_, found)) => found.accepts_new == Some(true),
-                None => false,
-            };
-            if !self.probed || receivers.is_empty() || !receivers.iter().all(proved) {
-                return Ok(false);
-            }
-            How::Probe
+            return Ok(false);
         };
         self.operator.tell(self.rotation, News::Proved(step, &how));
         self.record(&[Event::Done { step, how }])?;
         Ok(true)
+    }
+
+    fn is_proved_by_receivers(&self, step: Step) -> bool {
+        let receivers = &self.rotation.plan.receivers;
+        let proved = |url: &String| match self.rotation.probed.get(url) {
+            Some((_, found)) if step == Step::Drop => found.rejects_old == Some(true),
+            Some((_, found)) => found.accepts_new == Some(true),
+            None => false,
+        };
+        self.probed && !receivers.is_empty() && receivers.iter().all(proved)
+    }
+
+    /// What was delivered before the deploy says that the provider signs, and nothing of the receivers.
+    fn is_seen_since_deploy(&self) -> Result<bool, RunError> {
+        let seen = self.rotation.seen.get(&self.answered()?.fingerprint);
+        let deployed = self.rotation.done.get(&Step::Deploy);
+        Ok(seen.zip(deployed).is_some_and(|(seen, deployed)| seen.at >= deployed.at))
     }
 
     /// Asks every receiver what it accepts and journals it; once, until something has changed.

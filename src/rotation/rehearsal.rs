@@ -6,10 +6,10 @@ use uuid::Uuid;
 
 use super::operator::Reply;
 use super::runner::Runner;
-use super::{Event, How, RunError, Step};
+use super::{Event, How, Outcome, RunError, Step};
 use crate::delivery::probe::{Report, Secrets};
 use crate::secret::Secret;
-use crate::store::{Access, Slot, Store};
+use crate::store::{Access, Slot, Store, StoreError};
 
 impl Runner<'_> {
     /// Puts a throw-away secret into `next`, lets the person make the receivers read it, probes them, and clears the slot
@@ -20,19 +20,49 @@ impl Runner<'_> {
         let Some(live) = self.live_secret()? else {
             return Err(RunError::CannotProbe { why: "no store holds a live secret that receivers have by now" });
         };
+        self.refuse_coming_secret()?;
         let throwaway = throwaway();
         // Written ahead: whoever finds it in the slot after a crash knows that it is nobody's.
         self.record(&[Event::Tried { fingerprint: throwaway.fingerprint() }])?;
-        for store in readable(self.stores) {
-            store.apply(&[(Slot::Next, Some(&throwaway))]).map_err(RunError::StoreCheck)?;
+        let mut stores = readable(self.stores);
+        let staged = stores.try_for_each(|store| store.apply(&[(Slot::Next, Some(&throwaway))]));
+        let settled = match staged {
+            Ok(()) => self.try_until_settled(prober, &Secrets { new: Some(&throwaway), old: Some(&live) }),
+            Err(error) => Err(RunError::StoreCheck(error)),
+        };
+        // Every store, whatever became of the others.
+        let cleared: Vec<_> = readable(self.stores).map(|store| store.apply(&[(Slot::Next, None)])).collect();
+        if let Err(error @ RunError::NotReady { .. }) = &settled {
+            let reason = Some(error.to_string());
+            self.record(&[Event::Closed { outcome: Outcome::Failed, reason }])?;
         }
-        let settled = self.try_until_settled(prober, &Secrets { new: Some(&throwaway), old: Some(&live) });
-        for store in readable(self.stores) {
-            store.apply(&[(Slot::Next, None)]).map_err(RunError::StoreCheck)?;
-        }
-        let Some(how) = settled? else { return Ok(false) };
+        let settled = settled?;
+        cleared.into_iter().collect::<Result<Vec<()>, _>>().map_err(RunError::StoreCheck)?;
+        let Some(how) = settled else { return Ok(false) };
         self.record(&[Event::Done { step: Step::Prepare, how }])?;
         Ok(true)
+    }
+
+    /// Refuses to overwrite a secret in `next` that may be the only copy of it: one that a rotation brought, say, and that was
+    /// given up before it went live.
+    fn refuse_coming_secret(&self) -> Result<(), RunError> {
+        let known = self.journal.of_endpoint(&self.rotation.plan.endpoint_key)?;
+        for store in readable(self.stores) {
+            let Some(next) = store.get(Slot::Next).map_err(RunError::StoreCheck)? else { continue };
+            let fingerprint = next.fingerprint();
+            if !known.iter().any(|rotation| rotation.tried.contains(&fingerprint)) {
+                return Err(RunError::StoreCheck(StoreError::Refused {
+                    store: store.reference(),
+                    why: format!(
+                        "`{}` holds a secret ({fingerprint}) that --probe-first would overwrite",
+                        store.slot_name(Slot::Next)
+                    ),
+                    hint: "it may be the only copy of it: leave --probe-first out, or move it where it belongs"
+                        .to_owned(),
+                }));
+            }
+        }
+        Ok(())
     }
 
     fn try_until_settled(
@@ -49,6 +79,9 @@ impl Runner<'_> {
                 return Ok(None);
             }
             let reports = self.probe_with(prober, secrets);
+            if self.operator.wants_to_stop() {
+                return Ok(None);
+            }
             let unready = reports.iter().find(|report| !is_ready(report));
             match (unready, reply) {
                 (None, _) => return Ok(Some(How::Probe)),

@@ -88,6 +88,9 @@ impl Runner<'_> {
         if self.rotation.call == Call::NotApplied {
             // What was proved when somebody began may no longer hold when somebody goes on.
             self.rotation.done.remove(&Step::Check);
+            if self.rotation.plan.probe_first {
+                self.rotation.done.remove(&Step::Prepare);
+            }
         }
         loop {
             self.clear_up()?;

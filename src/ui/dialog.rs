@@ -37,13 +37,21 @@ pub fn text(question: &str, default: Option<&str>, check: impl Fn(&str) -> Resul
 
 /// Asks for one of several; the answer is its place in the list.
 pub fn select(question: &str, items: &[String]) -> Answer<usize> {
+    forget_typed_ahead();
     let theme = theme();
     let select = Select::with_theme(theme.as_ref()).with_prompt(question).items(items).default(0);
     answered(select.interact_opt())?.ok_or(DialogError::Interrupted)
 }
 
+/// Forgets keys that were pressed before the question was on the screen: they answer another one.
+fn forget_typed_ahead() {
+    #[cfg(unix)]
+    let _ = rustix::termios::tcflush(std::io::stdin(), rustix::termios::QueueSelector::IFlush);
+}
+
 /// Asks for yes or no.
 pub fn confirm(question: &str, default: bool) -> Answer<bool> {
+    forget_typed_ahead();
     let theme = theme();
     let confirm = Confirm::with_theme(theme.as_ref()).with_prompt(question).default(default);
     answered(confirm.interact_opt())?.ok_or(DialogError::Interrupted)

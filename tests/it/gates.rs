@@ -38,6 +38,41 @@ fn a_word_against_what_a_receiver_does_needs_a_reason() {
     let words = ["cutover", "hooks", "--done", "verify", "--reason", "blue green", "--json"];
     let run = sandbox.run(&words).exits(11);
     assert_eq!(how(&run, "verify"), "word");
+    run.says("accepts the old secret alone; going on, as was said");
+}
+
+#[test]
+fn a_deploy_that_is_half_done_is_a_receiver_that_refuses() {
+    let (sandbox, _receiver) = in_overlap("layers", Kind::HalfDeployed);
+    let run = sandbox.run(&["cutover", "hooks", "--done", "deploy", "--done", "verify"]).exits(9);
+    run.says("accepts a secret one time and rejects it another");
+}
+
+#[test]
+fn a_receiver_that_the_config_names_since_counts() {
+    let sandbox = Sandbox::new("layers");
+    sandbox.run(&["rotate", "hooks", "--yes"]).exits(0);
+    let receiver = Receiver::start(Kind::RejectsAll);
+    sandbox.edit_config("api_key = ", &format!("receivers = [\"{}\"]\napi_key = ", receiver.url));
+    let run = sandbox.run(&["cutover", "hooks", "--done", "deploy", "--done", "verify"]).exits(9);
+    run.says("rejects every secret");
+}
+
+#[test]
+fn probe_first_never_overwrites_the_only_copy_of_a_secret() {
+    let receiver = Receiver::start(Kind::Both);
+    let sandbox = Sandbox::with_receiver("verifa", &receiver.url, None);
+    receiver.reads(&sandbox.dotenv());
+    let id = sandbox.id();
+    // The old secret died with the call, and the new one is in `next` alone.
+    let kill = ["abandon", "hooks", "--reason", "tried", "--yes"];
+    sandbox.run(&["rotate", "hooks", "--yes", "--confirm", &id, "--detach"]).exits(0);
+    sandbox.run(&kill).exits(0);
+    let only = sandbox.newest();
+    let run = sandbox.run(&["rotate", "hooks", "--yes", "--confirm", &id, "--probe-first"]).exits(6);
+    run.says("that --probe-first would overwrite").says("the only copy");
+    assert_eq!(sandbox.slot("_NEW"), Some(only));
+    assert_eq!(sandbox.rotations(), 1);
 }
 
 #[test]
@@ -64,8 +99,16 @@ fn a_verified_delivery_is_evidence() {
     let at = jiff::Timestamp::now().as_second();
     let headers = whsec::provider::signature::sign(&scheme, &[&sandbox.newest()], "", at, b"{}").unwrap();
     let request = format!("{}: {}\n\n{{}}", headers[0].0, headers[0].1);
-    sandbox.run_with_stdin(&["verify", "hooks"], &request).exits(0).says("noted for the step `verify`");
+    let verify = ["verify", "hooks"];
+    sandbox.run_with_stdin(&verify, &request).exits(0).says("noted for the step `verify`");
     let run = sandbox.run(&["cutover", "hooks", "--done", "deploy", "--json"]).exits(11);
+    assert_eq!(how(&run, "verify"), "open", "what came before the deploy says nothing of the receivers");
+    let marked = format!("X-Whsec-Probe: 1\n{request}");
+    let run = sandbox.run_with_stdin(&verify, &marked).exits(0);
+    assert!(run.stdout.contains("a probe of whsec's own") && !run.stderr.contains("noted"), "{}", run.stdout);
+    assert_eq!(how(&sandbox.run(&["cutover", "hooks", "--json"]).exits(11), "verify"), "open");
+    sandbox.run_with_stdin(&verify, &request).exits(0).says("noted for the step `verify`");
+    let run = sandbox.run(&["cutover", "hooks", "--json"]).exits(11);
     assert_eq!(how(&run, "verify"), "delivery");
 }
 

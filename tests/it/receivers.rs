@@ -32,6 +32,8 @@ pub enum Kind {
     Redirects,
     /// Behind it are two machines, of which one has not been deployed yet.
     HalfDeployed,
+    /// Verifies nothing, and limits the rate after three.
+    Overloaded,
     Down,
 }
 
@@ -117,6 +119,8 @@ impl Shared {
         let (next, live) = (self.secret("_NEW"), self.secret(""));
         let secrets = match kind {
             Kind::Anything => return 200,
+            Kind::Overloaded if self.turns.fetch_add(1, Ordering::SeqCst) < 3 => return 200,
+            Kind::Overloaded => return 429,
             Kind::RejectsAll => return 403,
             Kind::Redirects => return 307,
             Kind::NextOnly => vec![next],

@@ -1,7 +1,6 @@
 //! `whsec status`: open rotations and secrets' ages.
 
 use clap_complete::engine::ArgValueCandidates;
-use jiff::{SignedDuration, Timestamp};
 
 use super::exit::Exit;
 use super::notify::Notifier;
@@ -10,7 +9,6 @@ use super::signals::Signals;
 use super::{complete, find, parse_duration, result};
 use crate::rotation::{Rotation, Step};
 use crate::ui::board::Board;
-use crate::ui::countdown::steady_now;
 use lines::{line, wall};
 use row::Row;
 
@@ -69,31 +67,34 @@ pub fn run(args: &Args, session: &Session) -> anyhow::Result<Exit> {
 fn watch(args: &Args, session: &Session) -> anyhow::Result<Exit> {
     let signals = Signals::arm()?;
     let mut board = Board::new(&session.output);
-    let notifier = Notifier::new(session);
-    let mut shown: Vec<Row> = Vec::new();
-    // Time passes on a clock that runs on while a laptop sleeps and that nobody sets.
-    let (begun, steady) = (session.now(), steady_now());
+    let mut shown = rows(args, session)?;
+    let mut told: Vec<Row> = Vec::new();
     while !signals.arrived() {
-        let passed = SignedDuration::try_from(steady_now().saturating_sub(steady)).unwrap_or_default();
-        let now = begun.saturating_add(passed).unwrap_or(begun);
-        let mut rows = rows_at(args, session, now)?;
-        for rotation in find::journal(session)?.open_rotations()? {
+        let now = session.now();
+        // A notifier that failed once is called again at the next moment.
+        let notifier = Notifier::new(session);
+        for rotation in find::journal(session).and_then(|journal| Ok(journal.open_rotations()?)).unwrap_or_default() {
             notifier.look_at_clock(&rotation, now);
         }
         if board.redraws() {
             // What needs somebody stands at the top.
-            rows.sort_by_key(|row| (!row.overdue, row.status.is_none()));
-            let mut lines: Vec<String> = rows.iter().flat_map(|row| wall(row, now)).collect();
+            shown.sort_by_key(|row| (!row.overdue, row.status.is_none()));
+            let mut lines: Vec<String> = shown.iter().flat_map(|row| wall(row, now)).collect();
             lines.push(format!("{}   Ctrl-C ends", crate::ui::time::moment(now)));
             board.draw(&lines);
         } else {
-            for row in rows.iter().filter(|row| !shown.contains(row)) {
+            for row in shown.iter().filter(|row| !told.contains(row)) {
                 session.output.data(&line(row, now));
                 session.output.json(row);
             }
+            told.clone_from(&shown);
         }
-        shown = rows;
         std::thread::sleep(LOOK_EVERY);
+        match rows(args, session) {
+            Ok(rows) => shown = rows,
+            // A display goes on; what it shows is a moment old.
+            Err(error) => session.output.warn(&format!("{error:#}")),
+        }
     }
     Ok(if args.exit_code { exit(&shown, args) } else { signals.exit() })
 }
@@ -109,10 +110,7 @@ fn exit(rows: &[Row], args: &Args) -> Exit {
 
 /// Every configured target, then every open rotation of another.
 fn rows(args: &Args, session: &Session) -> anyhow::Result<Vec<Row>> {
-    rows_at(args, session, session.now())
-}
-
-fn rows_at(args: &Args, session: &Session, now: Timestamp) -> anyhow::Result<Vec<Row>> {
+    let now = session.now();
     let journal = find::journal(session)?;
     let mut open = journal.open_rotations()?;
     let mut rows = Vec::new();

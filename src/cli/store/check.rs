@@ -32,6 +32,9 @@ pub fn run(args: &Args, session: &Session) -> anyhow::Result<Exit> {
     let mut first = None;
     for store in &stores {
         let reference = store.reference();
+        if let Some(caution) = store.caution() {
+            session.output.warn(&caution);
+        }
         match prove(store.as_ref()) {
             Ok(server) => {
                 let at = server.as_ref().map(|server| format!(" at {server}")).unwrap_or_default();

@@ -42,7 +42,7 @@ pub fn run(args: &Args, session: &Session, knowledge: &mut Knowledge, scheme: &S
     // A thread of its own, because reading waits and signals must not. It ends with the process.
     let worker = std::thread::Builder::new().name("deliveries".to_owned()).spawn(move || {
         let examiner = Examiner::new(&scheme, worker_secrets.iter().map(|known| &known.secret).collect());
-        let counted = stream::count(BufReader::with_capacity(BLOCK, std::io::stdin()), &examiner, &counts, |_, _| {});
+        let counted = stream::count(BufReader::with_capacity(BLOCK, std::io::stdin()), &examiner, &counts);
         is_over.store(true, Ordering::SeqCst);
         counted
     })?;
@@ -113,6 +113,9 @@ fn lines(knowledge: &Knowledge, secrets: &[Known], tally: &Tally) -> Vec<String>
     if tally.stale.count > 0 {
         lines.push(row("stale", &tally.stale, "outside the tolerance when it arrived"));
     }
+    if tally.probes > 0 {
+        lines.push(format!("{:<12}{:>9}  probes of whsec, which count as nothing else", "probes", tally.probes));
+    }
     if tally.unreadable > 0 {
         lines.push(format!("{:<12}{:>9}  lines that are no delivery", "unreadable", tally.unreadable));
     }
@@ -158,6 +161,6 @@ fn object(knowledge: &Knowledge, secrets: &[Known], tally: &Tally) -> Value {
     json!({
         "target": knowledge.target.name, "deliveries": count(&tally.deliveries), "slots": slots,
         "old_only": count(&tally.old_only), "unverified": causes, "stale": count(&tally.stale),
-        "unreadable": tally.unreadable,
+        "unreadable": tally.unreadable, "probes": tally.probes,
     })
 }

@@ -54,6 +54,8 @@ pub struct Args {
     #[arg(long, value_name = "TIME", value_parser = input::time, value_hint = ValueHint::Other)]
     at: Option<Timestamp>,
     /// Count the deliveries of a log, a line of JSON each, as they come on stdin
+    ///
+    /// How old a delivery is is judged where its line says when it came, as `received_at`.
     #[arg(long, conflicts_with_all = ["header", "at", "secret_stdin"])]
     follow: bool,
     /// The same, and print the counts at the end only
@@ -80,9 +82,7 @@ pub fn run(args: &Args, session: &Session) -> anyhow::Result<Exit> {
         let secret = session::read_key(std::io::stdin().lock()).map_err(|error| {
             Fault::new(Exit::Usage, format!("cannot read a secret from stdin: {error}"), "pipe one in")
         })?;
-        let fingerprint = secret.fingerprint();
-        let places = vec![("stdin", "stdin".to_owned())];
-        knowledge.secrets.push(Known { secret, fingerprint, places, role: Role::New });
+        knowledge.add_from_stdin(secret);
     }
     if knowledge.secrets.is_empty() {
         let message = format!("no slot of `{}` holds a secret that can be read", knowledge.target.name);
@@ -108,6 +108,8 @@ struct Looked {
     verified: bool,
     /// Another target that has the secret which signed it, and the slot.
     elsewhere: Option<(String, String)>,
+    /// A probe of whsec's own says nothing about the provider.
+    is_probe: bool,
     at: Timestamp,
 }
 
@@ -119,13 +121,13 @@ fn look(args: &Args, session: &Session, knowledge: &Knowledge, scheme: &Scheme, 
     let verified = examination.causes.is_empty() && examination.matches.iter().any(|found| is_live(found.secret));
     let unknown = examination.matches.is_empty() && examination.causes.contains(&Cause::NoMatch);
     let elsewhere = if unknown { other_target(session, &knowledge.target.name, scheme, delivery) } else { None };
-    Looked { examination, verified, elsewhere, at }
+    Looked { examination, verified, elsewhere, is_probe: delivery.is_probe(), at }
 }
 
 /// Another configured target with a secret that signed the delivery. What cannot be read there is passed over.
 fn other_target(session: &Session, own: &str, scheme: &Scheme, delivery: &Delivery<'_>) -> Option<(String, String)> {
     session.target_names().into_iter().filter(|name| name != own).find_map(|name| {
-        let knowledge = known::look(session, &name, &TargetOptions::default()).ok()?;
+        let knowledge = known::look_quietly(session, &name).ok()?;
         let secrets: Vec<&Secret> = knowledge.secrets.iter().map(|known| &known.secret).collect();
         let found = Examiner::new(scheme, secrets).look(delivery, None).matches.first().copied()?;
         Some((name, knowledge.secrets.get(found.secret)?.slots()))
@@ -188,6 +190,9 @@ fn lines(knowledge: &Knowledge, looked: &Looked) -> Vec<String> {
             }
             _ => lines.push(format!("not verified: {cause}{whose}")),
         }
+    }
+    if looked.is_probe {
+        lines.push("a probe of whsec's own, which is no evidence".to_owned());
     }
     let is_old = |known: &&Known| known.role == Role::Old;
     let signers: Vec<&Known> = signers(knowledge, examination).collect();
@@ -275,13 +280,15 @@ struct Seen {
 
 /// The deliveries of single captures, by the secret that signed them; those that are too old are no evidence.
 fn seen(knowledge: &Knowledge, looked: &[Looked]) -> Vec<Seen> {
-    let fresh = || looked.iter().map(|delivery| &delivery.examination).filter(|found| found.causes.is_empty());
+    let real = || looked.iter().filter(|delivery| !delivery.is_probe).map(|delivery| &delivery.examination);
+    let fresh = || real().filter(|found| found.causes.is_empty());
     let of = |(index, known): (usize, &Known)| {
         let signed = || fresh().filter(|found| found.matches.iter().any(|matching| matching.secret == index));
         let signed_at = signed().filter_map(|found| Timestamp::from_second(found.signed_at?).ok()).max();
         Seen { secret: known.fingerprint.clone(), deliveries: signed().count() as u64, signed_at }
     };
-    knowledge.secrets.iter().enumerate().map(of).collect()
+    let known = knowledge.secrets.iter().enumerate().filter(|(_, known)| !known.is_only_given());
+    known.map(of).collect()
 }
 
 /// Journals which secrets of the open rotation were seen at work. A journal that cannot take it is no reason to fail.

@@ -83,13 +83,19 @@ impl Prober {
                 }
                 answers.extend(self.send(url, case, secrets));
             }
-            let nobody = answers.iter().all(|answer: &Answer| answer.status.is_err());
-            if !answers.is_empty() {
-                tried.push(Tried { case, answers });
+            if answers.is_empty() {
+                // A secret that cannot be decoded signs nothing; the other cases tell all the same.
+                continue;
             }
+            let nobody = answers.iter().all(|answer: &Answer| answer.status.is_err());
+            tried.push(Tried { case, answers });
             if nobody {
                 break;
             }
+        }
+        // Once more at the end: what refused the others may refuse everything by now.
+        if let Some(new) = tried.iter_mut().find(|tried| tried.case == Case::New && !stopped()) {
+            new.answers.extend(self.send(url, Case::New, secrets));
         }
         Report::new(url.to_owned(), tried)
     }

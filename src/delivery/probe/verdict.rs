@@ -47,6 +47,8 @@ pub enum Verdict {
     Inconsistent,
     Unreachable,
     Redirects,
+    /// It answers with errors that are no verdict on a signature.
+    Failing,
     /// Too little was tried to say anything.
     Undecided,
 }
@@ -67,6 +69,7 @@ impl Verdict {
             Self::Inconsistent => "answers differ",
             Self::Unreachable => "unreachable",
             Self::Redirects => "redirects",
+            Self::Failing => "answers with errors",
             Self::Undecided => "undecided",
         }
     }
@@ -86,6 +89,7 @@ impl Verdict {
             Self::Inconsistent => "accepts a secret one time and rejects it another",
             Self::Unreachable => "cannot be reached",
             Self::Redirects => "redirects",
+            Self::Failing => "answers with errors",
             Self::Undecided => "has not been tried enough",
         }
     }
@@ -96,7 +100,7 @@ impl Verdict {
             Self::AcceptsBoth => "ready for either secret; it has to drop the old one in the end",
             Self::NewOnly => "it knows the new secret alone",
             Self::OldOnly => "it does not know the new secret yet: deploy it there",
-            Self::AcceptsNew => "there is no old secret to try",
+            Self::AcceptsNew => "no old secret was tried",
             Self::FirstSignatureOnly => {
                 "in the overlap it fails where the new signature is not first: compare all of them"
             }
@@ -113,6 +117,9 @@ impl Verdict {
             Self::Redirects => {
                 "redirects are not followed, and most providers do not either: name the address it leads to"
             }
+            Self::Failing => {
+                "404, 408, 429 and 5xx say nothing about a signature: is it the right address, is it up, does it limit the rate?"
+            }
             Self::Undecided => "try the cases `new` and `garbage` at least",
         }
     }
@@ -123,13 +130,27 @@ impl Verdict {
 enum Sum {
     Accepted,
     Refused,
+    /// Accepted one time, and refused or not judged another.
     Mixed,
+    /// Neither: no answer, or an error that is no verdict.
+    Unclear,
 }
 
 impl Answer {
     /// Whether the delivery was accepted: a status of 2xx.
     pub fn is_accepted(&self) -> bool {
         self.status.as_ref().is_ok_and(|status| (200..300).contains(status))
+    }
+
+    /// Whether the delivery was refused for what it is. An overload, a rate limit or a wrong address refuses everybody.
+    fn is_refused(&self) -> bool {
+        let unclear = [404, 405, 408, 410, 425, 429];
+        self.status.as_ref().is_ok_and(|status| (400..500).contains(status) && !unclear.contains(status))
+    }
+
+    /// Whether it is a status that says nothing about the delivery.
+    fn is_error(&self) -> bool {
+        self.status.is_ok() && !self.is_accepted() && !self.is_refused() && !self.is_redirect()
     }
 
     fn is_redirect(&self) -> bool {
@@ -143,17 +164,19 @@ impl Tried {
         match self.sum() {
             Sum::Accepted => Some(true),
             Sum::Refused => Some(false),
-            Sum::Mixed => None,
+            Sum::Mixed | Sum::Unclear => None,
         }
     }
 
     fn sum(&self) -> Sum {
-        let accepted = self.answers.iter().filter(|answer| answer.is_accepted()).count();
-        let failed = self.answers.iter().any(|answer| answer.status.is_err());
-        match accepted {
-            0 if !failed => Sum::Refused,
-            all if all == self.answers.len() => Sum::Accepted,
-            _ => Sum::Mixed,
+        if self.answers.iter().all(Answer::is_accepted) {
+            Sum::Accepted
+        } else if self.answers.iter().all(Answer::is_refused) {
+            Sum::Refused
+        } else if self.answers.iter().any(Answer::is_accepted) {
+            Sum::Mixed
+        } else {
+            Sum::Unclear
         }
     }
 }
@@ -168,8 +191,10 @@ impl Report {
     /// Whether the new secret is accepted, and not just anything: `None` where that is not proved either way.
     pub fn accepts_new(&self) -> Option<bool> {
         match self.sum(Case::New)? {
-            Sum::Accepted if self.tells_apart() => Some(true),
-            Sum::Refused if self.verdict != Verdict::Redirects => Some(false),
+            // In an overlap a provider may put either signature first.
+            Sum::Accepted if self.tells_apart() && self.verdict != Verdict::FirstSignatureOnly => Some(true),
+            // One machine of several that refuses it refuses deliveries.
+            _ if self.some(Case::New, Answer::is_refused) => Some(false),
             _ => None,
         }
     }
@@ -178,7 +203,7 @@ impl Report {
     pub fn rejects_old(&self) -> Option<bool> {
         match (self.sum(Case::Old)?, self.accepts_new()) {
             (Sum::Refused, Some(true)) => Some(true),
-            (Sum::Accepted | Sum::Mixed, _) if self.some_accepted(Case::Old) => Some(false),
+            _ if self.some(Case::Old, Answer::is_accepted) => Some(false),
             _ => None,
         }
     }
@@ -197,8 +222,8 @@ impl Report {
         (refused(Case::Garbage) || refused(Case::Unsigned)) && self.verdict != Verdict::AcceptsAnything
     }
 
-    fn some_accepted(&self, case: Case) -> bool {
-        self.tried.iter().any(|tried| tried.case == case && tried.answers.iter().any(Answer::is_accepted))
+    fn some(&self, case: Case, holds: fn(&Answer) -> bool) -> bool {
+        self.tried.iter().any(|tried| tried.case == case && tried.answers.iter().any(holds))
     }
 
     fn sum(&self, case: Case) -> Option<Sum> {
@@ -212,7 +237,7 @@ fn sum(tried: &[Tried], case: Case) -> Option<Sum> {
 
 /// The worst that the answers show; which secrets are accepted comes last.
 fn verdict(tried: &[Tried]) -> Verdict {
-    use Sum::{Accepted, Mixed, Refused};
+    use Sum::{Accepted, Mixed, Refused, Unclear};
     let answers = || tried.iter().flat_map(|tried| &tried.answers);
     let of = |case| sum(tried, case);
     let some = |case| tried.iter().any(|tried| tried.case == case && tried.answers.iter().any(Answer::is_accepted));
@@ -228,7 +253,10 @@ fn verdict(tried: &[Tried]) -> Verdict {
     if some(Case::Unsigned) || some(Case::Garbage) {
         return Verdict::AcceptsAnything;
     }
-    if tried.iter().any(|tried| tried.sum() == Mixed) {
+    if answers().any(Answer::is_error) {
+        return Verdict::Failing;
+    }
+    if tried.iter().any(|tried| matches!(tried.sum(), Mixed | Unclear)) {
         return Verdict::Inconsistent;
     }
     if some(Case::Empty) || some(Case::Prefix) {
@@ -273,8 +301,8 @@ mod tests {
             (&[New, Old, Both, FirstWrong], Verdict::AcceptsBoth, yes, no),
             (&[New, Both, FirstWrong], Verdict::NewOnly, yes, yes),
             (&[Old, Both], Verdict::OldOnly, no, no),
-            (&[New, Old, Both], Verdict::FirstSignatureOnly, yes, no),
-            (&[New, Both], Verdict::FirstSignatureOnly, yes, yes),
+            (&[New, Old, Both], Verdict::FirstSignatureOnly, None, no),
+            (&[New, Both], Verdict::FirstSignatureOnly, None, None),
             (&Case::ALL, Verdict::AcceptsAnything, None, no),
             (&[New, Old, Both, FirstWrong, Garbage, Stale, Empty, Prefix], Verdict::AcceptsAnything, None, no),
             (&[Unsigned], Verdict::AcceptsAnything, no, None),
@@ -294,15 +322,28 @@ mod tests {
     }
 
     #[test]
+    fn a_limit_on_the_rate_is_no_refusal() {
+        // Verifies nothing, and has had enough after the first three.
+        let tried = Case::ALL.map(|case| {
+            let status = Ok(if case == Case::New { 204 } else { 429 });
+            Tried { case, answers: vec![Answer { status, took: Duration::ZERO }] }
+        });
+        let report = Report::new(String::new(), tried.to_vec());
+        assert_eq!((report.verdict, report.accepts_new(), report.rejects_old()), (Verdict::Failing, None, None));
+    }
+
+    #[test]
     fn nothing_is_proved_by_redirects_silence_or_a_deploy_that_is_under_way() {
         let answer = |status: Result<u16, &str>| Answer { status: status.map_err(str::to_owned), took: Duration::ZERO };
         let all = |answers: &[Answer]| {
             Report::new(String::new(), Case::ALL.map(|case| Tried { case, answers: answers.to_vec() }).to_vec())
         };
-        let rows: [(&[Answer], Verdict); 3] = [
+        let rows: [(&[Answer], Verdict); 5] = [
+            (&[answer(Ok(429))], Verdict::Failing),
+            (&[answer(Ok(503))], Verdict::Failing),
+            (&[answer(Ok(404))], Verdict::Failing),
             (&[answer(Ok(307))], Verdict::Redirects),
             (&[answer(Err("refused"))], Verdict::Unreachable),
-            (&[answer(Ok(401)), answer(Err("no answer in time"))], Verdict::Inconsistent),
         ];
         for (answers, verdict) in rows {
             let report = all(answers);
@@ -311,6 +352,7 @@ mod tests {
         let mut mixed = report(&[Case::New, Case::Both, Case::FirstWrong]);
         mixed.tried[0].answers.push(answer(Ok(401)));
         let mixed = Report::new(String::new(), mixed.tried);
-        assert_eq!((mixed.verdict, mixed.accepts_new(), mixed.rejects_old()), (Verdict::Inconsistent, None, None));
+        let found = (mixed.verdict, mixed.accepts_new(), mixed.rejects_old());
+        assert_eq!(found, (Verdict::Inconsistent, Some(false), None), "one machine refuses it");
     }
 }
