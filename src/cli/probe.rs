@@ -276,7 +276,7 @@ fn case_word(text: &str) -> Result<Case, String> {
 fn verdict_word(text: &str) -> Result<Verdict, String> {
     serde_json::from_value(Value::String(text.to_owned())).map_err(|_| {
         "it is accepts-both, new-only, old-only, accepts-new, first-signature-only, accepts-anything, \
-         no-timestamp-check, compares-prefix, rejects-all, inconsistent, unreachable or redirects"
+         no-timestamp-check, compares-prefix, rejects-all, inconsistent, failing, unreachable or redirects"
             .to_owned()
     })
 }
