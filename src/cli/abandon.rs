@@ -51,9 +51,13 @@ pub fn run(args: &Args, session: &Session) -> anyhow::Result<Exit> {
     }
     let closed = Event::Closed { outcome: Outcome::Abandoned, reason: Some(args.reason.clone()) };
     for store in found.tools.stores.iter().filter(|store| store.access() == Access::ReadWrite) {
-        // A throw-away secret that a run which was cut off has left there is nobody's.
-        if store.get(Slot::Next)?.is_some_and(|next| rotation.tried.contains(&next.fingerprint())) {
-            store.apply(&[(Slot::Next, None)])?;
+        // A throw-away secret that a run which was cut off has left there is nobody's. A store that is in trouble keeps it: the
+        // next `check` knows it.
+        let left = store.get(Slot::Next).ok().flatten();
+        if left.is_some_and(|next| rotation.tried.contains(&next.fingerprint()))
+            && let Err(error) = store.apply(&[(Slot::Next, None)])
+        {
+            session.output.warn(&format!("a throw-away secret stays in {}: {error}", store.slot_name(Slot::Next)));
         }
     }
     work.journal.append(&mut rotation, &session.actor(), session.now(), std::slice::from_ref(&closed))?;
