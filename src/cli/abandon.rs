@@ -9,7 +9,7 @@ use super::session::Session;
 use super::{ask, complete, conclude, find};
 use crate::rotation::gate::old_seal;
 use crate::rotation::{Event, Outcome, RunError};
-use crate::store::{Access, Slot};
+use crate::store::{Slot, readable};
 use crate::ui::dialog;
 
 /// Close a rotation where it stands, and change nothing else
@@ -50,7 +50,7 @@ pub fn run(args: &Args, session: &Session) -> anyhow::Result<Exit> {
         }
     }
     let closed = Event::Closed { outcome: Outcome::Abandoned, reason: Some(args.reason.clone()) };
-    for store in found.tools.stores.iter().filter(|store| store.access() == Access::ReadWrite) {
+    for store in readable(&found.tools.stores) {
         // A throw-away secret that a run which was cut off has left there is nobody's. A store that is in trouble keeps it: the
         // next `check` knows it.
         let left = store.get(Slot::Next).ok().flatten();

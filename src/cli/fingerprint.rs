@@ -7,7 +7,7 @@ use super::exit::{Exit, Fault};
 use super::session::{self, Session};
 use super::{complete, find, result};
 use crate::secret::{Fingerprint, Secret};
-use crate::store::{Access, Slot};
+use crate::store::{Slot, readable};
 
 /// Show fingerprints, and which slot a value is in
 ///
@@ -84,12 +84,10 @@ fn slots(session: &Session, name: &str) -> anyhow::Result<Vec<Held>> {
     let journal = find::journal(session)?;
     let target = find::target(session, &journal, name, &Default::default())?;
     let mut held = Vec::new();
-    for store in
-        find::stores(&journal, &target, &Default::default())?.iter().filter(|store| store.access() == Access::ReadWrite)
-    {
-        for (word, slot) in [("next", Slot::Next), ("current", Slot::Current), ("previous", Slot::Previous)] {
+    for store in readable(&find::stores(&journal, &target, &Default::default())?) {
+        for slot in Slot::KEPT {
             if let Some(secret) = store.get(slot)? {
-                held.push((store.reference(), word, secret.fingerprint()));
+                held.push((store.reference(), slot.name(), secret.fingerprint()));
             }
         }
     }

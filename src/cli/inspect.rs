@@ -129,7 +129,8 @@ fn show_store(session: &Session, store: &dyn Store, newest: Option<&Rotation>) -
         session.output.data("          cannot be read");
         return object;
     }
-    for (word, slot) in [("next", Slot::Next), ("current", Slot::Current), ("previous", Slot::Previous)] {
+    for slot in Slot::KEPT {
+        let word = slot.name();
         let (text, value) = match store.get(slot) {
             Ok(Some(secret)) => {
                 let fingerprint = secret.fingerprint();

@@ -5,11 +5,14 @@ use super::options::TargetOptions;
 use super::session::Session;
 use super::work;
 use crate::config::Target;
+use crate::delivery::examine::Examiner;
+use crate::provider::signature::Scheme;
 use crate::rotation::Rotation;
 use crate::rotation::gate::old_seal;
 use crate::rotation::journal::Journal;
+use crate::rotation::seal;
 use crate::secret::{Fingerprint, Secret};
-use crate::store::{Access, Slot};
+use crate::store::{Slot, readable};
 
 /// One secret, and every place that holds it.
 #[derive(Clone, Debug)]
@@ -36,7 +39,6 @@ impl Known {
     /// The slot's name in short: `current`, or `current and previous`.
     pub fn slots(&self) -> String {
         let mut names: Vec<&str> = self.places.iter().map(|(slot, _)| *slot).collect();
-        names.dedup();
         names.sort_unstable();
         names.dedup();
         names.join(" and ")
@@ -74,6 +76,11 @@ impl Knowledge {
         }
     }
 
+    /// Its secrets made ready to look at deliveries, each by its place in the list.
+    pub fn examiner<'a>(&'a self, scheme: &'a Scheme) -> Examiner<'a> {
+        Examiner::new(scheme, self.secrets.iter().map(|known| &known.secret).collect())
+    }
+
     /// The secret of a role.
     pub fn of(&self, role: Role) -> Option<&Secret> {
         self.secrets.iter().find(|known| known.role == role).map(|known| &known.secret)
@@ -95,15 +102,12 @@ fn gather(session: &Session, name: &str, options: &TargetOptions, warn: &dyn Fn(
     let target = find::target(session, &journal, name, options)?;
     let open = journal.find_open(&target.endpoint.key())?;
     let mut secrets: Vec<Known> = Vec::new();
-    for store in find::stores(&journal, &target, options)? {
-        if store.access() != Access::ReadWrite {
-            continue;
-        }
-        for (slot, word) in [(Slot::Next, "next"), (Slot::Current, "current"), (Slot::Previous, "previous")] {
+    for store in readable(&find::stores(&journal, &target, options)?) {
+        for slot in Slot::KEPT {
             match store.get(slot) {
-                Ok(Some(secret)) => add(&mut secrets, secret, word, store.reference(), open.as_ref()),
+                Ok(Some(secret)) => add(&mut secrets, secret, slot.name(), store.reference(), open.as_ref()),
                 Ok(None) => {}
-                Err(error) => warn(&format!("{word} of {} was not read: {error}", store.reference())),
+                Err(error) => warn(&format!("{} of {} was not read: {error}", slot.name(), store.reference())),
             }
         }
     }
@@ -120,7 +124,7 @@ fn sealed_old(session: &Session, rotation: &Rotation) -> Option<Secret> {
     let id = old_seal(rotation.id);
     let state = session.folders().ok()?.private_state_dir().ok()?;
     // Opening the seals of a state folder may make their identity; looking does not.
-    if !state.join("seals").join(format!("{id}.age")).exists() {
+    if !seal::path(state, id).exists() {
         return None;
     }
     let seals = work::seals(session).ok()?;

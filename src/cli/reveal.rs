@@ -8,7 +8,7 @@ use super::options::TargetOptions;
 use super::session::Session;
 use super::{complete, find, work};
 use crate::secret::Secret;
-use crate::store::{Access, Slot};
+use crate::store::{Slot, readable};
 
 /// Print a secret, on purpose
 ///
@@ -67,9 +67,7 @@ pub fn run(args: &Args, session: &Session) -> anyhow::Result<Exit> {
 fn stored(args: &Args, session: &Session, slot: Slot) -> anyhow::Result<Secret> {
     let journal = find::journal(session)?;
     let target = find::target(session, &journal, &args.target, &args.options)?;
-    for store in
-        find::stores(&journal, &target, &args.options)?.iter().filter(|store| store.access() == Access::ReadWrite)
-    {
+    for store in readable(&find::stores(&journal, &target, &args.options)?) {
         if let Some(secret) = store.get(slot)? {
             return Ok(secret);
         }

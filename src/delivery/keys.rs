@@ -1,15 +1,12 @@
 //! The usual mistakes with a key and with how a signature is written, so that a delivery that does not verify says why.
 
 use base64::Engine;
-use base64::engine::general_purpose::{STANDARD, STANDARD_NO_PAD, URL_SAFE, URL_SAFE_NO_PAD};
+use base64::engine::general_purpose::{STANDARD_NO_PAD, URL_SAFE, URL_SAFE_NO_PAD};
 use zeroize::Zeroizing;
 
-use crate::provider::signature::{Digest, Scheme, key};
+use crate::provider::signature::{Digest, PREFIX, Scheme, key, written};
 use crate::provider::spec::{Encoding, KeyDecoding};
 use crate::secret::Secret;
-
-/// The prefix of most signing secrets.
-const PREFIX: &str = "whsec_";
 
 /// A way of using a secret that is not this scheme's, with the key that comes of it.
 pub struct Mistaken {
@@ -49,11 +46,11 @@ pub fn mistaken(scheme: &Scheme, secret: &Secret) -> Vec<Mistaken> {
 
 /// How an entry is written that is the right MAC in the wrong letters.
 pub fn misspelt(scheme: &Scheme, entry: &str, digest: &Digest) -> Option<&'static str> {
-    let hex: String = digest.iter().map(|byte| format!("{byte:02x}")).collect();
+    let (hex, base64) = (written(Encoding::Hex, digest), written(Encoding::Base64, digest));
     let spellings = [
         (Encoding::Base64, "in hex, where base64 is due", entry.eq_ignore_ascii_case(&hex)),
         (Encoding::Hex, "in capital hex digits, where small ones are due", entry.eq_ignore_ascii_case(&hex)),
-        (Encoding::Hex, "in base64, where hex is due", entry == STANDARD.encode(digest)),
+        (Encoding::Hex, "in base64, where hex is due", entry == base64),
         (Encoding::Base64, "in base64 without its padding", entry == STANDARD_NO_PAD.encode(digest)),
         (
             Encoding::Base64,

@@ -64,23 +64,35 @@ pub enum Failure {
 
 /// Makes a call, once, and reads its answer until the deadline.
 pub fn call(connections: &Connections, call: Call<'_>, deadline: Instant) -> Result<Received, Failure> {
+    let headers = header_map(&call.headers).ok_or_else(|| Failure::NotSent("a header cannot be sent".to_owned()))?;
+    send(connections, call.method, call.url, headers, call.body.map(|body| body.to_vec()), deadline)
+}
+
+/// The same with headers that are made already.
+pub fn send(
+    connections: &Connections,
+    method: &str,
+    url: Url,
+    headers: HeaderMap,
+    body: Option<Vec<u8>>,
+    deadline: Instant,
+) -> Result<Received, Failure> {
     let not_sent = |why: &str| Failure::NotSent(why.to_owned());
     let remaining = deadline.saturating_duration_since(Instant::now());
     if remaining.is_zero() {
         return Err(not_sent("the time is over"));
     }
-    let method = reqwest::Method::from_bytes(call.method.as_bytes()).map_err(|_| not_sent("no such method"))?;
-    let headers = header_map(&call.headers).ok_or_else(|| not_sent("a header cannot be sent"))?;
-    let client = connections.to(&call.url).map_err(Failure::NotSent)?;
-    let mut builder = client.request(method, call.url).headers(headers).timeout(remaining);
-    if let Some(body) = call.body {
-        builder = builder.body(body.to_vec());
+    let method = reqwest::Method::from_bytes(method.as_bytes()).map_err(|_| not_sent("no such method"))?;
+    let client = connections.to(&url).map_err(Failure::NotSent)?;
+    let mut builder = client.request(method, url).headers(headers).timeout(remaining);
+    if let Some(body) = body {
+        builder = builder.body(body);
     }
     Ok(receive(builder.send().map_err(|error| failure(&error))?, deadline))
 }
 
 /// Reads the answer as far as it comes, within bounds.
-pub fn receive(mut response: Response, deadline: Instant) -> Received {
+fn receive(mut response: Response, deadline: Instant) -> Received {
     let status = response.status().as_u16();
     let text = |value: &HeaderValue| String::from_utf8_lossy(value.as_bytes()).into_owned();
     let headers = response.headers().iter().map(|(name, value)| (name.as_str().to_owned(), text(value))).collect();

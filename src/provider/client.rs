@@ -12,7 +12,7 @@ use super::judge::judge;
 use super::request::{self, Request};
 use super::spec::Meaning;
 use super::{Endpoint, ProviderError};
-use crate::http::{Connections, Failure, Received, Url, failure, header_map, parse_base_url, receive};
+use crate::http::{self, Connections, Failure, Received, Url, failure, header_map, parse_base_url};
 use crate::secret::Secret;
 
 pub use crate::http::{LARGEST_BODY, Options as ClientOptions};
@@ -111,23 +111,11 @@ impl Client {
         };
         value.set_sensitive(true);
         headers.insert(name, value);
-        let remaining = deadline.saturating_duration_since(Instant::now());
-        if remaining.is_zero() {
-            return Err(not_sent("the time is over"));
+        if request.body.is_none() && request.method.carries_body() {
+            headers.insert(CONTENT_LENGTH, HeaderValue::from_static("0"));
         }
-        let method =
-            reqwest::Method::from_bytes(request.method.as_str().as_bytes()).map_err(|_| not_sent("no such method"))?;
-        let client = self.connections.to(&url).map_err(Failure::NotSent)?;
-        let mut builder = client.request(method, url).timeout(remaining);
-        match &request.body {
-            Some(body) => builder = builder.body(body.clone()),
-            None if request.method.carries_body() => {
-                headers.insert(CONTENT_LENGTH, HeaderValue::from_static("0"));
-            }
-            None => {}
-        }
-        let response = builder.headers(headers).send().map_err(|error| failure(&error))?;
-        Ok(receive(response, deadline))
+        let body = request.body.clone().map(String::into_bytes);
+        http::send(&self.connections, request.method.as_str(), url, headers, body, deadline)
     }
 }
 

@@ -16,7 +16,7 @@ use super::{Provider, duration};
 use crate::secret::Secret;
 
 /// The prefix that Standard Webhooks cuts off before decoding.
-const PREFIX: &str = "whsec_";
+pub const PREFIX: &str = "whsec_";
 
 /// Most signatures that are read from one header.
 const MOST_SIGNATURES: usize = 32;

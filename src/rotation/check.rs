@@ -9,7 +9,7 @@ use super::runner::Runner;
 use super::{Call, Direction, Event, Evidence, Outcome, Rotation, RunError};
 use crate::provider::answer::{self, Inspected};
 use crate::secret::Secret;
-use crate::store::{Access, Slot, Store, StoreError, slots};
+use crate::store::{Access, Slot, Store, StoreError, readable, slots};
 
 impl Runner<'_> {
     /// Proves key, endpoint, stores and seal. What fails closes the rotation, since nothing was sent.
@@ -39,7 +39,7 @@ impl Runner<'_> {
         let provider_now = (self.now)().saturating_add(ahead).unwrap_or_else(|_| (self.now)());
         self.refuse_open_overlap(&earlier, provider_now)?;
         let current = self.live_secret()?;
-        if current.is_none() && self.stores.iter().any(|store| store.access() == Access::ReadWrite) {
+        if current.is_none() && readable(self.stores).next().is_some() {
             let warning = "no store holds a live secret yet: is this where the receivers read theirs?";
             self.operator.tell(self.rotation, News::Warning(warning));
         }
@@ -141,14 +141,13 @@ impl Runner<'_> {
 
     /// What the readable stores have in their `next` slots.
     pub(super) fn coming_secrets(&self) -> Result<Vec<Secret>, RunError> {
-        let readable = self.stores.iter().filter(|store| store.access() == Access::ReadWrite);
-        let found: Result<Vec<_>, _> = readable.map(|store| store.get(Slot::Next)).collect();
+        let found: Result<Vec<_>, _> = readable(self.stores).map(|store| store.get(Slot::Next)).collect();
         Ok(found.map_err(RunError::StoreCheck)?.into_iter().flatten().collect())
     }
 
     /// The secret that receivers live on, from the first store that can be read and has one.
     pub(super) fn live_secret(&self) -> Result<Option<Secret>, RunError> {
-        for store in self.stores.iter().filter(|store| store.access() == Access::ReadWrite) {
+        for store in readable(self.stores) {
             if let Some(secret) = store.get(Slot::Current).map_err(RunError::StoreCheck)? {
                 return Ok(Some(secret));
             }

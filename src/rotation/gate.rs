@@ -9,7 +9,7 @@ use super::seal::Sealed;
 use super::{Event, How, Probed, RunError, Step};
 use crate::delivery::probe::{Report, Secrets};
 use crate::secret::Secret;
-use crate::store::{Access, Slot};
+use crate::store::{Slot, readable};
 
 impl Runner<'_> {
     /// Comes to the end of a person's step; `false` where it has to wait for one.
@@ -40,7 +40,8 @@ impl Runner<'_> {
                         }
                     }
                     if is_provable {
-                        self.overrule(step, reason.as_deref())?;
+                        let refusal = |url, finds| RunError::Contradicted { step, url, finds };
+                        self.overrule(step, reason.as_deref(), refusal)?;
                     }
                     self.record(&[Event::Done { step, how: How::Word { reason } }])?;
                     self.probed = false;
@@ -56,13 +57,18 @@ impl Runner<'_> {
         }
     }
 
-    /// Fails where receivers do the opposite of what is said without a reason; with one, that is on record.
-    fn overrule(&mut self, step: Step, reason: Option<&str>) -> Result<(), RunError> {
+    /// Fails as `refusal` says where receivers do the opposite of a step, unless there is a reason, which is on record then.
+    fn overrule(
+        &mut self,
+        step: Step,
+        reason: Option<&str>,
+        refusal: impl FnOnce(String, &'static str) -> RunError,
+    ) -> Result<(), RunError> {
         let contradicting = self.rotation.contradicting(step);
         let Some((url, finds)) = contradicting.first().map(|found| (found.url.clone(), found.verdict.finds())) else {
             return Ok(());
         };
-        let Some(reason) = reason else { return Err(RunError::Contradicted { step, url, finds }) };
+        let Some(reason) = reason else { return Err(refusal(url, finds)) };
         let why = format!("{url} {finds}");
         self.operator.tell(self.rotation, News::Warning(&format!("{why}; going on, as was said")));
         self.record(&[Event::Overridden { why, reason: reason.to_owned() }])
@@ -71,19 +77,7 @@ impl Runner<'_> {
     /// Probes the receivers and fails where one rejects the new secret, unless somebody says why that is no matter.
     pub fn gate(&mut self, override_reason: Option<&str>) -> Result<(), RunError> {
         self.probe()?;
-        let Some((url, finds)) =
-            self.rotation.contradicting(Step::Deploy).first().map(|found| (found.url.clone(), found.verdict.finds()))
-        else {
-            return Ok(());
-        };
-        match override_reason {
-            Some(reason) => {
-                let why = format!("{url} {finds}");
-                self.operator.tell(self.rotation, News::Warning(&format!("{why}; going on, as was said")));
-                self.record(&[Event::Overridden { why, reason: reason.to_owned() }])
-            }
-            None => Err(RunError::Unsafe { url, finds }),
-        }
+        self.overrule(Step::Deploy, override_reason, |url, finds| RunError::Unsafe { url, finds })
     }
 
     /// Whether a step is proved: by every receiver, or by a delivery that was verified since the deploy, where no receiver does
@@ -165,8 +159,7 @@ impl Runner<'_> {
     fn old_secret(&self, new: &Secret) -> Option<Secret> {
         let known = self.rotation.before.current.as_ref();
         let is_old = |secret: &Secret| secret != new && known.is_none_or(|known| *known == secret.fingerprint());
-        let readable = self.stores.iter().filter(|store| store.access() == Access::ReadWrite);
-        let slots = readable.flat_map(|store| [Slot::Current, Slot::Previous].map(|slot| (store, slot)));
+        let slots = readable(self.stores).flat_map(|store| [Slot::Current, Slot::Previous].map(|slot| (store, slot)));
         let mut held = slots.filter_map(|(store, slot)| store.get(slot).ok().flatten());
         held.find(is_old).or_else(|| {
             let seal = old_seal(self.rotation.id);

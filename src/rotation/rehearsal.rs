@@ -9,7 +9,7 @@ use super::runner::Runner;
 use super::{Event, How, Outcome, RunError, Step};
 use crate::delivery::probe::{Report, Secrets};
 use crate::secret::Secret;
-use crate::store::{Access, Slot, Store, StoreError};
+use crate::store::{Slot, StoreError, readable};
 
 impl Runner<'_> {
     /// Puts a throw-away secret into `next`, lets the person make the receivers read it, probes them, and clears the slot
@@ -99,10 +99,6 @@ impl Runner<'_> {
 /// Whether a receiver accepts the live secret and a second one.
 fn is_ready(report: &Report) -> bool {
     report.accepts_new() == Some(true) && report.rejects_old() == Some(false)
-}
-
-fn readable(stores: &[Box<dyn Store>]) -> impl Iterator<Item = &dyn Store> {
-    stores.iter().map(AsRef::as_ref).filter(|store| store.access() == Access::ReadWrite)
 }
 
 /// A made-up secret in the form of real ones, which every scheme can decode.

@@ -3,7 +3,7 @@
 use super::operator::News;
 use super::runner::Runner;
 use super::{Event, Next, RunError, Step};
-use crate::store::{Access, Slot, slots};
+use crate::store::{Access, Slot, readable, slots};
 
 impl Runner<'_> {
     /// Puts the old secret back into the live slot of every store while the provider still honours it.
@@ -21,8 +21,8 @@ impl Runner<'_> {
         }
         let failed = |source| RunError::StoreFailed { step: Step::Promote, sealed: None, source };
         let mut replaced = false;
-        for store in self.stores.iter().filter(|store| store.access() == Access::ReadWrite) {
-            replaced |= slots::holds(store.as_ref(), Slot::Current, &answered.fingerprint).map_err(failed)?;
+        for store in readable(self.stores) {
+            replaced |= slots::holds(store, Slot::Current, &answered.fingerprint).map_err(failed)?;
         }
         if !replaced && !self.rotation.done.contains_key(&Step::Promote) {
             return Err(no_way_back("it has not been replaced yet, so the live slot holds it still"));

@@ -16,7 +16,7 @@ use crate::delivery::probe::Prober;
 use crate::provider::Endpoint;
 use crate::provider::client::Client;
 use crate::secret::Secret;
-use crate::store::{Access, Slot, Store, StoreError, slots};
+use crate::store::{Access, Slot, Store, StoreError, readable, slots};
 
 /// A rotation and everything that it acts on.
 pub struct Runner<'a> {
@@ -222,7 +222,7 @@ impl Runner<'_> {
             Err(error) => error,
         };
         let answered = self.rotation.answered();
-        for store in self.stores.iter().filter(|store| store.access() == Access::ReadWrite) {
+        for store in readable(self.stores) {
             for slot in [Slot::Next, Slot::Current] {
                 if let (Ok(Some(secret)), Some(answered)) = (store.get(slot), answered)
                     && secret.fingerprint() == answered.fingerprint
@@ -253,12 +253,12 @@ impl Runner<'_> {
         let write_only = self.stores.iter().any(|store| store.access() == Access::WriteOnly);
         let sealed = if write_only { Some(self.secret()?) } else { None };
         // Nothing goes live anywhere until every store has the new secret.
-        for store in self.stores.iter().filter(|store| store.access() == Access::ReadWrite) {
-            let has = |slot| slots::holds(store.as_ref(), slot, &new);
+        for store in readable(self.stores) {
+            let has = |slot| slots::holds(store, slot, &new);
             let ready = has(Slot::Next).and_then(|next| Ok(next || has(Slot::Current)?));
             let restage = || match self.secret() {
                 // A deploy may have written the file anew without the slot; another place has the secret still.
-                Ok(secret) => slots::stage(store.as_ref(), &secret),
+                Ok(secret) => slots::stage(store, &secret),
                 Err(_) => Err(StoreError::NothingToPromote { store: store.reference() }),
             };
             ready.and_then(|ready| if ready { Ok(()) } else { restage() }).map_err(|source| RunError::StoreFailed {

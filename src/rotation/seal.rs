@@ -160,7 +160,7 @@ impl Seals {
             }
         };
         recipients.push(own);
-        Ok(Self { state: state.to_owned(), folder: state.join("seals"), recipients, identity })
+        Ok(Self { state: state.to_owned(), folder: folder(state), recipients, identity })
     }
 
     /// Where the identity is kept, as a store reference.
@@ -170,7 +170,7 @@ impl Seals {
 
     /// The file of one rotation's seal.
     pub fn path(&self, rotation: Uuid) -> PathBuf {
-        self.folder.join(format!("{rotation}.age"))
+        path(&self.state, rotation)
     }
 
     /// Whether a rotation's seal is there.
@@ -240,6 +240,15 @@ impl Seals {
             _ => Ok(()),
         }
     }
+}
+
+/// The file of one rotation's seal in a state folder.
+pub fn path(state: &Path, rotation: Uuid) -> PathBuf {
+    folder(state).join(format!("{rotation}.age"))
+}
+
+fn folder(state: &Path) -> PathBuf {
+    state.join("seals")
 }
 
 /// Waits until no other process makes an identity or proves a seal in this state folder; none does while the file is

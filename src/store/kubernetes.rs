@@ -12,6 +12,7 @@ use super::json::Document;
 use super::names::{Names, Suffixes};
 use super::program::{Ended, Run};
 use super::reference::is_kubernetes_key;
+use super::server::{Written, change_at_version};
 use super::{Access, Change, Slot, SlotNames, Store, StoreError, Surroundings, bare};
 use crate::secret::Secret;
 
@@ -189,29 +190,26 @@ impl Store for Kubernetes {
 
     fn apply(&self, changes: &[Change<'_>]) -> Result<(), StoreError> {
         bare::admit_values(&self.reference, changes)?;
-        let mut lost = None;
-        for _ in 0..ATTEMPTS {
+        let prepare = || {
             let object = self.read()?;
             let data = self.data(&object)?;
             let wanted = self.changed(&data, changes)?;
             if wanted == data {
-                return Ok(());
+                return Ok(None);
             }
-            let object = wanted.put_into(&object, "data").map_err(|_| self.not_a_secret())?;
+            // The object carries the version that was read.
+            wanted.put_into(&object, "data").map(Some).map_err(|_| self.not_a_secret())
+        };
+        change_at_version(&self.reference, ATTEMPTS, prepare, |object| {
             let ended = self.run(&["replace", "--raw", &self.path(), "-f", "-", TIMEOUT], Some(&object))?;
-            if ended.status.success() {
-                return Ok(());
+            match ended.status.success() {
+                true => Ok(Written::Done),
+                false if String::from_utf8_lossy(&ended.complaint).contains("(Conflict)") => {
+                    Ok(Written::SomebodyWasFaster)
+                }
+                false => Err(self.refusal(&ended, "change")),
             }
-            if String::from_utf8_lossy(&ended.complaint).contains("(Conflict)") {
-                continue;
-            }
-            match self.refusal(&ended, "change") {
-                // The version in the object makes it safe to look and, if need be, to replace it again.
-                error @ StoreError::NoAnswer { .. } if lost.is_none() => lost = Some(error),
-                error => return Err(error),
-            }
-        }
-        Err(lost.unwrap_or(StoreError::Contended { store: self.reference.clone() }))
+        })
     }
 }
 

@@ -66,6 +66,21 @@ pub enum Slot {
     Canary,
 }
 
+impl Slot {
+    /// The slots that keep secrets, the coming one first.
+    pub const KEPT: [Self; 3] = [Self::Next, Self::Current, Self::Previous];
+
+    /// The slot's word in commands and JSON.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Next => "next",
+            Self::Current => "current",
+            Self::Previous => "previous",
+            Self::Canary => "canary",
+        }
+    }
+}
+
 /// One change of one slot: a value to put there, or nothing to empty it.
 pub type Change<'a> = (Slot, Option<&'a Secret>);
 
@@ -207,6 +222,11 @@ pub fn open(
             Box::new(vault::Vault::new(mount, path, field, names, &surroundings.environment)?)
         }
     })
+}
+
+/// The stores whose slots can be read back.
+pub fn readable(stores: &[Box<dyn Store>]) -> impl Iterator<Item = &dyn Store> {
+    stores.iter().map(AsRef::as_ref).filter(|store| store.access() == Access::ReadWrite)
 }
 
 /// The path from the root, so that the reference a store prints opens the same store from anywhere.

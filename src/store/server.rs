@@ -75,6 +75,34 @@ impl Server {
     }
 }
 
+/// What came of writing on condition that nobody else had written since.
+pub(super) enum Written {
+    Done,
+    SomebodyWasFaster,
+}
+
+/// Changes what is kept at a version: `prepare` reads it and works out what to write, `None` where nothing is to be changed,
+/// and `write` does it on condition of the version that was read. That condition makes it safe to look and, if need be, to
+/// write again where an answer was lost, once.
+pub(super) fn change_at_version<T>(
+    store: &str,
+    attempts: usize,
+    prepare: impl Fn() -> Result<Option<T>, StoreError>,
+    write: impl Fn(T) -> Result<Written, StoreError>,
+) -> Result<(), StoreError> {
+    let mut lost = None;
+    for _ in 0..attempts {
+        let Some(wanted) = prepare()? else { return Ok(()) };
+        match write(wanted) {
+            Ok(Written::Done) => return Ok(()),
+            Ok(Written::SomebodyWasFaster) => {}
+            Err(error @ StoreError::NoAnswer { .. }) if lost.is_none() => lost = Some(error),
+            Err(error) => return Err(error),
+        }
+    }
+    Err(lost.unwrap_or(StoreError::Contended { store: store.to_owned() }))
+}
+
 /// Reads a file that says who asks or whom to trust; `None` where there is none.
 pub(super) fn file(store: &str, path: &Path) -> Result<Option<Zeroizing<String>>, StoreError> {
     let failed = |source| StoreError::io(store, "read", path, source);

@@ -49,7 +49,7 @@ pub fn run(args: &Args, session: &Session) -> anyhow::Result<Exit> {
     if args.watch {
         return watch(args, session);
     }
-    let rows = rows(args, session)?;
+    let (rows, _) = look(args, session)?;
     let now = session.now();
     for row in &rows {
         session.output.data(&line(row, now));
@@ -67,15 +67,13 @@ pub fn run(args: &Args, session: &Session) -> anyhow::Result<Exit> {
 fn watch(args: &Args, session: &Session) -> anyhow::Result<Exit> {
     let signals = Signals::arm()?;
     let mut board = Board::new(&session.output);
-    let mut shown = rows(args, session)?;
+    let (mut shown, mut open) = look(args, session)?;
     let mut told: Vec<Row> = Vec::new();
     while !signals.arrived() {
         let now = session.now();
         // A notifier that failed once is called again at the next moment.
         let notifier = Notifier::new(session);
-        for rotation in find::journal(session).and_then(|journal| Ok(journal.open_rotations()?)).unwrap_or_default() {
-            notifier.look_at_clock(&rotation, now);
-        }
+        open.iter().for_each(|rotation| notifier.look_at_clock(rotation, now));
         if board.redraws() {
             // What needs somebody stands at the top.
             shown.sort_by_key(|row| (!row.overdue, row.status.is_none()));
@@ -90,8 +88,8 @@ fn watch(args: &Args, session: &Session) -> anyhow::Result<Exit> {
             told.clone_from(&shown);
         }
         std::thread::sleep(LOOK_EVERY);
-        match rows(args, session) {
-            Ok(rows) => shown = rows,
+        match look(args, session) {
+            Ok(looked) => (shown, open) = looked,
             // A display goes on; what it shows is a moment old.
             Err(error) => session.output.warn(&format!("{error:#}")),
         }
@@ -108,11 +106,12 @@ fn exit(rows: &[Row], args: &Args) -> Exit {
     }
 }
 
-/// Every configured target, then every open rotation of another.
-fn rows(args: &Args, session: &Session) -> anyhow::Result<Vec<Row>> {
+/// Every configured target, then every open rotation of another; and all open rotations.
+fn look(args: &Args, session: &Session) -> anyhow::Result<(Vec<Row>, Vec<Rotation>)> {
     let now = session.now();
     let journal = find::journal(session)?;
-    let mut open = journal.open_rotations()?;
+    let open = journal.open_rotations()?;
+    let mut others: Vec<&Rotation> = open.iter().collect();
     let mut rows = Vec::new();
     let names = if args.targets.is_empty() {
         session.config()?.names().map(str::to_owned).collect()
@@ -123,7 +122,7 @@ fn rows(args: &Args, session: &Session) -> anyhow::Result<Vec<Row>> {
         let target = find::target(session, &journal, &name, &Default::default())?;
         let key = target.endpoint.key();
         let history = journal.of_endpoint(&key)?;
-        open.retain(|rotation| rotation.plan.endpoint_key != key);
+        others.retain(|rotation| rotation.plan.endpoint_key != key);
         let max_age = args.max_age.or(target.max_age);
         let mut row = Row {
             target: target.name.clone(),
@@ -148,7 +147,7 @@ fn rows(args: &Args, session: &Session) -> anyhow::Result<Vec<Row>> {
         rows.push(row);
     }
     if args.targets.is_empty() {
-        rows.extend(open.iter().map(|rotation| {
+        rows.extend(others.into_iter().map(|rotation| {
             let plan = &rotation.plan;
             let mut row = Row {
                 target: plan.target.clone(),
@@ -161,7 +160,7 @@ fn rows(args: &Args, session: &Session) -> anyhow::Result<Vec<Row>> {
             row
         }));
     }
-    Ok(rows)
+    Ok((rows, open))
 }
 
 fn clamp(seconds: u64) -> i64 {

@@ -1,5 +1,7 @@
 //! `whsec verify`: which secret signed a delivery, or why none did.
 
+use std::cell::LazyCell;
+
 use clap::ValueHint;
 use clap_complete::engine::ArgValueCandidates;
 use jiff::Timestamp;
@@ -14,7 +16,7 @@ use crate::delivery::Delivery;
 use crate::delivery::examine::{Cause, Examination, Examiner};
 use crate::provider::signature::Scheme;
 use crate::rotation::Event;
-use crate::secret::{Fingerprint, Secret};
+use crate::secret::Fingerprint;
 use crate::ui::time::{moment, span};
 
 mod follow;
@@ -96,8 +98,17 @@ pub fn run(args: &Args, session: &Session) -> anyhow::Result<Exit> {
         return follow::run(args, session, &mut knowledge, &scheme);
     }
     let deliveries = input::deliveries(args)?;
-    let looked: Vec<Looked> =
-        deliveries.iter().map(|delivery| look(args, session, &knowledge, &scheme, delivery)).collect();
+    let examiner = knowledge.examiner(&scheme);
+    // Read for the first delivery that nothing here signed, and once.
+    let others = LazyCell::new(|| others(session, &knowledge.target.name));
+    let look = |delivery| look(args, session, &knowledge, &examiner, delivery);
+    let looked = deliveries.iter().map(|delivery| {
+        let looked = look(delivery);
+        let unknown = looked.examination.matches.is_empty() && looked.examination.causes.contains(&Cause::NoMatch);
+        let elsewhere = if unknown { signed_elsewhere(&others, &scheme, delivery) } else { None };
+        Looked { elsewhere, ..looked }
+    });
+    let looked: Vec<Looked> = looked.collect();
     conclude(session, &mut knowledge, &looked)
 }
 
@@ -113,24 +124,31 @@ struct Looked {
     at: Timestamp,
 }
 
-fn look(args: &Args, session: &Session, knowledge: &Knowledge, scheme: &Scheme, delivery: &Delivery<'_>) -> Looked {
+fn look(
+    args: &Args,
+    session: &Session,
+    knowledge: &Knowledge,
+    examiner: &Examiner<'_>,
+    delivery: &Delivery<'_>,
+) -> Looked {
     let at = args.at.or(delivery.received_at).unwrap_or_else(|| session.now());
-    let secrets: Vec<&Secret> = knowledge.secrets.iter().map(|known| &known.secret).collect();
-    let examination = Examiner::new(scheme, secrets).examine(delivery, Some(at.as_second()));
+    let examination = examiner.examine(delivery, Some(at.as_second()));
     let is_live = |index: usize| knowledge.secrets.get(index).is_some_and(Known::is_live);
     let verified = examination.causes.is_empty() && examination.matches.iter().any(|found| is_live(found.secret));
-    let unknown = examination.matches.is_empty() && examination.causes.contains(&Cause::NoMatch);
-    let elsewhere = if unknown { other_target(session, &knowledge.target.name, scheme, delivery) } else { None };
-    Looked { examination, verified, elsewhere, is_probe: delivery.is_probe(), at }
+    Looked { examination, verified, elsewhere: None, is_probe: delivery.is_probe(), at }
 }
 
-/// Another configured target with a secret that signed the delivery. What cannot be read there is passed over.
-fn other_target(session: &Session, own: &str, scheme: &Scheme, delivery: &Delivery<'_>) -> Option<(String, String)> {
-    session.target_names().into_iter().filter(|name| name != own).find_map(|name| {
-        let knowledge = known::look_quietly(session, &name).ok()?;
-        let secrets: Vec<&Secret> = knowledge.secrets.iter().map(|known| &known.secret).collect();
-        let found = Examiner::new(scheme, secrets).look(delivery, None).matches.first().copied()?;
-        Some((name, knowledge.secrets.get(found.secret)?.slots()))
+/// What is known of every other configured target. What cannot be read there is passed over.
+fn others(session: &Session, own: &str) -> Vec<Knowledge> {
+    let names = session.target_names().into_iter().filter(|name| name != own);
+    names.filter_map(|name| known::look_quietly(session, &name).ok()).collect()
+}
+
+/// Another target with a secret that signed the delivery, and the slot.
+fn signed_elsewhere(others: &[Knowledge], scheme: &Scheme, delivery: &Delivery<'_>) -> Option<(String, String)> {
+    others.iter().find_map(|other| {
+        let found = other.examiner(scheme).look(delivery, None).matches.first().copied()?;
+        Some((other.target.name.clone(), other.secrets.get(found.secret)?.slots()))
     })
 }
 

@@ -8,6 +8,7 @@ use serde::de::IgnoredAny;
 use zeroize::Zeroizing;
 
 use super::super::json::{Document, Flaw};
+use super::super::server::Written;
 use super::super::{Environment, StoreError};
 use super::login::{self, Login};
 use crate::http::{Call, Received, Url};
@@ -25,12 +26,6 @@ pub(super) struct Api {
 pub(super) struct Found {
     pub document: Document,
     pub version: u64,
-}
-
-/// What came of writing a version.
-pub(super) enum Written {
-    Done,
-    SomebodyWasFaster,
 }
 
 /// The parts of an answer that are not the document.

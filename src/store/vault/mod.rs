@@ -5,13 +5,14 @@
 //! all of a change or none and nobody's other fields are lost. Each check writes two versions, each rotation three.
 
 use super::names::{Names, Suffixes};
+use super::server::change_at_version;
 use super::{Access, Change, Environment, Slot, SlotNames, Store, StoreError, bare};
 use crate::secret::Secret;
 
 mod api;
 mod login;
 
-use api::{Api, Written};
+use api::Api;
 
 const SUFFIXES: Suffixes<'static> = Suffixes { next: "_next", previous: "_previous", canary: "_whsec_check" };
 
@@ -67,26 +68,16 @@ impl Store for Vault {
 
     fn apply(&self, changes: &[Change<'_>]) -> Result<(), StoreError> {
         bare::admit_values(&self.reference, changes)?;
-        let mut lost = None;
-        for _ in 0..ATTEMPTS {
+        let prepare = || {
             let found = self.api.read()?;
             let mut wanted = found.document.clone();
             for (slot, value) in changes {
                 let changed = wanted.with(self.names.of(*slot), self.names.of(Slot::Current), *value);
                 wanted = changed.map_err(|flaw| self.api.malformed(flaw))?;
             }
-            if wanted == found.document {
-                return Ok(());
-            }
-            match self.api.write(&wanted, found.version) {
-                Ok(Written::Done) => return Ok(()),
-                Ok(Written::SomebodyWasFaster) => {}
-                // The condition on the version makes it safe to look and, if need be, to write again.
-                Err(error @ StoreError::NoAnswer { .. }) if lost.is_none() => lost = Some(error),
-                Err(error) => return Err(error),
-            }
-        }
-        Err(lost.unwrap_or(StoreError::Contended { store: self.reference.clone() }))
+            Ok((wanted != found.document).then_some((wanted, found.version)))
+        };
+        change_at_version(&self.reference, ATTEMPTS, prepare, |(wanted, version)| self.api.write(&wanted, version))
     }
 }
 
