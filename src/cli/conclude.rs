@@ -4,7 +4,7 @@
 use jiff::Timestamp;
 use serde_json::Value;
 
-use super::exit::{self, Exit, Verdict};
+use super::exit::{self, Exit, Fault};
 use super::session::Session;
 use crate::rotation::seal::Seals;
 use crate::rotation::{Call, Doer, ExpirySource, Next, Rotation, RunError, Step, guide};
@@ -30,30 +30,25 @@ pub fn conclude(
                 Some(RunError::Lost { comparison: Some(comparison), .. }) => prompt::evidence(comparison),
                 _ => Vec::new(),
             };
-            let mut verdict = exit::report(&error);
-            if let Some(hint) = &mut verdict.hint {
-                for verb in ["cutover", "rotate", "inspect", "reveal", "force-rotate"] {
-                    let command = session.come_back(verb, &rotation.plan.target);
-                    *hint = hint.replace(&format!("whsec {verb} TARGET"), &command);
-                }
-            }
+            let mut fault = exit::report(&error);
+            fault.hint = fault.hint.map(|hint| session.hint_for(&hint, &rotation.plan.target));
             // A person at a terminal saw it with the question.
             for line in evidence.iter().filter(|_| !session.may_ask()) {
                 session.output.warn(line);
             }
-            session.output.error(&verdict.message, verdict.hint.as_deref());
+            session.output.error(&fault.message, fault.hint.as_deref());
             for line in whereabouts(rotation, seals, session.now()) {
                 session.output.say(&format!(" note: {line}"));
             }
-            (verdict.exit, error_value(&verdict, &evidence))
+            (fault.exit, error_value(&fault, &evidence))
         }
     };
     session.output.json(&report::rotation(command, rotation, session.now(), exit.code(), &come_back, error));
     Ok(exit)
 }
 
-fn error_value(verdict: &Verdict, evidence: &[String]) -> Value {
-    let mut value = exit::error_object(verdict);
+fn error_value(fault: &Fault, evidence: &[String]) -> Value {
+    let mut value = exit::error_object(fault);
     if !evidence.is_empty() {
         value["evidence"] = Value::from(evidence.to_vec());
     }

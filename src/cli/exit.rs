@@ -69,8 +69,8 @@ impl From<Exit> for ExitCode {
     }
 }
 
-/// An error made at the edge: a message with its code and hint.
-#[derive(Debug, thiserror::Error)]
+/// An error as a command ends with it, or one made at the edge: a message with its code and hint.
+#[derive(Clone, Debug, thiserror::Error)]
 #[error("{message}")]
 pub struct Fault {
     pub exit: Exit,
@@ -86,16 +86,8 @@ impl Fault {
     }
 }
 
-/// An error in the words of a command's end.
-#[derive(Clone, Debug)]
-pub struct Verdict {
-    pub exit: Exit,
-    pub message: String,
-    pub hint: Option<String>,
-}
-
 /// Finds code, prose and hint for a chain of errors. The first error of a kind that we know decides.
-pub fn report(error: &anyhow::Error) -> Verdict {
+pub fn report(error: &anyhow::Error) -> Fault {
     let mut exit = Exit::Failed;
     let mut hint = None;
     for cause in error.chain() {
@@ -122,7 +114,7 @@ pub fn report(error: &anyhow::Error) -> Verdict {
         }
     }
     let message = error.chain().map(ToString::to_string).collect::<Vec<_>>().join(": ");
-    Verdict { exit, message, hint }
+    Fault { exit, message, hint }
 }
 
 fn config_exit(error: &ConfigError) -> Exit {
@@ -179,17 +171,17 @@ fn store_exit(error: &StoreError) -> Exit {
 }
 
 /// The JSON object of a command that failed before it had anything else to say.
-pub fn failed(command: &str, verdict: &Verdict) -> serde_json::Value {
+pub fn failed(command: &str, fault: &Fault) -> serde_json::Value {
     serde_json::json!({
         "schema": "whsec/v1",
         "command": command,
         "status": "failed",
-        "exit": verdict.exit.code(),
-        "error": error_object(verdict),
+        "exit": fault.exit.code(),
+        "error": error_object(fault),
     })
 }
 
 /// The JSON field `error`.
-pub fn error_object(verdict: &Verdict) -> serde_json::Value {
-    serde_json::json!({ "kind": verdict.exit.kind(), "message": verdict.message, "hint": verdict.hint })
+pub fn error_object(fault: &Fault) -> serde_json::Value {
+    serde_json::json!({ "kind": fault.exit.kind(), "message": fault.message, "hint": fault.hint })
 }

@@ -60,6 +60,9 @@ pub fn open(session: &Session, name: &str, options: &TargetOptions) -> anyhow::R
     let mut rotation = (open < rotations.len()).then(|| rotations.swap_remove(open));
     if let Some(rotation) = rotation.as_mut().filter(|rotation| rotation.closed.is_none()) {
         if !options.receivers.is_empty() {
+            for url in rotation.plan.receivers.iter().filter(|url| !options.receivers.contains(url)) {
+                session.output.warn(&format!("--receiver leaves out {url}: what this run proves is not proved of it"));
+            }
             rotation.plan.receivers.clone_from(&options.receivers);
             rotation.plan.may_probe = true;
         } else if work.target.file.is_some() {

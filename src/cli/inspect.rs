@@ -77,9 +77,9 @@ pub fn run(args: &Args, session: &Session) -> anyhow::Result<Exit> {
     let (exit, error) = match asked {
         Ok(_) => (Exit::Done, Value::Null),
         Err(error) => {
-            let verdict = exit::report(&error);
-            output.error(&verdict.message, verdict.hint.as_deref());
-            (verdict.exit, exit::error_object(&verdict))
+            let fault = exit::report(&error);
+            output.error(&fault.message, fault.hint.as_deref());
+            (fault.exit, exit::error_object(&fault))
         }
     };
     let fields = json!({

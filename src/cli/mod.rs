@@ -4,7 +4,7 @@ use std::ffi::OsString;
 use std::path::PathBuf;
 use std::process::ExitCode;
 
-use clap::{CommandFactory, Parser, Subcommand, ValueEnum};
+use clap::{CommandFactory, FromArgMatches, Parser, Subcommand, ValueEnum};
 
 use crate::ui::{Color, Output};
 use session::Session;
@@ -223,8 +223,9 @@ pub fn command() -> clap::Command {
 pub fn run(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
     let arguments: Vec<OsString> = arguments.into_iter().collect();
     clap_complete::CompleteEnv::with_factory(command).complete();
-    let cli = match Cli::try_parse_from(&arguments) {
-        Ok(cli) => cli,
+    let parsed = command().try_get_matches_from(&arguments);
+    let (cli, target) = match parsed.and_then(|matches| Ok((Cli::from_arg_matches(&matches)?, target(&matches)))) {
+        Ok(parsed) => parsed,
         Err(error) => {
             // clap prints help to stdout and misuse to stderr; a closed pipe is no reason to fail.
             let _ = error.print();
@@ -232,8 +233,8 @@ pub fn run(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
                 let hint = Some("`whsec --help` shows how it is written".to_owned());
                 let message = error.to_string();
                 let message = message.lines().next().unwrap_or_default().trim_start_matches("error: ").to_owned();
-                let verdict = exit::Verdict { exit: exit::Exit::Usage, message, hint };
-                Output::new(true, true, false, Color::Never).json(&exit::failed("whsec", &verdict));
+                let fault = exit::Fault { exit: exit::Exit::Usage, message, hint };
+                Output::new(true, true, false, Color::Never).json(&exit::failed("whsec", &fault));
             }
             return ExitCode::from(error.exit_code().try_into().unwrap_or(exit::Exit::Usage.code()));
         }
@@ -245,12 +246,21 @@ pub fn run(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
     match cli.command.run(&session) {
         Ok(exit) => exit.into(),
         Err(error) => {
-            let verdict = exit::report(&error);
-            output.error(&verdict.message, verdict.hint.as_deref());
-            output.json(&exit::failed(cli.command.name(), &verdict));
-            verdict.exit.into()
+            let mut fault = exit::report(&error);
+            if let Some(target) = target {
+                fault.hint = fault.hint.map(|hint| session.hint_for(&hint, &target));
+            }
+            output.error(&fault.message, fault.hint.as_deref());
+            output.json(&exit::failed(cli.command.name(), &fault));
+            fault.exit.into()
         }
     }
+}
+
+/// What the command line names as its target.
+fn target(matches: &clap::ArgMatches) -> Option<String> {
+    let (_, matches) = matches.subcommand()?;
+    matches.try_get_one::<String>("target").ok().flatten().cloned().or_else(|| target(matches))
 }
 
 fn parse_duration(text: &str) -> Result<std::time::Duration, String> {

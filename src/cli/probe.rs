@@ -4,10 +4,10 @@ use std::path::PathBuf;
 
 use clap::ValueHint;
 use clap_complete::engine::ArgValueCandidates;
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 use serde_json::{Value, json};
 
-use super::exit::{self, Exit, Fault, Verdict as Failure};
+use super::exit::{self, Exit, Fault};
 use super::known::{self, Knowledge, Role};
 use super::options::TargetOptions;
 use super::session::Session;
@@ -96,9 +96,11 @@ pub fn run(args: &Args, session: &Session) -> anyhow::Result<Exit> {
         session.output.detail("no slot holds an old secret, so `old` and `both` are not tried");
     }
     let signals = Signals::arm()?;
+    let ahead = knowledge.open.as_ref().map_or(0, |rotation| rotation.clock_ahead_ms);
+    let ahead = SignedDuration::from_millis(ahead);
     let mut reports = Vec::new();
     for url in &urls {
-        let report = prober.probe(url, &secrets, &|| signals.arrived());
+        let report = prober.probe(url, &secrets, ahead, &|| signals.arrived());
         if signals.arrived() {
             return Ok(signals.exit());
         }
@@ -182,10 +184,10 @@ fn conclude(args: &Args, session: &Session, knowledge: &Knowledge, reports: &[Re
                 None => String::new(),
             };
             let message = format!("{} {}{wanted}", report.url, report.verdict.finds());
-            let verdict = Failure { exit: Exit::Gate, message, hint: Some(report.verdict.advice().to_owned()) };
+            let fault = Fault { exit: Exit::Gate, message, hint: Some(report.verdict.advice().to_owned()) };
             // The table has said what to do about it.
-            session.output.error(&verdict.message, verdict.hint.as_deref().filter(|_| session.output.is_json()));
-            (Exit::Gate, exit::error_object(&verdict))
+            session.output.error(&fault.message, fault.hint.as_deref().filter(|_| session.output.is_json()));
+            (Exit::Gate, exit::error_object(&fault))
         }
     };
     let receivers: Vec<Value> = reports.iter().map(object).collect();
@@ -221,6 +223,7 @@ fn object(report: &Report) -> Value {
     json!({
         "url": report.url, "verdict": report.verdict, "accepts_new": report.accepts_new(),
         "rejects_old": report.rejects_old(), "median_ms": report.took().map(|took| took.as_millis()),
+        "clock_ahead_s": report.clock_off().map(|off| off.as_secs()),
         "cases": report.tried.iter().map(case).collect::<Vec<_>>(),
     })
 }
@@ -252,13 +255,10 @@ fn via_provider(args: &Args, session: &Session, knowledge: &Knowledge) -> anyhow
         Value::Null
     } else {
         let hint = Some("`whsec probe` without --via-provider shows what the receiver accepts".to_owned());
-        let verdict = Failure {
-            exit,
-            message: format!("the receiver did not accept {}'s test delivery", provider.title()),
-            hint,
-        };
-        session.output.error(&verdict.message, verdict.hint.as_deref());
-        exit::error_object(&verdict)
+        let fault =
+            Fault { exit, message: format!("the receiver did not accept {}'s test delivery", provider.title()), hint };
+        session.output.error(&fault.message, fault.hint.as_deref());
+        exit::error_object(&fault)
     };
     let fields = json!({
         "target": target.name, "error": error,

@@ -267,7 +267,7 @@ fn ad_hoc_names_and_flags_describe_an_endpoint() {
     let config =
         own("[targets.mine]\nprovider = \"layers\"\nid = \"1\"\nstore = \"file:s\"\nslots = { next = \"n\" }").unwrap();
     let catalog = Catalog::builtin();
-    let flags = Overrides { folder: PathBuf::from("/work"), ..Overrides::default() };
+    let flags = Overrides { folder: PathBuf::from("/somewhere"), ..Overrides::default() };
     let ids = |target: Target| target.endpoint.ids.into_iter().map(|id| id.value).collect::<Vec<_>>();
 
     let target = config.target("layers/a%2Fb", &flags, &catalog).unwrap();
@@ -286,7 +286,7 @@ fn ad_hoc_names_and_flags_describe_an_endpoint() {
         ..flags.clone()
     };
     let target = config.target("mine", &replaced, &catalog).unwrap();
-    assert_eq!(target.stores[0].reference.to_string(), "dotenv:/work/.env#A");
+    assert_eq!(target.stores[0].reference.to_string(), "dotenv:/somewhere/.env#A");
     assert_eq!(target.stores[0].names, SlotNames::default());
     assert_eq!(ids(target), ["2"]);
 

@@ -132,7 +132,7 @@ struct Record<'a, Body> {
     #[serde(default, rename = "isBase64Encoded")]
     is_base64: bool,
     #[serde(default)]
-    received_at: Option<Moment>,
+    received_at: Option<Stamp>,
 }
 
 impl<'a> Record<'a, Text<'a>> {
@@ -165,7 +165,7 @@ struct HarLog {
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase")]
 struct HarEntry {
-    started_date_time: Option<Moment>,
+    started_date_time: Option<Stamp>,
     request: HarRequest,
 }
 
@@ -237,9 +237,9 @@ impl<'de: 'a, 'a> Deserialize<'de> for Text<'a> {
 }
 
 /// RFC 3339, or Unix seconds.
-struct Moment(Timestamp);
+struct Stamp(Timestamp);
 
-impl<'de> Deserialize<'de> for Moment {
+impl<'de> Deserialize<'de> for Stamp {
     fn deserialize<D: Deserializer<'de>>(input: D) -> Result<Self, D::Error> {
         #[derive(Deserialize)]
         #[serde(untagged)]

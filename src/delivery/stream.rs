@@ -33,8 +33,7 @@ pub fn count(mut input: impl BufRead, examiner: &Examiner<'_>, tally: &Mutex<Tal
             Ok(delivery) if !is_cut => {
                 let examination = examiner.look(&delivery, delivery.received_at.map(Timestamp::as_second));
                 let signed_at = examination.signed_at.and_then(|seconds| Timestamp::from_second(seconds).ok());
-                let at = delivery.received_at.or(signed_at);
-                counts.add(&examination, at);
+                counts.add(&examination, signed_at.or(delivery.received_at));
             }
             _ if line.iter().all(u8::is_ascii_whitespace) && !is_cut => {}
             _ => counts.add_unreadable(),

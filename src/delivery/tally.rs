@@ -46,7 +46,7 @@ impl Tally {
         Self { secrets: vec![Count::default(); is_old.len()], is_old, ..Self::default() }
     }
 
-    /// Counts one delivery, which arrived at this time. One that is too old is evidence of nothing.
+    /// Counts one delivery, which was signed at this time. One that is too old is evidence of nothing.
     pub fn add(&mut self, examination: &Examination, at: Option<Timestamp>) {
         self.deliveries.add(at);
         if examination.matches.is_empty() {

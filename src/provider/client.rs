@@ -4,11 +4,12 @@
 
 use std::time::{Duration, Instant};
 
-use reqwest::header::{CONTENT_LENGTH, HeaderName, HeaderValue};
+use jiff::Timestamp;
+use reqwest::header::{CONTENT_LENGTH, DATE, HeaderName, HeaderValue};
 use zeroize::Zeroizing;
 
 use super::answer::{self, Inspected, Outcome, Refusal, Unknown};
-use super::judge::judge;
+use super::judge::{http_date, judge};
 use super::request::{self, Request};
 use super::spec::Meaning;
 use super::{Endpoint, ProviderError};
@@ -24,6 +25,13 @@ const MOST_PAGES: u32 = 100;
 pub struct Client {
     timeout: Duration,
     connections: Connections,
+}
+
+/// A receiver's answer to a delivery.
+pub struct Delivered {
+    pub status: u16,
+    /// Its clock, in whole seconds.
+    pub date: Option<Timestamp>,
 }
 
 impl Client {
@@ -69,15 +77,17 @@ impl Client {
         Err(unreadable(200, format!("the endpoint is not on the first {MOST_PAGES} pages of the list")))
     }
 
-    /// Posts a signed delivery to a receiver and returns the status of its answer, whose body nobody reads.
-    pub fn deliver(&self, url: &str, headers: &[(String, String)], body: &[u8]) -> Result<u16, String> {
+    /// Posts a signed delivery to a receiver. Nobody reads its answer's body.
+    pub fn deliver(&self, url: &str, headers: &[(String, String)], body: &[u8]) -> Result<Delivered, String> {
         let url = receiver(url)?;
         let headers = header_map(headers).ok_or_else(|| "a header has a character that cannot be sent".to_owned())?;
         let client = self.connections.to(&url)?;
         let sent = client.post(url).headers(headers).body(body.to_vec()).timeout(self.timeout).send();
-        sent.map(|response| response.status().as_u16()).map_err(|error| match failure(&error) {
+        let response = sent.map_err(|error| match failure(&error) {
             Failure::NotSent(why) | Failure::Unknown(why) => why,
-        })
+        })?;
+        let date = response.headers().get(DATE).and_then(|date| http_date(date.to_str().ok()?));
+        Ok(Delivered { status: response.status().as_u16(), date })
     }
 
     fn call_until(&self, endpoint: &Endpoint, request: &Request, api_key: &Secret, deadline: Instant) -> Outcome {

@@ -76,7 +76,8 @@ fn wait(text: &str, now: Option<Timestamp>) -> Option<Duration> {
     Some(Duration::from_secs(u64::try_from(seconds).unwrap_or(0)))
 }
 
-fn http_date(text: &str) -> Option<Timestamp> {
+/// Reads a `Date` header.
+pub(super) fn http_date(text: &str) -> Option<Timestamp> {
     jiff::fmt::rfc2822::DateTimeParser::new().parse_timestamp(text.trim()).ok()
 }
 

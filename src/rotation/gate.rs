@@ -1,13 +1,14 @@
 //! The steps of a person: done on proof, on a delivery that was verified, or on somebody's recorded word, and never
 //! silently against what receivers were found to do.
 
+use jiff::{SignedDuration, Timestamp};
 use uuid::Uuid;
 
 use super::operator::{News, Reply};
 use super::runner::Runner;
 use super::seal::Sealed;
 use super::{Event, How, Probed, RunError, Step};
-use crate::delivery::probe::{Report, Secrets};
+use crate::delivery::probe::{Prober, Report, Secrets};
 use crate::secret::Secret;
 use crate::store::{Slot, readable};
 
@@ -106,11 +107,13 @@ impl Runner<'_> {
         self.probed && !receivers.is_empty() && receivers.iter().all(proved)
     }
 
-    /// What was delivered before the deploy says that the provider signs, and nothing of the receivers.
+    /// What was signed before the deploy says that the provider signs, and nothing of the receivers.
     fn is_seen_since_deploy(&self) -> Result<bool, RunError> {
         let seen = self.rotation.seen.get(&self.answered()?.fingerprint);
-        let deployed = self.rotation.done.get(&Step::Deploy);
-        Ok(seen.zip(deployed).is_some_and(|(seen, deployed)| seen.at >= deployed.at))
+        let Some((seen, deployed)) = seen.zip(self.rotation.done.get(&Step::Deploy)) else { return Ok(false) };
+        // Signatures bear whole seconds of the provider's clock.
+        let since = |at: Timestamp| at.as_second() >= self.rotation.provider_time(deployed.at).as_second();
+        Ok(seen.signed_at.map_or(seen.at >= deployed.at, since))
     }
 
     /// Asks every receiver what it accepts and journals it; once, until something has changed.
@@ -131,10 +134,11 @@ impl Runner<'_> {
     }
 
     /// Probes all receivers with these secrets and tells what came of it.
-    pub(super) fn probe_with(&mut self, prober: &crate::delivery::probe::Prober, secrets: &Secrets<'_>) -> Vec<Report> {
+    pub(super) fn probe_with(&mut self, prober: &Prober, secrets: &Secrets<'_>) -> Vec<Report> {
         let mut reports = Vec::new();
+        let ahead = SignedDuration::from_millis(self.rotation.clock_ahead_ms);
         for url in self.rotation.plan.receivers.clone() {
-            let report = prober.probe(&url, secrets, &|| self.operator.wants_to_stop());
+            let report = prober.probe(&url, secrets, ahead, &|| self.operator.wants_to_stop());
             self.operator.tell(self.rotation, News::Probed(&report));
             reports.push(report);
         }

@@ -23,7 +23,7 @@ const LONGEST_PAUSE: Duration = Duration::from_secs(20);
 const LOOK_EVERY: Duration = Duration::from_millis(50);
 
 /// How long after it was sent a lost call may still have been carried out.
-const LONGEST_CALL: SignedDuration = SignedDuration::from_secs(60);
+pub(super) const LONGEST_CALL: SignedDuration = SignedDuration::from_secs(60);
 /// What is said where a secret came and nothing could keep it.
 pub(super) const UNKEPT: &str = "the answer came, but neither the seal nor a store could keep the new secret";
 

@@ -21,12 +21,12 @@ pub mod lock;
 pub mod operator;
 pub mod plan;
 mod reconcile;
-mod rehearsal;
 mod rollback;
 pub mod runner;
 pub mod seal;
 #[cfg(test)]
 mod tests;
+mod trial;
 
 pub use error::RunError;
 pub use event::{Answered, Entry, Event, Evidence, ExpirySource, How, Outcome, Probed};

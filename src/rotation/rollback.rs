@@ -1,5 +1,6 @@
 //! The way back: the old secret into the live slot of every store, while the provider still honours it.
 
+use super::issue::LONGEST_CALL;
 use super::operator::News;
 use super::runner::Runner;
 use super::{Event, Next, RunError, Step};
@@ -31,8 +32,13 @@ impl Runner<'_> {
             let warning = "the provider's clock cannot be asked; by this machine's clock the old secret still lives";
             self.operator.tell(self.rotation, News::Warning(warning));
         }
-        if !self.rotation.old_secret_lives((self.now)()) {
+        let now = (self.now)();
+        if !self.rotation.old_secret_lives(now) {
             return Err(no_way_back("the provider no longer honours it"));
+        }
+        // An end that was computed after a replay may be said so much too late, and nobody deploys in less.
+        if !self.rotation.old_secret_lives(now.saturating_add(LONGEST_CALL).unwrap_or(now)) {
+            return Err(no_way_back("the provider honours it for less than a minute"));
         }
         let stores = self.stores;
         let stores = stores.iter().filter(|store| store.access() != Access::Once);

@@ -1,7 +1,10 @@
 //! What receivers accept, in words: a few lines in the walk, a table where it was asked for.
 
+use jiff::SignedDuration;
+
 use crate::delivery::probe::{Answer, Report, Tried, Verdict};
 use crate::provider::plain_text;
+use crate::ui::time::span;
 
 /// The verdict and every case on a line, for the walk.
 pub fn brief(report: &Report) -> Vec<String> {
@@ -12,6 +15,7 @@ pub fn brief(report: &Report) -> Vec<String> {
         lines.push(format!("  {}", cases.join("  ")));
     }
     lines.push(format!("  {}", advice(report)));
+    lines.extend(clock(report));
     lines
 }
 
@@ -37,6 +41,7 @@ pub fn table(report: &Report) -> Vec<String> {
         ));
     }
     lines.push(format!("  {} {}: {}", arrow(report.verdict), report.verdict.words(), advice(report)));
+    lines.extend(clock(report));
     lines
 }
 
@@ -53,6 +58,18 @@ fn advice(report: &Report) -> String {
         (Verdict::Unreachable, Some(why)) => format!("{why}; {}", report.verdict.advice()),
         _ => report.verdict.advice().to_owned(),
     }
+}
+
+/// A word on a receiver's clock that is off, which makes sound deliveries look stale to it.
+fn clock(report: &Report) -> Option<String> {
+    let off = report.clock_off()?;
+    let side = if off.is_negative() { "behind" } else { "ahead of" };
+    // Its clock shows whole seconds, and an answer takes a moment.
+    let minutes = off.abs().as_secs().saturating_add(30) / 60;
+    Some(format!(
+        "  its clock is {} {side} the time in the probes, so it may refuse sound ones as stale: set the clock that is wrong",
+        span(SignedDuration::from_mins(minutes))
+    ))
 }
 
 fn mark(tried: &Tried) -> String {

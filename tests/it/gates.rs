@@ -1,12 +1,15 @@
 //! The gate: steps of a person are done on proof, on a verified delivery or on a recorded word, and never silently
 //! against what receivers were found to do.
 
+use std::io::Write;
+use std::process::Stdio;
 use std::time::Duration;
 
 use crate::probes::in_overlap;
 use crate::receivers::{Kind, Receiver};
 use crate::sandbox::{Run, Sandbox};
 use crate::screen::Terminal;
+use jiff::{SignedDuration, Timestamp};
 use whsec::secret::Secret;
 
 /// How a step was done, by the JSON of a command.
@@ -39,6 +42,32 @@ fn a_word_against_what_a_receiver_does_needs_a_reason() {
     let run = sandbox.run(&words).exits(11);
     assert_eq!(how(&run, "verify"), "word");
     run.says("accepts the old secret alone; going on, as was said");
+}
+
+#[test]
+fn a_receiver_that_a_flag_leaves_out_is_named() {
+    let (sandbox, receiver) = in_overlap("layers", Kind::LiveOnly);
+    let tunnel = Receiver::start(Kind::Both);
+    tunnel.reads(&sandbox.dotenv());
+    let run = sandbox.run(&["cutover", "hooks", "--receiver", &tunnel.url, "--json"]).exits(11);
+    assert_eq!(how(&run, "verify"), "probe");
+    run.says(&format!("--receiver leaves out {}: ", receiver.url));
+    let words = ["cutover", "hooks", "--receiver", &tunnel.url, "--receiver", &receiver.url];
+    sandbox.run(&words).exits(11).says_not("leaves out");
+}
+
+#[test]
+fn probes_bear_the_time_of_the_providers_clock() {
+    let sandbox = Sandbox::with_clock("layers", || Timestamp::now() + SignedDuration::from_hours(1));
+    sandbox.run(&["rotate", "hooks", "--yes"]).exits(0);
+    let receiver = Receiver::start(Kind::Both);
+    receiver.is_ahead(3600);
+    receiver.reads(&sandbox.dotenv());
+    sandbox.edit_config("api_key = ", &format!("receivers = [\"{}\"]\napi_key = ", receiver.url));
+    let run = sandbox.run(&["probe", "hooks"]).exits(0);
+    assert!(run.stdout.contains("accepts both") && !run.stdout.contains("its clock"), "{}", run.stdout);
+    let run = sandbox.run(&["cutover", "hooks", "--json"]).exits(11);
+    assert_eq!((how(&run, "deploy"), how(&run, "verify")), ("probe".to_owned(), "probe".to_owned()), "{}", run.stderr);
 }
 
 #[test]
@@ -96,9 +125,12 @@ fn a_receiver_that_accepts_anything_proves_nothing() {
 fn a_verified_delivery_is_evidence() {
     let (sandbox, _receiver) = in_overlap("layers", Kind::Down);
     let scheme = whsec::provider::signature::Scheme::of(&sandbox.provider).unwrap();
-    let at = jiff::Timestamp::now().as_second();
-    let headers = whsec::provider::signature::sign(&scheme, &[&sandbox.newest()], "", at, b"{}").unwrap();
-    let request = format!("{}: {}\n\n{{}}", headers[0].0, headers[0].1);
+    let signed = |at: Timestamp| {
+        let new = sandbox.newest();
+        let headers = whsec::provider::signature::sign(&scheme, &[&new], "", at.as_second(), b"{}").unwrap();
+        format!("{}: {}\n\n{{}}", headers[0].0, headers[0].1)
+    };
+    let request = signed(Timestamp::now() - SignedDuration::from_secs(5));
     let verify = ["verify", "hooks"];
     sandbox.run_with_stdin(&verify, &request).exits(0).says("noted for the step `verify`");
     let run = sandbox.run(&["cutover", "hooks", "--done", "deploy", "--json"]).exits(11);
@@ -109,7 +141,29 @@ fn a_verified_delivery_is_evidence() {
     assert_eq!(how(&sandbox.run(&["cutover", "hooks", "--json"]).exits(11), "verify"), "open");
     sandbox.run_with_stdin(&verify, &request).exits(0).says("noted for the step `verify`");
     let run = sandbox.run(&["cutover", "hooks", "--json"]).exits(11);
+    assert_eq!(how(&run, "verify"), "open", "it was signed before the deploy, whenever it is looked at");
+    sandbox.run_with_stdin(&verify, &signed(Timestamp::now())).exits(0).says("noted for the step `verify`");
+    let run = sandbox.run(&["cutover", "hooks", "--json"]).exits(11);
     assert_eq!(how(&run, "verify"), "delivery");
+}
+
+#[test]
+fn a_log_that_is_followed_is_evidence_while_it_goes_on() {
+    let (sandbox, _receiver) = in_overlap("layers", Kind::Down);
+    sandbox.run(&["cutover", "hooks", "--done", "deploy"]).exits(11);
+    let mut follow = sandbox.command(&["verify", "hooks", "--follow"]);
+    let mut follow = follow.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+    let scheme = whsec::provider::signature::Scheme::of(&sandbox.provider).unwrap();
+    let at = Timestamp::now().as_second();
+    let headers = whsec::provider::signature::sign(&scheme, &[&sandbox.newest()], "", at, b"{}").unwrap();
+    let line = serde_json::json!({ "headers": { &headers[0].0: headers[0].1 }, "body": "{}" });
+    let mut log = follow.stdin.take().unwrap();
+    writeln!(log, "{line}").unwrap();
+    sandbox.until("the delivery is evidence", |sandbox| {
+        how(&sandbox.run(&["cutover", "hooks", "--json"]).exits(11), "verify") == "delivery"
+    });
+    drop(log);
+    sandbox.finish(follow).exits(0).says("noted for the step `verify`");
 }
 
 /// A rotation whose overlap is over, with deploy and verify said. The receiver keeps a copy of what it was deployed with.

@@ -75,6 +75,22 @@ fn assert_no_secret_sent(sandbox: &Sandbox, receiver: &Receiver) {
 }
 
 #[test]
+fn a_clock_that_is_off_is_named() {
+    let (sandbox, receiver) = in_overlap("layers", Kind::Both);
+    receiver.is_ahead(-3600);
+    let run = sandbox.run(&["probe", "hooks", "--json"]).exits(9);
+    let found = &run.json()["receivers"][0];
+    assert_eq!(found["verdict"], "rejects-all", "{}", run.stdout);
+    let ahead = found["clock_ahead_s"].as_i64().unwrap();
+    assert!((-3605..=-3598).contains(&ahead), "{ahead}");
+    let table = sandbox.run(&["probe", "hooks"]).exits(9).stdout;
+    assert!(table.contains("its clock is 1h 00m behind the time in the probes"), "{table}");
+    receiver.is_ahead(0);
+    let run = sandbox.run(&["probe", "hooks", "--json"]).exits(0);
+    assert!(run.json()["receivers"][0]["clock_ahead_s"].is_null(), "{}", run.stdout);
+}
+
+#[test]
 fn the_body_is_in_the_form_of_the_providers_events_and_marked() {
     let (sandbox, receiver) = in_overlap("layers", Kind::Both);
     sandbox.run(&["probe", "hooks", "--with", "new"]).exits(0);

@@ -4,13 +4,13 @@
 use std::io::{Read, Write};
 use std::net::{TcpListener, TcpStream};
 use std::path::{Path, PathBuf};
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicI64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
-use std::time::{SystemTime, UNIX_EPOCH};
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use hmac::{Hmac, KeyInit, Mac};
+use jiff::{SignedDuration, Timestamp};
 use sha2::Sha256;
 
 /// What a receiver does with a delivery.
@@ -48,6 +48,8 @@ struct Shared {
     file: Mutex<Option<PathBuf>>,
     requests: Mutex<Vec<Request>>,
     turns: AtomicUsize,
+    /// How far its clock is ahead, in seconds.
+    ahead: AtomicI64,
     /// Where redirects lead.
     elsewhere: String,
 }
@@ -76,6 +78,7 @@ impl Receiver {
             file: Mutex::default(),
             requests: Mutex::default(),
             turns: AtomicUsize::new(0),
+            ahead: AtomicI64::new(0),
             elsewhere: format!("http://127.0.0.1:{port}/elsewhere"),
         });
         let receiver = Self { url: format!("http://127.0.0.1:{port}/hooks"), shared: Arc::clone(&shared) };
@@ -100,6 +103,11 @@ impl Receiver {
         *self.shared.kind.lock().unwrap() = kind;
     }
 
+    /// Its clock is ahead by so many seconds, or behind.
+    pub fn is_ahead(&self, seconds: i64) {
+        self.shared.ahead.store(seconds, Ordering::SeqCst);
+    }
+
     pub fn requests(&self) -> Vec<Request> {
         self.shared.requests.lock().unwrap().clone()
     }
@@ -112,7 +120,12 @@ impl Shared {
         let status = self.answer(kind, &request);
         self.requests.lock().unwrap().push(request);
         let location = if status == 307 { format!("Location: {}\r\n", self.elsewhere) } else { String::new() };
-        write!(stream, "HTTP/1.1 {status} x\r\n{location}Content-Length: 0\r\nConnection: close\r\n\r\n").ok()
+        let date = self.now().strftime("%a, %d %b %Y %T GMT");
+        write!(
+            stream,
+            "HTTP/1.1 {status} x\r\n{location}Date: {date}\r\nContent-Length: 0\r\nConnection: close\r\n\r\n"
+        )
+        .ok()
     }
 
     fn answer(&self, kind: Kind, request: &Request) -> u16 {
@@ -129,7 +142,12 @@ impl Shared {
             _ => vec![next, live],
         };
         let known: Vec<String> = secrets.into_iter().flatten().collect();
-        if known.iter().any(|secret| verifies(kind, request, secret)) { 204 } else { 401 }
+        let now = self.now().as_second();
+        if known.iter().any(|secret| verifies(kind, request, secret, now)) { 204 } else { 401 }
+    }
+
+    fn now(&self) -> Timestamp {
+        Timestamp::now() + SignedDuration::from_secs(self.ahead.load(Ordering::SeqCst))
     }
 
     fn secret(&self, suffix: &str) -> Option<String> {
@@ -141,7 +159,7 @@ impl Shared {
 }
 
 /// Verifies by the words of the providers' pages: hex over `t.body` with the text as the key, or Standard Webhooks.
-fn verifies(kind: Kind, request: &Request, secret: &str) -> bool {
+fn verifies(kind: Kind, request: &Request, secret: &str, now: i64) -> bool {
     let standard = request.header("webhook-id").is_some();
     let (timestamp, signatures, expected) = if standard {
         let timestamp = request.header("webhook-timestamp").unwrap_or_default().to_owned();
@@ -166,8 +184,7 @@ fn verifies(kind: Kind, request: &Request, secret: &str) -> bool {
         let hex = mac.iter().map(|byte| format!("{byte:02x}")).collect();
         (timestamp.clone(), of("v1").collect(), hex)
     };
-    let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap().as_secs();
-    let fresh = timestamp.parse::<u64>().is_ok_and(|at| now.abs_diff(at) <= 300);
+    let fresh = timestamp.parse::<i64>().is_ok_and(|at| now.abs_diff(at) <= 300);
     if !fresh && kind != Kind::NoTimestamp {
         return false;
     }

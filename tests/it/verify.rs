@@ -251,6 +251,7 @@ fn an_old_secret_alone_is_said_and_another_targets_is_named() {
     assert!(run.stdout.contains("it was signed with another target's secret: `orders` (current)"), "{}", run.stdout);
     let request = http(&signed("signa", &[&Secret::new("whsec_bm9ib2R5cw==")], now(), BODY), BODY);
     refused(&sandbox, &request, "no_match", "none of the secrets signed it");
+    sandbox.run_with_stdin(&["verify", "hooks"], &request).exits(9).says("`whsec inspect hooks` shows which slots");
     let fresh = http(&signed("signa", &[&new], now(), BODY), BODY);
     sandbox.run_with_stdin(&["verify", "hooks"], &fresh).exits(0);
 }

@@ -42,6 +42,10 @@ fn rollback_is_refused_once_the_old_secret_is_dead() {
     ended.run(&["rollback", "hooks"]).exits(9).says("the provider no longer honours it");
     assert_eq!(ended.slots(&old), ["empty", "new", "old"]);
 
+    let ending = Sandbox::with_window("signa", Duration::from_secs(50));
+    ending.rotate().exits(0);
+    ending.run(&["rollback", "hooks"]).exits(9).says("the provider honours it for less than a minute");
+
     let early = Sandbox::new("layers");
     early.rotate().exits(0);
     early.run(&["rollback", "hooks"]).exits(9).says("it has not been replaced yet, so the live slot holds it still");

@@ -4,7 +4,7 @@
 use serde::Serialize;
 use serde_json::json;
 
-use super::exit::{Exit, Verdict};
+use super::exit::{Exit, Fault};
 use super::result;
 use super::session::Session;
 
@@ -67,8 +67,8 @@ impl Check {
 
     /// A failed look, in the error's own words.
     pub fn failed(about: &str, error: &anyhow::Error) -> Self {
-        let verdict = super::exit::report(error);
-        Self { about: about.to_owned(), state: State::Bad, found: verdict.message, fix: verdict.hint }
+        let fault = super::exit::report(error);
+        Self { about: about.to_owned(), state: State::Bad, found: fault.message, fix: fault.hint }
     }
 }
 
@@ -97,10 +97,10 @@ pub fn run(_args: &Args, session: &Session) -> anyhow::Result<Exit> {
         return Ok(Exit::Done);
     };
     let message = format!("{} of {} checks found something to mend", bad.len(), checks.len());
-    let verdict = Verdict { exit: Exit::Failed, message, hint: first.fix.clone() };
-    let error = super::exit::error_object(&verdict);
-    session.output.json(&result::object("doctor", verdict.exit, json!({ "checks": checks, "error": error })));
-    Ok(verdict.exit)
+    let fault = Fault { exit: Exit::Failed, message, hint: first.fix.clone() };
+    let error = super::exit::error_object(&fault);
+    session.output.json(&result::object("doctor", fault.exit, json!({ "checks": checks, "error": error })));
+    Ok(fault.exit)
 }
 
 /// No clock is right before this tool was written.

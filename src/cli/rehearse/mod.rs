@@ -8,7 +8,7 @@ use clap_complete::engine::ArgValueCandidates;
 use serde_json::{Value, json};
 
 use super::begin::{self, Wish};
-use super::exit::{self, Exit, Fault, Verdict};
+use super::exit::{self, Exit, Fault};
 use super::session::Session;
 use super::{complete, parse_duration, result};
 use crate::provider::Provider;
@@ -92,7 +92,7 @@ pub fn run(args: &Args, session: &Session) -> anyhow::Result<Exit> {
 /// The error of a rehearsal that is not what it should be.
 fn not_through(exit: Exit, why: &str, args: &Args) -> Value {
     let hint = Some(format!("start over: whsec rehearse {}", args.provider));
-    exit::error_object(&Verdict { exit, message: why.to_owned(), hint })
+    exit::error_object(&Fault { exit, message: why.to_owned(), hint })
 }
 
 /// The rotation itself, in a session whose folders are the rehearsal's.

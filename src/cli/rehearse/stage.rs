@@ -213,5 +213,5 @@ fn deliver(client: &Client, scheme: &Scheme, secrets: &[&Secret], url: &str) -> 
     let id = format!("msg_{}", Uuid::new_v4().simple());
     let body = br#"{"type":"rehearsal.ping","data":{"note":"made up by whsec rehearse"}}"#;
     let headers = signature::sign(scheme, secrets, &id, Timestamp::now().as_second(), body).ok()?;
-    client.deliver(url, &headers, body).ok()
+    client.deliver(url, &headers, body).ok().map(|delivered| delivered.status)
 }

@@ -86,8 +86,8 @@ impl Session {
             let envelope = move || {
                 let found = seals_in(&folders, &seal).and_then(|seals| Ok(seals.envelope()?));
                 found.map_err(|error| {
-                    let verdict = exit::report(&error);
-                    NoEnvelope { why: verdict.message, hint: verdict.hint.unwrap_or_default() }
+                    let fault = exit::report(&error);
+                    NoEnvelope { why: fault.message, hint: fault.hint.unwrap_or_default() }
                 })
             };
             let environment = Environment::new(|name| env::var(name).ok(), home, Timestamp::now);
@@ -221,6 +221,13 @@ impl Session {
         }
         words.push(self.quoted(target));
         words.join(" ")
+    }
+
+    /// A hint whose commands name their target.
+    pub fn hint_for(&self, hint: &str, target: &str) -> String {
+        let name =
+            |hint: String, verb: &&str| hint.replace(&format!("whsec {verb} TARGET"), &self.come_back(verb, target));
+        ["cutover", "rotate", "inspect", "reveal", "force-rotate"].iter().fold(hint.to_owned(), name)
     }
 
     /// A word as it is typed in a shell.

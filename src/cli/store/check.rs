@@ -44,12 +44,12 @@ pub fn run(args: &Args, session: &Session) -> anyhow::Result<Exit> {
                 );
             }
             Err(error) => {
-                let verdict = exit::report(&error);
-                session.output.data(&format!("BAD   {}", verdict.message));
-                if let Some(hint) = &verdict.hint {
+                let fault = exit::report(&error);
+                session.output.data(&format!("BAD   {}", fault.message));
+                if let Some(hint) = &fault.hint {
                     session.output.data(&format!("      -> {hint}"));
                 }
-                let error = exit::error_object(&verdict);
+                let error = exit::error_object(&fault);
                 rows.push(json!({
                     "store": reference, "server": null, "access": word(store.access()), "state": "failed", "error": error,
                 }));

@@ -3,13 +3,13 @@
 use std::io::BufReader;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use jiff::Timestamp;
 use serde_json::{Value, json};
 
-use super::{Args, Seen, note, role};
-use crate::cli::exit::{self, Exit, Fault, Verdict};
+use super::{Args, Seen, journal, note, role};
+use crate::cli::exit::{self, Exit, Fault};
 use crate::cli::known::{Knowledge, Known, Role};
 use crate::cli::result;
 use crate::cli::session::Session;
@@ -23,6 +23,9 @@ use crate::ui::time::moment;
 
 /// How often the counts are drawn, and signals looked for.
 const LOOK_EVERY: Duration = Duration::from_millis(250);
+
+/// How often what was seen is journaled, beside the end: a walk in another terminal waits for it, and a log may never end.
+const NOTE_EVERY: Duration = Duration::from_secs(30);
 
 /// How much of stdin is read at a time.
 const BLOCK: usize = 256 << 10;
@@ -48,6 +51,7 @@ pub fn run(args: &Args, session: &Session, knowledge: &mut Knowledge, scheme: &S
     })?;
     let mut board = (!args.summary).then(|| Board::new(&session.output));
     let mut told = Tally::default();
+    let (mut noted, mut noted_at, mut is_evidence) = (Tally::default(), None::<Instant>, false);
     while !ended.load(Ordering::SeqCst) && !signals.arrived() {
         std::thread::sleep(LOOK_EVERY);
         let Some(board) = board.as_mut() else { continue };
@@ -56,6 +60,14 @@ pub fn run(args: &Args, session: &Session, knowledge: &mut Knowledge, scheme: &S
             board.draw(&lines(knowledge, &secrets, &now));
         } else {
             changes(session, &secrets, &told, &now);
+        }
+        // The end tries once more, and says what came of it.
+        if now.deliveries.count > noted.deliveries.count
+            && noted_at.is_none_or(|at| at.elapsed() >= NOTE_EVERY)
+            && let Ok(evident) = journal(session, knowledge, seen(&secrets, &noted, &now))
+        {
+            is_evidence |= evident;
+            (noted, noted_at) = (now.clone(), Some(Instant::now()));
         }
         told = now;
     }
@@ -69,13 +81,8 @@ pub fn run(args: &Args, session: &Session, knowledge: &mut Knowledge, scheme: &S
     if let Some(error) = failed {
         session.output.warn(&format!("stdin could not be read to its end: {error}"));
     }
-    let seen = secrets.iter().zip(&tally.secrets).map(|(known, count)| Seen {
-        secret: known.fingerprint.clone(),
-        deliveries: count.count,
-        signed_at: count.last,
-    });
-    note(session, knowledge, seen.collect());
-    let exit = verdict(&secrets, &tally);
+    note(session, knowledge, seen(&secrets, &noted, &tally), is_evidence);
+    let exit = judged(&secrets, &tally);
     let mut fields = object(knowledge, &secrets, &tally);
     if exit == Exit::Gate {
         let message = match tally.deliveries.count {
@@ -83,16 +90,26 @@ pub fn run(args: &Args, session: &Session, knowledge: &mut Knowledge, scheme: &S
             all => format!("not all of {all} deliveries were signed with a live secret, in time"),
         };
         let hint = Some("`whsec verify` on one of them says why".to_owned());
-        let verdict = Verdict { exit, message, hint };
-        session.output.error(&verdict.message, verdict.hint.as_deref());
-        fields["error"] = exit::error_object(&verdict);
+        let fault = Fault { exit, message, hint };
+        session.output.error(&fault.message, fault.hint.as_deref());
+        fields["error"] = exit::error_object(&fault);
     }
     session.output.json(&result::object("verify", exit, fields));
     Ok(exit)
 }
 
+/// The deliveries that each secret has signed since `before`.
+fn seen(secrets: &[Known], before: &Tally, now: &Tally) -> Vec<Seen> {
+    let seen = |(index, (known, count)): (usize, (&Known, &Count))| Seen {
+        secret: known.fingerprint.clone(),
+        deliveries: count.count - before.secrets.get(index).map_or(0, |before| before.count),
+        signed_at: count.last,
+    };
+    secrets.iter().zip(&now.secrets).enumerate().map(seen).collect()
+}
+
 /// Whether every delivery was signed with a secret that is live or coming.
-fn verdict(secrets: &[Known], tally: &Tally) -> Exit {
+fn judged(secrets: &[Known], tally: &Tally) -> Exit {
     let dead: u64 =
         secrets.iter().zip(&tally.secrets).filter(|(known, _)| !known.is_live()).map(|(_, count)| count.count).sum();
     let only_dead = if dead > 0 { tally.old_only.count } else { 0 };

@@ -7,7 +7,7 @@ use clap_complete::engine::ArgValueCandidates;
 use jiff::Timestamp;
 use serde_json::{Value, json};
 
-use super::exit::{self, Exit, Fault, Verdict};
+use super::exit::{self, Exit, Fault};
 use super::known::{self, Knowledge, Known, Role};
 use super::options::TargetOptions;
 use super::session::{self, Session};
@@ -16,6 +16,7 @@ use crate::delivery::Delivery;
 use crate::delivery::examine::{Cause, Examination, Examiner};
 use crate::provider::signature::Scheme;
 use crate::rotation::Event;
+use crate::rotation::journal::JournalError;
 use crate::secret::Fingerprint;
 use crate::ui::time::{moment, span};
 
@@ -161,7 +162,7 @@ fn conclude(session: &Session, knowledge: &mut Knowledge, looked: &[Looked]) -> 
     }
     let verified = looked.iter().filter(|delivery| delivery.verified).count();
     let seen = seen(knowledge, looked);
-    note(session, knowledge, seen);
+    note(session, knowledge, seen, false);
     let (exit, error) = if verified == looked.len() {
         (Exit::Done, Value::Null)
     } else {
@@ -170,9 +171,10 @@ fn conclude(session: &Session, knowledge: &mut Knowledge, looked: &[Looked]) -> 
             all => format!("{} of {all} deliveries do not verify", all - verified),
         };
         let hint = looked.iter().find(|delivery| !delivery.verified).and_then(hint);
-        let verdict = Verdict { exit: Exit::Gate, message: which, hint };
-        session.output.error(&verdict.message, verdict.hint.as_deref());
-        (Exit::Gate, exit::error_object(&verdict))
+        let hint = hint.map(|hint| session.hint_for(&hint, &knowledge.target.name));
+        let fault = Fault { exit: Exit::Gate, message: which, hint };
+        session.output.error(&fault.message, fault.hint.as_deref());
+        (Exit::Gate, exit::error_object(&fault))
     };
     let deliveries: Vec<Value> = looked.iter().map(|delivery| object(knowledge, delivery)).collect();
     let fields = json!({
@@ -309,23 +311,31 @@ fn seen(knowledge: &Knowledge, looked: &[Looked]) -> Vec<Seen> {
     known.map(of).collect()
 }
 
-/// Journals which secrets of the open rotation were seen at work. A journal that cannot take it is no reason to fail.
-fn note(session: &Session, knowledge: &mut Knowledge, seen: Vec<Seen>) {
-    let Some(rotation) = knowledge.open.as_mut() else { return };
-    let Some(new) = rotation.answered().map(|answered| answered.fingerprint.clone()) else { return };
+/// Journals which secrets of the open rotation were seen at work, and says so where it is evidence for a step, as what was
+/// noted before may be. A journal that cannot take it is no reason to fail.
+fn note(session: &Session, knowledge: &mut Knowledge, seen: Vec<Seen>, before: bool) {
+    match journal(session, knowledge, seen) {
+        Ok(now) if now || before => {
+            let next = session.come_back("cutover", &knowledge.target.name);
+            session.output.say(&format!("noted for the step `verify` of the open rotation\n  {next}"));
+        }
+        Ok(_) => {}
+        Err(error) => session.output.warn(&format!("it was not noted in the journal: {error}")),
+    }
+}
+
+/// Journals what was seen; whether the new secret is among it. A rotation that was closed meanwhile gets none of it.
+fn journal(session: &Session, knowledge: &mut Knowledge, seen: Vec<Seen>) -> Result<bool, JournalError> {
+    let Some(rotation) = knowledge.open.as_mut() else { return Ok(false) };
+    let Some(new) = rotation.answered().map(|answered| answered.fingerprint.clone()) else { return Ok(false) };
     let seen: Vec<Seen> = seen.into_iter().filter(|seen| seen.deliveries > 0).collect();
-    if seen.is_empty() {
-        return;
+    let open = knowledge.journal.find_open(&rotation.plan.endpoint_key)?;
+    if seen.is_empty() || open.is_none_or(|open| open.id != rotation.id) {
+        return Ok(false);
     }
     let is_evidence = seen.iter().any(|seen| seen.secret == new);
     let event = |Seen { secret, deliveries, signed_at }| Event::Seen { secret, deliveries, signed_at };
     let events: Vec<Event> = seen.into_iter().map(event).collect();
-    match knowledge.journal.append(rotation, &session.actor(), session.now(), &events) {
-        Ok(()) if is_evidence => {
-            let next = session.come_back("cutover", &knowledge.target.name);
-            session.output.say(&format!("noted for the step `verify` of the open rotation\n  {next}"));
-        }
-        Ok(()) => {}
-        Err(error) => session.output.warn(&format!("it was not noted in the journal: {error}")),
-    }
+    knowledge.journal.append(rotation, &session.actor(), session.now(), &events)?;
+    Ok(is_evidence)
 }

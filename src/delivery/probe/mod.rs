@@ -3,7 +3,7 @@
 
 use std::time::{Duration, Instant};
 
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 use serde_json::Value;
 use uuid::Uuid;
 
@@ -70,7 +70,13 @@ impl Prober {
     }
 
     /// Tries every case that the secrets allow at one receiver. Ends early where nobody answers or `stopped` says so.
-    pub fn probe(&self, url: &str, secrets: &Secrets<'_>, stopped: &dyn Fn() -> bool) -> Report {
+    ///
+    /// Probes bear the time of the provider's clock, which is `ahead` of this machine's, as real deliveries do.
+    pub fn probe(&self, url: &str, secrets: &Secrets<'_>, ahead: SignedDuration, stopped: &dyn Fn() -> bool) -> Report {
+        let send = |case| {
+            let now = (self.clock)();
+            self.send(url, case, secrets, now.saturating_add(ahead).unwrap_or(now))
+        };
         let mut tried = Vec::new();
         for case in self.cases.iter().copied().filter(|case| case.is_possible(secrets)) {
             let mut answers = Vec::new();
@@ -81,7 +87,7 @@ impl Prober {
                 if !(tried.is_empty() && answers.is_empty()) {
                     std::thread::sleep(self.pause);
                 }
-                answers.extend(self.send(url, case, secrets));
+                answers.extend(send(case));
             }
             if answers.is_empty() {
                 // A secret that cannot be decoded signs nothing; the other cases tell all the same.
@@ -95,13 +101,12 @@ impl Prober {
         }
         // Once more at the end: what refused the others may refuse everything by now.
         if let Some(new) = tried.iter_mut().find(|tried| tried.case == Case::New && !stopped()) {
-            new.answers.extend(self.send(url, Case::New, secrets));
+            new.answers.extend(send(Case::New));
         }
         Report::new(url.to_owned(), tried)
     }
 
-    fn send(&self, url: &str, case: Case, secrets: &Secrets<'_>) -> Option<Answer> {
-        let now = (self.clock)();
+    fn send(&self, url: &str, case: Case, secrets: &Secrets<'_>, now: Timestamp) -> Option<Answer> {
         let id = format!("probe_{}", Uuid::new_v4().simple());
         let body = self.event.body(&id, now);
         let mut headers = vec![
@@ -111,8 +116,13 @@ impl Prober {
         ];
         headers.extend(case.headers(&self.scheme, secrets, &id, now.as_second(), &body)?);
         let begun = Instant::now();
-        let status = self.client.deliver(url, &headers, &body);
-        Some(Answer { status, took: begun.elapsed() })
+        let delivered = self.client.deliver(url, &headers, &body);
+        let date = delivered.as_ref().ok().and_then(|delivered| delivered.date);
+        Some(Answer {
+            clock_ahead: date.map(|date| date.duration_since(now)),
+            status: delivered.map(|delivered| delivered.status),
+            took: begun.elapsed(),
+        })
     }
 }
 

@@ -2,9 +2,13 @@
 
 use std::time::Duration;
 
+use jiff::SignedDuration;
 use serde::{Deserialize, Serialize};
 
 use super::Case;
+
+/// A receiver's clock that is off by less is not worth a word.
+const CLOCK_SLACK: SignedDuration = SignedDuration::from_secs(60);
 
 /// A receiver's answer to one probe.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -12,6 +16,8 @@ pub struct Answer {
     /// The status, or why there is none.
     pub status: Result<u16, String>,
     pub took: Duration,
+    /// How far the receiver's clock, where it shows it, is ahead of the time in the probe.
+    pub clock_ahead: Option<SignedDuration>,
 }
 
 /// A case and the answers to it, at least one.
@@ -208,6 +214,14 @@ impl Report {
         }
     }
 
+    /// How far the receiver's clock is ahead of the time in the probes, where that is more than a slow answer and whole
+    /// seconds explain.
+    pub fn clock_off(&self) -> Option<SignedDuration> {
+        let answers = self.tried.iter().flat_map(|tried| &tried.answers);
+        let nearest = answers.filter_map(|answer| answer.clock_ahead).min_by_key(|ahead| ahead.abs())?;
+        (nearest.abs() >= CLOCK_SLACK).then_some(nearest)
+    }
+
     /// The time that most answers took.
     pub fn took(&self) -> Option<Duration> {
         let answers = self.tried.iter().flat_map(|tried| &tried.answers);
@@ -266,7 +280,8 @@ fn verdict(tried: &[Tried]) -> Verdict {
     if new == Some(Accepted) && of(Case::FirstWrong) == Some(Refused) {
         return Verdict::FirstSignatureOnly;
     }
-    if some(Case::Stale) {
+    // Accepted while a fresh one is refused, it was fresh to a clock that is off.
+    if new == Some(Accepted) && some(Case::Stale) {
         return Verdict::NoTimestampCheck;
     }
     match (new, old) {
@@ -283,10 +298,14 @@ fn verdict(tried: &[Tried]) -> Verdict {
 mod tests {
     use super::*;
 
+    fn answer(status: Result<u16, &str>) -> Answer {
+        Answer { status: status.map_err(str::to_owned), took: Duration::ZERO, clock_ahead: None }
+    }
+
     fn report(accepted: &[Case]) -> Report {
         let tried = Case::ALL.map(|case| {
             let status = Ok(if accepted.contains(&case) { 204 } else { 401 });
-            Tried { case, answers: vec![Answer { status, took: Duration::ZERO }] }
+            Tried { case, answers: vec![answer(status)] }
         });
         Report::new(String::new(), tried.to_vec())
     }
@@ -310,6 +329,7 @@ mod tests {
             (&[New, Both, FirstWrong, Prefix], Verdict::ComparesPrefix, yes, yes),
             (&[New, Old, Both, FirstWrong, Empty], Verdict::ComparesPrefix, yes, no),
             (&[], Verdict::RejectsAll, no, None),
+            (&[Stale], Verdict::RejectsAll, no, None),
         ];
         for (accepted, verdict, new, old) in rows {
             let report = report(accepted);
@@ -326,7 +346,7 @@ mod tests {
         // Verifies nothing, and has had enough after the first three.
         let tried = Case::ALL.map(|case| {
             let status = Ok(if case == Case::New { 204 } else { 429 });
-            Tried { case, answers: vec![Answer { status, took: Duration::ZERO }] }
+            Tried { case, answers: vec![answer(status)] }
         });
         let report = Report::new(String::new(), tried.to_vec());
         assert_eq!((report.verdict, report.accepts_new(), report.rejects_old()), (Verdict::Failing, None, None));
@@ -334,7 +354,6 @@ mod tests {
 
     #[test]
     fn nothing_is_proved_by_redirects_silence_or_a_deploy_that_is_under_way() {
-        let answer = |status: Result<u16, &str>| Answer { status: status.map_err(str::to_owned), took: Duration::ZERO };
         let all = |answers: &[Answer]| {
             Report::new(String::new(), Case::ALL.map(|case| Tried { case, answers: answers.to_vec() }).to_vec())
         };

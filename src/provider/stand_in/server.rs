@@ -111,5 +111,5 @@ fn response(answer: Answer) -> Result<Response<Full<Bytes>>, Closed> {
 fn deliver(url: &str, headers: &[(String, String)], body: &str) -> Result<u16, String> {
     let options = ClientOptions { timeout: DELIVERY_TIMEOUT, ca: None };
     let client = Client::new(&options).map_err(|error| error.to_string())?;
-    client.deliver(url, headers, body.as_bytes())
+    client.deliver(url, headers, body.as_bytes()).map(|delivered| delivered.status)
 }

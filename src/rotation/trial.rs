@@ -7,7 +7,7 @@ use uuid::Uuid;
 use super::operator::Reply;
 use super::runner::Runner;
 use super::{Event, How, Outcome, RunError, Step};
-use crate::delivery::probe::{Report, Secrets};
+use crate::delivery::probe::{Prober, Report, Secrets};
 use crate::secret::Secret;
 use crate::store::{Slot, StoreError, readable};
 
@@ -65,11 +65,7 @@ impl Runner<'_> {
         Ok(())
     }
 
-    fn try_until_settled(
-        &mut self,
-        prober: &crate::delivery::probe::Prober,
-        secrets: &Secrets<'_>,
-    ) -> Result<Option<How>, RunError> {
+    fn try_until_settled(&mut self, prober: &Prober, secrets: &Secrets<'_>) -> Result<Option<How>, RunError> {
         loop {
             let reply = self.operator.do_step(self.rotation, Step::Prepare);
             if let Reply::Done { reason: Some(reason) } = reply {
