@@ -8,8 +8,8 @@ use crate::scene::Scene;
 use crate::tally::{Case, one_by_one, skip};
 
 fn signal(name: &str) {
-    let daemon = std::env::var("KEYRING_PID").unwrap();
-    assert!(Command::new("kill").args([name, &daemon]).status().unwrap().success());
+    let daemon = std::fs::read_to_string(std::env::var("KEYRING_PID_FILE").unwrap()).unwrap();
+    assert!(Command::new("kill").args([name, daemon.trim()]).status().unwrap().success());
 }
 
 fn lock() {
@@ -85,7 +85,7 @@ fn locked_before(provider: &str) -> Result<(), String> {
 #[test]
 #[ignore = "sweep: run by tests/run"]
 fn a_keychain_that_is_stopped_or_locked() {
-    if std::env::var_os("KEYRING_PID").is_none() {
+    if std::env::var_os("KEYRING_PID_FILE").is_none() {
         return skip("keychain faults", "not inside tests/keychain/session.sh");
     }
     let mut cases: Vec<Case<'_>> = Vec::new();

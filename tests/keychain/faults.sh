@@ -14,9 +14,9 @@ printf '\377\376' | secret-tool store --label=test service whsec-binary username
 check with_another_client
 [ "$(secret-tool lookup service whsec-other username account)" = 'written by whsec' ]
 
-kill -STOP "$KEYRING_PID"
+kill -STOP "$(cat "$KEYRING_PID_FILE")"
 check stopped
-kill -CONT "$KEYRING_PID"
+kill -CONT "$(cat "$KEYRING_PID_FILE")"
 
 gdbus call --session -d org.freedesktop.secrets -o /org/freedesktop/secrets \
     -m org.freedesktop.Secret.Service.Lock "['/org/freedesktop/secrets/collection/login']" >/dev/null

@@ -405,5 +405,10 @@ fn keychain_killed_at_any_system_call_nothing_is_lost_and_cutover_goes_on() {
     let every = std::env::var("WHSEC_TEST_EVERY").ok().and_then(|text| text.parse().ok()).unwrap_or(EVERY_KEYCHAIN);
     let tally = sweep(KEYCHAIN, SAMPLE_KEYCHAIN, every, &figures);
     let whole = if is_full() { format!("every {every}th call: ") } else { String::new() };
-    tally.promise(2, "the same with a keychain", &format!("{whole}{}", figure(&figures)));
+    let ended = tally.daemons_ended;
+    tally.promise(
+        2,
+        "the same with a keychain",
+        &format!("{whole}{}; its daemon ended by itself {ended} times", figure(&figures)),
+    );
 }

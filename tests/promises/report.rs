@@ -2,30 +2,56 @@
 
 use std::io::Write;
 use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::time::Duration;
 
 /// Cases that were tried and what went wrong in them.
 #[derive(Default)]
 pub struct Tally {
     pub cases: usize,
     pub failures: Vec<String>,
+    /// Cases that were tried again because the keychain's daemon had ended by itself.
+    pub daemons_ended: usize,
+}
+
+/// How often such a case is tried.
+const TRIES: usize = 3;
+
+/// How long `tests/keychain/session.sh` may take to start a daemon anew.
+const RESTART: Duration = Duration::from_secs(2);
+
+/// The process that keeps the keychain of this session.
+fn keychain_daemon() -> Option<String> {
+    std::fs::read_to_string(std::env::var_os("KEYRING_PID_FILE")?).ok()
 }
 
 impl Tally {
-    /// Tries one case; a panic in it is a failure of this case alone.
-    pub fn case(&mut self, name: &str, run: impl FnOnce() -> Result<(), String>) {
+    /// Tries one case; a panic in it is a failure of this case alone. One that failed because the keychain's daemon ended by
+    /// itself is tried again.
+    pub fn case(&mut self, name: &str, mut run: impl FnMut() -> Result<(), String>) {
         self.cases += 1;
-        let outcome = catch_unwind(AssertUnwindSafe(run)).unwrap_or_else(|panic| {
-            let text = panic.downcast_ref::<String>().cloned();
-            Err(text.or_else(|| panic.downcast_ref::<&str>().map(ToString::to_string)).unwrap_or_default())
-        });
-        if let Err(why) = outcome {
-            self.failures.push(format!("{name}: {why}"));
+        for left in (0..TRIES).rev() {
+            let daemon = keychain_daemon();
+            let outcome = catch_unwind(AssertUnwindSafe(&mut run)).unwrap_or_else(|panic| {
+                let text = panic.downcast_ref::<String>().cloned();
+                Err(text.or_else(|| panic.downcast_ref::<&str>().map(ToString::to_string)).unwrap_or_default())
+            });
+            let Err(why) = outcome else { return };
+            if daemon.is_some() && left > 0 {
+                std::thread::sleep(RESTART);
+                if keychain_daemon() != daemon {
+                    self.daemons_ended += 1;
+                    note(&format!("the keychain's daemon ended by itself; once more: {name}"));
+                    continue;
+                }
+            }
+            return self.failures.push(format!("{name}: {why}"));
         }
     }
 
     pub fn add(&mut self, other: Self) {
         self.cases += other.cases;
         self.failures.extend(other.failures);
+        self.daemons_ended += other.daemons_ended;
     }
 
     /// Prints the line for the table, past the test harness's capture, and fails the test if a case failed.
