@@ -130,7 +130,7 @@ fn run_exit(error: &RunError) -> Exit {
         | RunError::Lock(LockError::Held { .. })
         | RunError::OverlapOpen { .. }
         | RunError::Stale { .. } => Exit::Conflict,
-        RunError::Journal(_) | RunError::Lock(_) => Exit::Failed,
+        RunError::Journal(_) | RunError::Lock(_) | RunError::SameSecret { .. } => Exit::Failed,
         RunError::StoreCheck(_) | RunError::SealCheck(_) => Exit::Store,
         RunError::Refused { refusal, .. } if refusal.status == 409 => Exit::Conflict,
         RunError::Refused { refusal, .. } => refused_exit(refusal.meaning),

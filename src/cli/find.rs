@@ -1,6 +1,6 @@
 //! Finds a target and its rotation: by the config, by an ad hoc name, or by what an open rotation was begun with.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use super::begin;
 use super::exit::{Exit, Fault};
@@ -58,6 +58,9 @@ pub fn open(session: &Session, name: &str, options: &TargetOptions) -> anyhow::R
     let mut rotations = work.journal.of_endpoint(&work.target.endpoint.key())?;
     let open = rotations.iter().position(|rotation| rotation.closed.is_none()).unwrap_or(0);
     let mut rotation = (open < rotations.len()).then(|| rotations.swap_remove(open));
+    if rotation.as_ref().is_none_or(|rotation| rotation.closed.is_some()) {
+        refuse_moved(session, &work, name)?;
+    }
     if let Some(rotation) = rotation.as_mut().filter(|rotation| rotation.closed.is_none()) {
         if !options.receivers.is_empty() {
             for url in rotation.plan.receivers.iter().filter(|url| !options.receivers.contains(url)) {
@@ -76,6 +79,9 @@ pub fn open(session: &Session, name: &str, options: &TargetOptions) -> anyhow::R
     if let Some(rotation) = rotation.as_ref().filter(|rotation| !rotation.done.contains_key(&Step::Stage)) {
         begin::refuse_bare_stdout(session, &rotation.plan)?;
     }
+    if let Some(rotation) = rotation.as_ref().filter(|rotation| rotation.closed.is_none()) {
+        refuse_other_stores(&work.target, &rotation.plan, options)?;
+    }
     let stores = match &rotation {
         Some(rotation) => work::open_planned(&work.target, &rotation.plan.stores)?,
         None => work::open_stores(&work.target)?,
@@ -89,6 +95,36 @@ pub fn open(session: &Session, name: &str, options: &TargetOptions) -> anyhow::R
         }
     };
     Ok(Found { work, tools: Tools { stores, api_key }, rotation })
+}
+
+/// Refuses a name whose own rotation is open at another endpoint: the target was changed since it was begun.
+fn refuse_moved(session: &Session, work: &Work, name: &str) -> anyhow::Result<()> {
+    let open = work.journal.open_rotations()?;
+    let Some(plan) = open.iter().map(|rotation| &rotation.plan).find(|plan| plan.target == name) else { return Ok(()) };
+    let ids: Vec<&str> = plan.ids.iter().map(|id| id.value.as_str()).collect();
+    let begun = format!("{}/{}", plan.provider, ids.join("/"));
+    let message =
+        format!("a rotation of `{name}` is open for {begun} at {}, and `{name}` is another by now", plan.base_url);
+    let command = session.come_back("cutover", &begun);
+    let hint = format!("go on with it: {command} --base-url {}; or set the target as it was", plan.base_url);
+    Err(Fault::new(Exit::Conflict, message, hint))
+}
+
+/// Refuses flags that name other stores than the rotation was begun with: they would change nothing.
+fn refuse_other_stores(target: &Target, plan: &Plan, options: &TargetOptions) -> anyhow::Result<()> {
+    if options.stores.is_empty() {
+        return Ok(());
+    }
+    let named: BTreeSet<String> = work::open_stores(target)?.iter().map(|store| store.reference()).collect();
+    let begun: BTreeSet<String> = plan.stores.iter().map(|store| store.reference.clone()).collect();
+    if named == begun {
+        return Ok(());
+    }
+    let begun: Vec<String> = begun.into_iter().collect();
+    let message = format!("a rotation keeps to the stores that it was begun with: {}", begun.join(", "));
+    let hint = "leave --store out; `whsec store copy FROM TO` puts a secret elsewhere, `whsec reveal TARGET --slot sealed` \
+                shows one that no store takes";
+    Err(Fault::new(Exit::Usage, message, hint))
 }
 
 /// The open rotation, or a plain word that there is none.

@@ -1,5 +1,6 @@
 //! `whsec finish`: the tool's remaining steps, where they are safe.
 
+use std::collections::BTreeSet;
 use std::time::Duration;
 
 use clap_complete::engine::ArgValueCandidates;
@@ -31,7 +32,7 @@ pub struct Args {
     /// A target's name, or PROVIDER/ID[/ID]
     #[arg(add = ArgValueCandidates::new(complete::targets))]
     target: String,
-    /// Go on although a receiver rejects the new secret
+    /// Go on although a receiver rejects the new secret, or nobody has said that deploy and verify are done
     #[arg(long = "override", requires = "reason")]
     overrides: bool,
     /// Note this reason with --override
@@ -61,7 +62,10 @@ pub fn run(args: &Args, session: &Session) -> anyhow::Result<Exit> {
     }
     let work = &found.work;
     let stopped = || work.signals.arrived();
-    let mut person = work.person(session, &found.tools, Answers::default(), &stopped);
+    // Whoever goes on whatever the receivers do says that they are ready, with the same reason.
+    let done = if args.overrides { [Step::Deploy, Step::Verify].into() } else { BTreeSet::new() };
+    let answers = Answers { done, reason: args.reason.clone(), ..Answers::default() };
+    let mut person = work.person(session, &found.tools, answers, &stopped);
     if let Some(drain) = args.drain.filter(|_| !rotation.done.contains_key(&Step::Retire)) {
         // What is refused anyway is refused before the waiting, too.
         if let Err(error) = work.runner(&mut rotation, &found.tools, &mut person).gate(args.reason.as_deref()) {
@@ -71,6 +75,7 @@ pub fn run(args: &Args, session: &Session) -> anyhow::Result<Exit> {
             return conclude::conclude(session, "finish", &rotation, &work.seals, anyhow::Ok(work.signals.exit()));
         }
     }
+    let unfinished = if rotation.done.contains_key(&Step::Promote) { Step::Retire } else { Step::Promote };
     let mut runner = work.runner(&mut rotation, &found.tools, &mut person);
     let outcome = runner.gate(args.reason.as_deref()).and_then(|()| runner.run(None));
     let outcome = outcome.and_then(|rest| match rest {
@@ -79,7 +84,7 @@ pub fn run(args: &Args, session: &Session) -> anyhow::Result<Exit> {
         Rest::Finished | Rest::Person(Step::Drop) => Ok(Exit::Done),
         Rest::Person(step) => {
             let why = format!("nobody has said that `{0}` is done (`cutover` with `--done {0}` says it)", step.name());
-            Err(RunError::TooEarly { step: Step::Retire, why })
+            Err(RunError::TooEarly { step: unfinished, why })
         }
         Rest::Clock(until) => {
             Err(RunError::TooEarly { step: Step::Retire, why: format!("the old secret lives until {}", moment(until)) })

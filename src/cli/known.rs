@@ -147,7 +147,8 @@ fn add(secrets: &mut Vec<Known>, secret: Secret, slot: &'static str, place: Stri
         (Some(answered), _) if answered.fingerprint == fingerprint => Role::New,
         (Some(_), "current" | "previous" | "sealed") if is_before(open, &fingerprint) => Role::Old,
         (None, "previous") => Role::Old,
-        (None, "current") => Role::New,
+        // What is live while a call has no known outcome is anybody's guess.
+        (None, "current") if open.is_none_or(|rotation| !rotation.may_be_applied()) => Role::New,
         _ => Role::Other,
     };
     secrets.push(Known { secret, fingerprint, places: vec![(slot, place)], role });

@@ -84,6 +84,13 @@ pub fn run(args: &Args, session: &Session) -> anyhow::Result<Exit> {
         prober.event = ProbeEvent::Bytes(read_body(file)?);
     }
     let secrets = Secrets { new: knowledge.of(Role::New), old: knowledge.of(Role::Old) };
+    let newest = knowledge.journal.of_endpoint(&knowledge.target.endpoint.key())?;
+    let newest = newest.iter().find(|rotation| rotation.may_be_applied());
+    if newest.is_some_and(|rotation| rotation.is_unsettled(session.now())) {
+        let message = format!("which secret of `{}` is alive is not known", knowledge.target.name);
+        let hint = format!("`whsec status` says why; {} finds it out", session.come_back("cutover", &args.target));
+        return Err(Fault::new(Exit::Gate, message, hint));
+    }
     if secrets.new.is_none() {
         let message = format!("no slot of `{}` holds a live secret to sign with", knowledge.target.name);
         return Err(Fault::new(

@@ -110,8 +110,9 @@ impl Runner<'_> {
         }
     }
 
-    /// Refuses to overwrite a coming secret that is not of this endpoint's own rotations: it may be the only copy.
-    fn refuse_foreign_next(&self, store: &dyn Store, earlier: &[Rotation]) -> Result<(), RunError> {
+    /// Refuses to overwrite a coming secret that is not of this endpoint's own rotations: it may be the only copy. Names one
+    /// that is.
+    fn refuse_foreign_next(&mut self, store: &dyn Store, earlier: &[Rotation]) -> Result<(), RunError> {
         if store.access() != Access::ReadWrite {
             return Ok(());
         }
@@ -121,7 +122,16 @@ impl Runner<'_> {
             |rotation: &Rotation| rotation.answered().is_some_and(|answered| answered.fingerprint == fingerprint);
         // What was put there to see whether receivers take a second secret is nobody's.
         let throwaway = |rotation: &Rotation| rotation.tried.contains(&fingerprint);
-        if throwaway(self.rotation) || earlier.iter().any(|rotation| ours(rotation) || throwaway(rotation)) {
+        if let Some(rotation) = earlier.iter().find(|rotation| ours(rotation)) {
+            let warning = format!(
+                "`{}` holds {fingerprint} of the rotation that was closed at {}; the new secret replaces it",
+                store.slot_name(Slot::Next),
+                rotation.closed.as_ref().map(|closed| closed.at.to_string()).unwrap_or_default()
+            );
+            self.operator.tell(self.rotation, News::Warning(&warning));
+            return Ok(());
+        }
+        if throwaway(self.rotation) || earlier.iter().any(throwaway) {
             return Ok(());
         }
         Err(RunError::StoreCheck(StoreError::Refused {

@@ -40,6 +40,9 @@ pub enum RunError {
     /// Sent, and the outcome is not known.
     #[error("the request to {provider} was sent, but its outcome is unknown: {why}")]
     Lost { provider: String, why: String, replayable: bool, comparison: Option<Box<Comparison>> },
+    /// A success that changed nothing.
+    #[error("{provider} answered with the very secret that was live before: nothing was rotated")]
+    SameSecret { provider: String },
     /// Applied, but the secret could not be read from the answer.
     #[error(
         "{provider} rotated the secret, but its answer cannot be read: {why}; the whole answer is sealed in `{seal}`"
@@ -109,6 +112,9 @@ impl RunError {
                 "find out what happened, then say it: `whsec cutover TARGET --resolve applied` or `--resolve not-applied`"
                     .to_owned()
             }
+            Self::SameSecret { .. } => "nothing has changed, so a leak is not contained: ask the provider, or make another \
+                                        endpoint; a key given by --idempotency-key may be one of an earlier rotation"
+                .to_owned(),
             Self::Unreadable { replayable: true, .. } => {
                 "`whsec reveal TARGET --slot sealed` shows the whole answer; `whsec cutover TARGET` asks for it again"
                     .to_owned()

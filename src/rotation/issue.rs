@@ -160,6 +160,15 @@ impl Runner<'_> {
             Err(error) => return self.keep_unreadable(reply, error.to_string()),
         };
         let answered = self.facts(&rotated, reply);
+        if self.rotation.before.current.as_ref() == Some(&answered.fingerprint) {
+            let error = RunError::SameSecret { provider: self.endpoint.provider.title().to_owned() };
+            let (why, request_id) = (error.to_string(), reply.request_id.clone());
+            self.record(&[
+                Event::NotApplied { why: why.clone(), status: Some(reply.status), request_id },
+                Event::Closed { outcome: Outcome::Failed, reason: Some(why) },
+            ])?;
+            return Err(error);
+        }
         if rotated.expiry_unreadable {
             let warning = "the answer's time for the old secret's end cannot be read; the documented one counts";
             self.operator.tell(self.rotation, News::Warning(warning));

@@ -24,9 +24,11 @@ mod reconcile;
 mod rollback;
 pub mod runner;
 pub mod seal;
+mod standing;
 #[cfg(test)]
 mod tests;
 mod trial;
+mod upkeep;
 
 pub use error::RunError;
 pub use event::{Answered, Entry, Event, Evidence, ExpirySource, How, Outcome, Probed};
@@ -210,7 +212,14 @@ impl Rotation {
                 self.first_sent_at = None;
                 self.call = Call::NotApplied;
             }
-            Event::Lost { why, .. } => self.set_unknown(Some(why.clone())),
+            Event::Lost { why, .. } => {
+                self.set_unknown(Some(why.clone()));
+                // What a store had and has lost is no proof of anything that comes after.
+                for step in [Step::Stage, Step::Deploy, Step::Verify] {
+                    self.done.remove(&step);
+                }
+                self.stores_done.clear();
+            }
             Event::Confirmed => self.confirmed = true,
             Event::StoreDone { step, store } => {
                 self.stores_done.insert((*step, store.clone()));
@@ -282,39 +291,6 @@ impl Rotation {
     /// The first step that is not done.
     pub fn step(&self) -> Option<Step> {
         self.plan.steps.iter().copied().find(|step| !self.done.contains_key(step))
-    }
-
-    /// For a force rotation: whether no receiver accepts the old secret any more, as proved or said.
-    pub fn contained(&self) -> Option<bool> {
-        self.plan.forced.then(|| self.done.contains_key(&Step::Drop))
-    }
-
-    /// For a force rotation whose leak is not contained: when it was declared.
-    pub fn leaking_since(&self) -> Option<Timestamp> {
-        (self.contained() == Some(false)).then_some(self.opened_at)
-    }
-
-    /// Receivers that were found to do the opposite of what a step says, by their last probe.
-    pub fn contradicting(&self, step: Step) -> Vec<&Probed> {
-        // One that was only asked about by the way stands in nobody's way.
-        let ours = |found: &&Probed| self.plan.receivers.contains(&found.url);
-        let found = self.probed.values().map(|(_, found)| found).filter(ours);
-        match step {
-            Step::Deploy | Step::Verify => found.filter(|found| found.accepts_new == Some(false)).collect(),
-            Step::Drop => found.filter(|found| found.rejects_old == Some(false)).collect(),
-            _ => Vec::new(),
-        }
-    }
-
-    /// Whether it was closed as applied although nobody has its secret.
-    pub fn lost_its_secret(&self) -> bool {
-        let failed = self.closed.as_ref().is_some_and(|closed| closed.outcome == Outcome::Failed);
-        failed && matches!(self.call, Call::Unknown { .. } | Call::Unreadable { .. })
-    }
-
-    /// Whether anything was ever sent that may have been applied.
-    pub fn may_be_applied(&self) -> bool {
-        self.call != Call::NotApplied
     }
 
     /// The facts of the answer, once there is one.

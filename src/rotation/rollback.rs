@@ -3,7 +3,7 @@
 use super::issue::LONGEST_CALL;
 use super::operator::News;
 use super::runner::Runner;
-use super::{Event, Next, RunError, Step};
+use super::{Event, Next, Rotation, RunError, Step};
 use crate::store::{Access, Slot, readable, slots};
 
 impl Runner<'_> {
@@ -31,6 +31,14 @@ impl Runner<'_> {
         if !self.hear_clock() {
             let warning = "the provider's clock cannot be asked; by this machine's clock the old secret still lives";
             self.operator.tell(self.rotation, News::Warning(warning));
+        }
+        let before = &self.rotation.before.current;
+        let earlier = self.journal.of_endpoint(&self.rotation.plan.endpoint_key)?;
+        let replaced_it = |other: &Rotation| {
+            other.id != self.rotation.id && other.answered().is_some() && other.before.current == *before
+        };
+        if before.is_some() && earlier.iter().any(replaced_it) {
+            return Err(no_way_back("an earlier rotation had replaced it at the provider already"));
         }
         let now = (self.now)();
         if !self.rotation.old_secret_lives(now) {

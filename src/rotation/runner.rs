@@ -112,6 +112,9 @@ impl Runner<'_> {
                     Err(_) => {}
                 }
             }
+            if self.is_gone(&next)? {
+                continue;
+            }
             match next {
                 Next::Finished => {
                     if self.rotation.closed.is_none() {

@@ -13,7 +13,7 @@ use jiff::{SignedDuration, Timestamp};
 use whsec::secret::Secret;
 
 /// How a step was done, by the JSON of a command.
-fn how(run: &Run, step: &str) -> String {
+pub fn how(run: &Run, step: &str) -> String {
     let json = run.json();
     let steps = json["steps"].as_array().unwrap();
     let found = steps.iter().find(|found| found["step"] == step).unwrap();
@@ -167,7 +167,7 @@ fn a_log_that_is_followed_is_evidence_while_it_goes_on() {
 }
 
 /// A rotation whose overlap is over, with deploy and verify said. The receiver keeps a copy of what it was deployed with.
-fn overlap_over(kind: Kind) -> (Sandbox, Receiver, Secret) {
+pub fn overlap_over(kind: Kind) -> (Sandbox, Receiver, Secret) {
     let receiver = Receiver::start(kind);
     let sandbox = Sandbox::with_receiver("layers", &receiver.url, Some(Duration::from_secs(3)));
     let old = sandbox.newest();

@@ -160,20 +160,3 @@ fn a_store_that_breaks_after_the_answer_keeps_the_seal_and_cutover_completes_it(
         assert_eq!((sandbox.rotations(), sandbox.rotate_requests().len()), (1, 1), "{name}");
     }
 }
-
-#[test]
-fn a_store_that_somebody_emptied_is_not_promoted_over() {
-    let sandbox = Sandbox::new("signa");
-    let old = sandbox.newest();
-    sandbox.run(&["rotate", "hooks", "--yes", "--detach"]).exits(0);
-    let text = std::fs::read_to_string(sandbox.dotenv()).unwrap();
-    let without: String =
-        text.lines().filter(|line| !line.starts_with("HOOK_SECRET_NEW")).map(|line| format!("{line}\n")).collect();
-    std::fs::write(sandbox.dotenv(), without).unwrap();
-    sandbox
-        .run(&["cutover", "hooks"])
-        .exits(8)
-        .says("the new secret is in neither its `next` nor its `current` slot")
-        .says("`whsec inspect hooks` shows which slot holds what");
-    assert_eq!(sandbox.slot(""), Some(old));
-}

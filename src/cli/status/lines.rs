@@ -52,6 +52,8 @@ fn words(row: &Row, now: Timestamp, is_whole: bool) -> String {
     }
     if row.lost {
         parts.push("SECRET LOST: rotate again".to_owned());
+    } else if row.abandoned {
+        parts.push("ABANDONED: what is live may be dead; rotate again".to_owned());
     } else if row.overdue {
         parts.push("OVERDUE".to_owned());
     }

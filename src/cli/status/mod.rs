@@ -139,8 +139,10 @@ fn look(args: &Args, session: &Session) -> anyhow::Result<(Vec<Row>, Vec<Rotatio
             ..Row::default()
         };
         row.overdue = row.age(now).zip(max_age).is_some_and(|(age, most)| age.as_secs() > clamp(most.as_secs()));
-        row.lost = history.first().is_some_and(Rotation::lost_its_secret);
-        row.overdue |= row.lost;
+        let newest = history.iter().find(|rotation| rotation.may_be_applied());
+        row.lost = newest.is_some_and(Rotation::lost_its_secret);
+        row.abandoned = newest.is_some_and(|rotation| rotation.left_a_dead_secret(now));
+        row.overdue |= row.lost || row.abandoned;
         if let Some(rotation) = history.iter().find(|rotation| rotation.closed.is_none()) {
             row.take(rotation, now);
         }

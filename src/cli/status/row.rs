@@ -25,6 +25,8 @@ pub(super) struct Row {
     pub(super) overdue: bool,
     /// The provider rotated and nobody has the secret: rotate again.
     pub(super) lost: bool,
+    /// The newest rotation was abandoned where what is live may be dead.
+    pub(super) abandoned: bool,
     /// When the old secret began to be an old one, on the provider's clock.
     #[serde(skip)]
     pub(super) issued_at: Option<Timestamp>,

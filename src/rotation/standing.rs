@@ -1,0 +1,61 @@
+//! What a rotation leaves behind: whether a leak is contained, receivers are in the way, or what is live may be dead.
+
+use jiff::Timestamp;
+
+use super::{Call, Outcome, Probed, Rotation, Step};
+
+impl Rotation {
+    /// For a force rotation: whether no receiver accepts the old secret any more, as proved or said.
+    pub fn contained(&self) -> Option<bool> {
+        self.plan.forced.then(|| self.done.contains_key(&Step::Drop))
+    }
+
+    /// For a force rotation whose leak is not contained: when it was declared.
+    pub fn leaking_since(&self) -> Option<Timestamp> {
+        (self.contained() == Some(false)).then_some(self.opened_at)
+    }
+
+    /// Receivers that were found to do the opposite of what a step says, by their last probe.
+    pub fn contradicting(&self, step: Step) -> Vec<&Probed> {
+        // One that was only asked about by the way stands in nobody's way.
+        let ours = |found: &&Probed| self.plan.receivers.contains(&found.url);
+        let found = self.probed.values().map(|(_, found)| found).filter(ours);
+        match step {
+            Step::Deploy | Step::Verify => found.filter(|found| found.accepts_new == Some(false)).collect(),
+            // One that refuses everything has dropped nothing: it is down for whoever signs.
+            Step::Drop => {
+                found.filter(|found| found.rejects_old == Some(false) || found.accepts_new == Some(false)).collect()
+            }
+            _ => Vec::new(),
+        }
+    }
+
+    /// Whether it was abandoned where what is live may be dead: nobody knows what came of the call, or the new secret never
+    /// went live and the old one has ended.
+    pub fn left_a_dead_secret(&self, now: Timestamp) -> bool {
+        let abandoned = self.closed.as_ref().is_some_and(|closed| closed.outcome == Outcome::Abandoned);
+        abandoned
+            && match &self.call {
+                Call::NotApplied => false,
+                Call::Unknown { .. } | Call::Unreadable { .. } => true,
+                Call::Answered(_) => !self.done.contains_key(&Step::Promote) && !self.old_secret_lives(now),
+            }
+    }
+
+    /// Whether nobody can say that the live slot holds a secret that is alive.
+    pub fn is_unsettled(&self, now: Timestamp) -> bool {
+        let is_open = self.closed.is_none() && matches!(self.call, Call::Unknown { .. } | Call::Unreadable { .. });
+        is_open || self.lost_its_secret() || self.left_a_dead_secret(now)
+    }
+
+    /// Whether it was closed as applied although nobody has its secret.
+    pub fn lost_its_secret(&self) -> bool {
+        let failed = self.closed.as_ref().is_some_and(|closed| closed.outcome == Outcome::Failed);
+        failed && matches!(self.call, Call::Unknown { .. } | Call::Unreadable { .. })
+    }
+
+    /// Whether anything was ever sent that may have been applied.
+    pub fn may_be_applied(&self) -> bool {
+        self.call != Call::NotApplied
+    }
+}
