@@ -15,7 +15,7 @@ use super::exit::{self, Exit, Fault};
 use super::options::TargetOptions;
 use super::work::seals_in;
 use crate::config::trust::Ledger;
-use crate::config::{Config, ConfigFile, Overrides, Target, file, private_variables};
+use crate::config::{Config, ConfigFile, Overrides, Target, file};
 use crate::delivery::probe::PATIENCE;
 use crate::provider::Catalog;
 use crate::provider::client::{Client, ClientOptions};
@@ -143,7 +143,7 @@ impl Session {
             commands: self.config()?.commands().clone(),
             target: target.to_owned(),
             folder: self.folders()?.current.clone(),
-            private: private_variables(self.catalog()?),
+            private: self.config()?.private_variables().to_vec(),
             environment: self.config()?.environment.clone(),
             rotation: None,
         })
