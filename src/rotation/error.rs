@@ -93,7 +93,7 @@ impl RunError {
     pub fn hint(&self) -> Option<String> {
         Some(match self {
             Self::Journal(error) => return error.hint(),
-            Self::Lock(_) => "wait until it is through; `whsec status` shows where it stands".to_owned(),
+            Self::Lock(error) => error.hint(),
             Self::StoreCheck(error) => return error.hint(),
             Self::SealCheck(error) | Self::SealFailed(error) => return error.hint(),
             Self::Refused { refusal, .. } => return refusal_hint(refusal),
@@ -125,7 +125,7 @@ impl RunError {
             }
             Self::NotRecorded { source, .. } => {
                 let mend = match source {
-                    JournalError::Unusable { .. } => source.hint().unwrap_or_default(),
+                    JournalError::Unusable { .. } | JournalError::ReadOnly { .. } => source.hint().unwrap_or_default(),
                     _ => "mend the journal".to_owned(),
                 };
                 format!("{mend}; then `whsec cutover TARGET` goes on")

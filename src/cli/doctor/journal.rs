@@ -1,9 +1,9 @@
 //! Looks at the journal and at the key that opens sealed copies.
 
 use super::Check;
-use crate::cli::find;
 use crate::cli::session::Session;
 use crate::cli::work;
+use crate::rotation::journal::Journal;
 use crate::rotation::seal::Sealed;
 
 /// Whether the journal can be read, and whether a sealed copy can be made and opened.
@@ -16,7 +16,11 @@ pub fn look(session: &Session) -> Vec<Check> {
 }
 
 fn journal(session: &Session) -> Check {
-    let open = find::journal(session).and_then(|journal| Ok(journal.open_rotations()?));
+    // Looking would do on a read-only disk, and the next rotation would not.
+    let open = session
+        .folders()
+        .and_then(|folders| Ok(Journal::open(folders.private_state_dir()?)?))
+        .and_then(|journal| Ok(journal.open_rotations()?));
     match open {
         Ok(open) if open.is_empty() => Check::ok("journal", "no rotation is open"),
         Ok(open) => {
