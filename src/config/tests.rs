@@ -217,7 +217,10 @@ fn a_checkouts_file_is_held_to_files_of_the_checkout() {
         let ConfigError::NotTrusted { place, key: refused, .. } = &error else { panic!("{line}: {error}") };
         assert_eq!(refused, key, "{line}");
         assert!(place.to_string().starts_with(&format!("{}/whsec.toml:", root.display())), "{place}");
-        assert_eq!(error.hint().unwrap(), "read the file; if it says what you want: `whsec target trust`");
+        assert_eq!(
+            error.hint().unwrap(),
+            "read the file; if it says what you want: `whsec target trust`; or run it from another folder"
+        );
     }
 }
 

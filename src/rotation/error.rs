@@ -168,7 +168,7 @@ impl RunError {
 
 fn refusal_hint(refusal: &Refusal) -> Option<String> {
     Some(match refusal.meaning {
-        Meaning::Auth => "`whsec doctor` shows which key is used; `whsec login PROVIDER` saves another".to_owned(),
+        Meaning::Auth => "`whsec doctor` shows which key is used, and where it comes from".to_owned(),
         Meaning::NotFound => "check the ids, and that the key belongs to the same organisation".to_owned(),
         Meaning::OverlapOpen => {
             "wait for the old secret's end, or end it now with `whsec force-rotate` if it has leaked".to_owned()
@@ -183,8 +183,8 @@ fn sent_words(is_answered: bool) -> &'static str {
 }
 
 fn refusal_words(refusal: &Refusal) -> String {
-    let mut words =
-        refusal.says.clone().or_else(|| refusal.message.clone()).unwrap_or_else(|| "no reason given".to_owned());
+    let meant = if refusal.meaning == Meaning::RateLimited { "rate limited" } else { "no reason given" };
+    let mut words = refusal.says.clone().or_else(|| refusal.message.clone()).unwrap_or_else(|| meant.to_owned());
     words.push_str(&format!(" (status {}", refusal.status));
     if let Some(code) = &refusal.code {
         words.push_str(&format!(", code `{code}`"));
