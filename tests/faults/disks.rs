@@ -290,7 +290,8 @@ fn state_read_only(cut_off: bool) -> Result<(), String> {
         let named = run.stderr.contains(&state) && (cut_off || run.stderr.contains("is read-only"));
         ensure!(named, "{line} does not name the folder:\n{}", run.stderr);
     }
-    ensure!(scene.sandbox.run(&["doctor"]).code != 0, "doctor finds nothing");
+    let doctor = scene.sandbox.run(&["doctor"]);
+    ensure!(doctor.stdout.contains(&format!("`{state}` is read-only")), "doctor finds nothing:\n{}", doctor.stdout);
     ensure!(scene.server.arrivals() == calls, "the provider was called");
     Trouble::ReadOnly.end(&folder);
     Ok(())
