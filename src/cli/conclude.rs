@@ -30,8 +30,7 @@ pub fn conclude(
                 Some(RunError::Lost { comparison: Some(comparison), .. }) => prompt::evidence(comparison),
                 _ => Vec::new(),
             };
-            let mut fault = exit::report(&error);
-            fault.hint = fault.hint.map(|hint| session.hint_for(&hint, &rotation.plan.target));
+            let fault = session.fault(&error, Some(&rotation.plan.target));
             // A person at a terminal saw it with the question.
             for line in evidence.iter().filter(|_| !session.may_ask()) {
                 session.output.warn(line);

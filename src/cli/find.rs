@@ -20,9 +20,9 @@ pub struct Found {
     pub rotation: Option<Rotation>,
 }
 
-/// The journal of this state folder.
+/// The journal of this state folder, to be looked at: on a read-only disk it takes no events.
 pub fn journal(session: &Session) -> anyhow::Result<Journal> {
-    Ok(Journal::open(session.folders()?.private_state_dir()?)?)
+    Ok(Journal::open_to_look(session.folders()?.private_state_dir()?)?)
 }
 
 /// The target as configured, or as its open rotation remembers it. The second serves ad hoc targets whose flags are

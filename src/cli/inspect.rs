@@ -77,7 +77,7 @@ pub fn run(args: &Args, session: &Session) -> anyhow::Result<Exit> {
     let (exit, error) = match asked {
         Ok(_) => (Exit::Done, Value::Null),
         Err(error) => {
-            let fault = exit::report(&error);
+            let fault = session.fault(&error, Some(&target.name));
             output.error(&fault.message, fault.hint.as_deref());
             (fault.exit, exit::error_object(&fault))
         }

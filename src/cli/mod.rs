@@ -246,10 +246,7 @@ pub fn run(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
     match cli.command.run(&session) {
         Ok(exit) => exit.into(),
         Err(error) => {
-            let mut fault = exit::report(&error);
-            if let Some(target) = target {
-                fault.hint = fault.hint.map(|hint| session.hint_for(&hint, &target));
-            }
+            let fault = session.fault(&error, target.as_deref());
             output.error(&fault.message, fault.hint.as_deref());
             output.json(&exit::failed(cli.command.name(), &fault));
             fault.exit.into()

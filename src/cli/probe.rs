@@ -244,8 +244,14 @@ fn via_provider(args: &Args, session: &Session, knowledge: &Knowledge) -> anyhow
         let message = format!("{} has no call that sends a test delivery", provider.title());
         return Err(Fault::new(Exit::Usage, message, "probe the receivers from here: leave --via-provider out"));
     };
-    let tested = tested
-        .map_err(|outcome| RunError::from_outcome(provider.title().to_owned(), "send a test delivery", outcome))?;
+    let failed = |outcome| match RunError::from_outcome(provider.title().to_owned(), "send a test delivery", outcome) {
+        RunError::CheckFailed { provider, why } => {
+            let message = format!("the test delivery failed: {provider} did not answer as it should: {why}");
+            Fault::new(Exit::Unavailable, message, "run it again later, or leave --via-provider out to probe from here")
+        }
+        other => other.into(),
+    };
+    let tested = tested.map_err(failed)?;
     let Tested { accepted, status, error: why, id } = tested;
     let about = provider.spec().test_delivery.as_ref().map(|test| test.about.clone()).unwrap_or_default();
     let mut words = match accepted {

@@ -7,6 +7,7 @@ use super::options::TargetOptions;
 use super::session::Session;
 use super::{complete, conclude, find};
 use crate::ui::prompt::Answers;
+use crate::ui::time::span;
 
 /// Put the old secret back into the live slot while it is still valid
 ///
@@ -39,6 +40,10 @@ pub fn run(args: &Args, session: &Session) -> anyhow::Result<Exit> {
     if outcome.is_ok() {
         session.output.say("the old secret is live again in every store, and the new one waits in `next`");
         session.output.say("deploy or reload the receivers, so that they read it");
+        if let Some(end) = rotation.expires_at() {
+            let left = span(end.duration_since(rotation.provider_time(session.now())));
+            session.output.say(&format!("the old secret ends in {left}; go forward before that"));
+        }
     }
     conclude::conclude(session, "rollback", &rotation, &work.seals, outcome.map(|()| Exit::Done))
 }

@@ -48,10 +48,13 @@ impl Work {
         let by = session.actor();
         let holder = format!("{by}, process {}, since {}", std::process::id(), session.now());
         let lock = EndpointLock::take(state, &target.endpoint.key(), &holder).map_err(RunError::from)?;
+        let signals = Signals::arm()?;
+        // Without it a signal is answered at the next safe point only.
+        let _ = signals.answer_on(&session.output);
         Ok(Self {
             journal: Journal::open(state)?,
             seals: seals(session)?,
-            signals: Signals::arm()?,
+            signals,
             client: session.client(&target)?,
             prober: None,
             target,
@@ -76,6 +79,7 @@ impl Work {
             answers,
             come_back: session.come_back("cutover", &self.target.name),
             stopped,
+            awaits: Box::new(|word| self.signals.awaits(word, &session.output)),
             along: &|_, _, _| {},
             notify: Box::new(move |rotation, notice| match notice {
                 Notice::Recorded(event) => notifier.recorded(rotation, event),

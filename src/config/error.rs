@@ -74,7 +74,10 @@ impl ConfigError {
             Self::NotPrivate { fix, .. } => Some(fix.clone()),
             Self::UnknownKey { nearest: Some(nearest), .. } => Some(format!("did you mean `{nearest}`?")),
             Self::UnknownKey { known, .. } if !known.is_empty() => Some(format!("the keys are {}", backticked(known))),
-            Self::NotTrusted { .. } => Some("read the file; if it says what you want: `whsec target trust`".to_owned()),
+            Self::NotTrusted { .. } => Some(
+                "read the file; if it says what you want: `whsec target trust`; or run it from another folder"
+                    .to_owned(),
+            ),
             Self::Provider { source, .. } => source.hint(),
             Self::Store { source, .. } => source.hint(),
             Self::UnknownTarget { known, .. } if known.is_empty() => {

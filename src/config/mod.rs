@@ -16,7 +16,6 @@ use draft::Draft;
 pub use draft::Overrides;
 pub use error::{ConfigError, Place};
 pub use file::{ConfigFile, Trust};
-pub use normalise::private_variables;
 pub use raw::IdentityPlace;
 
 mod draft;
@@ -36,6 +35,8 @@ pub mod write;
 pub struct Config {
     drafts: BTreeMap<String, Draft>,
     commands: BTreeMap<String, CommandSpec>,
+    /// Environment variables that may hold an API key, of this target or another.
+    private: Vec<String>,
     /// Where sealed copies are encrypted to.
     pub seal: Seal,
     /// CA certificates (PEM file) that are accepted beside the system's own.
@@ -143,6 +144,7 @@ impl Config {
                 config.seal.identity = seal.identity.or(config.seal.identity);
             }
         }
+        config.private = normalise::private_variables(config.drafts.values(), catalog);
         config.check_all(&checkout, catalog)?;
         Ok(config)
     }
@@ -160,6 +162,11 @@ impl Config {
     /// The programs that keep secrets, by name.
     pub fn commands(&self) -> &BTreeMap<String, CommandSpec> {
         &self.commands
+    }
+
+    /// The environment variables that no program which whsec starts gets to see, because they may hold an API key.
+    pub fn private_variables(&self) -> &[String] {
+        &self.private
     }
 
     /// A store by its reference alone, its path from the root. Refuses the keychain entries of whsec's own keys.

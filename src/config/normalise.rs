@@ -52,17 +52,11 @@ pub(super) fn target(draft: Draft, config: &Config, catalog: &Catalog) -> Result
     let home = config.home.as_deref();
     let ca = draft.ca.as_ref().map(|ca| paths::absolute(ca.as_ref(), &draft.folder, home));
     let api_key = draft.api_key.as_ref().map(|key| key_source(key, &draft, config)).transpose()?;
-    let (commands, folder) = (config.commands.clone(), draft.store_folder.clone());
-    let runs_programs = !commands.is_empty() || matches!(api_key, Some(KeySource::Command(_)));
-    let mut private = if runs_programs { private_variables(catalog) } else { Vec::new() };
-    if let Some(KeySource::Env(name)) = &api_key {
-        private.push(name.clone());
-    }
     let surroundings = Surroundings {
-        commands,
+        commands: config.commands.clone(),
         target: draft.name.clone(),
-        private,
-        folder,
+        private: config.private.clone(),
+        folder: draft.store_folder.clone(),
         environment: config.environment.clone(),
         rotation: None,
     };
@@ -82,10 +76,16 @@ pub(super) fn target(draft: Draft, config: &Config, catalog: &Catalog) -> Result
     })
 }
 
-/// The environment variables that may hold an API key of any provider.
-pub fn private_variables(catalog: &Catalog) -> Vec<String> {
+/// The environment variables that may hold an API key: every provider's own, and those that any target names. Read off
+/// the words as written, so that a target which is broken otherwise hides nothing.
+pub(super) fn private_variables<'a>(drafts: impl Iterator<Item = &'a Draft>, catalog: &Catalog) -> Vec<String> {
     let providers = catalog.names().into_iter().filter_map(|name| catalog.get(&name).ok());
-    providers.map(|provider| provider.spec().auth.env.clone()).collect()
+    let own = providers.map(|provider| provider.spec().auth.env.clone());
+    let named = drafts.filter_map(|draft| match &draft.api_key.as_ref()?.value {
+        RawKey::Reference(text) => text.strip_prefix("env:").filter(|name| is_variable(name)).map(str::to_owned),
+        RawKey::Command(_) => None,
+    });
+    own.chain(named).collect::<BTreeSet<_>>().into_iter().collect()
 }
 
 /// Refuses a name that could not be typed, or be taken for `PROVIDER/ID` or a flag.

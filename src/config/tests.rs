@@ -33,6 +33,18 @@ fn words(error: &ConfigError) -> (String, String) {
 }
 
 #[test]
+fn a_target_that_is_broken_hides_no_variable_that_holds_a_key() {
+    let text = "targets.a = { provider = \"gone\", api_key = \"env:OTHER\" }\ntargets.b = { provider = \"signa\", api_key = \"env:1\" }";
+    let file = file(OWN, text, Trust::Own);
+    let draft = |(name, raw): (toml::Spanned<String>, _)| {
+        Draft::from_file(name.into_inner(), Place::Flag("x"), raw, &file).unwrap()
+    };
+    let drafts: Vec<Draft> = raw::parse(&file).unwrap().targets.into_iter().map(draft).collect();
+    let names = normalise::private_variables(drafts.iter(), &Catalog::builtin());
+    assert_eq!((names.len(), names.contains(&"OTHER".to_owned())), (6, true), "{names:?}");
+}
+
+#[test]
 fn a_full_target_is_normalised() {
     let config = own(r#"
         ca = "ca.pem"
@@ -217,7 +229,10 @@ fn a_checkouts_file_is_held_to_files_of_the_checkout() {
         let ConfigError::NotTrusted { place, key: refused, .. } = &error else { panic!("{line}: {error}") };
         assert_eq!(refused, key, "{line}");
         assert!(place.to_string().starts_with(&format!("{}/whsec.toml:", root.display())), "{place}");
-        assert_eq!(error.hint().unwrap(), "read the file; if it says what you want: `whsec target trust`");
+        assert_eq!(
+            error.hint().unwrap(),
+            "read the file; if it says what you want: `whsec target trust`; or run it from another folder"
+        );
     }
 }
 

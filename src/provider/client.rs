@@ -41,6 +41,11 @@ impl Client {
         Ok(Self { timeout: options.timeout, connections })
     }
 
+    /// How long a call takes at most.
+    pub fn timeout(&self) -> Duration {
+        self.timeout
+    }
+
     /// Makes one call, once. The key goes to the endpoint's origin and nowhere else.
     pub fn call(&self, endpoint: &Endpoint, request: &Request, api_key: &Secret) -> Outcome {
         self.call_until(endpoint, request, api_key, Instant::now() + self.timeout)

@@ -96,7 +96,7 @@ impl RunError {
     pub fn hint(&self) -> Option<String> {
         Some(match self {
             Self::Journal(error) => return error.hint(),
-            Self::Lock(_) => "wait until it is through; `whsec status` shows where it stands".to_owned(),
+            Self::Lock(error) => error.hint(),
             Self::StoreCheck(error) => return error.hint(),
             Self::SealCheck(error) | Self::SealFailed(error) => return error.hint(),
             Self::Refused { refusal, .. } => return refusal_hint(refusal),
@@ -131,7 +131,7 @@ impl RunError {
             }
             Self::NotRecorded { source, .. } => {
                 let mend = match source {
-                    JournalError::Unusable { .. } => source.hint().unwrap_or_default(),
+                    JournalError::Unusable { .. } | JournalError::ReadOnly { .. } => source.hint().unwrap_or_default(),
                     _ => "mend the journal".to_owned(),
                 };
                 format!("{mend}; then `whsec cutover TARGET` goes on")
@@ -174,7 +174,7 @@ impl RunError {
 
 fn refusal_hint(refusal: &Refusal) -> Option<String> {
     Some(match refusal.meaning {
-        Meaning::Auth => "`whsec doctor` shows which key is used; `whsec login PROVIDER` saves another".to_owned(),
+        Meaning::Auth => "`whsec doctor` shows which key is used, and where it comes from".to_owned(),
         Meaning::NotFound => "check the ids, and that the key belongs to the same organisation".to_owned(),
         Meaning::OverlapOpen => {
             "wait for the old secret's end, or end it now with `whsec force-rotate` if it has leaked".to_owned()
@@ -189,8 +189,8 @@ fn sent_words(is_answered: bool) -> &'static str {
 }
 
 fn refusal_words(refusal: &Refusal) -> String {
-    let mut words =
-        refusal.says.clone().or_else(|| refusal.message.clone()).unwrap_or_else(|| "no reason given".to_owned());
+    let meant = if refusal.meaning == Meaning::RateLimited { "rate limited" } else { "no reason given" };
+    let mut words = refusal.says.clone().or_else(|| refusal.message.clone()).unwrap_or_else(|| meant.to_owned());
     words.push_str(&format!(" (status {}", refusal.status));
     if let Some(code) = &refusal.code {
         words.push_str(&format!(", code `{code}`"));

@@ -59,7 +59,9 @@ impl Runner<'_> {
             self.attempts_left = self.attempts_left.saturating_sub(1);
             self.record(&[Event::Sent { attempt, digest: request.digest() }])?;
             self.operator.tell(self.rotation, News::Sending { attempt });
+            self.operator.awaits_answer(Some(self.client.timeout()));
             let outcome = self.client.call(self.endpoint, &request, key);
+            self.operator.awaits_answer(None);
             let (error, why, pause) = match self.weigh(outcome, attempt) {
                 Attempt::Answered(reply) => return self.receive(&reply),
                 Attempt::NotApplied { error, status, request_id, again_in } => {

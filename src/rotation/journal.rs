@@ -14,6 +14,8 @@ use sha2::{Digest, Sha256};
 use thiserror::Error;
 
 use super::{Entry, Event, Plan, Rotation};
+use crate::http::Url;
+use crate::store;
 
 /// Marks a SQLite file as ours (`PRAGMA application_id`): the letters `whse`.
 const APPLICATION_ID: i32 = 0x7768_7365;
@@ -72,6 +74,10 @@ pub enum JournalError {
         #[source]
         source: rusqlite::Error,
     },
+    #[error("the journal cannot be written: the folder `{folder}` is read-only")]
+    ReadOnly { folder: PathBuf },
+    #[error("the journal's last commits are in `{log}`, which cannot be read from a read-only disk")]
+    LogUnread { log: PathBuf },
     #[error("`{endpoint}` has an open rotation already")]
     AlreadyOpen { endpoint: String },
 }
@@ -89,6 +95,10 @@ impl JournalError {
             Self::Unusable { path, .. } => {
                 format!("see whether `{}` is writable and the disk has room", path.parent().unwrap_or(path).display())
             }
+            Self::ReadOnly { folder } => {
+                format!("make `{}` writable, then run it again; what only looks works meanwhile", folder.display())
+            }
+            Self::LogUnread { .. } => "make that disk writable, or look at a copy: --state-dir COPY".to_owned(),
             Self::AlreadyOpen { .. } => "`whsec status` shows it, `whsec cutover TARGET` goes on with it".to_owned(),
         })
     }
@@ -98,26 +108,35 @@ impl Journal {
     /// Opens or creates `journal.sqlite` in a folder that exists.
     pub fn open(folder: &Path) -> Result<Self, JournalError> {
         let path = folder.join("journal.sqlite");
-        let unusable = |source| JournalError::Unusable { path: path.clone(), source };
+        let failed = |source| classify(&path, source);
         make_private(&path);
         let connection = Connection::open_with_flags(
             &path,
             OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_CREATE | OpenFlags::SQLITE_OPEN_NO_MUTEX,
         )
-        .map_err(unusable)?;
-        connection.busy_timeout(BUSY).map_err(unusable)?;
-        let journal = Self { connection, path };
-        let begun = Instant::now();
-        loop {
-            match journal.prepare() {
-                // A change to write-ahead logging does not wait by itself for a process that looks at the file.
-                Err(error) if is_busy(&error) && begun.elapsed() < BUSY => sleep(PAUSE),
-                prepared => {
-                    prepared.map_err(|error| journal.classify(error))??;
-                    return Ok(journal);
-                }
+        .map_err(failed)?;
+        connection.busy_timeout(BUSY).map_err(failed)?;
+        Self { connection, path }.ready()
+    }
+
+    /// The same for looking only: where the folder is read-only, a journal that takes no events.
+    pub fn open_to_look(folder: &Path) -> Result<Self, JournalError> {
+        match Self::open(folder) {
+            Err(JournalError::ReadOnly { .. }) => {}
+            opened => return opened,
+        }
+        let path = folder.join("journal.sqlite");
+        for log in ["journal.sqlite-wal", "journal.sqlite-journal"].map(|name| folder.join(name)) {
+            // The file alone is read, and what is in a log would be left out without a word.
+            if std::fs::metadata(&log).is_ok_and(|metadata| metadata.len() > 0) {
+                return Err(JournalError::LogUnread { log });
             }
         }
+        let url = Url::from_file_path(&path).map_err(|()| JournalError::ReadOnly { folder: folder.to_owned() })?;
+        // Without `immutable` SQLite wants to make files beside it even for reading.
+        let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_URI | OpenFlags::SQLITE_OPEN_NO_MUTEX;
+        let opened = Connection::open_with_flags(format!("{url}?immutable=1"), flags);
+        Self { connection: opened.map_err(|error| classify(&path, error))?, path }.ready()
     }
 
     /// Makes events durable in one commit and folds them into the rotation. The first ones of a rotation also record
@@ -162,6 +181,19 @@ impl Journal {
     /// Closed rotations since a moment, oldest first.
     pub fn closed_since(&self, since: Timestamp) -> Result<Vec<Rotation>, JournalError> {
         self.load("WHERE closed_at IS NOT NULL AND closed_at >= ?1 ORDER BY closed_at", params![since.to_string()])
+    }
+
+    fn ready(self) -> Result<Self, JournalError> {
+        let begun = Instant::now();
+        loop {
+            let prepared = self.prepare();
+            let code = prepared.as_ref().err().and_then(rusqlite::Error::sqlite_error_code);
+            // A change to write-ahead logging does not wait by itself for a process that looks at the file.
+            if code != Some(rusqlite::ErrorCode::DatabaseBusy) || begun.elapsed() >= BUSY {
+                return prepared.map_err(|error| self.classify(error))?.map(|()| self);
+            }
+            sleep(PAUSE);
+        }
     }
 
     fn prepare(&self) -> rusqlite::Result<Result<(), JournalError>> {
@@ -324,15 +356,20 @@ impl Journal {
     }
 
     fn classify(&self, source: rusqlite::Error) -> JournalError {
-        use rusqlite::ErrorCode::{DatabaseCorrupt, NotADatabase, TypeMismatch};
-        let path = self.path.clone();
-        match source.sqlite_error_code() {
-            Some(DatabaseCorrupt | NotADatabase | TypeMismatch) => JournalError::Damaged { path, source: Some(source) },
-            None if !matches!(source, rusqlite::Error::SqliteFailure(..)) => {
-                JournalError::Damaged { path, source: Some(source) }
-            }
-            _ => JournalError::Unusable { path, source },
+        classify(&self.path, source)
+    }
+}
+
+fn classify(path: &Path, source: rusqlite::Error) -> JournalError {
+    use rusqlite::ErrorCode::{DatabaseCorrupt, NotADatabase, TypeMismatch};
+    let (folder, path) = (path.parent().unwrap_or(path), path.to_owned());
+    match source.sqlite_error_code() {
+        Some(DatabaseCorrupt | NotADatabase | TypeMismatch) => JournalError::Damaged { path, source: Some(source) },
+        None if !matches!(source, rusqlite::Error::SqliteFailure(..)) => {
+            JournalError::Damaged { path, source: Some(source) }
         }
+        _ if store::is_read_only(folder) => JournalError::ReadOnly { folder: folder.to_owned() },
+        _ => JournalError::Unusable { path, source },
     }
 }
 
@@ -344,10 +381,6 @@ fn make_private(path: &Path) {
     #[cfg(unix)]
     std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
     let _ = options.open(path);
-}
-
-fn is_busy(error: &rusqlite::Error) -> bool {
-    error.sqlite_error_code() == Some(rusqlite::ErrorCode::DatabaseBusy)
 }
 
 fn rotation(row: &Row<'_>) -> rusqlite::Result<Option<Rotation>> {

@@ -18,12 +18,39 @@ pub struct EndpointLock {
 pub enum LockError {
     #[error("another whsec works on this endpoint ({holder})")]
     Held { holder: String },
+    #[error("nothing was sent, because the state folder `{folder}` is read-only")]
+    ReadOnly { folder: PathBuf },
     #[error("cannot lock `{path}`")]
     Io {
         path: PathBuf,
         #[source]
         source: io::Error,
     },
+}
+
+impl LockError {
+    /// What the operator can do about it.
+    pub fn hint(&self) -> String {
+        match self {
+            Self::Held { .. } => {
+                "wait until it is through (`whsec status` shows where it stands), or stop it there with Ctrl-C: what \
+                                  it has done is kept"
+                    .to_owned()
+            }
+            Self::ReadOnly { folder } => {
+                format!("make `{}` writable, then run it again; what only looks works meanwhile", folder.display())
+            }
+            Self::Io { path, source } => {
+                let folder = path.parent().unwrap_or(path).display();
+                match source.kind() {
+                    io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => {
+                        format!("nothing was sent; make room on the disk of `{folder}`, then run it again")
+                    }
+                    _ => format!("nothing was sent; see whether `{folder}` is a folder of yours and writable"),
+                }
+            }
+        }
+    }
 }
 
 impl EndpointLock {
@@ -33,7 +60,10 @@ impl EndpointLock {
         let name: String = digest.iter().take(12).map(|byte| format!("{byte:02x}")).collect();
         let folder = state.join("locks");
         let path = folder.join(name);
-        let io = |source| LockError::Io { path: path.clone(), source };
+        let io = |source| match crate::store::is_read_only(state) {
+            true => LockError::ReadOnly { folder: state.to_owned() },
+            false => LockError::Io { path: path.clone(), source },
+        };
         crate::store::private_folder(&folder).map_err(io)?;
         let mut options = OpenOptions::new();
         options.read(true).write(true).create(true).truncate(false);

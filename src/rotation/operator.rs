@@ -2,6 +2,8 @@
 //!
 //! "Could not ask" differs from "no": the first names a flag, the second is respected.
 
+use std::time::Duration;
+
 use jiff::Timestamp;
 
 use super::{Answered, Event, Evidence, How, Rotation, Step};
@@ -114,6 +116,10 @@ pub trait Operator {
 
     /// Counts down. `Done` when the time is over.
     fn watch(&mut self, rotation: &Rotation, countdown: Countdown) -> Reply;
+
+    /// Told before the provider's answer to the call is awaited how long that takes at most, and `None` once it is over: no safe
+    /// point comes between.
+    fn awaits_answer(&mut self, at_most: Option<Duration>);
 
     /// Whether a signal asked to stop at the next safe point.
     fn wants_to_stop(&self) -> bool;

@@ -187,6 +187,22 @@ pub fn private_folder(path: &std::path::Path) -> std::io::Result<()> {
     }
 }
 
+/// Whether nothing can be written into a folder: its disk is mounted read-only, or its mode says so.
+pub fn is_read_only(folder: &std::path::Path) -> bool {
+    #[cfg(unix)]
+    {
+        use rustix::fs::{Access, access};
+        use rustix::io::Errno;
+        access(folder, Access::WRITE_OK).is_err_and(|error| matches!(error, Errno::ROFS | Errno::ACCESS))
+    }
+    #[cfg(not(unix))]
+    {
+        // Whether a folder takes files is not told by its attributes there.
+        let _ = folder;
+        false
+    }
+}
+
 /// Writes a private file of the tool's own, such as a seal, as durably as a store's file.
 pub fn write_private(path: &std::path::Path, bytes: &[u8]) -> Result<(), StoreError> {
     let place = replace::Place::new(path.display().to_string(), path.to_owned());

@@ -1,5 +1,9 @@
 //! A running rotation in words: one line for each step, one for each thing that came of it.
 
+use std::time::Duration;
+
+use jiff::SignedDuration;
+
 use super::Output;
 use super::time::{moment, span};
 use crate::rotation::operator::News;
@@ -35,7 +39,7 @@ pub fn tell(output: &Output, rotation: &Rotation, news: &News<'_>) {
         })),
         News::ClockOff { ahead_ms } => {
             let (by, how) =
-                (jiff::SignedDuration::from_millis(ahead_ms.abs()), if *ahead_ms > 0 { "behind" } else { "ahead of" });
+                (SignedDuration::from_millis(ahead_ms.abs()), if *ahead_ms > 0 { "behind" } else { "ahead of" });
             output.warn(&format!("this machine's clock is {} {how} the provider's; the provider's counts", span(by)));
         }
         News::Warning(text) => output.warn(text),
@@ -49,6 +53,17 @@ pub fn tell(output: &Output, rotation: &Rotation, news: &News<'_>) {
         News::Recorded(_) => {}
         News::OldSecretEnded => output.say(&done("the old secret has ended, by the provider's clock")),
     }
+}
+
+/// What is said to a signal while the provider's answer is awaited.
+pub fn stops_later(provider: &str, at_most: Duration, come_back: &str) -> String {
+    // Rounded up: it never promises less time than there is.
+    let seconds = at_most.as_secs() + u64::from(at_most.subsec_nanos() > 0);
+    let at_most = span(SignedDuration::from_secs(i64::try_from(seconds).unwrap_or(i64::MAX)));
+    format!(
+        "whsec stops once {provider} has answered, at most {at_most} after the request; a second signal leaves the \
+         outcome unknown, which `{come_back}` looks into"
+    )
 }
 
 /// `3/9  stage   keep the new secret …`, the number being the step's place in the plan.

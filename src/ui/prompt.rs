@@ -1,6 +1,7 @@
 //! The operator at this terminal, or the flags that speak for one where there is none.
 
 use std::collections::BTreeSet;
+use std::time::Duration;
 
 use super::dialog;
 use super::{Output, countdown, narrate};
@@ -39,6 +40,8 @@ pub struct Person<'a> {
     pub come_back: String,
     /// Whether a signal asked to stop.
     pub stopped: &'a dyn Fn() -> bool,
+    /// Takes what is to be said to a signal that comes while an answer is awaited, and `None` once none is.
+    pub awaits: Box<dyn Fn(Option<String>) + 'a>,
     /// What goes along with a person's step, as the stand-ins of a rehearsal do.
     pub along: &'a dyn Fn(&Rotation, Step, Moment),
     /// Told of what is journaled, and that time passes.
@@ -152,6 +155,11 @@ impl Operator for Person<'_> {
         } else {
             Reply::NotNow
         }
+    }
+
+    fn awaits_answer(&mut self, at_most: Option<Duration>) {
+        let word = at_most.map(|at_most| narrate::stops_later(self.provider.title(), at_most, &self.come_back));
+        (self.awaits)(word);
     }
 
     fn wants_to_stop(&self) -> bool {

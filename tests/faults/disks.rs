@@ -253,3 +253,76 @@ fn a_store_in_trouble_after_the_call() {
         "sealed every time, completed by cutover, 0 live bytes changed, 0 plain secrets elsewhere".to_owned()
     });
 }
+
+/// A rotation is open when its state folder's disk becomes read-only.
+fn state_read_only(cut_off: bool) -> Result<(), String> {
+    let scene = Scene::new("layers");
+    let folder = scene.sandbox.path("state");
+    let _disk = Disk::mount(folder.clone()).ok_or("no disk can be mounted")?;
+    scene.keep_in(Kind::Dotenv, &scene.sandbox.path("work"));
+    ensure!(scene.rotate("5s")?.run.code == 0, "not rotated");
+    let log = scene.sandbox.state().join("journal.sqlite-wal");
+    if cut_off {
+        std::fs::write(&log, [b'x'; 4096]).unwrap();
+    }
+    Trouble::ReadOnly.begin(&folder);
+    let calls = scene.server.arrivals();
+    for line in ["status", "history", "inspect hooks", "fingerprint hooks"] {
+        let run = scene.run(&line.split(' ').collect::<Vec<_>>())?.run;
+        if cut_off {
+            ensure!(run.code == 1, "{line}: exit {}:\n{}", run.code, run.stderr);
+            ensure!(run.stderr.contains(&format!("are in `{}`", log.display())), "{line}: {}", run.stderr);
+        } else {
+            ensure!(run.code == 0, "{line}: exit {}:\n{}", run.code, run.stderr);
+        }
+    }
+    if !cut_off {
+        let status = scene.run(&["status"])?.run.stdout;
+        ensure!(status.contains("next: deploy"), "the open rotation is not shown:\n{status}");
+        let verified = scene.sandbox.run_with_stdin(&["verify", "hooks", "-"], "POST / HTTP/1.1\r\n\r\n{}");
+        ensure!(verified.code == 9, "verify: exit {}:\n{}", verified.code, verified.stderr);
+    }
+    let state = scene.sandbox.state().display().to_string();
+    for line in ["rotate hooks --yes", "cutover hooks --done deploy", "finish hooks", "abandon hooks --yes --reason x"]
+    {
+        let run = scene.run(&line.split(' ').collect::<Vec<_>>())?.run;
+        ensure!(run.code == 1, "{line}: exit {}:\n{}", run.code, run.stderr);
+        let named = run.stderr.contains(&state) && (cut_off || run.stderr.contains("is read-only"));
+        ensure!(named, "{line} does not name the folder:\n{}", run.stderr);
+    }
+    let doctor = scene.sandbox.run(&["doctor"]);
+    ensure!(doctor.stdout.contains(&format!("`{state}` is read-only")), "doctor finds nothing:\n{}", doctor.stdout);
+    ensure!(scene.server.arrivals() == calls, "the provider was called");
+    Trouble::ReadOnly.end(&folder);
+    Ok(())
+}
+
+#[test]
+#[ignore = "sweep: run by tests/run"]
+fn a_state_folder_in_trouble_before_the_call() {
+    if !may_mount() {
+        return skip("a state folder in trouble", "no disk can be mounted, which takes root");
+    }
+    let cases: Vec<Case<'_>> = vec![
+        ("read-only".to_owned(), Box::new(|| state_read_only(false))),
+        ("read-only, cut off before".to_owned(), Box::new(|| state_read_only(true))),
+        ("full".to_owned(), Box::new(state_full)),
+    ];
+    sweep(9, "a state folder in trouble before the call", cases, || {
+        "looked at while it is read-only, 0 calls made, the folder named".to_owned()
+    });
+}
+
+/// The disk of the state folder has no room left before anything is sent.
+fn state_full() -> Result<(), String> {
+    let scene = Scene::new("layers");
+    let folder = scene.sandbox.path("state");
+    let _disk = Disk::mount(folder.clone()).ok_or("no disk can be mounted")?;
+    ensure!(scene.sandbox.run(&["doctor"]).code == 0, "not set up");
+    fill(&folder);
+    let run = scene.rotate("2s")?.run;
+    ensure!(run.code == 1, "exit {}:\n{}", run.code, run.stderr);
+    ensure!(run.stderr.contains("make room on the disk of"), "{}", run.stderr);
+    ensure!(scene.server.arrivals() == 0, "a rotate call was made");
+    Ok(())
+}

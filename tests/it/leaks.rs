@@ -122,3 +122,46 @@ fn a_store_program_gets_the_secret_on_stdin_only() {
     assert!(seen.contains("PATH="));
     assert_clean("a program's environment", &seen, &[traces(&sandbox.newest()), traces(&sandbox.api_key)].concat());
 }
+
+/// Every variable that any target reads its key from is kept from every program, whichever target it runs for; all other
+/// variables are passed on.
+#[test]
+fn no_program_sees_the_key_variable_of_any_target() {
+    use std::os::unix::fs::PermissionsExt;
+    let sandbox = Sandbox::new("layers");
+    let (work, url) = (sandbox.path("work").display().to_string(), sandbox.stand_in.base_url());
+    // One program for everything, by the name that a store of Kubernetes looks for.
+    let program = sandbox.path("work/kubectl");
+    std::fs::write(&program, format!("#!/bin/sh\nenv > {work}/seen.$1\necho not-a-key\ncat > /dev/null\n")).unwrap();
+    std::fs::set_permissions(&program, std::fs::Permissions::from_mode(0o700)).unwrap();
+    let own = format!("api_key = \"file:{}\"", sandbox.path("key").display());
+    sandbox.edit_config(&own, "api_key = \"env:MY_OWN_KEYVAR\"");
+    let program = program.display();
+    sandbox.config(&format!(
+        "[notify]\ncommand = [\"{program}\", \"notify\"]\n[commands.keep]\nput = [\"{program}\", \"put\"]\n{}\n\
+         [targets.other]\nprovider = \"signa\"\nbase_url = \"{url}\"\nid = \"x\"\n\
+         store = \"dotenv:{work}/other.env#K\"\napi_key = \"env:OTHER_KEYVAR\"\n\
+         [targets.third]\nprovider = \"signa\"\nbase_url = \"{url}\"\nid = \"y\"\n\
+         store = \"dotenv:{work}/third.env#K\"\napi_key = {{ command = [\"{program}\", \"key\"] }}\n",
+        sandbox.config_text()
+    ));
+    let run = |line: &str| {
+        let mut command = sandbox.command(&line.split_whitespace().collect::<Vec<_>>());
+        command.env("PATH", format!("{work}:/usr/bin:/bin")).env("PASSED_ON", "1").env("LAYERS_API_KEY", "of-layers");
+        command.env("MY_OWN_KEYVAR", sandbox.api_key.expose()).env("OTHER_KEYVAR", "of-another");
+        sandbox.watch(command.output().unwrap())
+    };
+    run("rotate hooks --yes --store command:keep").exits(0);
+    run("inspect third");
+    run("store check k8s:team/hooks#key");
+    let seen: Vec<_> = std::fs::read_dir(&work).unwrap().flatten().map(|entry| entry.path()).collect();
+    let seen: Vec<_> = seen.iter().filter(|path| path.to_string_lossy().contains("/seen.")).collect();
+    assert!(seen.len() >= 4, "not every program was run: {seen:?}");
+    for path in seen {
+        let text = std::fs::read_to_string(path).unwrap();
+        assert!(text.contains("PASSED_ON=1"), "{path:?}: {text}");
+        for name in ["MY_OWN_KEYVAR", "OTHER_KEYVAR", "LAYERS_API_KEY"] {
+            assert!(!text.contains(name), "{path:?} saw {name}");
+        }
+    }
+}

@@ -40,7 +40,7 @@ fn inspect_shows_what_it_has_when_the_provider_refuses() {
 fn status_counts_open_and_overdue() {
     let sandbox = Sandbox::with_window("signa", Duration::from_secs(2));
     let run = sandbox.run(&["status", "--exit-code"]).exits(0);
-    assert!(run.stdout.contains("age unknown: never rotated with whsec"));
+    assert_eq!(run.stdout, format!("{:<20}  age unknown: never rotated with whsec\n", "hooks"));
     sandbox.rotate().exits(0);
     let run = sandbox.run(&["status", "--exit-code"]).exits(11);
     assert!(run.stdout.contains("hooks") && run.stdout.contains("stored    next: deploy"), "{}", run.stdout);

@@ -1,6 +1,7 @@
 //! What an operator can get wrong: each has one clear message, a way out, its exit code, and nothing is sent.
 
 use serde_json::Value;
+use whsec::provider::stand_in::Fault;
 use whsec::rotation::lock::EndpointLock;
 
 use crate::sandbox::{KEY, Run, Sandbox};
@@ -163,7 +164,12 @@ fn a_missing_or_refused_key_is_exit_3_with_the_ways_to_give_one() {
     let old = sandbox.newest();
     let run = sandbox.run(&["rotate", "hooks", "--yes", "--api-key-file", "wrong", "--json"]).exits(3);
     assert_eq!((run.json()["error"]["kind"].as_str(), run.json()["status"].as_str()), (Some("auth"), Some("failed")));
-    run.says("Signa does not accept this API key (status 401").says("hint: `whsec doctor` shows which key is used");
+    let wrong = sandbox.path("work/wrong");
+    run.says("Signa does not accept this API key (status 401")
+        .says(&format!("hint: the API key came from the file `{}`: replace it there", wrong.display()));
+    let mut command = sandbox.command(&["inspect", "hooks"]);
+    let run = sandbox.watch(command.env("SIGNA_API_KEY", "wrong_key_000000000").output().unwrap()).exits(3);
+    run.says("hint: the API key came from the environment variable `SIGNA_API_KEY`: replace it there");
     assert_eq!((sandbox.rotations(), sandbox.rotate_requests().len()), (0, 0));
     assert_eq!(sandbox.slot(""), Some(old));
 
@@ -171,6 +177,15 @@ fn a_missing_or_refused_key_is_exit_3_with_the_ways_to_give_one() {
     std::fs::write(verifa.path("key"), "vk_pub_live_0123456789").unwrap();
     verifa.rotate().exits(3).says("that is a publishable key, which may not manage webhooks");
     assert_eq!(verifa.requests(), 0);
+}
+
+#[test]
+fn a_provider_that_wants_to_be_left_alone_for_long_is_quoted() {
+    let sandbox = Sandbox::new("signa");
+    let busy = b"HTTP/1.1 429 Too Many Requests\r\nRetry-After: 120\r\nContent-Length: 2\r\n\r\n{}".to_vec();
+    sandbox.stand_in.fault(Fault::Raw(busy));
+    let run = sandbox.rotate().exits(13);
+    run.says("rate limited (status 429)").says("hint: nothing was rotated; run it again in 2m 00s");
 }
 
 #[test]

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use crate::receivers::{Kind, Receiver};
 use crate::sandbox::Sandbox;
+use crate::servers::http::{Answer, Server};
 
 /// Every kind with what is said of it while both secrets are alive and the new one is in `next`.
 const KINDS: [(Kind, &str, &str, i32); 12] = [
@@ -194,5 +195,10 @@ fn the_providers_own_test_delivery_says_what_came_of_it() {
         }
     }
     let sandbox = Sandbox::new("hopae");
+    let unwell = Server::start(|_| Answer::Json(500, "{}".to_owned()));
+    let broken = Sandbox::new("signa");
+    broken.edit_config(&broken.stand_in.base_url(), &unwell.url());
+    let run = broken.run(&["probe", "hooks", "--via-provider"]).exits(13);
+    run.says("the test delivery failed: Signa did not answer as it should").says_not("rotated");
     sandbox.run(&["probe", "hooks", "--via-provider"]).exits(2).says("Hopae has no call that sends a test delivery");
 }

@@ -18,7 +18,10 @@ fn rollback_puts_the_old_secret_back_and_cutover_goes_forward_again() {
         (run.json()["status"].as_str(), run.json()["stores"][0]["slot"].as_str()),
         (Some("stored"), Some("next"))
     );
-    run.says("the old secret is live again in every store").says("deploy or reload the receivers");
+    run.says("the old secret is live again in every store")
+        .says("deploy or reload the receivers")
+        .says("the old secret ends in ")
+        .says("; go forward before that");
     sandbox.run(&["rollback", "hooks"]).exits(9).says("it has not been replaced yet");
     sandbox.run(&["cutover", "hooks"]).exits(11).says("next: deploy");
     assert_eq!(sandbox.slots(&old), ["empty", "new", "old"]);

@@ -1,10 +1,11 @@
 //! Looks at the journal and at the key that opens sealed copies.
 
 use super::Check;
-use crate::cli::find;
 use crate::cli::session::Session;
 use crate::cli::work;
+use crate::rotation::journal::{Journal, JournalError};
 use crate::rotation::seal::Sealed;
+use crate::store;
 
 /// Whether the journal can be read, and whether a sealed copy can be made and opened.
 pub fn look(session: &Session) -> Vec<Check> {
@@ -16,7 +17,14 @@ pub fn look(session: &Session) -> Vec<Check> {
 }
 
 fn journal(session: &Session) -> Check {
-    let open = find::journal(session).and_then(|journal| Ok(journal.open_rotations()?));
+    let open = session.folders().and_then(|folders| {
+        let folder = folders.private_state_dir()?;
+        // It could be looked at, and the next rotation would fail.
+        if store::is_read_only(folder) {
+            return Err(JournalError::ReadOnly { folder: folder.to_owned() }.into());
+        }
+        Ok(Journal::open(folder)?.open_rotations()?)
+    });
     match open {
         Ok(open) if open.is_empty() => Check::ok("journal", "no rotation is open"),
         Ok(open) => {

@@ -67,7 +67,11 @@ impl Folders {
             }
             if metadata.mode() & 0o077 != 0 {
                 let mode = fs::Permissions::from_mode(0o700);
-                fs::set_permissions(folder, mode).map_err(|error| failed("close", &error))?;
+                match fs::set_permissions(folder, mode) {
+                    // It can still be looked at, and whoever writes there fails.
+                    Err(error) if error.kind() == std::io::ErrorKind::ReadOnlyFilesystem => {}
+                    closed => closed.map_err(|error| failed("close", &error))?,
+                }
             }
         }
         Ok(folder)

@@ -144,12 +144,12 @@ fn from_file(output: &Output, path: &Path) -> anyhow::Result<FoundKey> {
 fn saved(endpoint: &Endpoint) -> anyhow::Result<FoundKey> {
     let account = key_account(endpoint);
     let (name, variable) = (endpoint.provider.name(), &endpoint.provider.spec().auth.env);
-    let found = from_keychain(KEY_SERVICE, &account);
-    if let Ok(Some(key)) = found {
-        return Ok(FoundKey { key, way: format!("the keychain, saved by `whsec login {name}`") });
-    }
     let elsewhere = endpoint.provider.base_url() != Some(&endpoint.base_url);
     let at = if elsewhere { format!(" --base-url {}", endpoint.base_url) } else { String::new() };
+    let found = from_keychain(KEY_SERVICE, &account);
+    if let Ok(Some(key)) = found {
+        return Ok(FoundKey { key, way: format!("the keychain, saved by `whsec login {name}{at}`") });
+    }
     let keychain = match found {
         Err(error) => format!("; {error}"),
         Ok(_) => String::new(),

@@ -8,20 +8,23 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 
 use super::Global;
 use super::exit::{self, Exit, Fault};
 use super::options::TargetOptions;
 use super::work::seals_in;
 use crate::config::trust::Ledger;
-use crate::config::{Config, ConfigFile, Overrides, Target, file, private_variables};
+use crate::config::{Config, ConfigFile, Overrides, Target, file};
 use crate::delivery::probe::PATIENCE;
 use crate::provider::Catalog;
 use crate::provider::client::{Client, ClientOptions};
+use crate::provider::spec::Meaning;
+use crate::rotation::RunError;
 use crate::secret::Secret;
 use crate::store::{Environment, NoEnvelope, Surroundings};
 use crate::ui::Output;
+use crate::ui::time::span;
 
 mod folders;
 mod key;
@@ -42,6 +45,8 @@ pub struct Session {
     folders: OnceCell<Folders>,
     catalog: OnceCell<Catalog>,
     config: OnceCell<Config>,
+    /// The way in which the API key was found, once it was.
+    key_way: OnceCell<String>,
 }
 
 impl Session {
@@ -54,6 +59,7 @@ impl Session {
             folders: OnceCell::new(),
             catalog: OnceCell::new(),
             config: OnceCell::new(),
+            key_way: OnceCell::new(),
         }
     }
 
@@ -143,7 +149,7 @@ impl Session {
             commands: self.config()?.commands().clone(),
             target: target.to_owned(),
             folder: self.folders()?.current.clone(),
-            private: private_variables(self.catalog()?),
+            private: self.config()?.private_variables().to_vec(),
             environment: self.config()?.environment.clone(),
             rotation: None,
         })
@@ -158,7 +164,9 @@ impl Session {
     /// variable, else the one saved by `login`. Fails with exit 3 and all the ways to give one.
     pub fn api_key(&self, target: &Target, file: Option<&Path>) -> anyhow::Result<Secret> {
         let file = file.map(|path| self.folders().map(|folders| folders.current.join(path))).transpose()?;
-        key::find(&self.output, target, file.as_deref()).map(|found| found.key)
+        let found = key::find(&self.output, target, file.as_deref())?;
+        self.key_way.get_or_init(|| found.way);
+        Ok(found.key)
     }
 
     /// The API key for a target and the way it was found.
@@ -221,6 +229,28 @@ impl Session {
         }
         words.push(self.quoted(target));
         words.join(" ")
+    }
+
+    /// An error in words, with what is known here and not where it arose: the target, where the key came from, and how long
+    /// the provider wants to be left alone.
+    pub fn fault(&self, error: &anyhow::Error, target: Option<&str>) -> Fault {
+        let mut fault = exit::report(error);
+        if let Some(target) = target {
+            fault.hint = fault.hint.map(|hint| self.hint_for(&hint, target));
+        }
+        if let Some(RunError::Refused { refusal, .. }) = error.downcast_ref() {
+            match (refusal.meaning, self.key_way.get(), refusal.retry_after) {
+                (Meaning::Auth, Some(way), _) => {
+                    fault.hint = Some(format!("the API key came from {way}: replace it there"));
+                }
+                (Meaning::RateLimited | Meaning::Unavailable, _, Some(wait)) => {
+                    let wait = span(SignedDuration::try_from(wait).unwrap_or(SignedDuration::MAX));
+                    fault.hint = Some(format!("nothing was rotated; run it again in {wait}"));
+                }
+                _ => {}
+            }
+        }
+        fault
     }
 
     /// A hint whose commands name their target.

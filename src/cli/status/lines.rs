@@ -25,7 +25,9 @@ fn words(row: &Row, now: Timestamp, is_whole: bool) -> String {
             let next = if status == Status::Unknown { "find out what came of the call" } else { step.unwrap_or("-") };
             parts.push(format!("{:<9} next: {next:<8}", status.name()));
         }
-        (None, _) => parts.push("closed".to_owned()),
+        (None, _) if row.rotated_at.is_some() => parts.push("closed".to_owned()),
+        // Nothing was ever open.
+        (None, _) => {}
     }
     if let Some(end) = row.expires_at.filter(|_| is_whole && row.status.is_some()) {
         let left = end.duration_since(now) - SignedDuration::from_millis(row.clock_ahead_ms);
