@@ -24,7 +24,7 @@ const SUFFIXES: Suffixes<'static> = Suffixes { next: "_next", previous: "_previo
 const MOST: usize = 4 * 1024 * 1024;
 
 /// How often a change is worked out anew because somebody else was faster.
-const ATTEMPTS: usize = 10;
+const ATTEMPTS: u32 = 20;
 
 /// How long the cluster may take, as `kubectl` is told.
 const TIMEOUT: &str = "--request-timeout=10s";

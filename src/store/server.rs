@@ -5,8 +5,10 @@ use std::fs;
 use std::io::{ErrorKind, Read};
 use std::path::Path;
 use std::sync::OnceLock;
+use std::thread::sleep;
 use std::time::{Duration, Instant};
 
+use uuid::Uuid;
 use zeroize::Zeroizing;
 
 use super::{SERVER_DEADLINE, StoreError};
@@ -81,21 +83,30 @@ pub(super) enum Written {
     SomebodyWasFaster,
 }
 
+/// The longest pause before writing once more, for each time that somebody was faster.
+const PAUSE: Duration = Duration::from_millis(20);
+
+/// A pause that differs from everybody else's, so that several writers do not meet again and again.
+fn pause(times: u32) -> Duration {
+    let [chance, ..] = Uuid::new_v4().into_bytes();
+    PAUSE * times * u32::from(chance) / u32::from(u8::MAX)
+}
+
 /// Changes what is kept at a version: `prepare` reads it and works out what to write, `None` where nothing is to be changed,
 /// and `write` does it on condition of the version that was read. That condition makes it safe to look and, if need be, to
 /// write again where an answer was lost, once.
 pub(super) fn change_at_version<T>(
     store: &str,
-    attempts: usize,
+    attempts: u32,
     prepare: impl Fn() -> Result<Option<T>, StoreError>,
     write: impl Fn(T) -> Result<Written, StoreError>,
 ) -> Result<(), StoreError> {
     let mut lost = None;
-    for _ in 0..attempts {
+    for attempt in 1..=attempts {
         let Some(wanted) = prepare()? else { return Ok(()) };
         match write(wanted) {
             Ok(Written::Done) => return Ok(()),
-            Ok(Written::SomebodyWasFaster) => {}
+            Ok(Written::SomebodyWasFaster) => sleep(pause(attempt)),
             Err(error @ StoreError::NoAnswer { .. }) if lost.is_none() => lost = Some(error),
             Err(error) => return Err(error),
         }

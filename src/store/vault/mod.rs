@@ -17,7 +17,7 @@ use api::Api;
 const SUFFIXES: Suffixes<'static> = Suffixes { next: "_next", previous: "_previous", canary: "_whsec_check" };
 
 /// How often a change is worked out anew because somebody else was faster, or an answer was lost.
-const ATTEMPTS: usize = 20;
+const ATTEMPTS: u32 = 20;
 
 /// Fields of one document.
 pub(super) struct Vault {
