@@ -10,6 +10,7 @@ use crate::rotation::journal::JournalError;
 use crate::rotation::lock::LockError;
 use crate::rotation::seal::SealError;
 use crate::store::StoreError;
+use crate::ui::Output;
 
 /// What a command's exit code tells the script that runs it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -179,6 +180,12 @@ pub fn failed(command: &str, fault: &Fault) -> serde_json::Value {
         "exit": fault.exit.code(),
         "error": error_object(fault),
     })
+}
+
+/// Says an error, and yields the JSON field for it.
+pub fn say(output: &Output, fault: &Fault) -> serde_json::Value {
+    output.error(&fault.message, fault.hint.as_deref());
+    error_object(fault)
 }
 
 /// The JSON field `error`.

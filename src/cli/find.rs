@@ -58,10 +58,8 @@ pub fn open(session: &Session, name: &str, options: &TargetOptions) -> anyhow::R
     let mut rotations = work.journal.of_endpoint(&work.target.endpoint.key())?;
     let open = rotations.iter().position(|rotation| rotation.closed.is_none()).unwrap_or(0);
     let mut rotation = (open < rotations.len()).then(|| rotations.swap_remove(open));
-    if rotation.as_ref().is_none_or(|rotation| rotation.closed.is_some()) {
-        refuse_moved(session, &work, name)?;
-    }
     if let Some(rotation) = rotation.as_mut().filter(|rotation| rotation.closed.is_none()) {
+        refuse_other_stores(&work.target, &rotation.plan, options)?;
         if !options.receivers.is_empty() {
             for url in rotation.plan.receivers.iter().filter(|url| !options.receivers.contains(url)) {
                 session.output.warn(&format!("--receiver leaves out {url}: what this run proves is not proved of it"));
@@ -74,13 +72,12 @@ pub fn open(session: &Session, name: &str, options: &TargetOptions) -> anyhow::R
             rotation.plan.may_probe = work.target.may_probe;
         }
         work.enable_probes(session, &rotation.plan)?;
+    } else {
+        refuse_moved(session, &work, name)?;
     }
     work.target.surroundings.rotation = rotation.as_ref().map(|rotation| rotation.id);
     if let Some(rotation) = rotation.as_ref().filter(|rotation| !rotation.done.contains_key(&Step::Stage)) {
         begin::refuse_bare_stdout(session, &rotation.plan)?;
-    }
-    if let Some(rotation) = rotation.as_ref().filter(|rotation| rotation.closed.is_none()) {
-        refuse_other_stores(&work.target, &rotation.plan, options)?;
     }
     let stores = match &rotation {
         Some(rotation) => work::open_planned(&work.target, &rotation.plan.stores)?,

@@ -78,8 +78,7 @@ pub fn run(args: &Args, session: &Session) -> anyhow::Result<Exit> {
         Ok(_) => (Exit::Done, Value::Null),
         Err(error) => {
             let fault = session.fault(&error, Some(&target.name));
-            output.error(&fault.message, fault.hint.as_deref());
-            (fault.exit, exit::error_object(&fault))
+            (fault.exit, exit::say(output, &fault))
         }
     };
     let fields = json!({

@@ -16,7 +16,7 @@ use super::{complete, result};
 use crate::delivery::probe::{Case, Event as ProbeEvent, Prober, Report, Secrets, Tried, Verdict};
 use crate::provider::Tested;
 use crate::rotation::gate::probed;
-use crate::rotation::{Event, RunError};
+use crate::rotation::{Event, RunError, newest_sent};
 use crate::ui::probes;
 
 /// Ask the receivers what they accept: new, old, both, forged
@@ -84,9 +84,8 @@ pub fn run(args: &Args, session: &Session) -> anyhow::Result<Exit> {
         prober.event = ProbeEvent::Bytes(read_body(file)?);
     }
     let secrets = Secrets { new: knowledge.of(Role::New), old: knowledge.of(Role::Old) };
-    let newest = knowledge.journal.of_endpoint(&knowledge.target.endpoint.key())?;
-    let newest = newest.iter().find(|rotation| rotation.may_be_applied());
-    if newest.is_some_and(|rotation| rotation.is_unsettled(session.now())) {
+    let history = knowledge.journal.of_endpoint(&knowledge.target.endpoint.key())?;
+    if newest_sent(&history).is_some_and(|rotation| rotation.is_unsettled(session.now())) {
         let message = format!("which secret of `{}` is alive is not known", knowledge.target.name);
         let hint = format!("`whsec status` says why; {} finds it out", session.come_back("cutover", &args.target));
         return Err(Fault::new(Exit::Gate, message, hint));
@@ -205,8 +204,8 @@ fn conclude(args: &Args, session: &Session, knowledge: &Knowledge, reports: &[Re
 
 /// Whether a receiver refused what the new secret signed.
 fn refuses_sound(report: &Report) -> bool {
-    let sound = report.tried.iter().filter(|tried| tried.case.is_sound() && tried.case != Case::Old);
-    sound.into_iter().any(|tried| tried.is_accepted() != Some(true))
+    let mut sound = report.tried.iter().filter(|tried| tried.case.is_sound() && tried.case != Case::Old);
+    sound.any(|tried| tried.is_accepted() != Some(true))
 }
 
 /// Whether a receiver accepted something that nobody with a secret signed just now.
@@ -270,8 +269,7 @@ fn via_provider(args: &Args, session: &Session, knowledge: &Knowledge) -> anyhow
         let hint = Some("`whsec probe` without --via-provider shows what the receiver accepts".to_owned());
         let fault =
             Fault { exit, message: format!("the receiver did not accept {}'s test delivery", provider.title()), hint };
-        session.output.error(&fault.message, fault.hint.as_deref());
-        exit::error_object(&fault)
+        exit::say(&session.output, &fault)
     };
     let fields = json!({
         "target": target.name, "error": error,

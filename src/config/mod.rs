@@ -249,7 +249,7 @@ fn slots(store: &TargetStore, surroundings: &Surroundings) -> Vec<(String, Strin
     };
     // A store that cannot be opened says so when it is used.
     let Ok(open) = crate::store::open(&store.reference, &store.names, surroundings) else { return Vec::new() };
-    [Slot::Next, Slot::Current, Slot::Previous].map(|slot| (place.clone(), open.slot_name(slot))).to_vec()
+    Slot::KEPT.map(|slot| (place.clone(), open.slot_name(slot))).to_vec()
 }
 
 /// Refuses a target's name that could not be typed, or be taken for `PROVIDER/ID` or a flag.

@@ -6,7 +6,7 @@ use jiff::{SignedDuration, Timestamp};
 use super::gate::old_seal;
 use super::operator::News;
 use super::runner::Runner;
-use super::{Call, Direction, Event, Evidence, Outcome, Rotation, RunError};
+use super::{Direction, Event, Evidence, Outcome, Rotation, RunError};
 use crate::provider::answer::{self, Inspected};
 use crate::secret::Secret;
 use crate::store::{Access, Slot, Store, StoreError, readable, slots};
@@ -168,8 +168,8 @@ impl Runner<'_> {
 
 /// How long a rotation's old secret may live. A call that was given up on without knowing may have opened an overlap.
 fn may_live_until(rotation: &Rotation) -> Option<Timestamp> {
-    let lost = matches!(rotation.call, Call::Unknown { .. } | Call::Unreadable { .. });
-    let window = rotation.plan.overlap.filter(|_| lost && !rotation.plan.direction.ends_old_secret());
+    let window =
+        rotation.plan.overlap.filter(|_| rotation.lacks_answer() && !rotation.plan.direction.ends_old_secret());
     let sent = rotation.last_sent_at.zip(window.and_then(|window| SignedDuration::try_from(window).ok()));
     let given_up = sent.and_then(|(sent, window)| rotation.provider_time(sent).saturating_add(window).ok());
     rotation.expires_at().or(given_up)

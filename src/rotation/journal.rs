@@ -13,6 +13,7 @@ use rusqlite::{Connection, OpenFlags, Row, Transaction, TransactionBehavior, par
 use sha2::{Digest, Sha256};
 use thiserror::Error;
 
+use super::lock::read_only_hint;
 use super::{Entry, Event, Plan, Rotation};
 use crate::http::Url;
 use crate::store;
@@ -95,9 +96,7 @@ impl JournalError {
             Self::Unusable { path, .. } => {
                 format!("see whether `{}` is writable and the disk has room", path.parent().unwrap_or(path).display())
             }
-            Self::ReadOnly { folder } => {
-                format!("make `{}` writable, then run it again; what only looks works meanwhile", folder.display())
-            }
+            Self::ReadOnly { folder } => read_only_hint(folder),
             Self::LogUnread { .. } => "make that disk writable, or look at a copy: --state-dir COPY".to_owned(),
             Self::AlreadyOpen { .. } => "`whsec status` shows it, `whsec cutover TARGET` goes on with it".to_owned(),
         })

@@ -33,13 +33,11 @@ impl LockError {
     pub fn hint(&self) -> String {
         match self {
             Self::Held { .. } => {
-                "wait until it is through (`whsec status` shows where it stands), or stop it there with Ctrl-C: what \
-                                  it has done is kept"
+                "wait until it is through (`whsec status` shows where it stands), or stop it there with \
+                                  Ctrl-C: what it has done is kept"
                     .to_owned()
             }
-            Self::ReadOnly { folder } => {
-                format!("make `{}` writable, then run it again; what only looks works meanwhile", folder.display())
-            }
+            Self::ReadOnly { folder } => read_only_hint(folder),
             Self::Io { path, source } => {
                 let folder = path.parent().unwrap_or(path).display();
                 match source.kind() {
@@ -51,6 +49,11 @@ impl LockError {
             }
         }
     }
+}
+
+/// What can be done about a state folder on a read-only disk.
+pub(super) fn read_only_hint(folder: &Path) -> String {
+    format!("make `{}` writable, then run it again; what only looks works meanwhile", folder.display())
 }
 
 impl EndpointLock {

@@ -34,6 +34,7 @@ pub use error::RunError;
 pub use event::{Answered, Entry, Event, Evidence, ExpirySource, How, Outcome, Probed};
 pub use issue::ATTEMPTS;
 pub use plan::{Direction, Doer, Plan, PlannedStore, Step};
+pub use standing::newest_sent;
 
 /// A plan and what has come of it.
 #[derive(Clone, Debug)]
@@ -276,7 +277,7 @@ impl Rotation {
         if self.closed.is_some() {
             return Next::Finished;
         }
-        if matches!(self.call, Call::Unknown { .. } | Call::Unreadable { .. }) {
+        if self.lacks_answer() {
             return Next::Reconcile;
         }
         let Some(step) = self.step() else { return Next::Finished };

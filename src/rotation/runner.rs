@@ -112,7 +112,7 @@ impl Runner<'_> {
                     Err(_) => {}
                 }
             }
-            if self.is_gone(&next)? {
+            if self.restage_lost(&next)? {
                 continue;
             }
             match next {
@@ -257,18 +257,13 @@ impl Runner<'_> {
         let sealed = if write_only { Some(self.secret()?) } else { None };
         // Nothing goes live anywhere until every store has the new secret.
         for store in readable(self.stores) {
-            let has = |slot| slots::holds(store, slot, &new);
-            let ready = has(Slot::Next).and_then(|next| Ok(next || has(Slot::Current)?));
             let restage = || match self.secret() {
                 // A deploy may have written the file anew without the slot; another place has the secret still.
                 Ok(secret) => slots::stage(store, &secret),
                 Err(_) => Err(StoreError::NothingToPromote { store: store.reference() }),
             };
-            ready.and_then(|ready| if ready { Ok(()) } else { restage() }).map_err(|source| RunError::StoreFailed {
-                step: Step::Promote,
-                sealed: None,
-                source,
-            })?;
+            let ready = slots::has(store, &new).and_then(|has| if has { Ok(()) } else { restage() });
+            ready.map_err(|source| RunError::StoreFailed { step: Step::Promote, sealed: None, source })?;
         }
         self.each_store(Step::Promote, Slot::Current, |store| slots::promote(store, &new, sealed.as_ref()))
     }

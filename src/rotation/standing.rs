@@ -33,29 +33,36 @@ impl Rotation {
     /// Whether it was abandoned where what is live may be dead: nobody knows what came of the call, or the new secret never
     /// went live and the old one has ended.
     pub fn left_a_dead_secret(&self, now: Timestamp) -> bool {
-        let abandoned = self.closed.as_ref().is_some_and(|closed| closed.outcome == Outcome::Abandoned);
-        abandoned
-            && match &self.call {
-                Call::NotApplied => false,
-                Call::Unknown { .. } | Call::Unreadable { .. } => true,
-                Call::Answered(_) => !self.done.contains_key(&Step::Promote) && !self.old_secret_lives(now),
-            }
+        let never_live = self.answered().is_some() && !self.done.contains_key(&Step::Promote);
+        self.closed_as(Outcome::Abandoned) && (self.lacks_answer() || (never_live && !self.old_secret_lives(now)))
     }
 
     /// Whether nobody can say that the live slot holds a secret that is alive.
     pub fn is_unsettled(&self, now: Timestamp) -> bool {
-        let is_open = self.closed.is_none() && matches!(self.call, Call::Unknown { .. } | Call::Unreadable { .. });
-        is_open || self.lost_its_secret() || self.left_a_dead_secret(now)
+        (self.closed.is_none() && self.lacks_answer()) || self.lost_its_secret() || self.left_a_dead_secret(now)
     }
 
     /// Whether it was closed as applied although nobody has its secret.
     pub fn lost_its_secret(&self) -> bool {
-        let failed = self.closed.as_ref().is_some_and(|closed| closed.outcome == Outcome::Failed);
-        failed && matches!(self.call, Call::Unknown { .. } | Call::Unreadable { .. })
+        self.closed_as(Outcome::Failed) && self.lacks_answer()
+    }
+
+    fn closed_as(&self, outcome: Outcome) -> bool {
+        self.closed.as_ref().is_some_and(|closed| closed.outcome == outcome)
+    }
+
+    /// Whether the call was sent, and nobody has an answer to it that is of use.
+    pub(super) fn lacks_answer(&self) -> bool {
+        matches!(self.call, Call::Unknown { .. } | Call::Unreadable { .. })
     }
 
     /// Whether anything was ever sent that may have been applied.
     pub fn may_be_applied(&self) -> bool {
         self.call != Call::NotApplied
     }
+}
+
+/// The newest rotation of which anything was ever sent that may have been applied: what is live is its doing.
+pub fn newest_sent(newest_first: &[Rotation]) -> Option<&Rotation> {
+    newest_first.iter().find(|rotation| rotation.may_be_applied())
 }

@@ -11,8 +11,8 @@ const GONE: &str = "the answer came, but no store and no seal has the new secret
 
 impl Runner<'_> {
     /// Looks for the new secret in every store that was given it, before anybody waits for anything. A store that has lost it
-    /// gets it from another place; where no place has it, the call is as good as unanswered. `true` where that is so.
-    pub(super) fn is_gone(&mut self, next: &Next) -> Result<bool, RunError> {
+    /// gets it from another place; where no place has it, the call is as good as unanswered, and this yields `true`.
+    pub(super) fn restage_lost(&mut self, next: &Next) -> Result<bool, RunError> {
         let done = |step| self.rotation.done.contains_key(&step);
         let is_due = matches!(next, Next::Ask(_) | Next::Wait(_) | Next::Run(Step::Wait | Step::Promote));
         if !is_due || !done(Step::Stage) || done(Step::Promote) {
@@ -23,11 +23,9 @@ impl Runner<'_> {
         // A store that cannot be read now may have it.
         let mut may_be_elsewhere = self.stores.iter().any(|store| store.access() != Access::ReadWrite);
         for store in readable(self.stores) {
-            let has = |slot| slots::holds(store, slot, &new);
-            match has(Slot::Next).and_then(|next| Ok(next || has(Slot::Current)?)) {
-                Ok(true) => may_be_elsewhere = true,
+            match slots::has(store, &new) {
                 Ok(false) => lacking.push(store),
-                Err(_) => may_be_elsewhere = true,
+                Ok(true) | Err(_) => may_be_elsewhere = true,
             }
         }
         if lacking.is_empty() {

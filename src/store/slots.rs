@@ -33,7 +33,7 @@ pub fn prove(store: &dyn Store, canary: &Secret) -> Result<(), StoreError> {
         // What goes out cannot be called back; that it could go out is all there is to prove.
         Access::Once => return store.apply(&[]),
     }
-    for slot in [Slot::Next, Slot::Current, Slot::Previous] {
+    for slot in Slot::KEPT {
         store.get(slot)?;
     }
     // Looks at the places of the live slots as a change would, and changes nothing.
@@ -57,11 +57,8 @@ pub fn prove(store: &dyn Store, canary: &Secret) -> Result<(), StoreError> {
 
 /// Puts the new secret into `next` and reads it back where the store can be read.
 pub fn stage(store: &dyn Store, secret: &Secret) -> Result<(), StoreError> {
-    if store.access() == Access::ReadWrite {
-        let fingerprint = secret.fingerprint();
-        if holds(store, Slot::Next, &fingerprint)? || holds(store, Slot::Current, &fingerprint)? {
-            return Ok(());
-        }
+    if store.access() == Access::ReadWrite && has(store, &secret.fingerprint())? {
+        return Ok(());
     }
     store.apply(&[(Slot::Next, Some(secret))])?;
     read_back(store, Slot::Next, secret)
@@ -158,6 +155,11 @@ pub fn roll_back(store: &dyn Store, new: &Fingerprint) -> Result<(), StoreError>
 /// Whether a slot holds the secret with this fingerprint.
 pub fn holds(store: &dyn Store, slot: Slot, fingerprint: &Fingerprint) -> Result<bool, StoreError> {
     Ok(store.get(slot)?.is_some_and(|secret| secret.fingerprint() == *fingerprint))
+}
+
+/// Whether the coming or the live slot holds the secret with this fingerprint.
+pub fn has(store: &dyn Store, fingerprint: &Fingerprint) -> Result<bool, StoreError> {
+    Ok(holds(store, Slot::Next, fingerprint)? || holds(store, Slot::Current, fingerprint)?)
 }
 
 fn read_back(store: &dyn Store, slot: Slot, secret: &Secret) -> Result<(), StoreError> {

@@ -9,6 +9,7 @@ use crate::probes::in_overlap;
 use crate::receivers::{Kind, Receiver};
 use crate::sandbox::{Run, Sandbox};
 use crate::screen::Terminal;
+use crate::verify::{http, line, signed};
 use jiff::{SignedDuration, Timestamp};
 use whsec::secret::Secret;
 
@@ -124,18 +125,13 @@ fn a_receiver_that_accepts_anything_proves_nothing() {
 #[test]
 fn a_verified_delivery_is_evidence() {
     let (sandbox, _receiver) = in_overlap("layers", Kind::Down);
-    let scheme = whsec::provider::signature::Scheme::of(&sandbox.provider).unwrap();
-    let signed = |at: Timestamp| {
-        let new = sandbox.newest();
-        let headers = whsec::provider::signature::sign(&scheme, &[&new], "", at.as_second(), b"{}").unwrap();
-        format!("{}: {}\n\n{{}}", headers[0].0, headers[0].1)
-    };
+    let signed = |at: Timestamp| http(&signed("layers", &[&sandbox.newest()], at.as_second(), "{}"), "{}");
     let request = signed(Timestamp::now() - SignedDuration::from_secs(5));
     let verify = ["verify", "hooks"];
     sandbox.run_with_stdin(&verify, &request).exits(0).says("noted for the step `verify`");
     let run = sandbox.run(&["cutover", "hooks", "--done", "deploy", "--json"]).exits(11);
     assert_eq!(how(&run, "verify"), "open", "what came before the deploy says nothing of the receivers");
-    let marked = format!("X-Whsec-Probe: 1\n{request}");
+    let marked = request.replacen("\r\n", "\r\nX-Whsec-Probe: 1\r\n", 1);
     let run = sandbox.run_with_stdin(&verify, &marked).exits(0);
     assert!(run.stdout.contains("a probe of whsec's own") && !run.stderr.contains("noted"), "{}", run.stdout);
     assert_eq!(how(&sandbox.run(&["cutover", "hooks", "--json"]).exits(11), "verify"), "open");
@@ -153,12 +149,9 @@ fn a_log_that_is_followed_is_evidence_while_it_goes_on() {
     sandbox.run(&["cutover", "hooks", "--done", "deploy"]).exits(11);
     let mut follow = sandbox.command(&["verify", "hooks", "--follow"]);
     let mut follow = follow.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
-    let scheme = whsec::provider::signature::Scheme::of(&sandbox.provider).unwrap();
     let at = Timestamp::now().as_second();
-    let headers = whsec::provider::signature::sign(&scheme, &[&sandbox.newest()], "", at, b"{}").unwrap();
-    let line = serde_json::json!({ "headers": { &headers[0].0: headers[0].1 }, "body": "{}" });
     let mut log = follow.stdin.take().unwrap();
-    writeln!(log, "{line}").unwrap();
+    write!(log, "{}", line(&signed("layers", &[&sandbox.newest()], at, "{}"), "{}", at)).unwrap();
     sandbox.until("the delivery is evidence", |sandbox| {
         how(&sandbox.run(&["cutover", "hooks", "--json"]).exits(11), "verify") == "delivery"
     });

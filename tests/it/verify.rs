@@ -18,7 +18,7 @@ fn now() -> i64 {
 }
 
 /// A raw request with these headers and this body.
-fn http(headers: &[(String, String)], body: &str) -> String {
+pub fn http(headers: &[(String, String)], body: &str) -> String {
     let mut text = "POST /hooks HTTP/1.1\r\nHost: shop.example\r\n".to_owned();
     for (name, value) in headers {
         text.push_str(&format!("{name}: {value}\r\n"));
@@ -26,7 +26,7 @@ fn http(headers: &[(String, String)], body: &str) -> String {
     format!("{text}\r\n{body}")
 }
 
-fn signed(provider: &str, secrets: &[&Secret], at: i64, body: &str) -> Vec<(String, String)> {
+pub fn signed(provider: &str, secrets: &[&Secret], at: i64, body: &str) -> Vec<(String, String)> {
     sign(&scheme(provider), secrets, "msg_1", at, body.as_bytes()).unwrap()
 }
 
@@ -312,7 +312,7 @@ fn what_is_no_capture_is_misuse_and_says_what_one_is() {
 }
 
 /// A line of a log.
-fn line(headers: &[(String, String)], body: &str, at: i64) -> String {
+pub fn line(headers: &[(String, String)], body: &str, at: i64) -> String {
     let headers: serde_json::Map<String, serde_json::Value> =
         headers.iter().map(|(name, value)| (name.clone(), value.as_str().into())).collect();
     let at = Timestamp::from_second(at).unwrap();

@@ -7,7 +7,7 @@ use super::notify::Notifier;
 use super::session::Session;
 use super::signals::Signals;
 use super::{complete, find, parse_duration, result};
-use crate::rotation::{Rotation, Step};
+use crate::rotation::{Rotation, Step, newest_sent};
 use crate::ui::board::Board;
 use lines::{line, wall};
 use row::Row;
@@ -139,7 +139,7 @@ fn look(args: &Args, session: &Session) -> anyhow::Result<(Vec<Row>, Vec<Rotatio
             ..Row::default()
         };
         row.overdue = row.age(now).zip(max_age).is_some_and(|(age, most)| age.as_secs() > clamp(most.as_secs()));
-        let newest = history.iter().find(|rotation| rotation.may_be_applied());
+        let newest = newest_sent(&history);
         row.lost = newest.is_some_and(Rotation::lost_its_secret);
         row.abandoned = newest.is_some_and(|rotation| rotation.left_a_dead_secret(now));
         row.overdue |= row.lost || row.abandoned;

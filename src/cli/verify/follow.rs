@@ -91,8 +91,7 @@ pub fn run(args: &Args, session: &Session, knowledge: &mut Knowledge, scheme: &S
         };
         let hint = Some("`whsec verify` on one of them says why".to_owned());
         let fault = Fault { exit, message, hint };
-        session.output.error(&fault.message, fault.hint.as_deref());
-        fields["error"] = exit::error_object(&fault);
+        fields["error"] = exit::say(&session.output, &fault);
     }
     session.output.json(&result::object("verify", exit, fields));
     Ok(exit)

@@ -173,8 +173,7 @@ fn conclude(session: &Session, knowledge: &mut Knowledge, looked: &[Looked]) -> 
         let hint = looked.iter().find(|delivery| !delivery.verified).and_then(hint);
         let hint = hint.map(|hint| session.hint_for(&hint, &knowledge.target.name));
         let fault = Fault { exit: Exit::Gate, message: which, hint };
-        session.output.error(&fault.message, fault.hint.as_deref());
-        (Exit::Gate, exit::error_object(&fault))
+        (Exit::Gate, exit::say(&session.output, &fault))
     };
     let deliveries: Vec<Value> = looked.iter().map(|delivery| object(knowledge, delivery)).collect();
     let fields = json!({

@@ -24,7 +24,7 @@ pub const PATIENCE: Duration = Duration::from_secs(5);
 pub const PAUSE: Duration = Duration::from_millis(50);
 
 /// How often the cases are tried that decide what a receiver accepts, each time on a connection of its own: one of several
-/// machines behind an address may still have the old secret. One of four goes unnoticed once in 32 times, one of two never.
+/// machines behind an address may still have the old secret. Met at random, one of four goes unnoticed once in 32 times.
 const TRIES: usize = 12;
 
 /// Sends probes in one provider's scheme.
