@@ -92,10 +92,8 @@ pub enum Key {
 const SAMPLE: u64 = 24;
 /// Points after each key moment.
 const AFTER_KEY: u64 = 4;
-/// The same where each case takes a keychain's time; whole, it is one call in so many unless `WHSEC_TEST_EVERY` says
-/// another number, as each case takes two seconds.
+/// The same where each case takes a keychain's time.
 const SAMPLE_KEYCHAIN: u64 = 8;
-const EVERY_KEYCHAIN: usize = 8;
 const WORKERS: usize = 2;
 /// More system calls than any command makes.
 const MOST_CALLS: u64 = 20_000;
@@ -328,7 +326,7 @@ struct Figures {
     calls: AtomicU64,
 }
 
-fn sweep(scenarios: &[Scenario], wanted: u64, every: usize, figures: &Figures) -> Tally {
+fn sweep(scenarios: &[Scenario], wanted: u64, figures: &Figures) -> Tally {
     let only = std::env::var("WHSEC_TEST_ONLY").unwrap_or_default();
     let mut total = Tally::default();
     for scenario in scenarios.iter().filter(|scenario| scenario.name().contains(&only)) {
@@ -339,7 +337,7 @@ fn sweep(scenarios: &[Scenario], wanted: u64, every: usize, figures: &Figures) -
         let mut points = scenario.keys();
         match is_full() {
             // As many as there are: a worker ends with the first run that is through before its point.
-            true => points.extend((1..=MOST_CALLS).step_by(every).map(Point::Call)),
+            true => points.extend((1..=MOST_CALLS).map(Point::Call)),
             false => points.extend(sample(&mut Dice::new(&name), calls, wanted)),
         }
         let tally = in_threads(&points, |points| {
@@ -378,7 +376,7 @@ fn figure(figures: &Figures) -> String {
 #[ignore = "sweep: run by tests/run"]
 fn killed_at_any_system_call_nothing_is_lost_and_cutover_goes_on() {
     let figures = Figures::default();
-    let tally = sweep(SCENARIOS, SAMPLE, 1, &figures);
+    let tally = sweep(SCENARIOS, SAMPLE, &figures);
     let kills = figures.kills.load(Ordering::SeqCst);
     if std::env::var_os("WHSEC_TEST_ONLY").is_none() {
         assert!(kills >= 150, "only {kills} runs were killed");
@@ -402,13 +400,8 @@ fn a_seal_left_by_a_run_that_was_cut_off_goes_with_the_rotation() {
 #[ignore = "sweep: run by tests/keychain/session.sh"]
 fn keychain_killed_at_any_system_call_nothing_is_lost_and_cutover_goes_on() {
     let figures = Figures::default();
-    let every = std::env::var("WHSEC_TEST_EVERY").ok().and_then(|text| text.parse().ok()).unwrap_or(EVERY_KEYCHAIN);
-    let tally = sweep(KEYCHAIN, SAMPLE_KEYCHAIN, every, &figures);
-    let whole = if is_full() { format!("every {every}th call: ") } else { String::new() };
+    let tally = sweep(KEYCHAIN, SAMPLE_KEYCHAIN, &figures);
     let ended = tally.daemons_ended;
-    tally.promise(
-        2,
-        "the same with a keychain",
-        &format!("{whole}{}; its daemon ended by itself {ended} times", figure(&figures)),
-    );
+    let figure = format!("{}; its daemon ended by itself {ended} times", figure(&figures));
+    tally.promise(2, "the same with a keychain", &figure);
 }
