@@ -66,6 +66,8 @@ const KEYCHAIN: &[Scenario] = &[
     Scenario { verb: Verb::Rotate, provider: "signa", stores: &[Kept::Keychain] },
     Scenario { verb: Verb::Cutover, provider: "layers", stores: &[Kept::Keychain] },
     Scenario { verb: Verb::Rollback, provider: "signa", stores: &[Kept::Keychain] },
+    Scenario { verb: Verb::Force, provider: "verifa", stores: &[Kept::Keychain] },
+    Scenario { verb: Verb::Finish, provider: "layers", stores: &[Kept::Keychain] },
 ];
 
 /// A place to kill at.
@@ -94,7 +96,9 @@ const SAMPLE: u64 = 24;
 const AFTER_KEY: u64 = 4;
 /// The same where each case takes a keychain's time.
 const SAMPLE_KEYCHAIN: u64 = 8;
-const WORKERS: usize = 2;
+const WORKERS: usize = 3;
+/// Runs in a row that are through before their point, after which a whole sweep ends: runs differ by some calls.
+const THROUGH: usize = 4;
 /// More system calls than any command makes.
 const MOST_CALLS: u64 = 20_000;
 pub const GO_ON: &str =
@@ -264,6 +268,7 @@ impl Scenario {
         let clock = Clock::new();
         let mut tally = Tally::default();
         let mut world = None;
+        let mut through = 0;
         for at in points {
             let mut more = true;
             tally.case(&format!("{} at {at:?}", self.name()), || {
@@ -277,7 +282,8 @@ impl Scenario {
                 Ok(())
             });
             // Past the last call of all only if calls come in their order.
-            if !more && is_full() {
+            through = if more { 0 } else { through + 1 };
+            if through == THROUGH && is_full() {
                 break;
             }
         }
@@ -336,7 +342,7 @@ fn sweep(scenarios: &[Scenario], wanted: u64, figures: &Figures) -> Tally {
         figures.calls.fetch_add(calls, Ordering::SeqCst);
         let mut points = scenario.keys();
         match is_full() {
-            // As many as there are: a worker ends with the first run that is through before its point.
+            // As many as there are: see `THROUGH`.
             true => points.extend((1..=MOST_CALLS).map(Point::Call)),
             false => points.extend(sample(&mut Dice::new(&name), calls, wanted)),
         }
@@ -346,6 +352,9 @@ fn sweep(scenarios: &[Scenario], wanted: u64, figures: &Figures) -> Tally {
                 if traced.struck {
                     assert_eq!(std::os::unix::process::ExitStatusExt::signal(&traced.output.status), Some(9));
                     figures.kills.fetch_add(1, Ordering::SeqCst);
+                } else {
+                    // A run that failed before its point must not end the sweep as one that was through.
+                    assert!(matches!(traced.output.status.code(), Some(0 | 11)), "not struck: {:?}", traced.output);
                 }
                 world.sandbox.watch(traced.output);
                 let again_first = matches!(at, Point::Call(at) if at % 2 == 0);
@@ -356,6 +365,7 @@ fn sweep(scenarios: &[Scenario], wanted: u64, figures: &Figures) -> Tally {
         });
         let (cases, failures) = (tally.cases, tally.failures.len());
         note(&format!("{name}: {calls} calls, {cases} cases, {failures} failures, {:?}", began.elapsed()));
+        assert!(!is_full() || cases as u64 * 10 > calls * 9, "{name}: ended after {cases} of {calls} calls");
         total.add(tally);
     }
     total
