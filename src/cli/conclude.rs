@@ -27,7 +27,9 @@ pub fn conclude(
         }
         Err(error) => {
             let evidence = match error.downcast_ref() {
-                Some(RunError::Lost { comparison: Some(comparison), .. }) => prompt::evidence(comparison),
+                Some(
+                    RunError::Lost { comparison: Some(comparison), .. } | RunError::AgainstEvidence { comparison },
+                ) => prompt::evidence(comparison),
                 _ => Vec::new(),
             };
             let fault = session.fault(&error, Some(&rotation.plan.target));

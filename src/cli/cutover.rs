@@ -31,7 +31,7 @@ pub struct Args {
     /// Record a person's step as done elsewhere: prepare, deploy, verify or drop
     #[arg(long, value_name = "STEP", value_enum)]
     done: Vec<PersonStep>,
-    /// Note this reason with the steps done
+    /// Note this reason with what is said to be done, or not
     #[arg(long, value_name = "TEXT")]
     reason: Option<String>,
     /// Block until the countdown ends
@@ -128,7 +128,7 @@ impl Args {
             confirmed: self.confirm.is_some(),
             ruling: self.resolve.map(|what| match what {
                 Resolve::Applied => Ruling::Applied,
-                Resolve::NotApplied => Ruling::NotApplied,
+                Resolve::NotApplied => Ruling::NotApplied { reason: self.reason.clone() },
             }),
             may_ask: session.may_ask(),
         }

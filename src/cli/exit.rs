@@ -130,6 +130,7 @@ fn run_exit(error: &RunError) -> Exit {
         RunError::Journal(JournalError::AlreadyOpen { .. })
         | RunError::Lock(LockError::Held { .. })
         | RunError::OverlapOpen { .. }
+        | RunError::Undone { .. }
         | RunError::Stale { .. } => Exit::Conflict,
         RunError::Journal(_) | RunError::Lock(_) | RunError::SameSecret { .. } => Exit::Failed,
         RunError::StoreCheck(_) | RunError::SealCheck(_) => Exit::Store,
@@ -148,6 +149,7 @@ fn run_exit(error: &RunError) -> Exit {
         RunError::TooEarly { .. }
         | RunError::NoWayBack { .. }
         | RunError::Contradicted { .. }
+        | RunError::AgainstEvidence { .. }
         | RunError::Unsafe { .. }
         | RunError::NotReady { .. } => Exit::Gate,
     }

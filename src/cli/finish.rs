@@ -71,13 +71,14 @@ pub fn run(args: &Args, session: &Session) -> anyhow::Result<Exit> {
         if let Err(error) = work.runner(&mut rotation, &found.tools, &mut person).gate(args.reason.as_deref()) {
             return conclude::conclude(session, "finish", &rotation, &work.seals, Err(error));
         }
+        work.let_go();
         if !drained(session, &rotation, drain, &stopped) {
             return conclude::conclude(session, "finish", &rotation, &work.seals, anyhow::Ok(work.signals.exit()));
         }
     }
     let unfinished = if rotation.done.contains_key(&Step::Promote) { Step::Retire } else { Step::Promote };
     let mut runner = work.runner(&mut rotation, &found.tools, &mut person);
-    let outcome = runner.gate(args.reason.as_deref()).and_then(|()| runner.run(None));
+    let outcome = runner.rejoin().and_then(|_| runner.gate(args.reason.as_deref())).and_then(|()| runner.run(None));
     let outcome = outcome.and_then(|rest| match rest {
         Rest::Stopped => Ok(work.signals.exit()),
         // What is left then is the receivers' part alone.

@@ -32,7 +32,7 @@ pub struct Work {
     client: Client,
     prober: Option<Prober>,
     by: String,
-    _lock: EndpointLock,
+    lock: EndpointLock,
 }
 
 /// A plan's stores, open, and the key that its provider needs.
@@ -59,7 +59,7 @@ impl Work {
             prober: None,
             target,
             by,
-            _lock: lock,
+            lock,
         })
     }
 
@@ -80,6 +80,7 @@ impl Work {
             come_back: session.come_back("cutover", &self.target.name),
             stopped,
             awaits: Box::new(|word| self.signals.awaits(word, &session.output)),
+            let_go: Box::new(|| self.let_go()),
             along: &|_, _, _| {},
             notify: Box::new(move |rotation, notice| match notice {
                 Notice::Recorded(event) => notifier.recorded(rotation, event),
@@ -88,6 +89,11 @@ impl Work {
             counted: false,
             headed: None,
         }
+    }
+
+    /// Lets others act on the endpoint while this process only waits; the runner takes it again.
+    pub fn let_go(&self) {
+        self.lock.let_go();
     }
 
     /// Goes on with a rotation as far as it goes.
@@ -119,6 +125,7 @@ impl Work {
             now: Timestamp::now,
             by: &self.by,
             rotation,
+            lock: &self.lock,
             replays_left: 1,
             arrived: None,
             attempts_left: ATTEMPTS,

@@ -70,6 +70,12 @@ pub enum RunError {
         #[source]
         source: JournalError,
     },
+    /// While this process waited, somebody put the old secret back, say.
+    #[error("another whsec undid a step of this rotation meanwhile: `{}` is due again", .step.name())]
+    Undone { step: Step },
+    /// A person says that the call was not applied, and the provider shows that it was.
+    #[error("the provider shows another secret than before the call, so it looks as if the call was applied")]
+    AgainstEvidence { comparison: Box<Comparison> },
     #[error("an API key for {provider} is needed to go on")]
     KeyNeeded { provider: String },
     #[error("`{}` is not to be done yet: {why}", .step.name())]
@@ -135,6 +141,15 @@ impl RunError {
                     _ => "mend the journal".to_owned(),
                 };
                 format!("{mend}; then `whsec cutover TARGET` goes on")
+            }
+            Self::Undone { .. } => {
+                "ask who did and why (`whsec inspect TARGET` shows the slots); `whsec cutover TARGET` goes forward again"
+                    .to_owned()
+            }
+            Self::AgainstEvidence { .. } => {
+                "if it was, `whsec cutover TARGET --resolve applied`; if the provider shows what somebody else did, say \
+                 so: --resolve not-applied --reason TEXT"
+                    .to_owned()
             }
             Self::KeyNeeded { .. } => "`whsec doctor` shows where a key is looked for".to_owned(),
             Self::TooEarly { .. } => "`whsec cutover TARGET` shows what is due".to_owned(),

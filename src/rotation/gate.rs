@@ -31,7 +31,11 @@ impl Runner<'_> {
             if self.operator.wants_to_stop() {
                 return Ok(false);
             }
-            match self.operator.do_step(self.rotation, step) {
+            let reply = self.operator.do_step(self.rotation, step);
+            if matches!(reply, Reply::Done { .. } | Reply::LookAgain) && self.rejoin()? {
+                return Ok(true);
+            }
+            match reply {
                 Reply::Done { reason } => {
                     if reason.is_none() && is_provable && self.probed {
                         // What they say may have been done since the receivers were probed.
@@ -48,7 +52,8 @@ impl Runner<'_> {
                     self.probed = false;
                     return Ok(true);
                 }
-                Reply::LookAgain => self.look_again()?,
+                // What others have journaled meanwhile counts.
+                Reply::LookAgain => self.probed = false,
                 Reply::NobodyToAsk if step == Step::Deploy && self.prober.is_some() => {
                     self.operator.tell(self.rotation, News::Begins(step));
                     return self.prove(step);
@@ -77,6 +82,9 @@ impl Runner<'_> {
 
     /// Probes the receivers and fails where one rejects the new secret, unless somebody says why that is no matter.
     pub fn gate(&mut self, override_reason: Option<&str>) -> Result<(), RunError> {
+        if self.rotation.closed.is_some() {
+            return Ok(());
+        }
         self.probe()?;
         self.overrule(Step::Deploy, override_reason, |url, finds| RunError::Unsafe { url, finds })
     }
@@ -143,20 +151,6 @@ impl Runner<'_> {
             reports.push(report);
         }
         reports
-    }
-
-    /// Takes into account what others have journaled meanwhile, and lets the receivers be probed again.
-    fn look_again(&mut self) -> Result<(), RunError> {
-        if let Some(rotation) = self.journal.find_open(&self.rotation.plan.endpoint_key)? {
-            let clock_ahead_ms = self.rotation.clock_ahead_ms;
-            let plan = self.rotation.plan.clone();
-            *self.rotation = rotation;
-            // What flags of this command say of the receivers still counts.
-            self.rotation.plan = plan;
-            self.rotation.clock_ahead_ms = clock_ahead_ms;
-        }
-        self.probed = false;
-        Ok(())
     }
 
     /// The secret before this rotation, as far as a slot or a seal still has it.

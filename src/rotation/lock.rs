@@ -1,5 +1,6 @@
 //! One process at a time on one endpoint: an advisory lock that dies with its holder.
 
+use std::cell::Cell;
 use std::fs::{File, OpenOptions, TryLockError};
 use std::io::{self, Read, Seek, Write};
 use std::path::{Path, PathBuf};
@@ -7,10 +8,13 @@ use std::path::{Path, PathBuf};
 use sha2::{Digest, Sha256};
 use thiserror::Error;
 
-/// Held as long as the value lives.
+/// Held as long as the value lives, but for the time between [`Self::let_go`] and [`Self::retake`].
 #[derive(Debug)]
 pub struct EndpointLock {
-    _file: File,
+    file: File,
+    path: PathBuf,
+    holder: String,
+    is_held: Cell<bool>,
 }
 
 /// Why the lock was not taken. Nothing was sent.
@@ -72,19 +76,38 @@ impl EndpointLock {
         options.read(true).write(true).create(true).truncate(false);
         #[cfg(unix)]
         std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
-        let mut file = options.open(&path).map_err(io)?;
+        let file = options.open(&path).map_err(io)?;
+        let lock = Self { file, path, holder: holder.to_owned(), is_held: Cell::new(false) };
+        lock.retake()?;
+        Ok(lock)
+    }
+
+    /// Lets others act on the endpoint while this process only waits.
+    pub fn let_go(&self) {
+        // Where that fails nobody is worse off than before.
+        self.is_held.set(self.file.unlock().is_err());
+    }
+
+    /// Whether nobody else can act on the endpoint now.
+    pub fn is_held(&self) -> bool {
+        self.is_held.get()
+    }
+
+    /// Takes the lock that was let go of, at once, or fails.
+    pub fn retake(&self) -> Result<(), LockError> {
+        let mut file = &self.file;
+        let io = |source| LockError::Io { path: self.path.clone(), source };
         match file.try_lock() {
-            Ok(()) => {}
+            Ok(()) => self.is_held.set(true),
             Err(TryLockError::WouldBlock) => {
                 let mut text = String::new();
                 // The note only serves the message; who holds the lock may be writing it this moment.
-                let _ = file.take(300).read_to_string(&mut text);
+                let _ = file.rewind().and_then(|()| file.take(300).read_to_string(&mut text));
                 return Err(LockError::Held { holder: text.trim().to_owned() });
             }
-            Err(TryLockError::Error(source)) => return Err(LockError::Io { path, source }),
+            Err(TryLockError::Error(source)) => return Err(io(source)),
         }
-        let noted = file.set_len(0).and_then(|()| file.rewind()).and_then(|()| file.write_all(holder.as_bytes()));
-        noted.map_err(io)?;
-        Ok(Self { _file: file })
+        let noted = file.set_len(0).and_then(|()| file.rewind()).and_then(|()| file.write_all(self.holder.as_bytes()));
+        noted.map_err(io)
     }
 }

@@ -21,6 +21,7 @@ pub mod lock;
 pub mod operator;
 pub mod plan;
 mod reconcile;
+mod rejoin;
 mod rollback;
 pub mod runner;
 pub mod seal;

@@ -24,12 +24,14 @@ pub enum Reply {
 }
 
 /// What a person says of a call whose outcome is unknown.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Ruling {
     /// The provider has rotated; the new secret is lost.
     Applied,
-    /// The provider has not rotated.
-    NotApplied,
+    /// The provider has not rotated; with a reason, even if it looks as if it had.
+    NotApplied {
+        reason: Option<String>,
+    },
     NotNow,
     NobodyToAsk,
 }

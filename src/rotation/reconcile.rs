@@ -50,8 +50,14 @@ impl Runner<'_> {
             return Err(RunError::Unreadable { provider, why, seal, replayable: fresh });
         }
         match ruling {
-            Ruling::NotApplied => {
-                let why = "settled by a person: the provider had not rotated".to_owned();
+            Ruling::NotApplied { reason } => {
+                if comparison.changed() == Some(true) && reason.is_none() {
+                    return Err(RunError::AgainstEvidence { comparison: Box::new(comparison) });
+                }
+                let mut why = "settled by a person: the provider had not rotated".to_owned();
+                if let Some(reason) = reason {
+                    why.push_str(&format!(" ({reason})"));
+                }
                 self.record(&[
                     Event::NotApplied { why: why.clone(), status: None, request_id: None },
                     Event::Closed { outcome: Outcome::Failed, reason: Some(why) },

@@ -9,6 +9,7 @@ use jiff::{SignedDuration, Timestamp};
 use super::gate::old_seal;
 use super::issue::UNKEPT;
 use super::journal::{Journal, JournalError};
+use super::lock::EndpointLock;
 use super::operator::{Countdown, News, Operator, Reply};
 use super::seal::Seals;
 use super::{Answered, Call, Event, How, Next, Outcome, Rotation, RunError, Step};
@@ -32,6 +33,8 @@ pub struct Runner<'a> {
     /// `user@host`, for the record.
     pub by: &'a str,
     pub rotation: &'a mut Rotation,
+    /// Let go of by the operator while a person or the clock is waited for.
+    pub lock: &'a EndpointLock,
     /// How often this process may still send a request again whose answer was lost.
     pub replays_left: u32,
     /// The new secret, where it arrived in this process.
@@ -142,7 +145,9 @@ impl Runner<'_> {
                         continue;
                     }
                     match self.operator.watch(self.rotation, Countdown { until, provider_now }) {
-                        Reply::Done { .. } => {}
+                        Reply::Done { .. } => {
+                            self.rejoin()?;
+                        }
                         Reply::NotNow | Reply::NobodyToAsk | Reply::LookAgain => {
                             return Ok(self.rest(Rest::Clock(until)));
                         }
@@ -348,8 +353,16 @@ impl Runner<'_> {
         })
     }
 
-    fn rest(&self, rest: Rest) -> Rest {
-        if self.operator.wants_to_stop() { Rest::Stopped } else { rest }
+    fn rest(&mut self, rest: Rest) -> Rest {
+        if !self.lock.is_held() {
+            // What is said of the rotation now is what others have made of it.
+            let _ = self.catch_up();
+        }
+        match () {
+            () if self.operator.wants_to_stop() => Rest::Stopped,
+            () if self.rotation.closed.is_some() => Rest::Finished,
+            () => rest,
+        }
     }
 
     /// The old secret's end by the documented window, for a call made at `at` on the provider's clock.

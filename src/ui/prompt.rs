@@ -42,6 +42,8 @@ pub struct Person<'a> {
     pub stopped: &'a dyn Fn() -> bool,
     /// Takes what is to be said to a signal that comes while an answer is awaited, and `None` once none is.
     pub awaits: Box<dyn Fn(Option<String>) + 'a>,
+    /// Lets others act on the endpoint until this process goes on.
+    pub let_go: Box<dyn Fn() + 'a>,
     /// What goes along with a person's step, as the stand-ins of a rehearsal do.
     pub along: &'a dyn Fn(&Rotation, Step, Moment),
     /// Told of what is journaled, and that time passes.
@@ -96,6 +98,7 @@ impl Operator for Person<'_> {
         if !self.answers.may_ask {
             return Reply::NobodyToAsk;
         }
+        self.let_go(rotation);
         for line in guide::instructions(rotation, self.provider, &self.stores, step) {
             self.output.say(&format!("      • {line}"));
         }
@@ -113,8 +116,8 @@ impl Operator for Person<'_> {
     }
 
     fn settle(&mut self, rotation: &Rotation, comparison: &Comparison) -> Ruling {
-        if let Some(ruling) = self.answers.ruling {
-            return ruling;
+        if let Some(ruling) = &self.answers.ruling {
+            return ruling.clone();
         }
         if matches!(rotation.call, Call::Unreadable { .. }) {
             // There is nothing to guess from evidence; the sealed answer has to be looked at first.
@@ -129,7 +132,11 @@ impl Operator for Person<'_> {
         let choices =
             ["I do not know yet: leave it open", "it did NOT rotate", "it DID rotate, and the new secret is lost"];
         match dialog::select("What happened at the provider?", &choices.map(str::to_owned)) {
-            Ok(1) => Ruling::NotApplied,
+            Ok(1) if comparison.changed() == Some(true) => match ask_why() {
+                Reply::Done { reason } => Ruling::NotApplied { reason },
+                _ => Ruling::NotNow,
+            },
+            Ok(1) => Ruling::NotApplied { reason: None },
             Ok(2) => Ruling::Applied,
             Ok(_) | Err(_) => Ruling::NotNow,
         }
@@ -149,6 +156,7 @@ impl Operator for Person<'_> {
                 self.output.say(&format!("      • Leave whenever you like; come back with: {}", self.come_back));
             }
         }
+        self.let_go(rotation);
         let each_second = || (self.notify)(rotation, Notice::Clock);
         if countdown::run(self.output, countdown, first, self.stopped, &each_second) {
             Reply::Done { reason: None }
@@ -168,6 +176,13 @@ impl Operator for Person<'_> {
 }
 
 impl Person<'_> {
+    /// Lets others act on the endpoint while this process only waits. Until the provider has answered nobody else may.
+    fn let_go(&self, rotation: &Rotation) {
+        if rotation.answered().is_some() {
+            (self.let_go)();
+        }
+    }
+
     /// Whether receivers that are probed have not proved the step.
     fn asks_for_proof(&self, rotation: &Rotation, step: Step) -> bool {
         match step {
@@ -183,15 +198,18 @@ impl Person<'_> {
                 (self.along)(rotation, step, Moment::After);
                 Reply::LookAgain
             }
-            Ok(1) => {
-                let given = |reason: &str| if reason.is_empty() { Err("say why".to_owned()) } else { Ok(()) };
-                match dialog::text("Reason, for the record", None, given) {
-                    Ok(reason) => Reply::Done { reason: Some(reason) },
-                    Err(_) => Reply::NotNow,
-                }
-            }
+            Ok(1) => ask_why(),
             Ok(_) | Err(_) => Reply::NotNow,
         }
+    }
+}
+
+/// Asks for the reason of what goes against what was found.
+fn ask_why() -> Reply {
+    let given = |reason: &str| if reason.is_empty() { Err("say why".to_owned()) } else { Ok(()) };
+    match dialog::text("Reason, for the record", None, given) {
+        Ok(reason) => Reply::Done { reason: Some(reason) },
+        Err(_) => Reply::NotNow,
     }
 }
 

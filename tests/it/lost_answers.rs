@@ -70,6 +70,10 @@ fn where_nothing_can_be_replayed_the_evidence_is_shown() {
         sandbox.run(&["rotate", "hooks", "--confirm", &id]).exits(5);
         assert_eq!(sandbox.rotate_requests().len(), 1, "{name}: never sent twice");
 
+        let run = sandbox.run(&["cutover", "hooks", "--resolve", "not-applied"]).exits(9);
+        run.says("so it looks as if the call was applied").says("CHANGED").says("--resolve not-applied --reason TEXT");
+        sandbox.run(&["status", "--exit-code"]).exits(11);
+
         let run = sandbox.run(&["cutover", "hooks", "--resolve", "applied", "--json"]).exits(7);
         assert_eq!(run.json()["status"], "failed");
         run.says("nobody has the secret: rotate again at once").says("hint: rotate again: `whsec rotate hooks`");
@@ -77,6 +81,17 @@ fn where_nothing_can_be_replayed_the_evidence_is_shown() {
         assert_eq!(sandbox.slot(""), Some(sandbox.newest()), "{name}");
         assert_eq!(sandbox.rotations(), 2, "{name}: the lost one and the one that was asked for");
     }
+}
+
+#[test]
+fn what_somebody_else_changed_is_told_apart_by_a_recorded_word() {
+    let sandbox = Sandbox::new("kadosei");
+    sandbox.stand_in.fault(Fault::LoseAnswer);
+    sandbox.rotate().exits(7);
+    let said = ["cutover", "hooks", "--resolve", "not-applied", "--reason", "a colleague rotated by hand at 3:10"];
+    sandbox.run(&said).exits(0).says("the provider had not rotated");
+    let shown = sandbox.run(&["history", "hooks", "--json"]).exits(0).json().to_string();
+    assert!(shown.contains("had not rotated (a colleague rotated by hand at 3:10)"), "{shown}");
 }
 
 #[test]

@@ -18,6 +18,7 @@ mod libraries;
 mod looking;
 mod lost_answers;
 mod manual;
+mod meanwhile;
 mod misuse;
 mod notify;
 mod probes;
