@@ -33,8 +33,9 @@ pub fn conclude(
                 _ => Vec::new(),
             };
             let fault = session.fault(&error, Some(&rotation.plan.target));
-            // A person at a terminal saw it with the question.
-            for line in evidence.iter().filter(|_| !session.may_ask()) {
+            // A person at a terminal saw it with the question, if there was one.
+            let is_seen = session.may_ask() && matches!(error.downcast_ref(), Some(RunError::Lost { .. }));
+            for line in evidence.iter().filter(|_| !is_seen) {
                 session.output.warn(line);
             }
             session.output.error(&fault.message, fault.hint.as_deref());

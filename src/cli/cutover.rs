@@ -1,6 +1,7 @@
 //! `whsec cutover`: goes on from wherever the rotation stands.
 
 use clap::ValueEnum;
+use clap::builder::NonEmptyStringValueParser;
 use clap_complete::engine::ArgValueCandidates;
 
 use super::exit::Exit;
@@ -32,7 +33,7 @@ pub struct Args {
     #[arg(long, value_name = "STEP", value_enum)]
     done: Vec<PersonStep>,
     /// Note this reason with what is said to be done, or not
-    #[arg(long, value_name = "TEXT")]
+    #[arg(long, value_name = "TEXT", value_parser = NonEmptyStringValueParser::new())]
     reason: Option<String>,
     /// Block until the countdown ends
     #[arg(long)]

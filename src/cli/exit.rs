@@ -131,6 +131,7 @@ fn run_exit(error: &RunError) -> Exit {
         | RunError::Lock(LockError::Held { .. })
         | RunError::OverlapOpen { .. }
         | RunError::Undone { .. }
+        | RunError::GivenUp { .. }
         | RunError::Stale { .. } => Exit::Conflict,
         RunError::Journal(_) | RunError::Lock(_) | RunError::SameSecret { .. } => Exit::Failed,
         RunError::StoreCheck(_) | RunError::SealCheck(_) => Exit::Store,
@@ -139,6 +140,7 @@ fn run_exit(error: &RunError) -> Exit {
         RunError::NotSent { .. } | RunError::CheckFailed { .. } => Exit::Unavailable,
         RunError::Lost { .. }
         | RunError::Unreadable { .. }
+        | RunError::AgainstEvidence { .. }
         | RunError::SecretLost { .. }
         | RunError::NotRecorded { is_answered: false, .. } => Exit::Unknown,
         RunError::StoreFailed { .. } | RunError::SealFailed(_) | RunError::NotRecorded { is_answered: true, .. } => {
@@ -149,7 +151,6 @@ fn run_exit(error: &RunError) -> Exit {
         RunError::TooEarly { .. }
         | RunError::NoWayBack { .. }
         | RunError::Contradicted { .. }
-        | RunError::AgainstEvidence { .. }
         | RunError::Unsafe { .. }
         | RunError::NotReady { .. } => Exit::Gate,
     }

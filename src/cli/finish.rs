@@ -11,6 +11,7 @@ use super::options::TargetOptions;
 use super::session::Session;
 use super::{complete, conclude, find, parse_duration};
 use crate::rotation::operator::Countdown;
+use crate::rotation::rejoin::Meanwhile;
 use crate::rotation::runner::Rest;
 use crate::rotation::{Next, Rotation, RunError, Step};
 use crate::ui::countdown;
@@ -73,12 +74,22 @@ pub fn run(args: &Args, session: &Session) -> anyhow::Result<Exit> {
         }
         work.let_go();
         if !drained(session, &rotation, drain, &stopped) {
+            // What is said of the rotation now is what others have made of it.
+            let _ = work.runner(&mut rotation, &found.tools, &mut person).catch_up();
             return conclude::conclude(session, "finish", &rotation, &work.seals, anyhow::Ok(work.signals.exit()));
         }
     }
     let unfinished = if rotation.done.contains_key(&Step::Promote) { Step::Retire } else { Step::Promote };
     let mut runner = work.runner(&mut rotation, &found.tools, &mut person);
-    let outcome = runner.rejoin().and_then(|_| runner.gate(args.reason.as_deref())).and_then(|()| runner.run(None));
+    let outcome = runner.rejoin().and_then(|meanwhile| {
+        match meanwhile {
+            Meanwhile::Nothing => runner.gate(args.reason.as_deref())?,
+            // They were held to the same gates.
+            Meanwhile::WentOn => {}
+            Meanwhile::Stopped => return Ok(Rest::Stopped),
+        }
+        runner.run(None)
+    });
     let outcome = outcome.and_then(|rest| match rest {
         Rest::Stopped => Ok(work.signals.exit()),
         // What is left then is the receivers' part alone.

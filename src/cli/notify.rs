@@ -81,12 +81,13 @@ impl<'a> Notifier<'a> {
         // Another process may have told of it since the rotation was read.
         let Ok(journal) = find::journal(self.session) else { return };
         let Ok(Some(mut current)) = journal.find_open(&rotation.plan.endpoint_key) else { return };
-        if current.id != rotation.id || current.notified.contains(moment) {
+        let is_due = current.id == rotation.id && passed(&current, now) == Some(moment);
+        if !is_due || current.notified.contains(moment) {
             return;
         }
         let told = Event::Notified { moment: moment.to_owned() };
         if journal.append(&mut current, &self.session.actor(), now, &[told]).is_ok() {
-            self.send(&self.object(rotation, json!({ "kind": "moment", "moment": moment })));
+            self.send(&self.object(&current, json!({ "kind": "moment", "moment": moment })));
         }
     }
 

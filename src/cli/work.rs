@@ -1,4 +1,5 @@
-//! Everything one rotation acts on, opened once: the lock first, so that nobody else acts on the endpoint meanwhile.
+//! Everything one rotation acts on, opened once: the lock first, so that nobody else acts on the endpoint, but for the time in
+//! which this process only waits.
 
 use jiff::Timestamp;
 

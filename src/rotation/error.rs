@@ -70,11 +70,13 @@ pub enum RunError {
         #[source]
         source: JournalError,
     },
-    /// While this process waited, somebody put the old secret back, say.
-    #[error("another whsec undid a step of this rotation meanwhile: `{}` is due again", .step.name())]
-    Undone { step: Step },
+    /// While this process waited, somebody put the old secret back.
+    #[error("`{}` is due again: meanwhile a step of this rotation was undone by {by}", .step.name())]
+    Undone { step: Step, by: String },
+    #[error("this rotation was closed meanwhile by {by}: {why}")]
+    GivenUp { by: String, why: String },
     /// A person says that the call was not applied, and the provider shows that it was.
-    #[error("the provider shows another secret than before the call, so it looks as if the call was applied")]
+    #[error("what the provider shows has changed since before the call, so it looks as if the call was applied")]
     AgainstEvidence { comparison: Box<Comparison> },
     #[error("an API key for {provider} is needed to go on")]
     KeyNeeded { provider: String },
@@ -143,9 +145,10 @@ impl RunError {
                 format!("{mend}; then `whsec cutover TARGET` goes on")
             }
             Self::Undone { .. } => {
-                "ask who did and why (`whsec inspect TARGET` shows the slots); `whsec cutover TARGET` goes forward again"
+                "`whsec inspect TARGET` shows which slot holds what; `whsec cutover TARGET` goes forward again"
                     .to_owned()
             }
+            Self::GivenUp { .. } => "`whsec inspect TARGET` shows which slot holds what".to_owned(),
             Self::AgainstEvidence { .. } => {
                 "if it was, `whsec cutover TARGET --resolve applied`; if the provider shows what somebody else did, say \
                  so: --resolve not-applied --reason TEXT"

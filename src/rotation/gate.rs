@@ -5,6 +5,7 @@ use jiff::{SignedDuration, Timestamp};
 use uuid::Uuid;
 
 use super::operator::{News, Reply};
+use super::rejoin::Meanwhile;
 use super::runner::Runner;
 use super::seal::Sealed;
 use super::{Event, How, Probed, RunError, Step};
@@ -32,8 +33,12 @@ impl Runner<'_> {
                 return Ok(false);
             }
             let reply = self.operator.do_step(self.rotation, step);
-            if matches!(reply, Reply::Done { .. } | Reply::LookAgain) && self.rejoin()? {
-                return Ok(true);
+            if matches!(reply, Reply::Done { .. } | Reply::LookAgain) {
+                match self.rejoin()? {
+                    Meanwhile::Nothing => {}
+                    Meanwhile::WentOn => return Ok(true),
+                    Meanwhile::Stopped => return Ok(false),
+                }
             }
             match reply {
                 Reply::Done { reason } => {
@@ -82,9 +87,6 @@ impl Runner<'_> {
 
     /// Probes the receivers and fails where one rejects the new secret, unless somebody says why that is no matter.
     pub fn gate(&mut self, override_reason: Option<&str>) -> Result<(), RunError> {
-        if self.rotation.closed.is_some() {
-            return Ok(());
-        }
         self.probe()?;
         self.overrule(Step::Deploy, override_reason, |url, finds| RunError::Unsafe { url, finds })
     }

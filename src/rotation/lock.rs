@@ -17,7 +17,7 @@ pub struct EndpointLock {
     is_held: Cell<bool>,
 }
 
-/// Why the lock was not taken. Nothing was sent.
+/// Why the lock was not taken.
 #[derive(Debug, Error)]
 pub enum LockError {
     #[error("another whsec works on this endpoint ({holder})")]
@@ -77,15 +77,18 @@ impl EndpointLock {
         #[cfg(unix)]
         std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
         let file = options.open(&path).map_err(io)?;
-        let lock = Self { file, path, holder: holder.to_owned(), is_held: Cell::new(false) };
-        lock.retake()?;
+        let lock = Self { file, path: path.clone(), holder: holder.to_owned(), is_held: Cell::new(false) };
+        lock.lock()?;
+        lock.note().map_err(io)?;
         Ok(lock)
     }
 
     /// Lets others act on the endpoint while this process only waits.
     pub fn let_go(&self) {
         // Where that fails nobody is worse off than before.
-        self.is_held.set(self.file.unlock().is_err());
+        if self.is_held() {
+            self.is_held.set(self.file.unlock().is_err());
+        }
     }
 
     /// Whether nobody else can act on the endpoint now.
@@ -95,19 +98,34 @@ impl EndpointLock {
 
     /// Takes the lock that was let go of, at once, or fails.
     pub fn retake(&self) -> Result<(), LockError> {
+        self.lock()?;
+        // A disk that is full by now is no reason to stop with a secret half way.
+        let _ = self.note();
+        Ok(())
+    }
+
+    /// Tells the next one who has the lock.
+    fn note(&self) -> io::Result<()> {
         let mut file = &self.file;
-        let io = |source| LockError::Io { path: self.path.clone(), source };
+        file.set_len(0)?;
+        file.rewind()?;
+        file.write_all(self.holder.as_bytes())
+    }
+
+    fn lock(&self) -> Result<(), LockError> {
+        let mut file = &self.file;
         match file.try_lock() {
-            Ok(()) => self.is_held.set(true),
+            Ok(()) => {
+                self.is_held.set(true);
+                Ok(())
+            }
             Err(TryLockError::WouldBlock) => {
                 let mut text = String::new();
                 // The note only serves the message; who holds the lock may be writing it this moment.
                 let _ = file.rewind().and_then(|()| file.take(300).read_to_string(&mut text));
-                return Err(LockError::Held { holder: text.trim().to_owned() });
+                Err(LockError::Held { holder: text.trim().to_owned() })
             }
-            Err(TryLockError::Error(source)) => return Err(io(source)),
+            Err(TryLockError::Error(source)) => Err(LockError::Io { path: self.path.clone(), source }),
         }
-        let noted = file.set_len(0).and_then(|()| file.rewind()).and_then(|()| file.write_all(self.holder.as_bytes()));
-        noted.map_err(io)
     }
 }

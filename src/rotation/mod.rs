@@ -21,7 +21,7 @@ pub mod lock;
 pub mod operator;
 pub mod plan;
 mod reconcile;
-mod rejoin;
+pub mod rejoin;
 mod rollback;
 pub mod runner;
 pub mod seal;
@@ -67,6 +67,8 @@ pub struct Rotation {
     pub seen: BTreeMap<Fingerprint, Sighting>,
     /// Throw-away secrets that may still be in a `next` slot.
     pub tried: BTreeSet<Fingerprint>,
+    /// Who put the old secret back last, and why.
+    pub rolled_back: Option<String>,
     /// The moments that the notifier has been told of.
     pub notified: BTreeSet<String>,
     pub closed: Option<Closed>,
@@ -182,6 +184,7 @@ impl Rotation {
             seen: BTreeMap::new(),
             tried: BTreeSet::new(),
             notified: BTreeSet::new(),
+            rolled_back: None,
             closed: None,
         }
     }
@@ -229,7 +232,9 @@ impl Rotation {
             Event::Done { step, how } => {
                 self.done.insert(*step, proof(how.clone()));
             }
-            Event::RolledBack { .. } => {
+            Event::RolledBack { reason } => {
+                let why = reason.as_deref().unwrap_or("no reason given");
+                self.rolled_back = Some(format!("{by} ({why})"));
                 for step in [Step::Promote, Step::Deploy, Step::Verify] {
                     self.done.remove(&step);
                 }

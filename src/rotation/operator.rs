@@ -105,7 +105,8 @@ pub struct Countdown {
     pub provider_now: Timestamp,
 }
 
-/// Who looks on and answers.
+/// Who looks on and answers. One that waits for a person's step or the clock may let go of the endpoint's lock meanwhile, once the
+/// provider has answered; the runner takes it again.
 pub trait Operator {
     /// Passes on what happens.
     fn tell(&mut self, rotation: &Rotation, news: News<'_>);

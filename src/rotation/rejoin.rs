@@ -1,58 +1,81 @@
-//! What others do while this process waits for a person or for the clock. The endpoint's lock is let go of then, so that a
+//! What others do while this process waits for a person's step or for the clock. The endpoint's lock is let go of then, so that a
 //! colleague can put the old secret back, or go on, without first ending a process that is in nobody's way.
 
 use std::thread::sleep;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use super::lock::LockError;
 use super::operator::News;
 use super::runner::Runner;
-use super::{Rotation, RunError};
+use super::{Closed, Outcome, Rotation, RunError};
 
-/// How long another process may be at work when the waiting is over, and how often that is looked at.
-const AT_MOST: Duration = Duration::from_secs(60);
+/// How often it is looked whether another process is through.
 const PAUSE: Duration = Duration::from_millis(100);
 
+/// What became of a rotation while this process waited.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Meanwhile {
+    /// It stands where it stood.
+    Nothing,
+    /// Others went on with it, so what was waited for is of the past.
+    WentOn,
+    /// Another process is still at work on it, and a signal asked to stop.
+    Stopped,
+}
+
 impl Runner<'_> {
-    /// Takes the lock again that was let go of, and takes what others did meanwhile into account. `true` where they went on with
-    /// the rotation, so that what was waited for is of the past; an error where they undid a step of it.
-    pub fn rejoin(&mut self) -> Result<bool, RunError> {
+    /// Takes the lock again that was let go of, however long another process has it, and takes what others did meanwhile into
+    /// account. Fails where they undid a step, or gave the rotation up: nothing is done then that somebody has taken back.
+    pub fn rejoin(&mut self) -> Result<Meanwhile, RunError> {
         if self.lock.is_held() {
-            return Ok(false);
+            return Ok(Meanwhile::Nothing);
         }
-        let begun = Instant::now();
+        let mut told = false;
         while let Err(error) = self.lock.retake() {
-            let waits = matches!(error, LockError::Held { .. }) && begun.elapsed() < AT_MOST;
-            if !waits || self.operator.wants_to_stop() {
-                return Err(error.into());
+            let LockError::Held { holder } = &error else { return Err(error.into()) };
+            if self.operator.wants_to_stop() {
+                return Ok(Meanwhile::Stopped);
+            }
+            if !std::mem::replace(&mut told, true) {
+                self.operator
+                    .tell(self.rotation, News::Warning(&format!("waiting until another whsec is through ({holder})")));
             }
             sleep(PAUSE);
         }
         let before = self.catch_up()?;
-        if self.rotation.closed.is_some() {
-            return Ok(true);
+        match &self.rotation.closed {
+            Some(Closed { outcome: Outcome::Done, .. }) => return Ok(Meanwhile::WentOn),
+            Some(Closed { by, reason, .. }) => {
+                let why = reason.clone().unwrap_or_else(|| "no reason given".to_owned());
+                return Err(RunError::GivenUp { by: by.clone(), why });
+            }
+            None => {}
         }
-        if before.done.keys().any(|step| !self.rotation.done.contains_key(step))
+        if !self.rotation.lacks_answer()
+            && before.done.iter().any(|(step, proof)| self.rotation.done.get(step) != Some(proof))
             && let Some(step) = self.rotation.step()
         {
-            return Err(RunError::Undone { step });
+            let by = self.rotation.rolled_back.clone().unwrap_or_else(|| "another whsec".to_owned());
+            return Err(RunError::Undone { step, by });
         }
-        let went_on = self.rotation.step() != before.step();
-        if went_on {
-            self.probed = false;
-            self.operator.tell(self.rotation, News::Warning("another whsec went on with this rotation meanwhile"));
+        if self.rotation.step() == before.step() && self.rotation.call == before.call {
+            return Ok(Meanwhile::Nothing);
         }
-        Ok(went_on)
+        self.probed = false;
+        self.operator.tell(self.rotation, News::Warning("another whsec went on with this rotation meanwhile"));
+        Ok(Meanwhile::WentOn)
     }
 
     /// Reads the rotation as it is in the journal by now, and yields it as it was known.
-    pub(super) fn catch_up(&mut self) -> Result<Rotation, RunError> {
+    pub fn catch_up(&mut self) -> Result<Rotation, RunError> {
         let before = self.rotation.clone();
-        let known = self.journal.of_endpoint(&before.plan.endpoint_key)?;
+        let known = self.journal.of_endpoint(&before.plan.endpoint_key).map_err(|error| self.unrecorded(error))?;
         if let Some(now) = known.into_iter().find(|rotation| rotation.id == before.id) {
             // What flags of this command say of the receivers still counts, and so does the clock as it was last heard.
             *self.rotation = Rotation { plan: before.plan.clone(), clock_ahead_ms: before.clock_ahead_ms, ..now };
         }
+        let ours = self.rotation.answered().map(|answered| &answered.fingerprint);
+        self.arrived = self.arrived.take().filter(|arrived| ours == Some(&arrived.fingerprint()));
         Ok(before)
     }
 }

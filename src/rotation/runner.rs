@@ -11,6 +11,7 @@ use super::issue::UNKEPT;
 use super::journal::{Journal, JournalError};
 use super::lock::EndpointLock;
 use super::operator::{Countdown, News, Operator, Reply};
+use super::rejoin::Meanwhile;
 use super::seal::Seals;
 use super::{Answered, Call, Event, How, Next, Outcome, Rotation, RunError, Step};
 use crate::delivery::probe::Prober;
@@ -145,12 +146,8 @@ impl Runner<'_> {
                         continue;
                     }
                     match self.operator.watch(self.rotation, Countdown { until, provider_now }) {
-                        Reply::Done { .. } => {
-                            self.rejoin()?;
-                        }
-                        Reply::NotNow | Reply::NobodyToAsk | Reply::LookAgain => {
-                            return Ok(self.rest(Rest::Clock(until)));
-                        }
+                        Reply::Done { .. } if self.rejoin()? != Meanwhile::Stopped => {}
+                        _ => return Ok(self.rest(Rest::Clock(until))),
                     }
                 }
             }

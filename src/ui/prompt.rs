@@ -132,11 +132,11 @@ impl Operator for Person<'_> {
         let choices =
             ["I do not know yet: leave it open", "it did NOT rotate", "it DID rotate, and the new secret is lost"];
         match dialog::select("What happened at the provider?", &choices.map(str::to_owned)) {
-            Ok(1) if comparison.changed() == Some(true) => match ask_why() {
+            Ok(1) if comparison.changed() == Some(true) && self.answers.reason.is_none() => match ask_why() {
                 Reply::Done { reason } => Ruling::NotApplied { reason },
                 _ => Ruling::NotNow,
             },
-            Ok(1) => Ruling::NotApplied { reason: None },
+            Ok(1) => Ruling::NotApplied { reason: self.answers.reason.clone() },
             Ok(2) => Ruling::Applied,
             Ok(_) | Err(_) => Ruling::NotNow,
         }

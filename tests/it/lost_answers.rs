@@ -70,8 +70,9 @@ fn where_nothing_can_be_replayed_the_evidence_is_shown() {
         sandbox.run(&["rotate", "hooks", "--confirm", &id]).exits(5);
         assert_eq!(sandbox.rotate_requests().len(), 1, "{name}: never sent twice");
 
-        let run = sandbox.run(&["cutover", "hooks", "--resolve", "not-applied"]).exits(9);
+        let run = sandbox.run(&["cutover", "hooks", "--resolve", "not-applied"]).exits(7);
         run.says("so it looks as if the call was applied").says("CHANGED").says("--resolve not-applied --reason TEXT");
+        sandbox.run(&["cutover", "hooks", "--resolve", "not-applied", "--reason", ""]).exits(2);
         sandbox.run(&["status", "--exit-code"]).exits(11);
 
         let run = sandbox.run(&["cutover", "hooks", "--resolve", "applied", "--json"]).exits(7);

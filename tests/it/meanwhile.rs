@@ -1,5 +1,8 @@
 //! What a colleague does while another process waits for a person or the clock: it is let happen, and taken into account.
 
+use std::fs::File;
+use std::os::unix::fs::MetadataExt;
+use std::path::PathBuf;
 use std::time::Duration;
 
 use nix::sys::signal::{Signal, kill};
@@ -11,13 +14,29 @@ use crate::screen::Terminal;
 const SAID: [&str; 6] = ["cutover", "hooks", "--done", "deploy", "--done", "verify"];
 const WAIT: [&str; 7] = ["cutover", "hooks", "--done", "deploy", "--done", "verify", "--wait"];
 
-/// Until a command that was started waits for the clock: it has asked for the provider's, and let go of the lock.
-fn until_it_waits(sandbox: &Sandbox, requests: usize) {
+/// The endpoint's lock; the one beside it is that of the seals' identity.
+fn lock(sandbox: &Sandbox) -> PathBuf {
+    let locks = std::fs::read_dir(sandbox.state().join("locks")).unwrap();
+    locks.map(|entry| entry.unwrap().path()).find(|path| !path.ends_with("seals")).unwrap()
+}
+
+/// Until nobody has the endpoint's lock, seen without taking it.
+fn until_the_lock_is_free(sandbox: &Sandbox) {
+    let inode = format!(":{} ", std::fs::metadata(lock(sandbox)).unwrap().ino());
+    sandbox.until("the lock free", |_| !std::fs::read_to_string("/proc/locks").unwrap().contains(&inode));
+}
+
+/// Starts a command that waits for the clock, and comes back when it does.
+fn waiting(sandbox: &Sandbox, arguments: &[&str]) -> std::process::Child {
+    let requests = sandbox.requests();
+    let child = sandbox.spawn(arguments);
     sandbox.until("the provider's clock asked", |sandbox| sandbox.requests() > requests);
-    sandbox.until("the lock free", |sandbox| {
-        let lock = std::fs::read_dir(sandbox.state().join("locks")).unwrap().next().unwrap().unwrap().path();
-        std::fs::File::open(lock).unwrap().try_lock().is_ok()
-    });
+    until_the_lock_is_free(sandbox);
+    child
+}
+
+fn interrupt(child: &std::process::Child) {
+    kill(Pid::from_raw(i32::try_from(child.id()).unwrap()), Signal::SIGINT).unwrap();
 }
 
 #[test]
@@ -25,14 +44,12 @@ fn the_old_secret_is_put_back_while_somebody_counts_down() {
     let sandbox = Sandbox::new("signa");
     let old = sandbox.newest();
     sandbox.rotate().exits(0);
-    let requests = sandbox.requests();
-    let waiting = sandbox.spawn(&WAIT);
-    until_it_waits(&sandbox, requests);
+    let child = waiting(&sandbox, &WAIT);
     sandbox.run(&["rollback", "hooks", "--reason", "receivers refuse it"]).exits(0);
     assert_eq!(sandbox.slots(&old), ["new", "old", "empty"]);
-    // Where it stands by now is what is said, and no `--wait` would be of use there.
-    kill(Pid::from_raw(i32::try_from(waiting.id()).unwrap()), Signal::SIGINT).unwrap();
-    sandbox.finish(waiting).exits(130).says("next: promote");
+    interrupt(&child);
+    // Where it stands by now is what is said.
+    sandbox.finish(child).exits(130).says("next: promote");
     assert_eq!(sandbox.slots(&old), ["new", "old", "empty"]);
 }
 
@@ -43,12 +60,20 @@ fn what_somebody_has_taken_back_is_not_done_again_by_a_late_yes() {
     let mut terminal = Terminal::run(&sandbox, &["rotate", "hooks"]);
     terminal.expect("Rotate now?").types("y").expect("deploy: done?");
     assert_eq!(sandbox.slots(&old), ["empty", "new", "old"]);
-    sandbox.run(&["rollback", "hooks"]).exits(0);
-    terminal.types("y").expect("another whsec undid a step").expect("`promote`");
+    sandbox.run(&["rollback", "hooks", "--reason", "receivers refuse it"]).exits(0);
+    terminal.types("y").expect("`promote` is due again").expect("(receivers refuse it)");
     terminal.exits(5);
     assert_eq!(sandbox.slots(&old), ["new", "old", "empty"]);
+
+    // Taken back and done once more is not what the question was about, either.
+    let mut terminal = Terminal::run(&sandbox, &["cutover", "hooks"]);
+    terminal.expect("deploy: done?");
+    sandbox.run(&["rollback", "hooks"]).exits(0);
     sandbox.run(&["cutover", "hooks"]).exits(11).says("next: deploy");
     assert_eq!(sandbox.slots(&old), ["empty", "new", "old"]);
+    terminal.types("y").expect("`deploy` is due again");
+    terminal.exits(5);
+    sandbox.run(&["cutover", "hooks"]).exits(11).says("next: deploy");
 }
 
 #[test]
@@ -60,31 +85,61 @@ fn a_question_that_a_colleague_has_answered_is_of_the_past() {
     terminal.types("y").expect("another whsec went on").expect("left, until");
     terminal.types("\u{3}");
     assert!(!terminal.exits(130).contains("verify: done?"));
+}
 
-    let mut terminal = Terminal::run(&sandbox, &["cutover", "hooks"]);
-    terminal.expect("left, until");
+#[test]
+fn what_a_colleague_has_given_up_is_not_gone_on_with() {
+    let sandbox = Sandbox::new("layers");
+    let mut terminal = Terminal::run(&sandbox, &["rotate", "hooks"]);
+    terminal.expect("Rotate now?").types("y").expect("deploy: done?");
     sandbox.run(&["abandon", "hooks", "--reason", "the endpoint is gone", "--yes"]).exits(0);
-    terminal.types("\u{3}").expect("closed: the endpoint is gone");
-    terminal.exits(130);
+    terminal.types("y").expect("this rotation was closed meanwhile by").expect("the endpoint is gone");
+    terminal.exits(5);
+    sandbox.run(&["cutover", "hooks"]).exits(0).says("nothing to do");
     assert_eq!(sandbox.rotations(), 1);
+
+    let instant = Sandbox::new("verifa");
+    let old = instant.newest();
+    instant.rotate().exits(0);
+    let finish = ["finish", "hooks", "--drain", "5s", "--override", "--reason", "seen in the log"];
+    let mut terminal = Terminal::run(&instant, &finish);
+    terminal.expect("draining");
+    let slots = instant.slots(&old);
+    instant.run(&["abandon", "hooks", "--reason", "by mistake", "--yes"]).exits(0);
+    terminal.expect("this rotation was closed meanwhile by").expect("by mistake");
+    terminal.exits(5);
+    assert_eq!(instant.slots(&old), slots);
 }
 
 #[test]
 fn two_who_wait_for_the_same_end_both_see_it() {
-    let sandbox = Sandbox::with_window("layers", Duration::from_secs(3));
+    let sandbox = Sandbox::with_window("layers", Duration::from_secs(6));
     let old = sandbox.newest();
     sandbox.rotate().exits(0);
     sandbox.run(&SAID).exits(11);
-    let waiting = [0, 1, 2].map(|_| {
-        let requests = sandbox.requests();
-        let child = sandbox.spawn(&["cutover", "hooks", "--wait"]);
-        until_it_waits(&sandbox, requests);
-        child
-    });
-    for child in waiting {
+    let children = [0, 1].map(|_| waiting(&sandbox, &["cutover", "hooks", "--wait"]));
+    for child in children {
         sandbox.finish(child).exits(11).says("next: drop");
     }
     assert_eq!(sandbox.slots(&old), ["empty", "new", "empty"]);
-    let history = sandbox.run(&["inspect", "hooks", "--json"]).exits(0).json();
-    assert_eq!(history["rotation"]["next"]["step"], "drop");
+}
+
+#[test]
+fn who_comes_back_while_another_is_at_work_waits_for_that() {
+    let sandbox = Sandbox::with_window("layers", Duration::from_secs(6));
+    let old = sandbox.newest();
+    sandbox.rotate().exits(0);
+    sandbox.run(&SAID).exits(11);
+    let children = [0, 1].map(|_| waiting(&sandbox, &["cutover", "hooks", "--wait"]));
+    // Another process, as far as they can tell.
+    let held = File::options().write(true).open(lock(&sandbox)).unwrap();
+    held.lock().unwrap();
+    sandbox.until_the_overlap_is_over();
+    let [first, second] = children;
+    interrupt(&first);
+    sandbox.finish(first).exits(130).says("waiting until another whsec is through");
+    assert_eq!(sandbox.slots(&old), ["new", "old", "empty"]);
+    drop(held);
+    sandbox.finish(second).exits(11).says("waiting until another whsec is through").says("next: drop");
+    assert_eq!(sandbox.slots(&old), ["empty", "new", "empty"]);
 }
