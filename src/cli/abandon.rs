@@ -2,15 +2,17 @@
 
 use clap_complete::engine::ArgValueCandidates;
 
-use super::exit::Exit;
+use super::exit::{Exit, Fault};
 use super::notify::Notifier;
 use super::options::TargetOptions;
 use super::session::Session;
 use super::{ask, complete, conclude, find};
 use crate::rotation::gate::old_seal;
+use crate::rotation::rejoin::Meanwhile;
 use crate::rotation::{Event, Outcome, RunError};
 use crate::store::{Slot, readable};
 use crate::ui::dialog;
+use crate::ui::prompt::Answers;
 
 /// Close a rotation where it stands, and change nothing else
 ///
@@ -41,14 +43,23 @@ pub fn run(args: &Args, session: &Session) -> anyhow::Result<Exit> {
     }
     if !session.global.yes {
         ask::may_ask(session, "--yes")?;
+        work.let_go();
         if !ask::answer(dialog::confirm("Close this rotation, and leave everything as it is?", false), "--yes")? {
-            return Err(super::exit::Fault::new(
-                Exit::Failed,
-                "not abandoned, as you said",
-                "the rotation is still open",
-            ));
+            return Err(Fault::new(Exit::Failed, "not abandoned, as you said", "the rotation is still open"));
         }
     }
+    let stopped = || work.signals.arrived();
+    let mut person = work.person(session, &found.tools, Answers::default(), &stopped);
+    let meanwhile = work.runner(&mut rotation, &found.tools, &mut person).rejoin()?;
+    match meanwhile {
+        Meanwhile::Nothing => {}
+        Meanwhile::WentOn => {
+            let hint = format!("see where it stands: {}", session.come_back("inspect", &work.target.name));
+            return Err(Fault::new(Exit::Conflict, "others went on with this rotation meanwhile", hint));
+        }
+        Meanwhile::Stopped => return Ok(work.signals.exit()),
+    }
+    drop(person);
     let closed = Event::Closed { outcome: Outcome::Abandoned, reason: Some(args.reason.clone()) };
     for store in readable(&found.tools.stores) {
         // A throw-away secret that a run which was cut off has left there is nobody's. A store that is in trouble keeps it: the

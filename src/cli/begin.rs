@@ -127,11 +127,14 @@ pub fn rotate(
     if session.may_ask() || wish.probe_first || wish.probes {
         work.enable_probes(session, &plan)?;
     }
-    let superseded = in_the_way(session, &work, wish)?;
+    in_the_way(session, &work, wish)?;
     if session.may_ask() || !session.global.yes {
         preview::plan(&session.output, &plan, &work.target.endpoint.provider, &work::names(&tools.stores));
     }
-    consent(session, &plan, wish.confirm)?;
+    consent(session, &work, &plan, wish.confirm)?;
+    // While somebody was asked, somebody else may have begun.
+    work.retake()?;
+    let superseded = in_the_way(session, &work, wish)?;
     if let Some(Superseded { mut rotation, closed }) = superseded {
         if wish.force.is_some() && rotation.may_be_applied() {
             preflight(session, &work, &tools, &plan)?;
@@ -158,8 +161,9 @@ fn preflight(session: &Session, work: &Work, tools: &Tools, plan: &Plan) -> anyh
     Ok(work.runner(&mut rotation, tools, &mut person).preflight()?)
 }
 
-/// Asks for what the plan needs: a yes, or the endpoint's id where the call ends the old secret.
-pub fn consent(session: &Session, plan: &Plan, confirm: Option<&str>) -> anyhow::Result<()> {
+/// Asks for what the plan needs: a yes, or the endpoint's id where the call ends the old secret. Lets go of the endpoint's
+/// lock while somebody is asked.
+pub fn consent(session: &Session, work: &Work, plan: &Plan, confirm: Option<&str>) -> anyhow::Result<()> {
     let id = plan.own_id();
     if let Some(typed) = confirm {
         return if typed == id { Ok(()) } else { Err(wrong_id(id)) };
@@ -167,6 +171,7 @@ pub fn consent(session: &Session, plan: &Plan, confirm: Option<&str>) -> anyhow:
     if plan.direction.ends_old_secret() {
         let flag = format!("--confirm {}", session.quoted(id));
         ask::may_ask(session, &flag)?;
+        work.let_go();
         let question = "This ends the old secret. Type the endpoint's id to go on";
         let typed = ask::answer(dialog::text(question, Some(""), |_| Ok(())), &flag)?;
         return if typed == id { Ok(()) } else { Err(wrong_id(id)) };
@@ -175,6 +180,7 @@ pub fn consent(session: &Session, plan: &Plan, confirm: Option<&str>) -> anyhow:
         return Ok(());
     }
     ask::may_ask(session, "--yes")?;
+    work.let_go();
     match ask::answer(dialog::confirm("Rotate now?", false), "--yes")? {
         true => Ok(()),
         false => Err(Fault::new(

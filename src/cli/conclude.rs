@@ -28,7 +28,7 @@ pub fn conclude(
         Err(error) => {
             let evidence = match error.downcast_ref() {
                 Some(
-                    RunError::Lost { comparison: Some(comparison), .. } | RunError::AgainstEvidence { comparison },
+                    RunError::Lost { comparison: Some(comparison), .. } | RunError::AgainstEvidence { comparison, .. },
                 ) => prompt::evidence(comparison),
                 _ => Vec::new(),
             };
@@ -39,7 +39,9 @@ pub fn conclude(
                 session.output.warn(line);
             }
             session.output.error(&fault.message, fault.hint.as_deref());
-            for line in whereabouts(rotation, seals, session.now()) {
+            // What was true of one that others have closed since is not what an operator needs now.
+            let is_past = matches!(error.downcast_ref(), Some(RunError::GivenUp { .. }));
+            for line in whereabouts(rotation, seals, session.now()).into_iter().filter(|_| !is_past) {
                 session.output.say(&format!(" note: {line}"));
             }
             (fault.exit, error_value(&fault, &evidence))
@@ -83,7 +85,8 @@ fn say_next(session: &Session, rotation: &Rotation, come_back: &str) {
                 let late = "receivers that know only the old secret refuse every delivery";
                 output.warn(&format!("the old secret ended at {}: {late}", moment(end)));
             }
-            output.say(&format!("next: {}, {}\n  {come_back}", step.name(), guide::title(direction, step)));
+            let yes = if rotation.is_taken_back() && !session.may_ask() { " --yes" } else { "" };
+            output.say(&format!("next: {}, {}\n  {come_back}{yes}", step.name(), guide::title(direction, step)));
             if step.doer() == Doer::Person && !session.may_ask() {
                 output
                     .say(&format!("once it is done, where nobody can be asked:\n  {come_back} --done {}", step.name()));

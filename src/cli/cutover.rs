@@ -4,13 +4,16 @@ use clap::ValueEnum;
 use clap::builder::NonEmptyStringValueParser;
 use clap_complete::engine::ArgValueCandidates;
 
-use super::exit::Exit;
+use super::exit::{Exit, Fault};
 use super::options::TargetOptions;
 use super::session::Session;
-use super::{begin, complete, conclude, find};
+use super::work::Work;
+use super::{ask, begin, complete, conclude, find};
 use crate::rotation::operator::Ruling;
+use crate::rotation::rejoin::Meanwhile;
 use crate::rotation::runner::Rest;
 use crate::rotation::{Call, How, Rotation, Step};
+use crate::ui::dialog;
 use crate::ui::prompt::Answers;
 
 /// Go on with an open rotation from wherever it stands
@@ -85,12 +88,21 @@ pub fn run(args: &Args, session: &Session) -> anyhow::Result<Exit> {
         session.output.say(&format!("nothing to do: no rotation of `{}` is open", args.target));
         return conclude::conclude(session, "cutover", &rotation, &work.seals, anyhow::Ok(Exit::Done));
     }
+    if args.resolve.is_some() && !rotation.lacks_answer() {
+        session.output.warn("--resolve had no effect: what came of the call is known");
+    }
     if rotation.call == Call::NotApplied {
-        begin::consent(session, &rotation.plan, args.confirm.as_deref())?;
+        begin::consent(session, work, &rotation.plan, args.confirm.as_deref())?;
+    } else if rotation.is_taken_back() {
+        go_forward(session, work, &rotation)?;
     }
     let stopped = || work.signals.arrived();
     let mut person = work.person(session, &found.tools, args.answers(session), &stopped);
-    let outcome = work.run(&mut rotation, &found.tools, &mut person, None);
+    let mut runner = work.runner(&mut rotation, &found.tools, &mut person);
+    let outcome = runner.rejoin().and_then(|meanwhile| match meanwhile {
+        Meanwhile::Stopped => Ok(Rest::Stopped),
+        Meanwhile::Nothing | Meanwhile::WentOn => runner.run(None),
+    });
     let unused = std::mem::take(&mut person.answers.done);
     for step in unused.into_iter().filter(|_| outcome.is_ok()) {
         let why = match () {
@@ -107,6 +119,21 @@ pub fn run(args: &Args, session: &Session) -> anyhow::Result<Exit> {
         Rest::Stopped => work.signals.exit(),
     };
     conclude::conclude(session, "cutover", &rotation, &work.seals, outcome.map(exit))
+}
+
+/// Asks for a yes before the new secret goes live again that somebody has taken back.
+fn go_forward(session: &Session, work: &Work, rotation: &Rotation) -> anyhow::Result<()> {
+    let by = rotation.rolled_back.as_deref().unwrap_or_default();
+    session.output.warn(&format!("the old secret was put back by {by}"));
+    if session.global.yes {
+        return Ok(());
+    }
+    ask::may_ask(session, "--yes")?;
+    work.let_go();
+    match ask::answer(dialog::confirm("Let the new secret go live again?", false), "--yes")? {
+        true => Ok(()),
+        false => Err(Fault::new(Exit::Failed, "not promoted, as you said", "the old secret is live still")),
+    }
 }
 
 fn is_proved(rotation: &Rotation, step: Step) -> bool {
@@ -128,8 +155,8 @@ impl Args {
             wait: self.wait,
             confirmed: self.confirm.is_some(),
             ruling: self.resolve.map(|what| match what {
-                Resolve::Applied => Ruling::Applied,
-                Resolve::NotApplied => Ruling::NotApplied { reason: self.reason.clone() },
+                Resolve::Applied => Ruling::Said { applied: true, reason: self.reason.clone() },
+                Resolve::NotApplied => Ruling::Said { applied: false, reason: self.reason.clone() },
             }),
             may_ask: session.may_ask(),
         }

@@ -11,6 +11,7 @@ use crate::config::Target;
 use crate::rotation::journal::Journal;
 use crate::rotation::{Plan, Rotation, Step};
 use crate::store::Store;
+use crate::ui::time::moment;
 
 /// An endpoint opened for going on with its rotation.
 pub struct Found {
@@ -130,8 +131,16 @@ pub fn need_open(session: &Session, found: &mut Found) -> anyhow::Result<Rotatio
         Some(rotation) => Ok(rotation),
         None => {
             let name = &found.work.target.name;
-            let hint = format!("begin one: {}", session.come_back("rotate", name));
-            Err(Fault::new(Exit::NotFound, format!("no rotation of `{name}` is open"), hint))
+            let known = found.work.journal.of_endpoint(&found.work.target.endpoint.key())?;
+            let Some((last, closed)) = known.first().and_then(|last| Some((last, last.closed.as_ref()?))) else {
+                let hint = format!("begin one: {}", session.come_back("rotate", name));
+                return Err(Fault::new(Exit::NotFound, format!("no rotation of `{name}` is open"), hint));
+            };
+            let (status, by) = (last.status(session.now()).name(), &closed.by);
+            let at = moment(closed.at);
+            let message = format!("no rotation of `{name}` is open: {by} closed the last one at {at} ({status})");
+            let hint = format!("what is live, and where: {}", session.come_back("inspect", name));
+            Err(Fault::new(Exit::NotFound, message, hint))
         }
     }
 }

@@ -1,5 +1,6 @@
 //! `whsec finish`: the tool's remaining steps, where they are safe.
 
+use std::cell::Cell;
 use std::collections::BTreeSet;
 use std::time::Duration;
 
@@ -11,7 +12,7 @@ use super::options::TargetOptions;
 use super::session::Session;
 use super::{complete, conclude, find, parse_duration};
 use crate::rotation::operator::Countdown;
-use crate::rotation::rejoin::Meanwhile;
+use crate::rotation::rejoin::{self, Meanwhile};
 use crate::rotation::runner::Rest;
 use crate::rotation::{Next, Rotation, RunError, Step};
 use crate::ui::countdown;
@@ -61,6 +62,10 @@ pub fn run(args: &Args, session: &Session) -> anyhow::Result<Exit> {
         let message = format!("there is nothing to finish at `{}`: the call comes first", args.target);
         return refuse(Fault::new(Exit::Gate, message, format!("go on with the rotation: {come_back}")));
     }
+    if rotation.is_taken_back() {
+        let why = format!("the old secret was put back by {}", rotation.rolled_back.as_deref().unwrap_or_default());
+        return refuse(RunError::TooEarly { step: Step::Promote, why }.into());
+    }
     let work = &found.work;
     let stopped = || work.signals.arrived();
     // Whoever goes on whatever the receivers do says that they are ready, with the same reason.
@@ -73,7 +78,8 @@ pub fn run(args: &Args, session: &Session) -> anyhow::Result<Exit> {
             return conclude::conclude(session, "finish", &rotation, &work.seals, Err(error));
         }
         work.let_go();
-        if !drained(session, &rotation, drain, &stopped) {
+        let moved = || rejoin::has_moved(&work.journal, &rotation);
+        if !drained(session, &rotation, drain, &stopped, &moved) {
             // What is said of the rotation now is what others have made of it.
             let _ = work.runner(&mut rotation, &found.tools, &mut person).catch_up();
             return conclude::conclude(session, "finish", &rotation, &work.seals, anyhow::Ok(work.signals.exit()));
@@ -105,8 +111,15 @@ pub fn run(args: &Args, session: &Session) -> anyhow::Result<Exit> {
     conclude::conclude(session, "finish", &rotation, &work.seals, outcome)
 }
 
-/// Waits until the old secret has been gone for so long, on the provider's clock. `false` where a signal came before.
-fn drained(session: &Session, rotation: &Rotation, drain: Duration, stopped: &dyn Fn() -> bool) -> bool {
+/// Waits until the old secret has been gone for so long, on the provider's clock, or others have moved the rotation. `false`
+/// where a signal came before.
+fn drained(
+    session: &Session,
+    rotation: &Rotation,
+    drain: Duration,
+    stopped: &dyn Fn() -> bool,
+    moved: &dyn Fn() -> bool,
+) -> bool {
     let issued = rotation.done.get(&Step::Issue).map(|proof| rotation.provider_time(proof.at));
     let ended = rotation.expires_at().or(issued);
     let drain = SignedDuration::try_from(drain).unwrap_or(SignedDuration::MAX);
@@ -117,5 +130,8 @@ fn drained(session: &Session, rotation: &Rotation, drain: Duration, stopped: &dy
     }
     let why = format!("draining: what was signed with the old secret may be retried until {}", moment(until));
     session.output.say(&why);
-    countdown::run(&session.output, Countdown { until, provider_now }, false, stopped, &|| {})
+    let has_moved = Cell::new(false);
+    let ends = || stopped() || has_moved.get();
+    let each_second = || has_moved.set(moved());
+    countdown::run(&session.output, Countdown { until, provider_now }, false, &ends, &each_second) || !stopped()
 }

@@ -94,7 +94,7 @@ fn ask(args: &Args, session: &Session, target: &crate::config::Target) -> anyhow
     let client = session.client(target)?;
     client.inspect(&target.endpoint, &key).map_err(|outcome| {
         let provider = target.endpoint.provider.title().to_owned();
-        RunError::from_outcome(provider, "show the endpoint", outcome).into()
+        RunError::unasked(provider, "show the endpoint", outcome).into()
     })
 }
 
@@ -180,5 +180,7 @@ fn journal_line(rotation: &Rotation, session: &Session) -> String {
     let status = rotation.status(session.now()).name();
     let step = rotation.step().filter(|_| rotation.closed.is_none()).map(|step| format!(", next: {}", step.name()));
     let since = moment(rotation.opened_at);
-    format!("journal   {} since {since}: {status}{}", rotation.plan.direction.name(), step.unwrap_or_default())
+    let back = rotation.rolled_back.as_ref().filter(|_| rotation.is_taken_back());
+    let back = back.map(|by| format!("; the old secret was put back by {by}")).unwrap_or_default();
+    format!("journal   {} since {since}: {status}{}{back}", rotation.plan.direction.name(), step.unwrap_or_default())
 }

@@ -97,6 +97,11 @@ impl Work {
         self.lock.let_go();
     }
 
+    /// Takes the lock again that was let go of while somebody was asked, or fails.
+    pub fn retake(&self) -> Result<(), RunError> {
+        if self.lock.is_held() { Ok(()) } else { Ok(self.lock.retake()?) }
+    }
+
     /// Goes on with a rotation as far as it goes.
     pub fn run(
         &self,

@@ -31,7 +31,7 @@ pub enum RunError {
     Refused { provider: String, what: &'static str, refusal: Box<Refusal> },
     #[error("cannot reach {provider}: {why}; nothing was sent")]
     NotSent { provider: String, why: String },
-    #[error("{provider} did not answer the check as it should: {why}; nothing was rotated")]
+    #[error("{provider} did not answer the check as it should: {why}")]
     CheckFailed { provider: String, why: String },
     #[error(
         "the old secret of `{endpoint}` still lives until {until}, so this would be a second rotation in an open overlap"
@@ -75,9 +75,12 @@ pub enum RunError {
     Undone { step: Step, by: String },
     #[error("this rotation was closed meanwhile by {by}: {why}")]
     GivenUp { by: String, why: String },
-    /// A person says that the call was not applied, and the provider shows that it was.
-    #[error("what the provider shows has changed since before the call, so it looks as if the call was applied")]
-    AgainstEvidence { comparison: Box<Comparison> },
+    /// A person says of a lost call what the provider does not show.
+    #[error("{}", against_words(*.applied, .comparison))]
+    AgainstEvidence { applied: bool, comparison: Box<Comparison> },
+    /// At the end of a countdown.
+    #[error("{provider} cannot be asked for its clock, and ours alone does not end the old secret")]
+    ClockUnheard { provider: String },
     #[error("an API key for {provider} is needed to go on")]
     KeyNeeded { provider: String },
     #[error("`{}` is not to be done yet: {why}", .step.name())]
@@ -109,7 +112,7 @@ impl RunError {
             Self::SealCheck(error) | Self::SealFailed(error) => return error.hint(),
             Self::Refused { refusal, .. } => return refusal_hint(refusal),
             Self::NotSent { .. } => "check the network and `base_url`, then run it again".to_owned(),
-            Self::CheckFailed { .. } => "nothing has changed; run it again later".to_owned(),
+            Self::CheckFailed { .. } => "to ask changes nothing at the provider; run it again later".to_owned(),
             Self::OverlapOpen { .. } => {
                 "finish the cutover and wait for the old secret's end; for a leak there is `whsec force-rotate`".to_owned()
             }
@@ -149,10 +152,18 @@ impl RunError {
                     .to_owned()
             }
             Self::GivenUp { .. } => "`whsec inspect TARGET` shows which slot holds what".to_owned(),
-            Self::AgainstEvidence { .. } => {
-                "if it was, `whsec cutover TARGET --resolve applied`; if the provider shows what somebody else did, say \
-                 so: --resolve not-applied --reason TEXT"
+            Self::AgainstEvidence { applied: false, .. } => {
+                "if it was, `whsec cutover TARGET --resolve applied`; if you know better, say why: --resolve not-applied \
+                 --reason TEXT"
                     .to_owned()
+            }
+            Self::AgainstEvidence { applied: true, .. } => {
+                "if it was not, `whsec cutover TARGET --resolve not-applied`; if you know better, say why: --resolve applied \
+                 --reason TEXT"
+                    .to_owned()
+            }
+            Self::ClockUnheard { provider } => {
+                format!("see whether {provider} can be reached from here, then `whsec cutover TARGET`; nothing is lost meanwhile")
             }
             Self::KeyNeeded { .. } => "`whsec doctor` shows where a key is looked for".to_owned(),
             Self::TooEarly { .. } => "`whsec cutover TARGET` shows what is due".to_owned(),
@@ -177,6 +188,16 @@ impl RunError {
         })
     }
 
+    /// The outcome of a call that only asks, where something else may have been sent before.
+    pub fn unasked(provider: String, what: &'static str, outcome: answer::Outcome) -> Self {
+        match Self::from_outcome(provider, what, outcome) {
+            Self::NotSent { provider, why } => {
+                Self::CheckFailed { provider, why: format!("it cannot be reached: {why}") }
+            }
+            error => error,
+        }
+    }
+
     /// The outcome of a call that changes nothing and did not succeed.
     pub fn from_outcome(provider: String, what: &'static str, outcome: answer::Outcome) -> Self {
         match outcome {
@@ -195,11 +216,23 @@ fn refusal_hint(refusal: &Refusal) -> Option<String> {
         Meaning::Auth => "`whsec doctor` shows which key is used, and where it comes from".to_owned(),
         Meaning::NotFound => "check the ids, and that the key belongs to the same organisation".to_owned(),
         Meaning::OverlapOpen => {
-            "wait for the old secret's end, or end it now with `whsec force-rotate` if it has leaked".to_owned()
+            "wait for the old secret's end; if it has leaked, and where the provider can, `whsec force-rotate TARGET` ends it now".to_owned()
         }
         Meaning::RateLimited | Meaning::Unavailable => "nothing was rotated; run it again later".to_owned(),
         _ => "nothing was rotated".to_owned(),
     })
+}
+
+fn against_words(applied: bool, comparison: &Comparison) -> &'static str {
+    match (&comparison.now, applied) {
+        (None, _) => "the provider cannot be asked now, so nothing backs what was said of the call",
+        (Some(_), false) => {
+            "what the provider shows has changed since before the call, so it looks as if the call was applied"
+        }
+        (Some(_), true) => {
+            "what the provider shows is the same as before the call, so it looks as if the call was not applied"
+        }
+    }
 }
 
 fn sent_words(is_answered: bool) -> &'static str {

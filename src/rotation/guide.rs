@@ -119,7 +119,7 @@ pub fn verifier(signature: Option<&SignatureSpec>, direction: Direction) -> Vec<
             "Accept a delivery if ANY entry matches; during the overlap the old and the new secret both do.".to_owned(),
         ),
         Direction::Instant | Direction::Force => {
-            lines.push("Deliveries carry the new signature only from now on.".to_owned());
+            lines.push("From the call on, deliveries carry the new signature only.".to_owned());
         }
     }
     lines

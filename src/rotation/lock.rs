@@ -123,7 +123,8 @@ impl EndpointLock {
                 let mut text = String::new();
                 // The note only serves the message; who holds the lock may be writing it this moment.
                 let _ = file.rewind().and_then(|()| file.take(300).read_to_string(&mut text));
-                Err(LockError::Held { holder: text.trim().to_owned() })
+                let holder = Some(text.trim()).filter(|text| !text.is_empty()).unwrap_or("begun this moment");
+                Err(LockError::Held { holder: holder.to_owned() })
             }
             Err(TryLockError::Error(source)) => Err(LockError::Io { path: self.path.clone(), source }),
         }

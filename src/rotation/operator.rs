@@ -26,10 +26,9 @@ pub enum Reply {
 /// What a person says of a call whose outcome is unknown.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Ruling {
-    /// The provider has rotated; the new secret is lost.
-    Applied,
-    /// The provider has not rotated; with a reason, even if it looks as if it had.
-    NotApplied {
+    /// Whether the provider has rotated; with a reason, even if it looks as if that was not so.
+    Said {
+        applied: bool,
         reason: Option<String>,
     },
     NotNow,
@@ -62,6 +61,11 @@ impl Comparison {
         let mut comparable = pairs.iter().filter(|(before, now)| before.is_some() || now.is_some()).peekable();
         comparable.peek()?;
         Some(comparable.any(|(before, now)| before != now))
+    }
+
+    /// Whether somebody who says this has to say why: what the provider shows says the opposite, or it cannot be asked.
+    pub fn needs_reason(&self, applied: bool) -> bool {
+        self.now.is_none() || self.changed() == Some(!applied)
     }
 }
 
@@ -105,8 +109,8 @@ pub struct Countdown {
     pub provider_now: Timestamp,
 }
 
-/// Who looks on and answers. One that waits for a person's step or the clock may let go of the endpoint's lock meanwhile, once the
-/// provider has answered; the runner takes it again.
+/// Who looks on and answers. One that waits for a person's step or the clock may let go of the endpoint's lock meanwhile, but
+/// for a trial of receivers; the runner takes it again.
 pub trait Operator {
     /// Passes on what happens.
     fn tell(&mut self, rotation: &Rotation, news: News<'_>);
@@ -117,8 +121,8 @@ pub trait Operator {
     /// Asks what came of a call whose answer is lost.
     fn settle(&mut self, rotation: &Rotation, comparison: &Comparison) -> Ruling;
 
-    /// Counts down. `Done` when the time is over.
-    fn watch(&mut self, rotation: &Rotation, countdown: Countdown) -> Reply;
+    /// Counts down. `Done` when the time is over, or as soon as others have `moved` the rotation.
+    fn watch(&mut self, rotation: &Rotation, countdown: Countdown, moved: &dyn Fn() -> bool) -> Reply;
 
     /// Told before the provider's answer to the call is awaited how long that takes at most, and `None` once it is over: no safe
     /// point comes between.

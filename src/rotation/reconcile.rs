@@ -2,6 +2,7 @@
 //! asking. Never by sending a new request.
 
 use super::operator::{Comparison, Ruling};
+use super::rejoin::Meanwhile;
 use super::runner::Runner;
 use super::{Answered, Call, Event, ExpirySource, Outcome, RunError};
 use crate::provider::answer::Inspected;
@@ -43,17 +44,20 @@ impl Runner<'_> {
         }
         let ruling = self.operator.settle(self.rotation, &comparison);
         // That it was applied is certain there; what is left to say is that nobody can make use of the answer.
+        if self.rejoin()? != Meanwhile::Nothing {
+            return Ok(());
+        }
         if let Call::Unreadable { why } = &self.rotation.call
-            && ruling != Ruling::Applied
+            && !matches!(ruling, Ruling::Said { applied: true, .. })
         {
             let (why, seal) = (why.clone(), self.seals.path(self.rotation.id));
             return Err(RunError::Unreadable { provider, why, seal, replayable: fresh });
         }
         match ruling {
-            Ruling::NotApplied { reason } => {
-                if comparison.changed() == Some(true) && reason.is_none() {
-                    return Err(RunError::AgainstEvidence { comparison: Box::new(comparison) });
-                }
+            Ruling::Said { applied, reason: None } if comparison.needs_reason(applied) => {
+                Err(RunError::AgainstEvidence { applied, comparison: Box::new(comparison) })
+            }
+            Ruling::Said { applied: false, reason } => {
                 let mut why = "settled by a person: the provider had not rotated".to_owned();
                 if let Some(reason) = reason {
                     why.push_str(&format!(" ({reason})"));
@@ -63,9 +67,10 @@ impl Runner<'_> {
                     Event::Closed { outcome: Outcome::Failed, reason: Some(why) },
                 ])
             }
-            Ruling::Applied => {
+            Ruling::Said { applied: true, reason } => {
                 let error = RunError::SecretLost { provider };
-                self.record(&[Event::Closed { outcome: Outcome::Failed, reason: Some(error.to_string()) }])?;
+                let said = reason.map(|reason| format!(" ({reason})")).unwrap_or_default();
+                self.record(&[Event::Closed { outcome: Outcome::Failed, reason: Some(format!("{error}{said}")) }])?;
                 Err(error)
             }
             Ruling::NotNow | Ruling::NobodyToAsk => Err(self.still_unknown(comparison)),
@@ -87,13 +92,14 @@ impl Runner<'_> {
 
     fn compare(&mut self) -> (Comparison, Option<Inspected>) {
         let before = self.rotation.before.clone();
+        let provider = self.endpoint.provider.title().to_owned();
         let asked = match self.api_key {
             None => Err("no API key".to_owned()),
             Some(_) if self.endpoint.provider.spec().inspect.is_none() => Err("it has no call for that".to_owned()),
             Some(key) => self
                 .client
                 .inspect(self.endpoint, key)
-                .map_err(|outcome| self.refused(outcome, "show the endpoint").to_string()),
+                .map_err(|outcome| RunError::unasked(provider, "show the endpoint", outcome).to_string()),
         };
         match asked {
             Ok(inspected) => {

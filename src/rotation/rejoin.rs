@@ -4,6 +4,7 @@
 use std::thread::sleep;
 use std::time::Duration;
 
+use super::journal::Journal;
 use super::lock::LockError;
 use super::operator::News;
 use super::runner::Runner;
@@ -21,6 +22,12 @@ pub enum Meanwhile {
     WentOn,
     /// Another process is still at work on it, and a signal asked to stop.
     Stopped,
+}
+
+/// Whether others have done something to the rotation since it was read. A journal that cannot be read now says nothing.
+pub fn has_moved(journal: &Journal, rotation: &Rotation) -> bool {
+    let Ok(open) = journal.find_open(&rotation.plan.endpoint_key) else { return false };
+    !open.is_some_and(|now| now.id == rotation.id && now.done == rotation.done && now.call == rotation.call)
 }
 
 impl Runner<'_> {

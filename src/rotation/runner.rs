@@ -11,7 +11,7 @@ use super::issue::UNKEPT;
 use super::journal::{Journal, JournalError};
 use super::lock::EndpointLock;
 use super::operator::{Countdown, News, Operator, Reply};
-use super::rejoin::Meanwhile;
+use super::rejoin::{self, Meanwhile};
 use super::seal::Seals;
 use super::{Answered, Call, Event, How, Next, Outcome, Rotation, RunError, Step};
 use crate::delivery::probe::Prober;
@@ -145,7 +145,9 @@ impl Runner<'_> {
                     if provider_now >= until {
                         continue;
                     }
-                    match self.operator.watch(self.rotation, Countdown { until, provider_now }) {
+                    let journal = self.journal;
+                    let moved = || rejoin::has_moved(journal, self.rotation);
+                    match self.operator.watch(self.rotation, Countdown { until, provider_now }, &moved) {
                         Reply::Done { .. } if self.rejoin()? != Meanwhile::Stopped => {}
                         _ => return Ok(self.rest(Rest::Clock(until))),
                     }
@@ -286,8 +288,11 @@ impl Runner<'_> {
                 std::thread::sleep(CLOCK_PAUSE);
                 continue;
             }
-            let why = "the provider's clock cannot be asked, and ours alone does not end the old secret".to_owned();
-            return Err(RunError::TooEarly { step: Step::Wait, why });
+            let provider = self.endpoint.provider.title().to_owned();
+            return Err(match self.api_key {
+                Some(_) => RunError::ClockUnheard { provider },
+                None => RunError::KeyNeeded { provider },
+            });
         }
         match self.rotation.next((self.now)()) {
             Next::Run(Step::Wait) => {

@@ -33,8 +33,8 @@ impl Rotation {
     /// Whether it was abandoned where what is live may be dead: nobody knows what came of the call, or the new secret never
     /// went live and the old one has ended.
     pub fn left_a_dead_secret(&self, now: Timestamp) -> bool {
-        let never_live = self.answered().is_some() && !self.done.contains_key(&Step::Promote);
-        self.closed_as(Outcome::Abandoned) && (self.lacks_answer() || (never_live && !self.old_secret_lives(now)))
+        let is_unknown = self.closed_as(Outcome::Abandoned) && self.lacks_answer();
+        is_unknown || (self.gave_up_before_live() && !self.old_secret_lives(now))
     }
 
     /// Whether nobody can say that the live slot holds a secret that is alive.
@@ -47,12 +47,27 @@ impl Rotation {
         self.closed_as(Outcome::Failed) && self.lacks_answer()
     }
 
+    /// Whether somebody has put the old secret back, and the new one is not live again.
+    pub fn is_taken_back(&self) -> bool {
+        self.rolled_back.is_some() && !self.done.contains_key(&Step::Promote)
+    }
+
+    /// Whether it was given up with a leak that is not contained.
+    pub fn gave_up_a_leak(&self) -> bool {
+        self.closed_as(Outcome::Abandoned) && self.answered().is_some() && self.contained() == Some(false)
+    }
+
+    /// Whether it was given up before its secret went live, so that what is live ends, or has ended, with the old one.
+    pub fn gave_up_before_live(&self) -> bool {
+        self.closed_as(Outcome::Abandoned) && self.answered().is_some() && !self.done.contains_key(&Step::Promote)
+    }
+
     fn closed_as(&self, outcome: Outcome) -> bool {
         self.closed.as_ref().is_some_and(|closed| closed.outcome == outcome)
     }
 
     /// Whether the call was sent, and nobody has an answer to it that is of use.
-    pub(super) fn lacks_answer(&self) -> bool {
+    pub fn lacks_answer(&self) -> bool {
         matches!(self.call, Call::Unknown { .. } | Call::Unreadable { .. })
     }
 

@@ -1,5 +1,6 @@
 //! The operator at this terminal, or the flags that speak for one where there is none.
 
+use std::cell::Cell;
 use std::collections::BTreeSet;
 use std::time::Duration;
 
@@ -98,7 +99,10 @@ impl Operator for Person<'_> {
         if !self.answers.may_ask {
             return Reply::NobodyToAsk;
         }
-        self.let_go(rotation);
+        // A trial of receivers goes on with what it has put into the slots.
+        if step != Step::Prepare || !rotation.plan.probe_first {
+            (self.let_go)();
+        }
         for line in guide::instructions(rotation, self.provider, &self.stores, step) {
             self.output.say(&format!("      • {line}"));
         }
@@ -126,23 +130,28 @@ impl Operator for Person<'_> {
         if !self.answers.may_ask {
             return Ruling::NobodyToAsk;
         }
+        (self.let_go)();
         for line in evidence(comparison) {
             self.output.say(&format!("      {line}"));
         }
         let choices =
             ["I do not know yet: leave it open", "it did NOT rotate", "it DID rotate, and the new secret is lost"];
         match dialog::select("What happened at the provider?", &choices.map(str::to_owned)) {
-            Ok(1) if comparison.changed() == Some(true) && self.answers.reason.is_none() => match ask_why() {
-                Reply::Done { reason } => Ruling::NotApplied { reason },
-                _ => Ruling::NotNow,
-            },
-            Ok(1) => Ruling::NotApplied { reason: self.answers.reason.clone() },
-            Ok(2) => Ruling::Applied,
+            Ok(said @ (1 | 2)) => {
+                let (applied, reason) = (said == 2, self.answers.reason.clone());
+                if reason.is_some() || !comparison.needs_reason(applied) {
+                    return Ruling::Said { applied, reason };
+                }
+                match ask_why() {
+                    Reply::Done { reason } => Ruling::Said { applied, reason },
+                    _ => Ruling::NotNow,
+                }
+            }
             Ok(_) | Err(_) => Ruling::NotNow,
         }
     }
 
-    fn watch(&mut self, rotation: &Rotation, countdown: Countdown) -> Reply {
+    fn watch(&mut self, rotation: &Rotation, countdown: Countdown, moved: &dyn Fn() -> bool) -> Reply {
         if self.answers.done.remove(&Step::Wait) {
             self.output.warn("`wait` is the clock's step: --done does not end it");
         }
@@ -156,9 +165,14 @@ impl Operator for Person<'_> {
                 self.output.say(&format!("      • Leave whenever you like; come back with: {}", self.come_back));
             }
         }
-        self.let_go(rotation);
-        let each_second = || (self.notify)(rotation, Notice::Clock);
-        if countdown::run(self.output, countdown, first, self.stopped, &each_second) {
+        (self.let_go)();
+        let has_moved = Cell::new(false);
+        let each_second = || {
+            (self.notify)(rotation, Notice::Clock);
+            has_moved.set(moved());
+        };
+        let stopped = || (self.stopped)() || has_moved.get();
+        if countdown::run(self.output, countdown, first, &stopped, &each_second) || !(self.stopped)() {
             Reply::Done { reason: None }
         } else {
             Reply::NotNow
@@ -176,13 +190,6 @@ impl Operator for Person<'_> {
 }
 
 impl Person<'_> {
-    /// Lets others act on the endpoint while this process only waits. Until the provider has answered nobody else may.
-    fn let_go(&self, rotation: &Rotation) {
-        if rotation.answered().is_some() {
-            (self.let_go)();
-        }
-    }
-
     /// Whether receivers that are probed have not proved the step.
     fn asks_for_proof(&self, rotation: &Rotation, step: Step) -> bool {
         match step {

@@ -111,10 +111,13 @@ fn a_live_slot_that_may_be_dead_proves_nothing() {
 }
 
 #[test]
-fn a_rotation_that_was_abandoned_before_promote_is_overdue_once_the_old_secret_has_ended() {
+fn a_rotation_that_was_abandoned_before_promote_is_overdue() {
     let sandbox = Sandbox::with_window("layers", Duration::from_secs(2));
     sandbox.rotate().exits(0);
     sandbox.run(&["abandon", "hooks", "--reason", "tired", "--yes"]).exits(0);
+    let run = sandbox.run(&["status", "--exit-code"]).exits(12);
+    assert!(run.stdout.contains("old secret ends in"), "{}", run.stdout);
+    assert!(run.stdout.contains("ABANDONED: what is live ends with the old secret"), "{}", run.stdout);
     sandbox.until_the_overlap_is_over();
     let run = sandbox.run(&["status", "--json", "--exit-code"]).exits(12);
     assert_eq!(run.json()["targets"][0]["abandoned"], true, "{}", run.stdout);

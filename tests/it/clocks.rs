@@ -61,6 +61,6 @@ fn a_provider_that_cannot_be_asked_for_its_clock_ends_no_wait() {
     sandbox.run(&["cutover", "hooks", "--done", "deploy", "--done", "verify"]).exits(11);
     sandbox.until_the_overlap_is_over();
     std::fs::write(sandbox.path("key"), "another_key_00000000").unwrap();
-    sandbox.run(&["cutover", "hooks"]).exits(9).says("the provider's clock cannot be asked");
+    sandbox.run(&["cutover", "hooks"]).exits(9).says("Layers cannot be asked for its clock");
     assert_eq!(sandbox.slots(&old), ["new", "old", "empty"]);
 }

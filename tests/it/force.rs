@@ -122,3 +122,16 @@ fn a_conflict_at_the_provider_never_becomes_force() {
     assert_eq!(sandbox.rotations(), 1);
     assert!(sandbox.rotate_requests().iter().all(|seen| seen.body.is_empty()));
 }
+
+#[test]
+fn a_leak_is_not_forgotten_with_the_rotation_that_is_given_up() {
+    let sandbox = Sandbox::new("signa");
+    sandbox.run(&["force-rotate", "hooks", "--reason", "leak", "--confirm", &sandbox.id()]).exits(0);
+    sandbox.run(&["abandon", "hooks", "--reason", "tired", "--yes"]).exits(0);
+    let run = sandbox.run(&["status", "--exit-code"]).exits(12);
+    assert!(run.stdout.contains("contained: no"), "{}", run.stdout);
+    assert_eq!(sandbox.run(&["status", "--json"]).exits(0).json()["targets"][0]["contained"], false);
+    sandbox.run(&["force-rotate", "hooks", "--reason", "leak", "--confirm", &sandbox.id()]).exits(0);
+    sandbox.run(&["cutover", "hooks", "--done", "deploy", "--done", "verify", "--done", "drop"]).exits(0);
+    sandbox.run(&["status", "--exit-code"]).exits(0);
+}

@@ -1,5 +1,7 @@
 //! The call went out and the answer did not come back: replayed where that is safe, shown and asked where it is not.
 
+use std::fs::Permissions;
+use std::os::unix::fs::PermissionsExt;
 use whsec::provider::stand_in::Fault;
 
 use crate::sandbox::Sandbox;
@@ -89,10 +91,24 @@ fn what_somebody_else_changed_is_told_apart_by_a_recorded_word() {
     let sandbox = Sandbox::new("kadosei");
     sandbox.stand_in.fault(Fault::LoseAnswer);
     sandbox.rotate().exits(7);
+    // A provider that cannot be asked any more is no evidence for either.
+    std::fs::write(sandbox.path("another-key"), "not-of-this-account").unwrap();
+    std::fs::set_permissions(sandbox.path("another-key"), Permissions::from_mode(0o600)).unwrap();
+    let key = sandbox.path("another-key").display().to_string();
+    let unasked = ["cutover", "hooks", "--resolve", "not-applied", "--api-key-file", &key];
+    sandbox.run(&unasked).exits(7).says("the provider cannot be asked now");
     let said = ["cutover", "hooks", "--resolve", "not-applied", "--reason", "a colleague rotated by hand at 3:10"];
     sandbox.run(&said).exits(0).says("the provider had not rotated");
     let shown = sandbox.run(&["history", "hooks", "--json"]).exits(0).json().to_string();
     assert!(shown.contains("had not rotated (a colleague rotated by hand at 3:10)"), "{shown}");
+
+    let sandbox = Sandbox::new("kadosei");
+    sandbox.stand_in.fault(Fault::CloseUnread);
+    sandbox.rotate().exits(7);
+    let run = sandbox.run(&["cutover", "hooks", "--resolve", "applied"]).exits(7);
+    run.says("it looks as if the call was not applied").says("--resolve applied --reason TEXT");
+    sandbox.run(&["cutover", "hooks", "--resolve", "applied", "--reason", "support says so"]).exits(7);
+    assert_eq!(sandbox.run(&["history", "--json"]).exits(0).json()["rotations"][0]["status"], "failed");
 }
 
 #[test]

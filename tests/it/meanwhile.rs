@@ -46,10 +46,17 @@ fn the_old_secret_is_put_back_while_somebody_counts_down() {
     sandbox.rotate().exits(0);
     let child = waiting(&sandbox, &WAIT);
     sandbox.run(&["rollback", "hooks", "--reason", "receivers refuse it"]).exits(0);
+    // Within a second or so, and not at the end of a day.
+    sandbox.finish(child).exits(5).says("`promote` is due again").says("(receivers refuse it)");
     assert_eq!(sandbox.slots(&old), ["new", "old", "empty"]);
-    interrupt(&child);
-    // Where it stands by now is what is said.
-    sandbox.finish(child).exits(130).says("next: promote");
+
+    sandbox.run(&["cutover", "hooks", "--yes"]).exits(11);
+    let finish = ["finish", "hooks", "--drain", "1h", "--override", "--reason", "seen in the log"];
+    let mut terminal = Terminal::run(&sandbox, &finish);
+    terminal.expect("draining");
+    sandbox.run(&["rollback", "hooks", "--reason", "once more"]).exits(0);
+    terminal.expect("`promote` is due again").expect("(once more)");
+    terminal.exits(5);
     assert_eq!(sandbox.slots(&old), ["new", "old", "empty"]);
 }
 
@@ -67,9 +74,9 @@ fn what_somebody_has_taken_back_is_not_done_again_by_a_late_yes() {
 
     // Taken back and done once more is not what the question was about, either.
     let mut terminal = Terminal::run(&sandbox, &["cutover", "hooks"]);
-    terminal.expect("deploy: done?");
+    terminal.expect("Let the new secret go live again?").types("y").expect("deploy: done?");
     sandbox.run(&["rollback", "hooks"]).exits(0);
-    sandbox.run(&["cutover", "hooks"]).exits(11).says("next: deploy");
+    sandbox.run(&["cutover", "hooks", "--yes"]).exits(11).says("next: deploy");
     assert_eq!(sandbox.slots(&old), ["empty", "new", "old"]);
     terminal.types("y").expect("`deploy` is due again");
     terminal.exits(5);
@@ -98,6 +105,10 @@ fn what_a_colleague_has_given_up_is_not_gone_on_with() {
     sandbox.run(&["cutover", "hooks"]).exits(0).says("nothing to do");
     assert_eq!(sandbox.rotations(), 1);
 
+    // What is closed by others is not closed once more, and says whose it was.
+    let named = sandbox.run(&["rollback", "hooks"]).exits(4);
+    named.says("no rotation of `hooks` is open: oncall@").says("whsec inspect hooks");
+
     let instant = Sandbox::new("verifa");
     let old = instant.newest();
     instant.rotate().exits(0);
@@ -109,6 +120,25 @@ fn what_a_colleague_has_given_up_is_not_gone_on_with() {
     terminal.expect("this rotation was closed meanwhile by").expect("by mistake");
     terminal.exits(5);
     assert_eq!(instant.slots(&old), slots);
+}
+
+#[test]
+fn a_question_before_the_call_is_in_nobodys_way() {
+    let sandbox = Sandbox::new("signa");
+    let mut terminal = Terminal::run(&sandbox, &["rotate", "hooks"]);
+    terminal.expect("Rotate now?");
+    sandbox.run(&["force-rotate", "hooks", "--reason", "leaked", "--confirm", &sandbox.id(), "--yes"]).exits(0);
+    terminal.types("y").expect("is open already");
+    terminal.exits(5);
+    assert_eq!(sandbox.rotations(), 1);
+
+    let mut terminal = Terminal::run(&sandbox, &["abandon", "hooks", "--reason", "tired"]);
+    terminal.expect("Close this rotation");
+    sandbox.run(&SAID).exits(11).says("next: drop");
+    terminal.types("y").expect("others went on with this rotation");
+    terminal.exits(5);
+    sandbox.run(&["cutover", "hooks", "--done", "drop"]).exits(0);
+    assert_eq!(sandbox.rotations(), 1);
 }
 
 #[test]

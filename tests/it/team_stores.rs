@@ -162,7 +162,7 @@ fn a_rotation_at_aws_is_the_version_of_the_same_id() {
     assert_eq!(aws.text("prod/hooks", "AWSPREVIOUS").as_deref(), Some(old.expose()));
     with_aws(&sandbox, &aws, "rollback hooks --reason refused").exits(0);
     assert_eq!(aws.text("prod/hooks", "AWSCURRENT").as_deref(), Some(old.expose()));
-    with_aws(&sandbox, &aws, "cutover hooks").exits(11);
+    with_aws(&sandbox, &aws, "cutover hooks --yes").exits(11);
     assert_eq!(aws.version("prod/hooks", "AWSCURRENT").unwrap().0, version);
 }
 

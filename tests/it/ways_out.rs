@@ -23,7 +23,14 @@ fn rollback_puts_the_old_secret_back_and_cutover_goes_forward_again() {
         .says("the old secret ends in ")
         .says("; go forward before that");
     sandbox.run(&["rollback", "hooks"]).exits(9).says("it has not been replaced yet");
-    sandbox.run(&["cutover", "hooks"]).exits(11).says("next: deploy");
+    // Nothing that runs by itself puts back live what somebody has taken back.
+    let put_back = "the old secret was put back by oncall@";
+    sandbox.run(&["cutover", "hooks", "--wait"]).exits(2).says(put_back).says("receivers refuse it").says("--yes");
+    sandbox.run(&["finish", "hooks"]).exits(9).says(put_back);
+    assert!(sandbox.run(&["status"]).exits(0).stdout.contains("old secret put back by oncall@"));
+    assert!(sandbox.run(&["inspect", "hooks"]).exits(0).stdout.contains(put_back));
+    assert_eq!(sandbox.slots(&old), ["new", "old", "empty"]);
+    sandbox.run(&["cutover", "hooks", "--yes"]).exits(11).says("next: deploy");
     assert_eq!(sandbox.slots(&old), ["empty", "new", "old"]);
     assert_eq!(sandbox.rotations(), 1);
 }

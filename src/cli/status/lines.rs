@@ -29,7 +29,7 @@ fn words(row: &Row, now: Timestamp, is_whole: bool) -> String {
         // Nothing was ever open.
         (None, _) => {}
     }
-    if let Some(end) = row.expires_at.filter(|_| is_whole && row.status.is_some()) {
+    if let Some(end) = row.expires_at.filter(|_| is_whole) {
         let left = end.duration_since(now) - SignedDuration::from_millis(row.clock_ahead_ms);
         parts.push(if left.is_positive() {
             format!("old secret ends in {}, at {}", span(left), moment(end))
@@ -39,8 +39,13 @@ fn words(row: &Row, now: Timestamp, is_whole: bool) -> String {
     }
     match row.age(now) {
         Some(age) if row.status.is_none() => parts.push(format!("secret is {} old", span(age))),
-        None if row.status.is_none() => parts.push("age unknown: never rotated with whsec".to_owned()),
+        None if row.status.is_none() && !row.lost && !row.abandoned => {
+            parts.push("age unknown: never rotated with whsec".to_owned())
+        }
         _ => {}
+    }
+    if let Some(by) = &row.rolled_back {
+        parts.push(format!("old secret put back by {}", plain_text(by)));
     }
     if let Some(since) = row.leaking_since {
         parts.push(format!("contained: no, {} since the leak was declared", span(now.duration_since(since))));
@@ -55,7 +60,9 @@ fn words(row: &Row, now: Timestamp, is_whole: bool) -> String {
     if row.lost {
         parts.push("SECRET LOST: rotate again".to_owned());
     } else if row.abandoned {
-        parts.push("ABANDONED: what is live may be dead; rotate again".to_owned());
+        let lives = row.expires_at.is_some_and(|end| end > now);
+        let what = if lives { "what is live ends with the old secret" } else { "what is live may be dead" };
+        parts.push(format!("ABANDONED: {what}; rotate again"));
     } else if row.overdue {
         parts.push("OVERDUE".to_owned());
     }

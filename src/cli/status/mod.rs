@@ -141,8 +141,17 @@ fn look(args: &Args, session: &Session) -> anyhow::Result<(Vec<Row>, Vec<Rotatio
         row.overdue = row.age(now).zip(max_age).is_some_and(|(age, most)| age.as_secs() > clamp(most.as_secs()));
         let newest = newest_sent(&history);
         row.lost = newest.is_some_and(Rotation::lost_its_secret);
-        row.abandoned = newest.is_some_and(|rotation| rotation.left_a_dead_secret(now));
-        row.overdue |= row.lost || row.abandoned;
+        row.abandoned =
+            newest.is_some_and(|rotation| rotation.left_a_dead_secret(now) || rotation.gave_up_before_live());
+        if let Some(rotation) = newest.filter(|rotation| rotation.gave_up_before_live()) {
+            row.expires_at = rotation.expires_at();
+            row.clock_ahead_ms = rotation.clock_ahead_ms;
+        }
+        if let Some(rotation) = newest.filter(|rotation| rotation.gave_up_a_leak()) {
+            row.contained = rotation.contained();
+            row.leaking_since = rotation.leaking_since();
+        }
+        row.overdue |= row.lost || row.abandoned || row.leaking_since.is_some();
         if let Some(rotation) = history.iter().find(|rotation| rotation.closed.is_none()) {
             row.take(rotation, now);
         }

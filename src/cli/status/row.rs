@@ -25,7 +25,7 @@ pub(super) struct Row {
     pub(super) overdue: bool,
     /// The provider rotated and nobody has the secret: rotate again.
     pub(super) lost: bool,
-    /// The newest rotation was abandoned where what is live may be dead.
+    /// The newest rotation was abandoned where what is live may be dead, or ends with the old secret.
     pub(super) abandoned: bool,
     /// When the old secret began to be an old one, on the provider's clock.
     #[serde(skip)]
@@ -33,6 +33,8 @@ pub(super) struct Row {
     /// How far the provider's clock, on which `expires_at` is, is ahead of ours.
     #[serde(skip)]
     pub(super) clock_ahead_ms: i64,
+    /// Who put the old secret back, and why, where the new one is not live again.
+    pub(super) rolled_back: Option<String>,
     pub(super) contained: Option<bool>,
     /// When the leak was declared that is not contained yet.
     pub(super) leaking_since: Option<Timestamp>,
@@ -68,6 +70,7 @@ impl Row {
         self.expires_at = rotation.expires_at();
         self.issued_at = rotation.done.get(&Step::Issue).map(|proof| rotation.provider_time(proof.at));
         self.clock_ahead_ms = rotation.clock_ahead_ms;
+        self.rolled_back = rotation.rolled_back.clone().filter(|_| rotation.is_taken_back());
         self.contained = rotation.contained();
         self.leaking_since = rotation.leaking_since();
         let asked = |(at, found): &(Timestamp, Probed)| Asked {
