@@ -11,7 +11,7 @@ use crate::config::Target;
 use crate::provider::spec::Cutover;
 use crate::provider::{Overlap, request};
 use crate::rotation::runner::Rest;
-use crate::rotation::{Direction, Event, Outcome, Plan, Rotation, Status, Step};
+use crate::rotation::{Direction, Event, Outcome, Plan, Rotation, RunError, Status, Step};
 use crate::ui::prompt::{Answers, Moment, Person};
 use crate::ui::{dialog, preview, report};
 
@@ -128,12 +128,17 @@ pub fn rotate(
         work.enable_probes(session, &plan)?;
     }
     in_the_way(session, &work, wish)?;
+    let before = standing(&work)?;
     if session.may_ask() || !session.global.yes {
         preview::plan(&session.output, &plan, &work.target.endpoint.provider, &work::names(&tools.stores));
     }
     consent(session, &work, &plan, wish.confirm)?;
     // While somebody was asked, somebody else may have begun.
     work.retake()?;
+    if standing(&work)? != before {
+        let hint = format!("see what is live now: {}", session.come_back("inspect", &work.target.name));
+        return Err(Fault::new(Exit::Conflict, "nothing was sent: others rotated here while you were asked", hint));
+    }
     let superseded = in_the_way(session, &work, wish)?;
     if let Some(Superseded { mut rotation, closed }) = superseded {
         if wish.force.is_some() && rotation.may_be_applied() {
@@ -152,6 +157,12 @@ pub fn rotate(
         Rest::Stopped => work.signals.exit(),
     };
     conclude::conclude(session, wish.command, &rotation, &work.seals, outcome.map(exit))
+}
+
+/// What was done of the endpoint's newest rotation, and whether it is open.
+fn standing(work: &Work) -> Result<impl PartialEq + use<>, RunError> {
+    let newest = work.journal.of_endpoint(&work.target.endpoint.key())?.into_iter().next();
+    Ok(newest.map(|rotation| (rotation.id, rotation.done, rotation.call, rotation.closed.is_some())))
 }
 
 /// Proves that the new rotation may go ahead before an open one is closed for it.

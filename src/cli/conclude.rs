@@ -85,7 +85,7 @@ fn say_next(session: &Session, rotation: &Rotation, come_back: &str) {
                 let late = "receivers that know only the old secret refuse every delivery";
                 output.warn(&format!("the old secret ended at {}: {late}", moment(end)));
             }
-            let yes = if rotation.is_taken_back() && !session.may_ask() { " --yes" } else { "" };
+            let yes = if rotation.taken_back().is_some() && !session.may_ask() { " --yes" } else { "" };
             output.say(&format!("next: {}, {}\n  {come_back}{yes}", step.name(), guide::title(direction, step)));
             if step.doer() == Doer::Person && !session.may_ask() {
                 output

@@ -12,9 +12,10 @@ use super::{ask, begin, complete, conclude, find};
 use crate::rotation::operator::Ruling;
 use crate::rotation::rejoin::Meanwhile;
 use crate::rotation::runner::Rest;
-use crate::rotation::{Call, How, Rotation, Step};
+use crate::rotation::{Call, How, RolledBack, Rotation, Step};
 use crate::ui::dialog;
 use crate::ui::prompt::Answers;
+use crate::ui::time::moment;
 
 /// Go on with an open rotation from wherever it stands
 ///
@@ -93,8 +94,8 @@ pub fn run(args: &Args, session: &Session) -> anyhow::Result<Exit> {
     }
     if rotation.call == Call::NotApplied {
         begin::consent(session, work, &rotation.plan, args.confirm.as_deref())?;
-    } else if rotation.is_taken_back() {
-        go_forward(session, work, &rotation)?;
+    } else if let Some(back) = rotation.taken_back() {
+        go_forward(session, work, back)?;
     }
     let stopped = || work.signals.arrived();
     let mut person = work.person(session, &found.tools, args.answers(session), &stopped);
@@ -122,9 +123,8 @@ pub fn run(args: &Args, session: &Session) -> anyhow::Result<Exit> {
 }
 
 /// Asks for a yes before the new secret goes live again that somebody has taken back.
-fn go_forward(session: &Session, work: &Work, rotation: &Rotation) -> anyhow::Result<()> {
-    let by = rotation.rolled_back.as_deref().unwrap_or_default();
-    session.output.warn(&format!("the old secret was put back by {by}"));
+fn go_forward(session: &Session, work: &Work, back: &RolledBack) -> anyhow::Result<()> {
+    session.output.warn(&format!("the old secret was put back at {} by {back}", moment(back.at)));
     if session.global.yes {
         return Ok(());
     }
@@ -132,7 +132,7 @@ fn go_forward(session: &Session, work: &Work, rotation: &Rotation) -> anyhow::Re
     work.let_go();
     match ask::answer(dialog::confirm("Let the new secret go live again?", false), "--yes")? {
         true => Ok(()),
-        false => Err(Fault::new(Exit::Failed, "not promoted, as you said", "the old secret is live still")),
+        false => Err(Fault::new(Exit::Failed, "not promoted, as you said", "nothing was changed")),
     }
 }
 

@@ -5,11 +5,12 @@ use std::collections::BTreeSet;
 use std::time::Duration;
 
 use clap_complete::engine::ArgValueCandidates;
-use jiff::SignedDuration;
+use jiff::{SignedDuration, Timestamp};
 
 use super::exit::{Exit, Fault};
 use super::options::TargetOptions;
 use super::session::Session;
+use super::work::Work;
 use super::{complete, conclude, find, parse_duration};
 use crate::rotation::operator::Countdown;
 use crate::rotation::rejoin::{self, Meanwhile};
@@ -62,8 +63,8 @@ pub fn run(args: &Args, session: &Session) -> anyhow::Result<Exit> {
         let message = format!("there is nothing to finish at `{}`: the call comes first", args.target);
         return refuse(Fault::new(Exit::Gate, message, format!("go on with the rotation: {come_back}")));
     }
-    if rotation.is_taken_back() {
-        let why = format!("the old secret was put back by {}", rotation.rolled_back.as_deref().unwrap_or_default());
+    if let Some(back) = rotation.taken_back() {
+        let why = format!("the old secret was put back at {} by {back}", moment(back.at));
         return refuse(RunError::TooEarly { step: Step::Promote, why }.into());
     }
     let work = &found.work;
@@ -72,30 +73,36 @@ pub fn run(args: &Args, session: &Session) -> anyhow::Result<Exit> {
     let done = if args.overrides { [Step::Deploy, Step::Verify].into() } else { BTreeSet::new() };
     let answers = Answers { done, reason: args.reason.clone(), ..Answers::default() };
     let mut person = work.person(session, &found.tools, answers, &stopped);
-    if let Some(drain) = args.drain.filter(|_| !rotation.done.contains_key(&Step::Retire)) {
+    let drain = |rotation: &Rotation| {
+        let is_over = rotation.closed.is_some() || rotation.done.contains_key(&Step::Retire);
+        args.drain.filter(|_| !is_over)
+    };
+    while let Some(until) = drain(&rotation).and_then(|drain| draining_until(session, &rotation, drain)) {
         // What is refused anyway is refused before the waiting, too.
-        if let Err(error) = work.runner(&mut rotation, &found.tools, &mut person).gate(args.reason.as_deref()) {
-            return conclude::conclude(session, "finish", &rotation, &work.seals, Err(error));
+        let mut waited = work.runner(&mut rotation, &found.tools, &mut person).gate(args.reason.as_deref());
+        if waited.is_ok() {
+            work.let_go();
+            let is_stopped = !drained(session, work, &rotation, until);
+            let mut runner = work.runner(&mut rotation, &found.tools, &mut person);
+            waited = match runner.rejoin() {
+                Ok(meanwhile) if is_stopped || meanwhile == Meanwhile::Stopped => {
+                    // What is said of the rotation now is what others have made of it.
+                    let _ = runner.catch_up();
+                    let stopped = anyhow::Ok(work.signals.exit());
+                    return conclude::conclude(session, "finish", &rotation, &work.seals, stopped);
+                }
+                rejoined => rejoined.map(|_| ()),
+            };
         }
-        work.let_go();
-        let moved = || rejoin::has_moved(&work.journal, &rotation);
-        if !drained(session, &rotation, drain, &stopped, &moved) {
-            // What is said of the rotation now is what others have made of it.
-            let _ = work.runner(&mut rotation, &found.tools, &mut person).catch_up();
-            return conclude::conclude(session, "finish", &rotation, &work.seals, anyhow::Ok(work.signals.exit()));
+        if let Err(error) = waited {
+            return conclude::conclude(session, "finish", &rotation, &work.seals, Err(error));
         }
     }
     let unfinished = if rotation.done.contains_key(&Step::Promote) { Step::Retire } else { Step::Promote };
     let mut runner = work.runner(&mut rotation, &found.tools, &mut person);
-    let outcome = runner.rejoin().and_then(|meanwhile| {
-        match meanwhile {
-            Meanwhile::Nothing => runner.gate(args.reason.as_deref())?,
-            // They were held to the same gates.
-            Meanwhile::WentOn => {}
-            Meanwhile::Stopped => return Ok(Rest::Stopped),
-        }
-        runner.run(None)
-    });
+    let is_open = runner.rotation.closed.is_none();
+    let gate = if is_open { runner.gate(args.reason.as_deref()) } else { Ok(()) };
+    let outcome = gate.and_then(|()| runner.run(None));
     let outcome = outcome.and_then(|rest| match rest {
         Rest::Stopped => Ok(work.signals.exit()),
         // What is left then is the receivers' part alone.
@@ -111,27 +118,22 @@ pub fn run(args: &Args, session: &Session) -> anyhow::Result<Exit> {
     conclude::conclude(session, "finish", &rotation, &work.seals, outcome)
 }
 
-/// Waits until the old secret has been gone for so long, on the provider's clock, or others have moved the rotation. `false`
-/// where a signal came before.
-fn drained(
-    session: &Session,
-    rotation: &Rotation,
-    drain: Duration,
-    stopped: &dyn Fn() -> bool,
-    moved: &dyn Fn() -> bool,
-) -> bool {
+/// Until when deliveries that were signed with the old secret may be retried, on the provider's clock; `None` once that is over.
+fn draining_until(session: &Session, rotation: &Rotation, drain: Duration) -> Option<Timestamp> {
     let issued = rotation.done.get(&Step::Issue).map(|proof| rotation.provider_time(proof.at));
-    let ended = rotation.expires_at().or(issued);
-    let drain = SignedDuration::try_from(drain).unwrap_or(SignedDuration::MAX);
-    let Some(until) = ended.and_then(|ended| ended.saturating_add(drain).ok()) else { return true };
-    let provider_now = rotation.provider_time(session.now());
-    if provider_now >= until {
-        return true;
-    }
+    let ended = rotation.expires_at().or(issued)?;
+    let until = ended.saturating_add(SignedDuration::try_from(drain).unwrap_or(SignedDuration::MAX)).ok()?;
+    (rotation.provider_time(session.now()) < until).then_some(until)
+}
+
+/// Waits until then, or until others have moved the rotation. `false` where a signal came before.
+fn drained(session: &Session, work: &Work, rotation: &Rotation, until: Timestamp) -> bool {
     let why = format!("draining: what was signed with the old secret may be retried until {}", moment(until));
     session.output.say(&why);
+    let provider_now = rotation.provider_time(session.now());
     let has_moved = Cell::new(false);
-    let ends = || stopped() || has_moved.get();
-    let each_second = || has_moved.set(moved());
-    countdown::run(&session.output, Countdown { until, provider_now }, false, &ends, &each_second) || !stopped()
+    let ends = || work.signals.arrived() || has_moved.get();
+    let each_second = || has_moved.set(rejoin::has_moved(&work.journal, rotation));
+    countdown::run(&session.output, Countdown { until, provider_now }, false, &ends, &each_second)
+        || !work.signals.arrived()
 }

@@ -8,7 +8,7 @@ use super::options::TargetOptions;
 use super::session::Session;
 use super::{complete, find, result};
 use crate::provider::answer::Inspected;
-use crate::rotation::{Rotation, RunError};
+use crate::rotation::{RolledBack, Rotation, RunError};
 use crate::secret::Fingerprint;
 use crate::store::{Access, Slot, Store};
 use crate::ui::report;
@@ -180,7 +180,7 @@ fn journal_line(rotation: &Rotation, session: &Session) -> String {
     let status = rotation.status(session.now()).name();
     let step = rotation.step().filter(|_| rotation.closed.is_none()).map(|step| format!(", next: {}", step.name()));
     let since = moment(rotation.opened_at);
-    let back = rotation.rolled_back.as_ref().filter(|_| rotation.is_taken_back());
-    let back = back.map(|by| format!("; the old secret was put back by {by}")).unwrap_or_default();
+    let put_back = |back: &RolledBack| format!("; the old secret was put back at {} by {back}", moment(back.at));
+    let back = rotation.taken_back().map(put_back).unwrap_or_default();
     format!("journal   {} since {since}: {status}{}{back}", rotation.plan.direction.name(), step.unwrap_or_default())
 }

@@ -75,14 +75,18 @@ impl<'a> Notifier<'a> {
             return;
         }
         let Some(moment) = self.command.as_ref().and_then(|_| passed(rotation, now)) else { return };
-        if !self.told.borrow_mut().insert((rotation.id, moment)) || rotation.notified.contains(moment) {
+        if self.told.borrow().contains(&(rotation.id, moment)) || rotation.notified.contains(moment) {
             return;
         }
         // Another process may have told of it since the rotation was read.
         let Ok(journal) = find::journal(self.session) else { return };
         let Ok(Some(mut current)) = journal.find_open(&rotation.plan.endpoint_key) else { return };
-        let is_due = current.id == rotation.id && passed(&current, now) == Some(moment);
-        if !is_due || current.notified.contains(moment) {
+        current.clock_ahead_ms = rotation.clock_ahead_ms;
+        if current.id != rotation.id || passed(&current, now) != Some(moment) {
+            return;
+        }
+        self.told.borrow_mut().insert((rotation.id, moment));
+        if current.notified.contains(moment) {
             return;
         }
         let told = Event::Notified { moment: moment.to_owned() };

@@ -120,7 +120,8 @@ impl RunError {
                 "nothing is lost yet: `whsec cutover TARGET` sends the same request with the same key again".to_owned()
             }
             Self::Lost { replayable: false, .. } => {
-                "find out what happened, then say it: `whsec cutover TARGET --resolve applied` or `--resolve not-applied`"
+                "find out what happened, then say it: `whsec cutover TARGET --resolve applied` or `--resolve not-applied`, with \
+                 --reason TEXT where the provider does not back it"
                     .to_owned()
             }
             Self::SameSecret { .. } => "nothing has changed, so a leak is not contained: ask the provider, or make another \
@@ -148,7 +149,7 @@ impl RunError {
                 format!("{mend}; then `whsec cutover TARGET` goes on")
             }
             Self::Undone { .. } => {
-                "`whsec inspect TARGET` shows which slot holds what; `whsec cutover TARGET` goes forward again"
+                "`whsec inspect TARGET` shows which slot holds what; `whsec cutover TARGET --yes` goes forward again"
                     .to_owned()
             }
             Self::GivenUp { .. } => "`whsec inspect TARGET` shows which slot holds what".to_owned(),

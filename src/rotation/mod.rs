@@ -35,7 +35,7 @@ pub use error::RunError;
 pub use event::{Answered, Entry, Event, Evidence, ExpirySource, How, Outcome, Probed};
 pub use issue::ATTEMPTS;
 pub use plan::{Direction, Doer, Plan, PlannedStore, Step};
-pub use standing::newest_sent;
+pub use standing::{leaking, newest_sent};
 
 /// A plan and what has come of it.
 #[derive(Clone, Debug)]
@@ -68,7 +68,7 @@ pub struct Rotation {
     /// Throw-away secrets that may still be in a `next` slot.
     pub tried: BTreeSet<Fingerprint>,
     /// Who put the old secret back last, and why.
-    pub rolled_back: Option<String>,
+    pub rolled_back: Option<RolledBack>,
     /// The moments that the notifier has been told of.
     pub notified: BTreeSet<String>,
     pub closed: Option<Closed>,
@@ -90,6 +90,20 @@ pub struct Proof {
     pub at: Timestamp,
     pub by: String,
     pub how: How,
+}
+
+/// That the old secret was put back into the live slots.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct RolledBack {
+    pub at: Timestamp,
+    pub by: String,
+    pub reason: Option<String>,
+}
+
+impl std::fmt::Display for RolledBack {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "{} ({})", self.by, self.reason.as_deref().unwrap_or("no reason given"))
+    }
 }
 
 /// The end of a rotation.
@@ -233,8 +247,7 @@ impl Rotation {
                 self.done.insert(*step, proof(how.clone()));
             }
             Event::RolledBack { reason } => {
-                let why = reason.as_deref().unwrap_or("no reason given");
-                self.rolled_back = Some(format!("{by} ({why})"));
+                self.rolled_back = Some(RolledBack { at: *at, by: by.clone(), reason: reason.clone() });
                 for step in [Step::Promote, Step::Deploy, Step::Verify] {
                     self.done.remove(&step);
                 }

@@ -47,6 +47,7 @@ impl Runner<'_> {
         if self.rejoin()? != Meanwhile::Nothing {
             return Ok(());
         }
+        let is_certain = matches!(self.rotation.call, Call::Unreadable { .. });
         if let Call::Unreadable { why } = &self.rotation.call
             && !matches!(ruling, Ruling::Said { applied: true, .. })
         {
@@ -54,7 +55,7 @@ impl Runner<'_> {
             return Err(RunError::Unreadable { provider, why, seal, replayable: fresh });
         }
         match ruling {
-            Ruling::Said { applied, reason: None } if comparison.needs_reason(applied) => {
+            Ruling::Said { applied, reason: None } if comparison.needs_reason(applied) && !is_certain => {
                 Err(RunError::AgainstEvidence { applied, comparison: Box::new(comparison) })
             }
             Ruling::Said { applied: false, reason } => {

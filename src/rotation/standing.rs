@@ -2,7 +2,7 @@
 
 use jiff::Timestamp;
 
-use super::{Call, Outcome, Probed, Rotation, Step};
+use super::{Call, Outcome, Probed, RolledBack, Rotation, Step};
 
 impl Rotation {
     /// For a force rotation: whether no receiver accepts the old secret any more, as proved or said.
@@ -47,14 +47,9 @@ impl Rotation {
         self.closed_as(Outcome::Failed) && self.lacks_answer()
     }
 
-    /// Whether somebody has put the old secret back, and the new one is not live again.
-    pub fn is_taken_back(&self) -> bool {
-        self.rolled_back.is_some() && !self.done.contains_key(&Step::Promote)
-    }
-
-    /// Whether it was given up with a leak that is not contained.
-    pub fn gave_up_a_leak(&self) -> bool {
-        self.closed_as(Outcome::Abandoned) && self.answered().is_some() && self.contained() == Some(false)
+    /// Who put the old secret back, where the new one is not live again.
+    pub fn taken_back(&self) -> Option<&RolledBack> {
+        self.rolled_back.as_ref().filter(|_| !self.done.contains_key(&Step::Promote))
     }
 
     /// Whether it was given up before its secret went live, so that what is live ends, or has ended, with the old one.
@@ -75,6 +70,12 @@ impl Rotation {
     pub fn may_be_applied(&self) -> bool {
         self.call != Call::NotApplied
     }
+}
+
+/// The rotation that was begun for a leak which is not contained: no receiver has dropped an old secret since, as proved or said.
+pub fn leaking(newest_first: &[Rotation]) -> Option<&Rotation> {
+    let since = newest_first.iter().take_while(|rotation| !rotation.done.contains_key(&Step::Drop));
+    since.filter(|rotation| rotation.plan.forced && rotation.may_be_applied()).last()
 }
 
 /// The newest rotation of which anything was ever sent that may have been applied: what is live is its doing.

@@ -88,5 +88,7 @@ fn next(rotation: &Rotation, now: Timestamp, command: &str) -> Value {
         Next::Run(step) | Next::Ask(step) => step,
         Next::Wait(_) => Step::Wait,
     };
-    json!({ "step": step, "command": command })
+    // Off a terminal nobody can be asked for the yes that this takes.
+    let yes = if rotation.taken_back().is_some() { " --yes" } else { "" };
+    json!({ "step": step, "command": format!("{command}{yes}") })
 }

@@ -131,6 +131,11 @@ fn a_leak_is_not_forgotten_with_the_rotation_that_is_given_up() {
     let run = sandbox.run(&["status", "--exit-code"]).exits(12);
     assert!(run.stdout.contains("contained: no"), "{}", run.stdout);
     assert_eq!(sandbox.run(&["status", "--json"]).exits(0).json()["targets"][0]["contained"], false);
+    // Nor with another rotation, until the receivers have dropped what they had.
+    sandbox.rotate().exits(0);
+    assert_eq!(sandbox.run(&["status", "--json"]).exits(0).json()["targets"][0]["contained"], false);
+    sandbox.run(&["abandon", "hooks", "--reason", "tired", "--yes"]).exits(0);
+    sandbox.run(&["status", "--exit-code"]).exits(12);
     sandbox.run(&["force-rotate", "hooks", "--reason", "leak", "--confirm", &sandbox.id()]).exits(0);
     sandbox.run(&["cutover", "hooks", "--done", "deploy", "--done", "verify", "--done", "drop"]).exits(0);
     sandbox.run(&["status", "--exit-code"]).exits(0);

@@ -128,7 +128,7 @@ fn a_question_before_the_call_is_in_nobodys_way() {
     let mut terminal = Terminal::run(&sandbox, &["rotate", "hooks"]);
     terminal.expect("Rotate now?");
     sandbox.run(&["force-rotate", "hooks", "--reason", "leaked", "--confirm", &sandbox.id(), "--yes"]).exits(0);
-    terminal.types("y").expect("is open already");
+    terminal.types("y").expect("others rotated here while you were asked");
     terminal.exits(5);
     assert_eq!(sandbox.rotations(), 1);
 
@@ -139,6 +139,55 @@ fn a_question_before_the_call_is_in_nobodys_way() {
     terminal.exits(5);
     sandbox.run(&["cutover", "hooks", "--done", "drop"]).exits(0);
     assert_eq!(sandbox.rotations(), 1);
+}
+
+#[test]
+fn an_id_that_was_typed_ends_no_secret_that_came_while_it_was_asked_for() {
+    for (name, command) in [("signa", "force-rotate"), ("verifa", "rotate")] {
+        let sandbox = Sandbox::new(name);
+        let id = sandbox.id();
+        let mut terminal = Terminal::run(&sandbox, &[command, "hooks", "--reason", "leaked"]);
+        terminal.expect("Type the endpoint's id");
+        sandbox.run(&[command, "hooks", "--reason", "leaked", "--confirm", &id]).exits(0);
+        if name == "verifa" {
+            sandbox.run(&[&SAID[..], &["--done", "drop"]].concat()).exits(0);
+        }
+        terminal.types(&format!("{id}\r")).expect("others rotated here while you were asked");
+        terminal.exits(5);
+        assert_eq!(sandbox.rotations(), 1, "{name}");
+    }
+}
+
+#[test]
+fn a_yes_is_for_what_was_asked() {
+    let sandbox = Sandbox::new("signa");
+    let old = sandbox.newest();
+    sandbox.rotate().exits(0);
+    sandbox.run(&["rollback", "hooks", "--reason", "first"]).exits(0);
+    let mut terminal = Terminal::run(&sandbox, &["cutover", "hooks"]);
+    terminal.expect("(first)").expect("Let the new secret go live again?");
+    sandbox.run(&["cutover", "hooks", "--yes"]).exits(11);
+    sandbox.run(&["rollback", "hooks", "--reason", "second"]).exits(0);
+    terminal.types("y").expect("`promote` is due again").expect("(second)");
+    terminal.exits(5);
+    assert_eq!(sandbox.slots(&old), ["new", "old", "empty"]);
+}
+
+#[test]
+fn draining_goes_on_when_a_colleague_has_done_a_step() {
+    let sandbox = Sandbox::new("verifa");
+    let old = sandbox.newest();
+    sandbox.rotate().exits(0);
+    let begun = std::time::Instant::now();
+    let finish = ["finish", "hooks", "--drain", "8s", "--override", "--reason", "seen in the log"];
+    let mut terminal = Terminal::run(&sandbox, &finish);
+    terminal.expect("draining");
+    sandbox.run(&["cutover", "hooks", "--done", "deploy"]).exits(11).says("next: verify");
+    terminal.expect("another whsec went on").expect("draining");
+    assert_eq!(sandbox.slots(&old), ["empty", "new", "old"]);
+    terminal.exits(0);
+    assert!(begun.elapsed() > Duration::from_secs(6), "drained for {:?}", begun.elapsed());
+    assert_eq!(sandbox.slots(&old), ["empty", "new", "empty"]);
 }
 
 #[test]

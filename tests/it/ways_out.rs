@@ -24,7 +24,7 @@ fn rollback_puts_the_old_secret_back_and_cutover_goes_forward_again() {
         .says("; go forward before that");
     sandbox.run(&["rollback", "hooks"]).exits(9).says("it has not been replaced yet");
     // Nothing that runs by itself puts back live what somebody has taken back.
-    let put_back = "the old secret was put back by oncall@";
+    let put_back = "the old secret was put back at";
     sandbox.run(&["cutover", "hooks", "--wait"]).exits(2).says(put_back).says("receivers refuse it").says("--yes");
     sandbox.run(&["finish", "hooks"]).exits(9).says(put_back);
     assert!(sandbox.run(&["status"]).exits(0).stdout.contains("old secret put back by oncall@"));

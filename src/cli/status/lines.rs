@@ -60,7 +60,8 @@ fn words(row: &Row, now: Timestamp, is_whole: bool) -> String {
     if row.lost {
         parts.push("SECRET LOST: rotate again".to_owned());
     } else if row.abandoned {
-        let lives = row.expires_at.is_some_and(|end| end > now);
+        let ahead = SignedDuration::from_millis(row.clock_ahead_ms);
+        let lives = row.expires_at.is_some_and(|end| end.duration_since(now) > ahead);
         let what = if lives { "what is live ends with the old secret" } else { "what is live may be dead" };
         parts.push(format!("ABANDONED: {what}; rotate again"));
     } else if row.overdue {

@@ -7,7 +7,7 @@ use super::notify::Notifier;
 use super::session::Session;
 use super::signals::Signals;
 use super::{complete, find, parse_duration, result};
-use crate::rotation::{Rotation, Step, newest_sent};
+use crate::rotation::{Rotation, Step, leaking, newest_sent};
 use crate::ui::board::Board;
 use lines::{line, wall};
 use row::Row;
@@ -147,13 +147,15 @@ fn look(args: &Args, session: &Session) -> anyhow::Result<(Vec<Row>, Vec<Rotatio
             row.expires_at = rotation.expires_at();
             row.clock_ahead_ms = rotation.clock_ahead_ms;
         }
-        if let Some(rotation) = newest.filter(|rotation| rotation.gave_up_a_leak()) {
-            row.contained = rotation.contained();
-            row.leaking_since = rotation.leaking_since();
-        }
-        row.overdue |= row.lost || row.abandoned || row.leaking_since.is_some();
+        row.overdue |= row.lost || row.abandoned;
         if let Some(rotation) = history.iter().find(|rotation| rotation.closed.is_none()) {
             row.take(rotation, now);
+        }
+        // Whoever rotates again has contained nothing yet.
+        if let Some(rotation) = leaking(&history) {
+            row.contained = Some(false);
+            row.leaking_since = Some(rotation.opened_at);
+            row.overdue |= row.status.is_none();
         }
         rows.push(row);
     }

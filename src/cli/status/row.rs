@@ -70,7 +70,7 @@ impl Row {
         self.expires_at = rotation.expires_at();
         self.issued_at = rotation.done.get(&Step::Issue).map(|proof| rotation.provider_time(proof.at));
         self.clock_ahead_ms = rotation.clock_ahead_ms;
-        self.rolled_back = rotation.rolled_back.clone().filter(|_| rotation.is_taken_back());
+        self.rolled_back = rotation.taken_back().map(ToString::to_string);
         self.contained = rotation.contained();
         self.leaking_since = rotation.leaking_since();
         let asked = |(at, found): &(Timestamp, Probed)| Asked {
