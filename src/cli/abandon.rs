@@ -11,7 +11,6 @@ use crate::rotation::gate::old_seal;
 use crate::rotation::rejoin::Meanwhile;
 use crate::rotation::{Event, Outcome, RunError};
 use crate::store::{Slot, readable};
-use crate::ui::dialog;
 use crate::ui::prompt::Answers;
 
 /// Close a rotation where it stands, and change nothing else
@@ -41,13 +40,8 @@ pub fn run(args: &Args, session: &Session) -> anyhow::Result<Exit> {
     for line in conclude::whereabouts(&rotation, &work.seals, session.now()) {
         session.output.warn(&line);
     }
-    if !session.global.yes {
-        ask::may_ask(session, "--yes")?;
-        work.let_go();
-        if !ask::answer(dialog::confirm("Close this rotation, and leave everything as it is?", false), "--yes")? {
-            return Err(Fault::new(Exit::Failed, "not abandoned, as you said", "the rotation is still open"));
-        }
-    }
+    let refusal = ["not abandoned, as you said", "the rotation is still open"];
+    ask::agreement(session, work, "Close this rotation, and leave everything as it is?", refusal)?;
     let stopped = || work.signals.arrived();
     let mut person = work.person(session, &found.tools, Answers::default(), &stopped);
     let meanwhile = work.runner(&mut rotation, &found.tools, &mut person).rejoin()?;

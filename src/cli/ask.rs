@@ -3,7 +3,8 @@
 use super::exit::{Exit, Fault};
 use super::session::Session;
 use super::signals::Signals;
-use crate::ui::dialog::DialogError;
+use super::work::Work;
+use crate::ui::dialog::{self, DialogError};
 
 /// The answer, or the fault of a question that got none; `flag` is what answers it without a terminal.
 pub fn answer<T>(answer: Result<T, DialogError>, flag: &str) -> anyhow::Result<T> {
@@ -11,6 +12,19 @@ pub fn answer<T>(answer: Result<T, DialogError>, flag: &str) -> anyhow::Result<T
         DialogError::Interrupted => Fault::new(Exit::Interrupt, "interrupted", "nothing was changed"),
         DialogError::NobodyThere => needs(flag),
     })
+}
+
+/// Asks for a yes, unless `--yes` was given, with the endpoint's lock let go of meanwhile. A no fails with `refusal` and its hint.
+pub fn agreement(session: &Session, work: &Work, question: &str, refusal: [&str; 2]) -> anyhow::Result<()> {
+    if session.global.yes {
+        return Ok(());
+    }
+    may_ask(session, "--yes")?;
+    work.let_go();
+    match answer(dialog::confirm(question, false), "--yes")? {
+        true => Ok(()),
+        false => Err(Fault::new(Exit::Failed, refusal[0], refusal[1])),
+    }
 }
 
 /// Fails unless somebody is there to answer; `flag` is what answers the question without a terminal.

@@ -127,19 +127,16 @@ pub fn rotate(
     if session.may_ask() || wish.probe_first || wish.probes {
         work.enable_probes(session, &plan)?;
     }
-    in_the_way(session, &work, wish)?;
+    let superseded = in_the_way(session, &work, wish)?;
     let before = standing(&work)?;
     if session.may_ask() || !session.global.yes {
         preview::plan(&session.output, &plan, &work.target.endpoint.provider, &work::names(&tools.stores));
     }
     consent(session, &work, &plan, wish.confirm)?;
-    // While somebody was asked, somebody else may have begun.
-    work.retake()?;
-    if standing(&work)? != before {
+    if work.retake()? && standing(&work)? != before {
         let hint = format!("see what is live now: {}", session.come_back("inspect", &work.target.name));
         return Err(Fault::new(Exit::Conflict, "nothing was sent: others rotated here while you were asked", hint));
     }
-    let superseded = in_the_way(session, &work, wish)?;
     if let Some(Superseded { mut rotation, closed }) = superseded {
         if wish.force.is_some() && rotation.may_be_applied() {
             preflight(session, &work, &tools, &plan)?;
@@ -187,19 +184,8 @@ pub fn consent(session: &Session, work: &Work, plan: &Plan, confirm: Option<&str
         let typed = ask::answer(dialog::text(question, Some(""), |_| Ok(())), &flag)?;
         return if typed == id { Ok(()) } else { Err(wrong_id(id)) };
     }
-    if session.global.yes {
-        return Ok(());
-    }
-    ask::may_ask(session, "--yes")?;
-    work.let_go();
-    match ask::answer(dialog::confirm("Rotate now?", false), "--yes")? {
-        true => Ok(()),
-        false => Err(Fault::new(
-            Exit::Failed,
-            "not rotated, as you said",
-            "nothing was sent; run it again when you are ready",
-        )),
-    }
+    let refusal = ["not rotated, as you said", "nothing was sent; run it again when you are ready"];
+    ask::agreement(session, work, "Rotate now?", refusal)
 }
 
 fn wrong_id(id: &str) -> anyhow::Error {

@@ -4,7 +4,7 @@ use clap::ValueEnum;
 use clap::builder::NonEmptyStringValueParser;
 use clap_complete::engine::ArgValueCandidates;
 
-use super::exit::{Exit, Fault};
+use super::exit::Exit;
 use super::options::TargetOptions;
 use super::session::Session;
 use super::work::Work;
@@ -13,7 +13,6 @@ use crate::rotation::operator::Ruling;
 use crate::rotation::rejoin::Meanwhile;
 use crate::rotation::runner::Rest;
 use crate::rotation::{Call, How, RolledBack, Rotation, Step};
-use crate::ui::dialog;
 use crate::ui::prompt::Answers;
 use crate::ui::time::moment;
 
@@ -125,15 +124,8 @@ pub fn run(args: &Args, session: &Session) -> anyhow::Result<Exit> {
 /// Asks for a yes before the new secret goes live again that somebody has taken back.
 fn go_forward(session: &Session, work: &Work, back: &RolledBack) -> anyhow::Result<()> {
     session.output.warn(&format!("the old secret was put back at {} by {back}", moment(back.at)));
-    if session.global.yes {
-        return Ok(());
-    }
-    ask::may_ask(session, "--yes")?;
-    work.let_go();
-    match ask::answer(dialog::confirm("Let the new secret go live again?", false), "--yes")? {
-        true => Ok(()),
-        false => Err(Fault::new(Exit::Failed, "not promoted, as you said", "nothing was changed")),
-    }
+    let refusal = ["not promoted, as you said", "nothing was changed"];
+    ask::agreement(session, work, "Let the new secret go live again?", refusal)
 }
 
 fn is_proved(rotation: &Rotation, step: Step) -> bool {

@@ -1,6 +1,5 @@
 //! `whsec finish`: the tool's remaining steps, where they are safe.
 
-use std::cell::Cell;
 use std::collections::BTreeSet;
 use std::time::Duration;
 
@@ -131,9 +130,6 @@ fn drained(session: &Session, work: &Work, rotation: &Rotation, until: Timestamp
     let why = format!("draining: what was signed with the old secret may be retried until {}", moment(until));
     session.output.say(&why);
     let provider_now = rotation.provider_time(session.now());
-    let has_moved = Cell::new(false);
-    let ends = || work.signals.arrived() || has_moved.get();
-    let each_second = || has_moved.set(rejoin::has_moved(&work.journal, rotation));
-    countdown::run(&session.output, Countdown { until, provider_now }, false, &ends, &each_second)
-        || !work.signals.arrived()
+    let (stopped, moved) = (|| work.signals.arrived(), || rejoin::has_moved(&work.journal, rotation));
+    countdown::run(&session.output, Countdown { until, provider_now }, false, &stopped, &moved)
 }

@@ -97,9 +97,9 @@ impl Work {
         self.lock.let_go();
     }
 
-    /// Takes the lock again that was let go of while somebody was asked, or fails.
-    pub fn retake(&self) -> Result<(), RunError> {
-        if self.lock.is_held() { Ok(()) } else { Ok(self.lock.retake()?) }
+    /// Takes the lock again, or fails. `true` where it had been let go of, so that others may have acted meanwhile.
+    pub fn retake(&self) -> Result<bool, RunError> {
+        if self.lock.is_held() { Ok(false) } else { Ok(self.lock.retake().map(|()| true)?) }
     }
 
     /// Goes on with a rotation as far as it goes.

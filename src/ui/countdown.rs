@@ -17,16 +17,17 @@ const LINES_AT: [i64; 4] = [24 * 3600, 12 * 3600, 3600, 15 * 60];
 /// How often the countdown looks at the clock and at signals.
 const TICK: Duration = Duration::from_millis(100);
 
-/// How often `each_second` is called.
+/// How often `ended` is asked.
 const SECOND: Duration = Duration::from_secs(1);
 
-/// Counts down to the end, in silence unless `shown`. `false` where `stopped` became true before.
+/// Counts down to the end, or until `ended`, which is asked each second, in silence unless `shown`. `false` where `stopped`
+/// became true before.
 pub fn run(
     output: &Output,
     countdown: Countdown,
     shown: bool,
     stopped: &dyn Fn() -> bool,
-    each_second: &dyn Fn(),
+    ended: &dyn Fn() -> bool,
 ) -> bool {
     let total = countdown.until.duration_since(countdown.provider_now);
     let begun = steady_now();
@@ -40,13 +41,15 @@ pub fn run(
     let mut called = Duration::ZERO;
     loop {
         let left = left();
-        if steady_now().saturating_sub(called) >= SECOND {
+        let is_asked = steady_now().saturating_sub(called) >= SECOND;
+        if is_asked {
             called = steady_now();
-            each_second();
         }
-        if stopped() {
+        let has_ended = is_asked && ended();
+        let is_stopped = stopped();
+        if has_ended || is_stopped {
             finish(bar.as_ref());
-            return false;
+            return !is_stopped;
         }
         if left <= SignedDuration::ZERO {
             break;

@@ -1,6 +1,5 @@
 //! The operator at this terminal, or the flags that speak for one where there is none.
 
-use std::cell::Cell;
 use std::collections::BTreeSet;
 use std::time::Duration;
 
@@ -166,13 +165,11 @@ impl Operator for Person<'_> {
             }
         }
         (self.let_go)();
-        let has_moved = Cell::new(false);
-        let each_second = || {
+        let ended = || {
             (self.notify)(rotation, Notice::Clock);
-            has_moved.set(moved());
+            moved()
         };
-        let stopped = || (self.stopped)() || has_moved.get();
-        if countdown::run(self.output, countdown, first, &stopped, &each_second) || !(self.stopped)() {
+        if countdown::run(self.output, countdown, first, self.stopped, &ended) {
             Reply::Done { reason: None }
         } else {
             Reply::NotNow

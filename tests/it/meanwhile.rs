@@ -5,11 +5,11 @@ use std::os::unix::fs::MetadataExt;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use nix::sys::signal::{Signal, kill};
-use nix::unistd::Pid;
+use rustix::process::Signal;
 
 use crate::sandbox::Sandbox;
 use crate::screen::Terminal;
+use crate::signals::send;
 
 const SAID: [&str; 6] = ["cutover", "hooks", "--done", "deploy", "--done", "verify"];
 const WAIT: [&str; 7] = ["cutover", "hooks", "--done", "deploy", "--done", "verify", "--wait"];
@@ -33,10 +33,6 @@ fn waiting(sandbox: &Sandbox, arguments: &[&str]) -> std::process::Child {
     sandbox.until("the provider's clock asked", |sandbox| sandbox.requests() > requests);
     until_the_lock_is_free(sandbox);
     child
-}
-
-fn interrupt(child: &std::process::Child) {
-    kill(Pid::from_raw(i32::try_from(child.id()).unwrap()), Signal::SIGINT).unwrap();
 }
 
 #[test]
@@ -215,7 +211,7 @@ fn who_comes_back_while_another_is_at_work_waits_for_that() {
     held.lock().unwrap();
     sandbox.until_the_overlap_is_over();
     let [first, second] = children;
-    interrupt(&first);
+    send(&first, Signal::INT);
     sandbox.finish(first).exits(130).says("waiting until another whsec is through");
     assert_eq!(sandbox.slots(&old), ["new", "old", "empty"]);
     drop(held);

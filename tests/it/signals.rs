@@ -9,7 +9,8 @@ use whsec::provider::stand_in::Fault;
 
 use crate::sandbox::Sandbox;
 
-fn send(child: &Child, signal: Signal) {
+/// Sends a signal to a command that was started.
+pub fn send(child: &Child, signal: Signal) {
     kill_process(Pid::from_child(child), signal).unwrap();
 }
 
