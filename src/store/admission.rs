@@ -17,20 +17,38 @@ const LINKS: usize = 8;
 /// The most that is read of a file, in bytes; no file of settings comes near.
 const LIMIT: u64 = 4 * 1024 * 1024;
 
-/// A file as it was found.
+/// A file as it was found, still open.
 pub(super) struct Found {
     pub bytes: Zeroizing<Vec<u8>>,
     pub metadata: Metadata,
+    pub file: File,
 }
 
 /// Reads a whole file, following symlinks; `None` where there is none. A pipe or a device is not opened for
 /// long enough to wait for it.
 pub(super) fn read(store: &str, path: &Path) -> Result<Option<Found>, StoreError> {
-    let mut file = match open(path) {
+    match open(path, Links::Followed) {
+        Ok(file) => content(store, path, file).map(Some),
+        Err(error) if error.kind() == ErrorKind::NotFound => Ok(None),
+        Err(source) => Err(StoreError::io(store, "read", path, source)),
+    }
+}
+
+/// Reads a whole file that is to be replaced, once it is admitted. A symlink put here since the path was resolved is not
+/// followed.
+pub(super) fn read_to_replace(store: &str, path: &Path) -> Result<Option<Found>, StoreError> {
+    let file = match open(path, Links::Refused) {
         Ok(file) => file,
         Err(error) if error.kind() == ErrorKind::NotFound => return Ok(None),
         Err(source) => return Err(StoreError::io(store, "read", path, source)),
     };
+    let metadata = file.metadata().map_err(|source| StoreError::io(store, "read", path, source))?;
+    admit(store, path, &metadata)?;
+    refuse_fixed(store, path, &file)?;
+    content(store, path, file).map(Some)
+}
+
+fn content(store: &str, path: &Path, mut file: File) -> Result<Found, StoreError> {
     let metadata = file.metadata().map_err(|source| StoreError::io(store, "read", path, source))?;
     if !metadata.is_file() {
         return Err(refused(store, path, "is not a regular file", "name a file, not a folder, pipe or device"));
@@ -42,7 +60,7 @@ pub(super) fn read(store: &str, path: &Path) -> Result<Option<Found>, StoreError
     let mut bytes = Zeroizing::new(Vec::with_capacity(metadata.len() as usize + 1));
     let read = Read::by_ref(&mut file).take(LIMIT).read_to_end(&mut bytes);
     read.map_err(|source| StoreError::io(store, "read", path, source))?;
-    Ok(Some(Found { bytes, metadata }))
+    Ok(Found { bytes, metadata, file })
 }
 
 /// The file that a write to `path` replaces: `path` itself, or the end of the symlinks there, each of which the
@@ -67,7 +85,7 @@ pub(super) fn resolve(store: &str, path: &Path) -> Result<PathBuf, StoreError> {
 }
 
 /// Refuses a file that somebody else owns or that has further names, under which the old content would live on.
-pub(super) fn admit(store: &str, path: &Path, metadata: &Metadata) -> Result<(), StoreError> {
+fn admit(store: &str, path: &Path, metadata: &Metadata) -> Result<(), StoreError> {
     if !metadata.is_file() {
         return Err(refused(store, path, "is not a regular file", "name a file, not a folder, pipe or device"));
     }
@@ -77,6 +95,30 @@ pub(super) fn admit(store: &str, path: &Path, metadata: &Metadata) -> Result<(),
     if names(metadata) > 1 {
         return Err(refused(store, path, "has hard links", "the old secret would stay under the other name; copy it"));
     }
+    Ok(())
+}
+
+/// Refuses a file whose name cannot be given to another: one that is mounted by itself, as containers mount files, and one
+/// that was made unchangeable.
+#[cfg(target_os = "linux")]
+fn refuse_fixed(store: &str, path: &Path, file: &File) -> Result<(), StoreError> {
+    use rustix::fs::{AtFlags, StatxAttributes, StatxFlags, statx};
+    // An old kernel, or a filter of calls, cannot tell: then the rename does.
+    let Ok(found) = statx(file, "", AtFlags::EMPTY_PATH, StatxFlags::BASIC_STATS) else { return Ok(()) };
+    if found.stx_attributes.contains(StatxAttributes::MOUNT_ROOT) {
+        let hint =
+            "mount the folder around it in place of the file, or name the file on the machine that it comes from";
+        return Err(refused(store, path, "is a mount of its own, and cannot be replaced as a whole", hint));
+    }
+    if found.stx_attributes.intersects(StatxAttributes::IMMUTABLE | StatxAttributes::APPEND) {
+        let hint = "somebody made it so: `lsattr` shows it, `chattr -ia` undoes it";
+        return Err(refused(store, path, "is marked as unchangeable", hint));
+    }
+    Ok(())
+}
+
+#[cfg(not(target_os = "linux"))]
+fn refuse_fixed(_: &str, _: &Path, _: &File) -> Result<(), StoreError> {
     Ok(())
 }
 
@@ -96,11 +138,19 @@ fn refused(store: &str, path: &Path, why: &str, hint: &str) -> StoreError {
     StoreError::Refused { store: store.to_owned(), why: format!("`{}` {why}", path.display()), hint: hint.to_owned() }
 }
 
+/// What becomes of a symlink at the end of a path.
+#[derive(PartialEq, Eq)]
+enum Links {
+    Followed,
+    Refused,
+}
+
 #[cfg(unix)]
-fn open(path: &Path) -> std::io::Result<File> {
+fn open(path: &Path, links: Links) -> std::io::Result<File> {
     use std::os::unix::fs::OpenOptionsExt;
     // Non-blocking, because opening a named pipe waits for its writer otherwise.
-    let flags = rustix::fs::OFlags::NONBLOCK | rustix::fs::OFlags::NOCTTY;
+    let mut flags = rustix::fs::OFlags::NONBLOCK | rustix::fs::OFlags::NOCTTY;
+    flags.set(rustix::fs::OFlags::NOFOLLOW, links == Links::Refused);
     OpenOptions::new().read(true).custom_flags(flags.bits() as i32).open(path)
 }
 
@@ -126,7 +176,7 @@ fn open_to_others(metadata: &Metadata) -> bool {
 }
 
 #[cfg(not(unix))]
-fn open(path: &Path) -> std::io::Result<File> {
+fn open(path: &Path, _: Links) -> std::io::Result<File> {
     OpenOptions::new().read(true).open(path)
 }
 

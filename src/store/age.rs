@@ -49,6 +49,11 @@ impl AgeFile {
         Document::within(&plain, &[]).map_err(|_| self.not_ours())
     }
 
+    fn closed(&self, plain: &Document) -> Result<Zeroizing<Vec<u8>>, StoreError> {
+        let cipher = self.envelope()?.close(plain.bytes());
+        cipher.map(Zeroizing::new).ok_or_else(|| self.refused("encryption failed", "check `[seal] recipients`"))
+    }
+
     fn not_ours(&self) -> StoreError {
         self.refused("what it holds is no object of texts", "name another file: whsec replaces nothing but its own")
     }
@@ -78,6 +83,19 @@ impl Store for AgeFile {
         })
     }
 
+    fn prove_beside(&self, canary: &Secret) -> Option<Result<(), StoreError>> {
+        let name = self.names.of(Slot::Canary);
+        let changed = |old: Option<&[u8]>| {
+            let found = old.map_or_else(|| Ok(Document::empty()), |cipher| self.opened(cipher))?;
+            let wanted = found.with(name, self.names.of(Slot::Current), Some(canary)).map_err(|_| self.not_ours())?;
+            self.closed(&wanted)
+        };
+        Some(self.place.prove(name, changed, |cipher| {
+            let value = self.opened(cipher)?.get(name).map_err(|_| self.not_ours())?;
+            Ok(value.as_ref() == Some(canary))
+        }))
+    }
+
     fn get(&self, slot: Slot) -> Result<Option<Secret>, StoreError> {
         let Some(cipher) = self.place.read()? else { return Ok(None) };
         self.opened(&cipher)?.get(self.names.of(slot)).map_err(|_| self.not_ours())
@@ -98,10 +116,7 @@ impl Store for AgeFile {
             if wanted.is_empty() {
                 return Ok(Wanted::Gone);
             }
-            let cipher = self.envelope()?.close(wanted.bytes());
-            cipher
-                .map(|cipher| Wanted::Content(Zeroizing::new(cipher)))
-                .ok_or_else(|| self.refused("encryption failed", "check `[seal] recipients`"))
+            self.closed(&wanted).map(Wanted::Content)
         })
     }
 }

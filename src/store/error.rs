@@ -38,6 +38,8 @@ pub enum StoreError {
     Busy { store: String, path: PathBuf },
     #[error("`{store}`: `{path}` changed while it was being written")]
     Changed { store: String, path: PathBuf },
+    #[error("`{store}`: `{path}` holds {to} bytes and held {from} before: it may be in the middle of being written")]
+    Shrank { store: String, path: PathBuf, from: usize, to: usize },
     #[error("`{store}`: what was written to `{slot}` does not read back the same")]
     NotReadBack { store: String, slot: String },
     #[error("`{store}`: `{slot}` could not be emptied")]
@@ -65,6 +67,9 @@ impl StoreError {
             Self::NoAnswer { .. } => Some("run the same command again: it looks first what there is".to_owned()),
             Self::Contended { .. } => Some("find out who writes there; then run the same command again".to_owned()),
             Self::Changed { .. } => Some("somebody else writes this file; run the same command again".to_owned()),
+            Self::Shrank { .. } => {
+                Some("look at the file; if it is as it should be, run the same command again".to_owned())
+            }
             Self::TimedOut { store, .. } if store.starts_with("command") => {
                 Some("does the program wait for somebody? run it by hand to see".to_owned())
             }

@@ -17,6 +17,8 @@ const SLOTS: [Slot; 4] = [Slot::Next, Slot::Current, Slot::Previous, Slot::Canar
 pub(super) struct File {
     reference: String,
     names: Names,
+    /// One a slot, in the order of [`SLOTS`].
+    places: [Place; 4],
 }
 
 impl File {
@@ -28,11 +30,22 @@ impl File {
         let set =
             SlotNames { next: beside(&names.next), current: beside(&names.current), previous: beside(&names.previous) };
         let names = Names::new(&reference, &path.display().to_string(), &SUFFIXES, &set)?;
-        Ok(Self { reference, names })
+        let live = PathBuf::from(names.of(Slot::Current));
+        let places = SLOTS.map(|slot| {
+            let place = Place::new(reference.clone(), PathBuf::from(names.of(slot)));
+            if slot == Slot::Current { place } else { place.like(live.clone()) }
+        });
+        Ok(Self { reference, names, places })
     }
 
-    fn place(&self, slot: Slot) -> Place {
-        Place::new(self.reference.clone(), PathBuf::from(self.names.of(slot)))
+    fn place(&self, slot: Slot) -> &Place {
+        let [next, current, previous, canary] = &self.places;
+        match slot {
+            Slot::Next => next,
+            Slot::Current => current,
+            Slot::Previous => previous,
+            Slot::Canary => canary,
+        }
     }
 }
 
@@ -53,6 +66,15 @@ impl Store for File {
         self.place(Slot::Current).caution()
     }
 
+    fn prove_beside(&self, canary: &Secret) -> Option<Result<(), StoreError>> {
+        // Each file has rights of its own to keep; one that is not there yet gets those of the live one.
+        let mut proofs = Slot::KEPT.into_iter().map(|slot| {
+            let is_canary = |bytes: &[u8]| Ok(bytes == canary.expose().as_bytes());
+            self.place(slot).prove(self.names.of(slot), |_| Ok(bare::bytes(canary)), is_canary)
+        });
+        Some(proofs.try_for_each(|proof| proof))
+    }
+
     fn get(&self, slot: Slot) -> Result<Option<Secret>, StoreError> {
         let place = self.place(slot);
         let Some(bytes) = place.read()? else { return Ok(None) };
@@ -67,8 +89,7 @@ impl Store for File {
     fn apply(&self, changes: &[Change<'_>]) -> Result<(), StoreError> {
         bare::admit(&self.reference, changes)?;
         if changes.is_empty() {
-            let mut places = SLOTS.into_iter().map(|slot| self.place(slot));
-            return places.try_for_each(|place| place.edit(|_| Ok(Wanted::Same)));
+            return self.places.iter().try_for_each(|place| place.edit(|_| Ok(Wanted::Same)));
         }
         for (slot, value) in changes {
             self.place(*slot).edit(|old| {

@@ -30,6 +30,7 @@ mod preset;
 mod program;
 mod reference;
 mod replace;
+mod rights;
 mod server;
 #[cfg(test)]
 #[path = "../../tests/servers/mod.rs"]
@@ -107,8 +108,14 @@ pub trait Store: Send + Sync {
     /// What can be done with this store.
     fn access(&self) -> Access;
 
-    /// What the operator should know before this store is written, such as a file mode that will change.
+    /// What the operator should know before this store is written, such as a file that is open to others.
     fn caution(&self) -> Option<String> {
+        None
+    }
+
+    /// Proves that the store takes and returns a value without changing anything in it, where it has a way to; `None` where
+    /// the slot for canaries has to do.
+    fn prove_beside(&self, _canary: &Secret) -> Option<Result<(), StoreError>> {
         None
     }
 

@@ -39,7 +39,7 @@ fn refused(path: &Path, part: &str) {
 
 #[test]
 #[ignore = "changes the umask of the whole process; run alone by tests/run"]
-fn no_umask_and_no_old_mode_makes_a_file_looser_than_its_owner() {
+fn no_umask_makes_a_new_file_open_or_changes_an_old_ones_mode() {
     for umask in [0o000, 0o022, 0o777] {
         let before = rustix::process::umask(rustix::fs::Mode::from_raw_mode(umask));
         let folder = tempfile::Builder::new().permissions(fs::Permissions::from_mode(0o700)).tempdir().unwrap();
@@ -47,18 +47,142 @@ fn no_umask_and_no_old_mode_makes_a_file_looser_than_its_owner() {
         let path = folder.path().join("new");
         write(&path, "new").unwrap();
         let mut modes = vec![(0o600, mode(&path))];
-        for (old, new) in
-            [(0o600, 0o600), (0o644, 0o600), (0o666, 0o600), (0o400, 0o400), (0o440, 0o400), (0o700, 0o600)]
-        {
+        for old in [0o600, 0o644, 0o666, 0o400, 0o440, 0o640, 0o700] {
             fs::set_permissions(&path, fs::Permissions::from_mode(old)).unwrap();
             write(&path, &format!("{old:o}")).unwrap();
-            modes.push((new, mode(&path)));
+            modes.push((old, mode(&path)));
         }
         rustix::process::umask(before);
         for (expected, found) in modes {
             assert_eq!(format!("{found:o}"), format!("{expected:o}"), "umask {umask:o}");
         }
     }
+}
+
+/// Owner, group and mode, and attributes by name.
+type Rights = ((u32, u32, u32), Vec<(String, Vec<u8>)>);
+
+fn rights(path: &Path) -> Rights {
+    let metadata = fs::metadata(path).unwrap();
+    let mut names = vec![0; 4096];
+    let length = rustix::fs::listxattr(path, &mut names[..]).unwrap_or(0);
+    let names = String::from_utf8(names[..length].to_vec()).unwrap();
+    let value = |name: &str| {
+        let mut value = vec![0; 4096];
+        let length = rustix::fs::getxattr(path, name, &mut value[..]).unwrap();
+        (name.to_owned(), value[..length].to_vec())
+    };
+    let attributes = names.split('\0').filter(|name| !name.is_empty()).map(value).collect();
+    ((metadata.uid(), metadata.gid(), metadata.mode() & 0o7777), attributes)
+}
+
+/// An access list in the kernel's own form, which lets one more user read.
+fn access_list() -> Vec<u8> {
+    let entries: [(u16, u16, u32); 5] =
+        [(0x01, 6, u32::MAX), (0x02, 4, 33), (0x04, 4, u32::MAX), (0x10, 4, u32::MAX), (0x20, 0, u32::MAX)];
+    let mut list = 2_u32.to_le_bytes().to_vec();
+    for (tag, may, id) in entries {
+        list.extend([tag.to_le_bytes().as_slice(), &may.to_le_bytes(), &id.to_le_bytes()].concat());
+    }
+    list
+}
+
+/// Lets others in as a receiver needs it: as far as this user may, and this disk can.
+fn let_in(path: &Path) {
+    use rustix::fs::{XattrFlags, setxattr};
+    if rustix::process::geteuid().is_root() {
+        chown(path, None, Some(33)).unwrap();
+    }
+    fs::set_permissions(path, fs::Permissions::from_mode(0o640)).unwrap();
+    for (name, value) in [("system.posix_acl_access", access_list()), ("user.receiver", b"app".to_vec())] {
+        let _ = setxattr(path, name, &value, XattrFlags::empty());
+    }
+}
+
+#[test]
+fn a8_a_files_owner_group_mode_access_list_and_attributes_stay() {
+    let (_folder, path) = folder_with("file", "old");
+    let_in(&path);
+    let before = rights(&path);
+    write(&path, "new").unwrap();
+    assert_eq!(fs::read_to_string(&path).unwrap(), "new");
+    assert_eq!(rights(&path), before);
+    assert_eq!(before.0.2, 0o640);
+}
+
+#[test]
+fn a8_a_folders_default_list_does_not_open_a_file_that_has_none() {
+    let (folder, path) = folder_with("file", "old");
+    let before = rights(&path);
+    let flags = rustix::fs::XattrFlags::empty();
+    if rustix::fs::setxattr(folder.path(), "system.posix_acl_default", &access_list(), flags).is_err() {
+        return;
+    }
+    write(&path, "new").unwrap();
+    assert_eq!(rights(&path), before);
+}
+
+#[test]
+fn a8_the_files_beside_a_live_one_are_read_by_whom_reads_it() {
+    let (folder, path) = folder_with("live", "old");
+    let_in(&path);
+    let store = crate::store::conformance::opened("file:live", folder.path());
+    let (old, new) = (crate::secret::Secret::new("old"), crate::secret::Secret::new("new"));
+    crate::store::slots::stage(store.as_ref(), &new).unwrap();
+    assert_eq!(rights(&folder.path().join("live.next")), rights(&path));
+    crate::store::slots::promote(store.as_ref(), &new.fingerprint(), None).unwrap();
+    assert_eq!(rights(&folder.path().join("live.previous")), rights(&path));
+    assert_eq!(store.get(crate::store::Slot::Previous).unwrap(), Some(old));
+}
+
+#[test]
+fn a8_proving_a_store_leaves_its_file_as_it_was() {
+    let canary = crate::secret::Secret::new("canary_0123456789");
+    for (reference, content) in
+        [("file:s", "old"), ("dotenv:s#K", "# why\nK=old\n"), ("json:s#/k", "{\"k\": \"old\"}\n")]
+    {
+        let (folder, path) = folder_with("s", content);
+        let_in(&path);
+        let look = || {
+            let metadata = fs::metadata(&path).unwrap();
+            (rights(&path), metadata.ino(), metadata.mtime_nsec(), metadata.ctime_nsec(), fs::read(&path).unwrap())
+        };
+        let before = look();
+        let store = crate::store::conformance::opened(reference, folder.path());
+        crate::store::slots::prove(store.as_ref(), &canary).unwrap();
+        assert_eq!(look(), before, "{reference}");
+        assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 1, "{reference}");
+    }
+}
+
+#[test]
+fn a11_a_file_that_shrank_since_it_was_read_is_not_written() {
+    for left in ["", "A=1\nK=o"] {
+        let (folder, path) = folder_with("s", "A=1\nK=old\nB=2\n");
+        let store = crate::store::conformance::opened("dotenv:s#K", folder.path());
+        store.get(crate::store::Slot::Current).unwrap();
+        fs::write(&path, left).unwrap();
+        let new = crate::secret::Secret::new("new");
+        let result = store.apply(&[(crate::store::Slot::Next, Some(&new))]);
+        let Err(error @ StoreError::Shrank { .. }) = result else { panic!("{result:?}") };
+        assert!(error.to_string().contains(&format!("holds {} bytes and held 14 before", left.len())), "{error}");
+        assert_eq!(fs::read_to_string(&path).unwrap(), left);
+        // Whoever looks at it anew has seen no more than there is.
+        let store = crate::store::conformance::opened("dotenv:s#K", folder.path());
+        store.apply(&[(crate::store::Slot::Next, Some(&new))]).unwrap();
+    }
+}
+
+#[test]
+fn a11_a_file_that_was_taken_away_is_not_begun_anew() {
+    let (folder, path) = folder_with("s", "A=1\nK=old\n");
+    let store = crate::store::conformance::opened("dotenv:s#K", folder.path());
+    store.get(crate::store::Slot::Current).unwrap();
+    fs::remove_file(&path).unwrap();
+    let new = crate::secret::Secret::new("new");
+    let result = store.apply(&[(crate::store::Slot::Next, Some(&new))]);
+    assert!(matches!(result, Err(StoreError::Shrank { to: 0, .. })), "{result:?}");
+    assert!(!path.exists());
 }
 
 #[test]

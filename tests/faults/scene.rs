@@ -56,7 +56,7 @@ impl Kind {
         })
     }
 
-    fn reference(self, folder: &Path) -> String {
+    pub fn reference(self, folder: &Path) -> String {
         let file = self.file(folder).display().to_string();
         match self {
             Self::Dotenv => format!("dotenv:{file}#HOOK_SECRET"),

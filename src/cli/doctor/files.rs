@@ -72,9 +72,9 @@ fn state(session: &Session) -> Check {
             let found = format!("{} belongs to another user", folder.display());
             return Check::bad("state", found, "name one of your own: --state-dir DIR");
         }
-        if metadata.mode() & 0o077 != 0 {
-            let found = format!("{} is open to other users", folder.display());
-            return Check::bad("state", found, format!("chmod 700 '{}'", folder.display()));
+        if metadata.mode() & 0o022 != 0 {
+            let found = format!("others can write to {}", folder.display());
+            return Check::bad("state", found, "close it, `chmod go-w`, or name another: --state-dir DIR");
         }
     }
     Check::ok("state", folder.display().to_string())

@@ -1,4 +1,5 @@
-//! Looks at each target: its API key, by the way it was found and never by its value, and its stores, read-only.
+//! Looks at each target: its API key, by the way it was found and never by its value, and its stores, which
+//! stay as they are.
 
 use super::Check;
 use crate::cli::session::Session;
@@ -38,10 +39,12 @@ fn look_at_store(store: &TargetStore, target: &Target) -> Check {
     let found = opened.and_then(|store| {
         let at = store.server()?.map(|server| format!(" at {server}")).unwrap_or_default();
         let found = match store.access() {
-            Access::ReadWrite => match store.get(Slot::Current)? {
-                Some(_) => "holds a secret",
-                None => "can be read; no secret is in it yet",
-            },
+            Access::ReadWrite => {
+                let current = store.get(Slot::Current)?;
+                // Looks whether it could be changed; a file that is mounted by itself can only be read.
+                store.apply(&[])?;
+                if current.is_some() { "holds a secret" } else { "can be read; no secret is in it yet" }
+            }
             Access::WriteOnly => {
                 store.apply(&[])?;
                 "can be written, not read"

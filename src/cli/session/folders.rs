@@ -42,7 +42,8 @@ impl Folders {
         Ok(Self { config_dir: config.map(|config| config.join("whsec")), state_dir, home, current })
     }
 
-    /// The state folder, made on first use and closed to everybody else.
+    /// The state folder, made on first use and closed to everybody else. One that is there already is never changed; it is
+    /// refused where somebody else could put a journal or a seal into it, as in a folder like `/tmp`.
     pub fn private_state_dir(&self) -> anyhow::Result<&Path> {
         let folder = self.state_dir()?;
         let failed = |what: &str, error: &std::io::Error| {
@@ -59,19 +60,19 @@ impl Folders {
         builder.create(folder).map_err(|error| failed("make", &error))?;
         #[cfg(unix)]
         {
-            use std::os::unix::fs::{MetadataExt, PermissionsExt};
+            use std::os::unix::fs::MetadataExt;
             let metadata = fs::metadata(folder).map_err(|error| failed("look at", &error))?;
             if metadata.uid() != rustix::process::geteuid().as_raw() {
                 let message = format!("the state folder `{}` belongs to another user", folder.display());
                 return Err(Fault::new(Exit::Failed, message, "name one of your own: --state-dir DIR"));
             }
-            if metadata.mode() & 0o077 != 0 {
-                let mode = fs::Permissions::from_mode(0o700);
-                match fs::set_permissions(folder, mode) {
-                    // It can still be looked at, and whoever writes there fails.
-                    Err(error) if error.kind() == std::io::ErrorKind::ReadOnlyFilesystem => {}
-                    closed => closed.map_err(|error| failed("close", &error))?,
-                }
+            if metadata.mode() & 0o022 != 0 {
+                let message = format!("others can write to the state folder `{}`", folder.display());
+                return Err(Fault::new(
+                    Exit::Failed,
+                    message,
+                    "close it, `chmod go-w`, or name another: --state-dir DIR",
+                ));
             }
         }
         Ok(folder)

@@ -40,7 +40,7 @@ impl Dotenv {
                 hint: "use letters, digits and `_`, and no digit first".to_owned(),
             });
         }
-        Ok(Self { place: Place::new(reference, path), names })
+        Ok(Self { place: Place::new(reference, path).shared(), names })
     }
 
     fn text<'a>(&self, bytes: &'a [u8]) -> Result<&'a str, StoreError> {
@@ -82,6 +82,20 @@ impl Store for Dotenv {
 
     fn caution(&self) -> Option<String> {
         self.place.caution()
+    }
+
+    fn prove_beside(&self, canary: &Secret) -> Option<Result<(), StoreError>> {
+        let name = self.names.of(Slot::Canary);
+        let changed = |old: Option<&[u8]>| {
+            let text = self.text(old.unwrap_or_default())?;
+            let new = with(text, name, self.names.of(Slot::Current), Some(canary));
+            let new = new.map_err(|refusal| self.refuse(Slot::Canary, refusal))?;
+            Ok(Zeroizing::new(new.as_bytes().to_vec()))
+        };
+        Some(self.place.prove(name, changed, |new| {
+            let value = read(self.text(new)?, name).map_err(|refusal| self.refuse(Slot::Canary, refusal))?;
+            Ok(value.is_some_and(|value| value.as_str() == canary.expose()))
+        }))
     }
 
     fn get(&self, slot: Slot) -> Result<Option<Secret>, StoreError> {

@@ -39,7 +39,7 @@ impl Json {
         let mut parents: Vec<String> = pointer.split('/').skip(1).map(unescaped).collect();
         let own = parents.pop().unwrap_or_default();
         let names = Names::new(&reference, &own, &SUFFIXES, names)?;
-        Ok(Self { place: Place::new(reference, path), parents, names })
+        Ok(Self { place: Place::new(reference, path).shared(), parents, names })
     }
 
     fn object<'a>(&self, bytes: &'a [u8]) -> Result<Object<'a>, StoreError> {
@@ -80,6 +80,18 @@ impl Store for Json {
 
     fn caution(&self) -> Option<String> {
         self.place.caution()
+    }
+
+    fn prove_beside(&self, canary: &Secret) -> Option<Result<(), StoreError>> {
+        let name = self.names.of(Slot::Canary);
+        let changed = |old: Option<&[u8]>| {
+            let object = self.object(old.unwrap_or(EMPTY.as_bytes()))?;
+            Ok(edit::with(&object, name, self.names.of(Slot::Current), Some(canary)))
+        };
+        Some(self.place.prove(name, changed, |new| {
+            let value = self.object(new)?.string(name).map_err(|flaw| self.refuse(flaw))?;
+            Ok(value.is_some_and(|value| value.as_str() == canary.expose()))
+        }))
     }
 
     fn get(&self, slot: Slot) -> Result<Option<Secret>, StoreError> {
