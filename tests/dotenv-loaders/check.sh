@@ -1,6 +1,9 @@
 #!/usr/bin/env bash
 # Holds the dotenv store against the real loaders, python-dotenv and npm dotenv, in a new and an older release of each.
-# Needs python3 with venv, npm, and the package registries the first time. Keeps everything under target/.
+# Needs python3 with pip, npm, and the package registries the first time. Keeps everything under target/.
+#
+#     check.sh --install       installs what is missing, no more
+#     check.sh TESTS           with the library's test binary
 set -euo pipefail
 
 here=$(cd "$(dirname "$0")" && pwd)
@@ -18,10 +21,11 @@ for version in 18.0.10 16.4.7; do
         npm install --silent --no-audit --no-fund --prefix "$loaders/node-$version" "dotenv@$version"
 done
 
+[ "$1" != --install ] || exit 0
 files=$loaders/files
 rm -rf "$files" && mkdir "$files"
 trap 'rm -rf "$files"' EXIT
-cargo test --locked --quiet --lib store::dotenv::loaders -- --ignored
+"$1" --quiet --ignored store::dotenv::loaders
 
 for version in 1.2.4 1.0.1; do
     PYTHONPATH="$loaders/python-$version" python3 "$here/check.py" "$files" "$version"

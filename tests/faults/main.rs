@@ -6,12 +6,15 @@
 
 mod access;
 mod answers;
+#[cfg(all(target_os = "linux", target_arch = "x86_64"))]
+mod breaker;
 mod canaries;
 mod certificates;
 mod disks;
 mod dumps;
 mod entries;
 mod hostile;
+#[cfg(all(target_os = "linux", target_arch = "x86_64"))]
 mod injected;
 mod keychain;
 mod mutations;
@@ -26,6 +29,13 @@ mod replays;
 mod sandbox;
 mod scene;
 mod server;
+#[allow(dead_code, reason = "it is made for all three, and not all of it is used here")]
+#[path = "../share/mod.rs"]
+mod share;
 mod statuses;
 mod tally;
 mod trace;
+#[cfg(target_os = "linux")]
+#[allow(dead_code, reason = "it is made for `tests/promises`, and not all of it is used here")]
+#[path = "../promises/tracer.rs"]
+mod tracer;

@@ -69,8 +69,8 @@ fn drive(seed: u64, provider: &str) -> Result<(), String> {
     let mut shown = Vec::new();
     let id = scene.sandbox.id();
     for arguments in [
-        &["rotate", "hooks", "--yes", "--confirm", &id, "-v", "--timeout", "2s"][..],
-        &["cutover", "hooks", "--json", "--timeout", "2s"],
+        &["rotate", "hooks", "--yes", "--confirm", &id, "-v", "--timeout", "20s"][..],
+        &["cutover", "hooks", "--json", "--timeout", "20s"],
         &["inspect", "hooks"],
         &["history", "--json"],
     ] {

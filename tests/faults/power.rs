@@ -73,7 +73,7 @@ fn scene_on(provider: &str, kind: Kind) -> Option<(Scene, Disk)> {
 /// A cut right after the tool has said that the secret is stored.
 fn cut_when_stored(provider: &str, kind: Kind) -> Result<(), String> {
     let (scene, disk) = scene_on(provider, kind).ok_or("no disk")?;
-    let run = scene.rotate("5s")?.run;
+    let run = scene.rotate("20s")?.run;
     let bytes = disk.cut();
     ensure!(run.code == 0, "exit {}:\n{}", run.code, run.stderr);
     SNAPSHOTS.fetch_add(1, Ordering::Relaxed);

@@ -32,7 +32,7 @@ const OFFSETS: [(&str, bool); 7] = [
 fn drive(provider: &str, offset: &str, may_send: bool) -> Result<(), String> {
     let scene = Scene::new(provider);
     scene.server.script(&[Act::Commit(Then::Send(Vec::new()))]);
-    let run = scene.rotate("2s")?.run;
+    let run = scene.rotate("20s")?.run;
     ensure!(run.code == 7, "exit {}", run.code);
     let before = scene.server.arrivals();
     scene.server.script(&[Act::Honest]);
@@ -52,7 +52,7 @@ fn drive(provider: &str, offset: &str, may_send: bool) -> Result<(), String> {
 
 /// Goes on with this machine's clock moved.
 fn cutover_at(scene: &Scene, offset: &str) -> Result<Run, String> {
-    let mut command = scene.sandbox.command(&["cutover", "hooks", "--timeout", "5s"]);
+    let mut command = scene.sandbox.command(&["cutover", "hooks", "--timeout", "20s"]);
     command.env("LD_PRELOAD", LIBRARY).env("FAKETIME", offset).env("FAKETIME_DONT_FAKE_MONOTONIC", "1");
     command.env("DONT_FAKE_MONOTONIC", "1");
     Ok(scene.measure(&mut command)?.run)
@@ -70,7 +70,7 @@ fn tried_again(provider: &str) -> Result<(), String> {
     HOURS.store(0, Ordering::SeqCst);
     let scene = Scene::of(Sandbox::with_clock(provider, moved));
     scene.server.script(&[Act::Commit(Then::Send(Vec::new()))]);
-    ensure!(scene.rotate("2s")?.run.code == 7, "the answer was not lost");
+    ensure!(scene.rotate("20s")?.run.code == 7, "the answer was not lost");
     let first = scene.server.arrivals();
     HOURS.store(20, Ordering::SeqCst);
     let between = cutover_at(&scene, "+20h")?;
@@ -91,7 +91,7 @@ fn overtaken(provider: &str) -> Result<(), String> {
     let scene = Scene::new(provider);
     let (sandbox, live) = (&scene.sandbox, scene.live());
     scene.server.script(&[Act::Commit(Then::Send(Vec::new()))]);
-    ensure!(scene.rotate("2s")?.run.code == 7, "the answer was not lost");
+    ensure!(scene.rotate("20s")?.run.code == 7, "the answer was not lost");
     let client = Client::new(&ClientOptions { timeout: Duration::from_secs(5), ca: None }).unwrap();
     let ids: Vec<_> = sandbox.endpoint().ids.iter().map(|id| (id.name.clone(), id.value.clone())).collect();
     let base = sandbox.stand_in.base_url();

@@ -1,5 +1,6 @@
 //! A sandbox whose target reaches the provider through the scripted server, and runs that are measured.
 
+use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::process::Stdio;
@@ -33,6 +34,7 @@ pub struct Scene {
 /// A run, and what it took.
 pub struct Measured {
     pub run: Run,
+    /// From begin to end, less the time in which it waited for a processor that others had.
     pub wall: Duration,
 }
 
@@ -158,32 +160,33 @@ impl Scene {
     pub fn measure(&self, command: &mut std::process::Command) -> Result<Measured, String> {
         let begun = Instant::now();
         let child = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
-        let status = format!("/proc/{}/status", child.id());
+        let process = format!("/proc/{}", child.id());
         let (stop, stopped) = std::sync::mpsc::channel::<()>();
         // The high-water mark only grows, so the last look counts.
         let watcher = std::thread::spawn(move || {
-            let mut kib = 0;
+            let (mut kib, mut waited) = (0, BTreeMap::new());
             loop {
-                if let Ok(text) = std::fs::read_to_string(&status) {
+                look_at_threads(&process, &mut waited);
+                if let Ok(text) = std::fs::read_to_string(format!("{process}/status")) {
                     let line = text.lines().find_map(|line| line.strip_prefix("VmHWM:"));
                     let found = line.and_then(|line| line.trim().trim_end_matches(" kB").trim().parse().ok());
                     kib = found.unwrap_or(kib);
                 }
                 if stopped.recv_timeout(Duration::from_millis(4)) != Err(std::sync::mpsc::RecvTimeoutError::Timeout) {
-                    return kib;
+                    return (kib, waited.into_values().map(Duration::from_nanos).sum::<Duration>());
                 }
             }
         });
         let output = child.wait_with_output().unwrap();
         let wall = begun.elapsed();
         drop(stop);
-        let kib = watcher.join().unwrap();
+        let (kib, waited) = watcher.join().unwrap();
         let run = self.sandbox.watch(output);
         LARGEST_KIB.fetch_max(kib, Ordering::Relaxed);
         ensure!(!matches!(run.code, 101 | 134 | -1), "a panic or a signal, {}:\n{}", run.code, run.stderr);
         ensure!(!run.stderr.contains("a defect in whsec"), "a panic:\n{}", run.stderr);
         ensure!(kib < MOST_MEMORY, "{kib} KiB of memory");
-        Ok(Measured { run, wall })
+        Ok(Measured { run, wall: wall.saturating_sub(waited) })
     }
 
     /// Rotates with everything agreed to.
@@ -232,6 +235,17 @@ impl Scene {
     /// The live slot.
     pub fn live(&self) -> Option<Secret> {
         self.sandbox.slot("")
+    }
+}
+
+/// Notes how long each thread of a process has waited for a processor by now, in nanoseconds: the second of the three numbers
+/// that the kernel keeps.
+fn look_at_threads(process: &str, waited: &mut BTreeMap<PathBuf, u64>) {
+    for thread in std::fs::read_dir(format!("{process}/task")).into_iter().flatten().flatten() {
+        let numbers = std::fs::read_to_string(thread.path().join("schedstat")).unwrap_or_default();
+        if let Some(time) = numbers.split(' ').nth(1).and_then(|number| number.parse().ok()) {
+            waited.insert(thread.path(), time);
+        }
     }
 }
 

@@ -67,6 +67,9 @@ const DEFAULTS: &[(u16, i32)] = &[
     (304, 7),
 ];
 
+/// What a run may take beside its waits on a machine that others use too: a wait that is over the cap is a year.
+const SLACK: Duration = Duration::from_secs(30);
+
 /// A year in seconds.
 const YEAR: &str = "31536000";
 
@@ -104,7 +107,7 @@ fn drive(
     let live = scene.live();
     let headers = format!("Content-Type: application/json\r\n{}", form.1);
     scene.server.script(&[Act::Refuse(Then::Send(answer(status, &headers, body.as_bytes())))]);
-    let rotated = scene.rotate("2s")?;
+    let rotated = scene.rotate("20s")?;
     let (code, arrivals) = (rotated.run.code, scene.server.arrivals());
     ensure!(code == exit, "exit {code} in place of {exit}:\n{}", rotated.run.stderr);
     scene.check_calls()?;
@@ -114,11 +117,10 @@ fn drive(
     match form.2 {
         None => {
             ensure!(arrivals == 1, "{arrivals} attempts though the wait is a year");
-            ensure!(rotated.wall < Duration::from_secs(5), "took {:?}", rotated.wall);
+            ensure!(rotated.wall < SLACK, "took {:?}", rotated.wall);
         }
         Some(most) => {
-            // A machine that others use too is slower than the pauses are short.
-            ensure!(rotated.wall < most + Duration::from_secs(3), "waited {:?}", rotated.wall);
+            ensure!(rotated.wall < most + SLACK, "waited {:?}", rotated.wall);
             if repeats {
                 ensure!(arrivals > 1, "never asked again");
             }
@@ -131,7 +133,7 @@ fn drive(
     ensure!(exit != 7 || again == "unknown", "the journal says {again}");
     if exit != 7 {
         scene.server.script(&[Act::Honest]);
-        let later = scene.rotate("5s")?.run;
+        let later = scene.rotate("20s")?.run;
         ensure!(later.code == 0, "not free to rotate later: {}\n{}", later.code, later.stderr);
         ensure!(scene.sandbox.rotations() == 1, "{} rotations", scene.sandbox.rotations());
     }

@@ -3,6 +3,9 @@
 use std::collections::VecDeque;
 use std::io::Write;
 use std::sync::{Mutex, PoisonError};
+use std::time::Duration;
+
+use crate::share;
 
 /// Cases that run at once: most of them wait for a server most of the time.
 const SIDE_BY_SIDE: usize = 8;
@@ -18,6 +21,7 @@ pub fn is_full() -> bool {
 /// Runs cases side by side and prints the promise's line; fails with all that went wrong.
 #[track_caller]
 pub fn sweep(promise: u32, what: &str, cases: Vec<Case<'_>>, figure: impl FnOnce() -> String) {
+    let cases = share::of_this_piece(cases);
     let count = cases.len();
     let failures = run(cases, SIDE_BY_SIDE);
     report(promise, what, count, &failures, &figure());
@@ -26,6 +30,7 @@ pub fn sweep(promise: u32, what: &str, cases: Vec<Case<'_>>, figure: impl FnOnce
 /// The same, one case after the other.
 #[track_caller]
 pub fn one_by_one(promise: u32, what: &str, cases: Vec<Case<'_>>, figure: impl FnOnce() -> String) {
+    let cases = share::of_this_piece(cases);
     let count = cases.len();
     let failures = run(cases, 1);
     report(promise, what, count, &failures, &figure());
@@ -61,10 +66,27 @@ fn run(cases: Vec<Case<'_>>, side_by_side: usize) -> Vec<String> {
 #[track_caller]
 pub fn report(promise: u32, what: &str, cases: usize, failures: &[String], figure: &str) {
     // Past the test harness, which keeps what a passing test prints.
-    let line = format!("PROMISE {promise} | {what} | cases {cases} | failures {} | {figure}\n", failures.len());
+    let of = share::label();
+    let line = format!("PROMISE {promise} | {what} | cases {cases}{of} | failures {} | {figure}\n", failures.len());
     let _ = std::io::stdout().lock().write_all(line.as_bytes());
-    assert!(cases > 0, "{what}: not one case");
+    assert!(cases > 0 || share::pieces() > 1, "{what}: not one case");
     assert!(failures.is_empty(), "{what}: {} of {cases} failed\n{}", failures.len(), failures.join("\n"));
+}
+
+/// How often something is tried that took too long.
+const TRIES: usize = 4;
+
+/// Fails where this takes longer than the limit each time: others use the machine too. It yields how long it took, and any
+/// failure of it counts at once.
+pub fn in_time(limit: Duration, mut run: impl FnMut() -> Result<Duration, String>) -> Result<(), String> {
+    let mut shortest = Duration::MAX;
+    for _ in 0..TRIES {
+        shortest = shortest.min(run()?);
+        if shortest <= limit {
+            return Ok(());
+        }
+    }
+    Err(format!("took {shortest:?} at best, {TRIES} times"))
 }
 
 /// Says that a test cannot run here, and why.

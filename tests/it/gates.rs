@@ -276,7 +276,7 @@ fn at_a_terminal_the_walk_shows_what_receivers_accept_and_asks_again() {
     receiver.becomes(Kind::Both);
     // The first choice: probe them again.
     terminal.types("\r").expect("accepts both").expect("verify: proved by every receiver").expect("left, until");
-    terminal.types("\u{3}");
+    terminal.listens().types("\u{3}");
     terminal.exits(130);
 }
 
@@ -286,7 +286,7 @@ fn at_a_terminal_a_word_against_a_receiver_asks_for_the_reason() {
     let mut terminal = Terminal::run(&sandbox, &["cutover", "hooks"]);
     terminal.expect("deploy: done?").types("y").expect("verify: done?").expect("not now");
     terminal.types("\u{1b}[B\r").expect("Reason, for the record").types("canary only\r").expect("left, until");
-    terminal.types("\u{3}");
+    terminal.listens().types("\u{3}");
     terminal.exits(130);
     let json = sandbox.run(&["inspect", "hooks", "--json"]).exits(0).json();
     let steps = json["rotation"]["steps"].as_array().unwrap();

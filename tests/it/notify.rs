@@ -1,5 +1,6 @@
 //! The notifier: told of every step and moment, never a secret, and never in the way.
 
+use std::io::{BufRead, BufReader};
 use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
@@ -74,7 +75,7 @@ fn a_notifier_that_hangs_is_ended_after_its_time() {
     sandbox.config(&format!("[notify]\ncommand = [\"sleep\", \"300\"]\n\n{text}"));
     let begun = Instant::now();
     sandbox.rotate().exits(0).says("the notifier is not told of this");
-    assert!(begun.elapsed() < Duration::from_secs(25), "{:?}", begun.elapsed());
+    assert!(begun.elapsed() < Duration::from_secs(120), "{:?}", begun.elapsed());
 }
 
 #[test]
@@ -89,13 +90,18 @@ fn a_notifier_comes_from_ones_own_config_only() {
     sandbox.run(&["status"]).exits(2).says("names no program");
 }
 
-/// Runs `status --watch` for a while, with its clock off.
-fn watch(sandbox: &Sandbox, offset: &str) -> String {
+/// Runs `status --watch` with its clock off until it has looked at the clock, and told what there is to tell.
+fn watch(sandbox: &Sandbox, offset: &str) {
     let mut command = at(sandbox, offset, &["status", "--watch"]);
-    let child = command.stdout(std::process::Stdio::piped()).stderr(std::process::Stdio::piped()).spawn().unwrap();
-    std::thread::sleep(Duration::from_millis(2500));
+    let mut child = command.stdout(std::process::Stdio::piped()).stderr(std::process::Stdio::piped()).spawn().unwrap();
+    // What there is to tell is told before a row is written.
+    let mut shown = String::new();
+    let mut stdout = BufReader::new(child.stdout.take().unwrap());
+    while !shown.contains("hooks") {
+        assert!(stdout.read_line(&mut shown).unwrap() > 0, "no row of it:\n{shown}");
+    }
     kill(Pid::from_raw(child.id().try_into().unwrap()), Signal::SIGTERM).unwrap();
-    sandbox.finish(child).exits(143).stdout
+    sandbox.finish(child).exits(143);
 }
 
 #[test]
@@ -106,8 +112,7 @@ fn faketime_the_notifier_is_told_of_each_moment_once() {
     sandbox.rotate().exits(0);
     let before = told(&file).len();
     for offset in ["", "+11h", "+750m", "+13h", "+1390m", "+1391m", "+1430m", "+25h", "+26h"] {
-        let shown = watch(&sandbox, offset);
-        assert!(shown.contains("hooks"), "{shown}");
+        watch(&sandbox, offset);
     }
     let moments: Vec<String> = told(&file)[before..].iter().map(|(kind, what)| format!("{kind} {what}")).collect();
     assert_eq!(moments, ["moment T-12h", "moment T-1h", "moment T-15m", "moment overdue"]);

@@ -18,7 +18,8 @@ fn broken(fault: Fault) -> (Scene, Outcome) {
     scene.stand_in.fault(fault);
     let started = Instant::now();
     let outcome = scene.call(&scene.rotation());
-    assert!(started.elapsed() < DEADLINE + Duration::from_secs(1), "{:?}", started.elapsed());
+    // What is over without a deadline is over after minutes; how exactly it is kept is measured in `tests/faults`.
+    assert!(started.elapsed() < DEADLINE + Duration::from_secs(20), "{:?}", started.elapsed());
     assert!(scene.stand_in.ledger().rotations <= 1);
     assert!(scene.stand_in.ledger().requests.len() <= 1, "a call is made once");
     (scene, outcome)

@@ -1,7 +1,7 @@
 //! A command at a pseudo-terminal: what is on the screen, what is typed, and how the terminal is left.
 
 use std::process::Command;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use expectrl::session::OsSession;
 use expectrl::{Eof, Expect, Session};
@@ -45,6 +45,17 @@ impl Terminal {
         self
     }
 
+    /// Waits until whsec sleeps: a question that is on the screen sleeps when it listens to the keyboard.
+    pub fn listens(&mut self) -> &mut Self {
+        let shell = self.session.get_process().pid().to_string();
+        let begun = Instant::now();
+        while !is_asleep_below(&shell) {
+            assert!(begun.elapsed() < Duration::from_secs(20), "nobody listens:\n{}", self.seen);
+            std::thread::sleep(Duration::from_millis(5));
+        }
+        self
+    }
+
     /// Types these keys.
     pub fn types(&mut self, keys: &str) -> &mut Self {
         self.session.send(keys).unwrap();
@@ -76,4 +87,13 @@ impl Terminal {
         }
         seen
     }
+}
+
+/// Whether a process that this one has begun sleeps, and does not wait for the processor.
+fn is_asleep_below(parent: &str) -> bool {
+    let processes = std::fs::read_dir("/proc").unwrap().flatten();
+    let states = processes.filter_map(|entry| std::fs::read_to_string(entry.path().join("stat")).ok());
+    // After the name, which is in brackets: state, parent.
+    let mut fields = states.filter_map(|stat| stat.rsplit_once(") ").map(|(_, rest)| rest.to_owned()));
+    fields.any(|rest| rest.split(' ').take(2).eq(["S", parent]))
 }

@@ -13,7 +13,8 @@ fn refused(sandbox: &Sandbox, store: &str) -> String {
     assert_eq!((run.json()["error"]["kind"].as_str(), run.json()["status"].as_str()), (Some("store"), Some("failed")));
     assert_eq!(sandbox.rotate_requests().len(), 0, "{store}");
     assert_eq!(std::fs::read(sandbox.dotenv()).unwrap(), before, "{store}");
-    assert!(begun.elapsed().as_secs() < 5, "{store}");
+    // Three seconds are measured in `tests/faults`; here others run at the same time.
+    assert!(begun.elapsed().as_secs() < 30, "{store}");
     assert!(run.stderr.contains("nothing was sent, because a store failed its check"), "{}", run.stderr);
     run.stderr
 }

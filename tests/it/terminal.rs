@@ -17,7 +17,7 @@ fn a_rotation_is_walked_through_and_left_at_the_countdown() {
     terminal.types("y").expect("deploy: done?");
     assert_eq!(sandbox.slots(&old), ["new", "old", "empty"]);
     terminal.types("y").expect("verify: done?").types("y");
-    terminal.expect("come back with: whsec cutover hooks").expect("left, until").types("\u{3}");
+    terminal.expect("come back with: whsec cutover hooks").expect("left, until").listens().types("\u{3}");
     let seen = terminal.exits(130);
     for words in [
         "Deploy the receivers so that they accept either of the two",
@@ -52,22 +52,22 @@ fn a_whole_walk_ends_with_done() {
 fn ctrl_c_at_any_question_leaves_the_terminal_as_it_was() {
     let sandbox = Sandbox::new("layers");
     let mut terminal = Terminal::run(&sandbox, &["rotate", "hooks"]);
-    terminal.expect("Rotate now?").types("\u{3}");
+    terminal.expect("Rotate now?").listens().types("\u{3}");
     terminal.exits(130);
     assert_eq!(sandbox.requests(), 0);
 
     let mut terminal = Terminal::run(&sandbox, &["rotate", "hooks"]);
-    terminal.expect("Rotate now?").types("y").expect("deploy: done?").types("\u{3}");
+    terminal.expect("Rotate now?").types("y").expect("deploy: done?").listens().types("\u{3}");
     let seen = terminal.exits(130);
     assert!(seen.contains("whsec cutover hooks"), "{seen}");
     sandbox.run(&["cutover", "hooks"]).exits(11).says("next: deploy");
 
     let instant = Sandbox::new("verifa");
     let mut terminal = Terminal::run(&instant, &["rotate", "hooks"]);
-    terminal.expect("Type the endpoint's id to go on").types("\u{3}");
+    terminal.expect("Type the endpoint's id to go on").listens().types("\u{3}");
     terminal.exits(130);
     let mut terminal = Terminal::run(&instant, &["status", "--watch"]);
-    terminal.expect("hooks").types("\u{3}");
+    terminal.expect("hooks").listens().types("\u{3}");
     terminal.exits(130);
     assert_eq!(instant.requests(), 0);
 }

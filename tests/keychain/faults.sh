@@ -1,11 +1,15 @@
 #!/usr/bin/env bash
-# Puts a keychain into trouble and looks at what the store makes of it: tests/keychain/session.sh tests/keychain/faults.sh
+# Puts a keychain into trouble and looks at what the store makes of it, with the library's test binary:
+#
+#     tests/keychain/session.sh tests/keychain/faults.sh target/debug/deps/whsec-…
+#
 # Needs secret-tool (libsecret-tools) besides what session.sh needs.
 set -euo pipefail
+tests=$1
 
 check() {
     # `1 passed` in so many words: a name that matches no test must not count as success.
-    cargo test --locked --lib "store::keychain::tests::$1" -- --exact --ignored | grep -q '1 passed' || { echo "keychain: $1 FAILED" >&2; exit 1; }
+    "$tests" "store::keychain::tests::$1" --exact --ignored | grep -q '1 passed' || { echo "keychain: $1 FAILED" >&2; exit 1; }
     echo "keychain: $1 ok"
 }
 

@@ -2,6 +2,9 @@
 # Holds `verify` and `probe` against independent libraries of Python and Node: each signs for the other, right and wrong, and
 # receivers that verify with them are probed. Needs python3 with pip, npm, and the package registries the first time.
 # Keeps everything under target/.
+#
+#     check.sh --install       installs what is missing, no more
+#     check.sh TESTS           with the test binary of tests/it
 set -euo pipefail
 
 here=$(cd "$(dirname "$0")" && pwd)
@@ -16,10 +19,11 @@ mkdir -p "$libraries"
     npm install --silent --no-audit --no-fund --prefix "$libraries/node" \
         standardwebhooks@1.1.1 svix@1.99.1 stripe@22.4.0
 
+[ "$1" != --install ] || exit 0
 export WHSEC_TEST_LIBRARIES=$libraries
 export PYTHONPATH=$libraries/python NODE_PATH=$libraries/node/node_modules
-cargo test --quiet --locked --test it libraries::ours -- --ignored
+"$1" --quiet --ignored libraries::ours
 python3 "$here/check.py" "$libraries"
 node "$here/check.js" "$libraries"
-cargo test --quiet --locked --test it libraries::theirs -- --ignored --nocapture
-cargo test --quiet --locked --test it libraries::receivers -- --ignored --nocapture
+"$1" --quiet --ignored --nocapture libraries::theirs
+"$1" --quiet --ignored --nocapture libraries::receivers

@@ -10,6 +10,9 @@
 
 mod patch;
 mod scratch;
+#[allow(dead_code, reason = "it is made for all three, and not all of it is used here")]
+#[path = "../share/mod.rs"]
+mod share;
 
 use std::collections::BTreeSet;
 use std::io::Write;
@@ -52,6 +55,7 @@ fn every_mistake_can_still_be_made() {
 fn every_mistake_is_noticed() {
     let only = std::env::var("WHSEC_TEST_ONLY").unwrap_or_default();
     let mistakes: Vec<Mistake> = Mistake::all().into_iter().filter(|mistake| mistake.name.contains(&only)).collect();
+    let mistakes = share::of_this_piece(mistakes);
     let scratch = Scratch::prepare();
     // A test that fails without the mistake would kill everything.
     let tests: BTreeSet<_> = mistakes.iter().flat_map(|mistake| &mistake.tests).cloned().collect();
@@ -70,7 +74,7 @@ fn every_mistake_is_noticed() {
         say(&format!("MISTAKE {} | {by} | {verdict} | {:.0} s", mistake.name, began.elapsed().as_secs_f64()));
         survivors.extend(killers.is_empty().then_some(&mistake.name));
     }
-    say(&format!("MISTAKES {} made | {} survived", mistakes.len(), survivors.len()));
+    say(&format!("MISTAKES {} made{} | {} survived", mistakes.len(), share::label(), survivors.len()));
     assert!(!mistakes.is_empty(), "no mistake was made");
     assert!(survivors.is_empty(), "the suite does not notice {survivors:?}");
 }

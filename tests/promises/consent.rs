@@ -82,12 +82,8 @@ fn try_ending(provider: &str, line: &str, clock: &Clock) -> Tally {
                 let words = words(&world, &format!("{line} {flags}"));
                 let words: Vec<&str> = words.iter().map(String::as_str).collect();
                 let mut terminal = Terminal::run_command(&world.command(&words));
-                terminal.expect("Type the endpoint's id").types(keys);
-                if *keys == INTERRUPT {
-                    // One that meets the question before it listens counts as the first of two, as everywhere.
-                    std::thread::sleep(std::time::Duration::from_millis(300));
-                    terminal.types(keys);
-                }
+                // An interrupt that meets the question before it listens counts as the first of two, as everywhere.
+                terminal.expect("Type the endpoint's id").listens().types(keys);
                 terminal.ends();
                 nothing_ended(&world, "at a terminal")
             });

@@ -9,6 +9,7 @@ use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use nix::sys::signal::Signal;
 
 use crate::report::{Dice, Tally, is_full, note, seed};
+use crate::share;
 use crate::tracer;
 use crate::world::{Clock, FILES, Kept, World};
 
@@ -91,11 +92,11 @@ pub enum Key {
 }
 
 /// Points of a scenario in a sample, beside those after a key moment.
-const SAMPLE: u64 = 24;
+const SAMPLE: u64 = 10;
 /// Points after each key moment.
 const AFTER_KEY: u64 = 4;
 /// The same where each case takes a keychain's time.
-const SAMPLE_KEYCHAIN: u64 = 8;
+const SAMPLE_KEYCHAIN: u64 = 4;
 const WORKERS: usize = 3;
 /// Runs in a row that are through before their point, after which a whole sweep ends: runs differ by some calls.
 const THROUGH: usize = 4;
@@ -346,6 +347,7 @@ fn sweep(scenarios: &[Scenario], wanted: u64, figures: &Figures) -> Tally {
             true => points.extend((1..=MOST_CALLS).map(Point::Call)),
             false => points.extend(sample(&mut Dice::new(&name), calls, wanted)),
         }
+        let points = share::of_this_piece(points);
         let tally = in_threads(&points, |points| {
             scenario.try_points(points, |world, at| {
                 let (traced, sealed) = scenario.strike(world, Signal::SIGKILL, at);
@@ -365,7 +367,10 @@ fn sweep(scenarios: &[Scenario], wanted: u64, figures: &Figures) -> Tally {
         });
         let (cases, failures) = (tally.cases, tally.failures.len());
         note(&format!("{name}: {calls} calls, {cases} cases, {failures} failures, {:?}", began.elapsed()));
-        assert!(!is_full() || cases as u64 * 10 > calls * 9, "{name}: ended after {cases} of {calls} calls");
+        assert!(
+            !is_full() || (cases * share::pieces()) as u64 * 10 > calls * 9,
+            "{name}: ended after {cases} of {calls} calls"
+        );
         total.add(tally);
     }
     total

@@ -27,7 +27,11 @@ mod sandbox;
 mod screen;
 #[path = "../servers/mod.rs"]
 mod servers;
+#[allow(dead_code, reason = "it is made for all three, and not all of it is used here")]
+#[path = "../share/mod.rs"]
+mod share;
 mod signals;
 mod terminal;
+#[allow(dead_code, reason = "calls are made to fail in `tests/faults` alone")]
 mod tracer;
 mod world;

@@ -7,6 +7,7 @@ use crate::kill::in_threads;
 use crate::kill::{Point, sample};
 use crate::receivers::{Kind, Receiver};
 use crate::report::{Dice, Tally, is_full, seed};
+use crate::share;
 use crate::tracer;
 use crate::world::{Clock, FILES, World};
 
@@ -47,6 +48,7 @@ fn killed_while_receivers_are_probed_cutover_proves_the_drop() {
     undisturbed.check_end(1).unwrap();
     let wanted = if is_full() { WHOLE } else { SAMPLE };
     let points: Vec<Point> = sample(&mut Dice::new("probed"), traced.calls, wanted).collect();
+    let points = share::of_this_piece(points);
     let tally = in_threads(&points, |points| {
         let mut tally = Tally::default();
         let (world, receiver) = world(&Clock::new());

@@ -8,6 +8,7 @@ use nix::sys::signal::Signal;
 
 use crate::kill::{Point, Scenario, Verb, in_threads};
 use crate::report::{Dice, Tally, is_full, seed};
+use crate::share;
 use crate::tracer;
 use crate::world::{Clock, FILES, Kept};
 
@@ -50,7 +51,7 @@ fn a_signal_at_any_system_call_loses_nothing_and_panics_nowhere() {
         let calls = scenario.count(&Clock::new());
         for (begin, signal) in (0..).zip(SIGNALS) {
             let name = format!("{} {signal}", scenario.name());
-            let points = points(&name, begin * 2, calls);
+            let points = share::of_this_piece(points(&name, begin * 2, calls));
             total.add(in_threads(&points, |points| {
                 scenario.try_points(points, |world, at| {
                     let Point::Call(at) = at else { unreachable!("only calls have numbers") };

@@ -56,10 +56,7 @@ fn ctrl_c_at_every_question_and_countdown_leaves_the_terminal_as_it_was() {
             for (question, keys) in *typed {
                 terminal.expect(question).types(keys);
             }
-            terminal.expect(words);
-            // Between its words and its first look at the keyboard a question cannot be told from outside.
-            std::thread::sleep(std::time::Duration::from_millis(150));
-            terminal.types("\u{3}");
+            terminal.expect(words).listens().types("\u{3}");
             // `exits` looks at cursor, echo and line mode; an open question about a lost call stays exit 7.
             let code = if words.contains("What happened") { 7 } else { 130 };
             let seen = terminal.exits(code);

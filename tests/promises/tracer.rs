@@ -1,18 +1,32 @@
-//! Runs a program under ptrace and strikes it at one of its system calls, counted across all its threads.
+//! Runs a program under ptrace and strikes it at one of its system calls, counted across all its threads, or has one fail.
 //!
 //! Safe API only: a shell waits on its stdin until it is seized, then becomes the program.
 
+use std::collections::HashMap;
 use std::io::{Read, Write};
 use std::process::{Command, Output, Stdio};
 
+use nix::errno::Errno;
 use nix::sys::ptrace::{self, Options};
 use nix::sys::signal::{Signal, kill};
 use nix::sys::wait::{WaitPidFlag, WaitStatus, waitpid};
 use nix::unistd::Pid;
 
-/// `PTRACE_EVENT_EXEC` and the kind of stop that is a call's entry, from `<linux/ptrace.h>`.
+/// `PTRACE_EVENT_EXEC` and the kinds of stop that are a call's entry and its exit, from `<linux/ptrace.h>`.
 const EVENT_EXEC: i32 = 4;
 const SYSCALL_ENTRY: u8 = 1;
+const SYSCALL_EXIT: u8 = 2;
+
+/// What is done at the entry into a system call.
+pub enum Act {
+    /// The call is made.
+    Pass,
+    /// The program is sent this signal.
+    Signal(Signal),
+    /// The call is not made, and comes back with this error.
+    #[cfg(target_arch = "x86_64")]
+    Fail(Errno),
+}
 
 /// What became of the program.
 pub struct Traced {
@@ -25,8 +39,14 @@ pub struct Traced {
 
 /// Runs a command and sends it `signal` at each entry into a system call for which `strike` holds; it is given the
 /// number of the entry, from 1. A process killed at an entry does not do the call.
-#[expect(clippy::zombie_processes, reason = "the tracer itself reaps it, thread by thread")]
 pub fn run(command: &Command, signal: Signal, mut strike: impl FnMut(u64) -> bool) -> Traced {
+    run_with(command, |call, _| if strike(call) { Act::Signal(signal) } else { Act::Pass })
+}
+
+/// Runs a command and does at each entry into a system call what `act` says, which is given the number of the entry, from
+/// 1, and the thread that makes it.
+#[expect(clippy::zombie_processes, reason = "the tracer itself reaps it, thread by thread")]
+pub fn run_with(command: &Command, mut act: impl FnMut(u64, Pid) -> Act) -> Traced {
     let mut shell = Command::new("/bin/sh");
     shell.args(["-c", "read go; exec \"$@\" </dev/null", "sh"]).arg(command.get_program()).args(command.get_args());
     shell.env_clear().envs(command.get_envs().filter_map(|(name, value)| Some((name, value?))));
@@ -46,6 +66,7 @@ pub fn run(command: &Command, signal: Signal, mut strike: impl FnMut(u64) -> boo
     // Nothing else may wait for the threads of this process than the thread that traces them.
     let flags = WaitPidFlag::__WALL | WaitPidFlag::__WNOTHREAD;
     let (mut calls, mut struck, mut begun) = (0, false, false);
+    let mut failing: HashMap<Pid, Errno> = HashMap::new();
     let status = loop {
         let stopped = waitpid(Pid::from_raw(-1), Some(flags)).unwrap();
         let (pid, pass) = match stopped {
@@ -61,13 +82,29 @@ pub fn run(command: &Command, signal: Signal, mut strike: impl FnMut(u64) -> boo
             }
             WaitStatus::PtraceSyscall(pid) => {
                 // A thread that is being killed cannot be asked any more.
-                let entered = ptrace::syscall_info(pid).is_ok_and(|info| info.op == SYSCALL_ENTRY);
-                if begun && entered {
-                    calls += 1;
-                    if strike(calls) {
-                        struck = true;
-                        kill(leader, signal).unwrap();
+                match ptrace::syscall_info(pid).map(|info| info.op) {
+                    Ok(SYSCALL_ENTRY) if begun => {
+                        calls += 1;
+                        match act(calls, pid) {
+                            Act::Pass => {}
+                            Act::Signal(signal) => {
+                                struck = true;
+                                kill(leader, signal).unwrap();
+                            }
+                            #[cfg(target_arch = "x86_64")]
+                            Act::Fail(error) => {
+                                struck = true;
+                                skip(pid);
+                                failing.insert(pid, error);
+                            }
+                        }
                     }
+                    Ok(SYSCALL_EXIT) => {
+                        if let Some(error) = failing.remove(&pid) {
+                            come_back(pid, error);
+                        }
+                    }
+                    _ => {}
                 }
                 (pid, None)
             }
@@ -88,3 +125,22 @@ pub fn run(command: &Command, signal: Signal, mut strike: impl FnMut(u64) -> boo
     let status = std::os::unix::process::ExitStatusExt::from_raw(raw);
     Traced { calls, struck, output: Output { status, stdout, stderr } }
 }
+
+/// Has the kernel make no call in place of the one that a thread enters.
+#[cfg(target_arch = "x86_64")]
+fn skip(thread: Pid) {
+    let mut registers = ptrace::getregs(thread).unwrap();
+    registers.orig_rax = u64::MAX;
+    ptrace::setregs(thread, registers).unwrap();
+}
+
+/// Has a call come back with this error.
+#[cfg(target_arch = "x86_64")]
+fn come_back(thread: Pid, error: Errno) {
+    let mut registers = ptrace::getregs(thread).unwrap();
+    registers.rax = (-i64::from(error as i32)).cast_unsigned();
+    ptrace::setregs(thread, registers).unwrap();
+}
+
+#[cfg(not(target_arch = "x86_64"))]
+fn come_back(_: Pid, _: Errno) {}
