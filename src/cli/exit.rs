@@ -149,6 +149,7 @@ fn run_exit(error: &RunError) -> Exit {
         RunError::KeyNeeded { .. } => Exit::Auth,
         RunError::CannotProbe { .. } => Exit::Usage,
         RunError::TooEarly { .. }
+        | RunError::Drift { .. }
         | RunError::ClockUnheard { .. }
         | RunError::NoWayBack { .. }
         | RunError::Contradicted { .. }

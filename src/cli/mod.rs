@@ -73,7 +73,7 @@ Exit codes:
   6  a store failed its check; nothing was sent
   7  unknown: sent, and the outcome is not known; only `cutover` may go on
   8  rotated and sealed, but not yet in every store; only `cutover` may go on
-  9  a gate said no: a probe, a delivery, or not proved safe yet
+  9  a gate said no: a probe, a delivery, a slot that somebody else has written, or not proved safe yet
  10  some of several targets failed
  11  open: a rotation waits for a person or a clock
  12  overdue: an overlap ended with steps undone, or a secret is too old

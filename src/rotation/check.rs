@@ -1,15 +1,20 @@
 //! The step `check`: everything that can be proved before the irreversible call is proved, and nothing is sent
 //! unless the new secret can be kept.
 
+use std::collections::BTreeMap;
+
 use jiff::{SignedDuration, Timestamp};
 
+use super::drift::{self, Drift};
 use super::gate::old_seal;
+use super::guard::refuse;
 use super::operator::News;
 use super::runner::Runner;
 use super::{Direction, Event, Evidence, Outcome, Rotation, RunError};
 use crate::provider::answer::{self, Inspected};
 use crate::secret::Secret;
-use crate::store::{Access, Slot, Store, StoreError, readable, slots};
+use crate::store::slots::Held;
+use crate::store::{Slot, Store, StoreError, readable, slots};
 
 impl Runner<'_> {
     /// Proves key, endpoint, stores and seal. What fails closes the rotation, since nothing was sent.
@@ -38,6 +43,9 @@ impl Runner<'_> {
         let ahead = SignedDuration::from_millis(evidence.clock_ahead_ms.unwrap_or(0));
         let provider_now = (self.now)().saturating_add(ahead).unwrap_or_else(|_| (self.now)());
         self.refuse_open_overlap(&earlier, provider_now)?;
+        let held = self.held()?;
+        self.refuse_emptied(&held, &earlier)?;
+        self.refuse_foreign(&held, &earlier)?;
         let current = self.live_secret()?;
         if current.is_none() && readable(self.stores).next().is_some() {
             let warning = "no store holds a live secret yet: is this where the receivers read theirs?";
@@ -48,12 +56,12 @@ impl Runner<'_> {
         let canary = slots::canary(length);
         for store in self.stores {
             slots::prove(store.as_ref(), &canary).map_err(RunError::StoreCheck)?;
-            self.refuse_foreign_next(store.as_ref(), &earlier)?;
             self.operator.tell(self.rotation, News::StoreProved { store: &store.reference() });
         }
         self.seals.prove(&canary).map_err(RunError::SealCheck)?;
         evidence.current = current.map(|secret| secret.fingerprint());
         evidence.next = Some(self.coming_secrets()?.iter().map(Secret::fingerprint).collect());
+        evidence.held = held;
         Ok(evidence)
     }
 
@@ -85,6 +93,7 @@ impl Runner<'_> {
             current: None,
             shown: inspected.secret.as_ref().map(Secret::fingerprint),
             next: None,
+            held: BTreeMap::new(),
             clock_ahead_ms: inspected.date.map(|date| self.ahead(date)),
         }
     }
@@ -110,38 +119,72 @@ impl Runner<'_> {
         }
     }
 
-    /// Refuses to overwrite a coming secret that is not of this endpoint's own rotations: it may be the only copy. Names one
-    /// that is.
-    fn refuse_foreign_next(&mut self, store: &dyn Store, earlier: &[Rotation]) -> Result<(), RunError> {
-        if store.access() != Access::ReadWrite {
-            return Ok(());
+    /// What the slots of every readable store hold, looked at before the first is written.
+    fn held(&self) -> Result<BTreeMap<String, Held>, RunError> {
+        let held = |store: &dyn Store| Ok((store.reference(), slots::look(store).map_err(RunError::StoreCheck)?));
+        readable(self.stores).map(held).collect()
+    }
+
+    /// Refuses to write a store whose live slot is empty and was full when a rotation last knew of it: it may be a file that
+    /// is being written at this moment, and a replacement would be all that is left of it.
+    fn refuse_emptied(&self, held: &BTreeMap<String, Held>, earlier: &[Rotation]) -> Result<(), RunError> {
+        let mut drifts = Vec::new();
+        for store in readable(self.stores) {
+            let (slot, reference) = (Slot::Current, store.reference());
+            let known = self.rotation.before.held.get(&reference).and_then(|held| held.current.clone());
+            let Some(known) = known.or_else(|| drift::last_live(earlier, &reference)) else { continue };
+            if held.get(&reference).is_some_and(|held| held.current.is_none()) {
+                let (name, expected) = (store.slot_name(slot), [Some(known)].into());
+                drifts.push(Drift { store: reference, slot, name, found: None, expected });
+            }
         }
-        let Some(next) = store.get(Slot::Next).map_err(RunError::StoreCheck)? else { return Ok(()) };
-        let fingerprint = next.fingerprint();
-        let ours =
-            |rotation: &Rotation| rotation.answered().is_some_and(|answered| answered.fingerprint == fingerprint);
-        // What was put there to see whether receivers take a second secret is nobody's.
-        let throwaway = |rotation: &Rotation| rotation.tried.contains(&fingerprint);
-        if let Some(rotation) = earlier.iter().find(|rotation| ours(rotation)) {
-            let warning = format!(
-                "`{}` holds {fingerprint} of the rotation that was closed at {}; the new secret replaces it",
-                store.slot_name(Slot::Next),
-                rotation.closed.as_ref().map(|closed| closed.at.to_string()).unwrap_or_default()
-            );
-            self.operator.tell(self.rotation, News::Warning(&warning));
-            return Ok(());
+        refuse(drifts, false)
+    }
+
+    /// Refuses to overwrite a secret that is not of this endpoint's own rotations: it may be the only copy. Names one in
+    /// `next` that is.
+    fn refuse_foreign(&mut self, held: &BTreeMap<String, Held>, earlier: &[Rotation]) -> Result<(), RunError> {
+        for store in readable(self.stores) {
+            let Some(held) = held.get(&store.reference()) else { continue };
+            for slot in [Slot::Next, Slot::Previous] {
+                let Some(fingerprint) = held.of(slot) else { continue };
+                let ours = |rotation: &&Rotation| {
+                    rotation.answered().is_some_and(|answered| answered.fingerprint == *fingerprint)
+                };
+                if let (Slot::Next, Some(rotation)) = (slot, earlier.iter().find(ours)) {
+                    let warning = format!(
+                        "`{}` holds {fingerprint} of the rotation that was closed at {}; the new secret replaces it",
+                        store.slot_name(slot),
+                        rotation.closed.as_ref().map(|closed| closed.at.to_string()).unwrap_or_default()
+                    );
+                    self.operator.tell(self.rotation, News::Warning(&warning));
+                    continue;
+                }
+                let is_known = match slot {
+                    // What was put there to see whether receivers take a second secret is nobody's.
+                    Slot::Next => {
+                        self.rotation.tried.contains(fingerprint)
+                            || earlier.iter().any(|rotation| rotation.tried.contains(fingerprint))
+                    }
+                    _ => {
+                        store.keeps_history()
+                            || held.current.as_ref() == Some(fingerprint)
+                            || earlier.iter().any(|rotation| drift::knows(rotation, fingerprint))
+                    }
+                };
+                if !is_known {
+                    return Err(RunError::StoreCheck(StoreError::Refused {
+                        store: store.reference(),
+                        why: format!(
+                            "`{}` holds a secret ({fingerprint}) that is not of this endpoint",
+                            store.slot_name(slot)
+                        ),
+                        hint: "it may be the only copy of it: move it where it belongs, then empty the slot".to_owned(),
+                    }));
+                }
+            }
         }
-        if throwaway(self.rotation) || earlier.iter().any(throwaway) {
-            return Ok(());
-        }
-        Err(RunError::StoreCheck(StoreError::Refused {
-            store: store.reference(),
-            why: format!(
-                "`{}` holds a secret ({fingerprint}) that is not of this endpoint",
-                store.slot_name(Slot::Next)
-            ),
-            hint: "it may be the only copy of it: move it where it belongs, then empty the slot".to_owned(),
-        }))
+        Ok(())
     }
 
     /// Everything that `check` proves, without a record: before an open rotation makes way for this one.

@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use jiff::Timestamp;
 use thiserror::Error;
 
+use super::drift::{self, Drift};
 use super::journal::JournalError;
 use super::lock::LockError;
 use super::operator::Comparison;
@@ -61,6 +62,9 @@ pub enum RunError {
         #[source]
         source: StoreError,
     },
+    /// A slot holds something else than the journal knows of.
+    #[error("{}; {}", drift::words(.drifts), drift_words(*.is_sent))]
+    Drift { drifts: Vec<Drift>, is_sent: bool },
     #[error("the new secret could not be sealed")]
     SealFailed(#[source] SealError),
     /// The journal failed after the call was sent.
@@ -141,6 +145,7 @@ impl RunError {
                 let mend = source.hint().unwrap_or_else(|| "mend the store".to_owned());
                 format!("{mend}; then `whsec cutover TARGET` completes the rest")
             }
+            Self::Drift { drifts, is_sent } => drift_hint(drifts, *is_sent),
             Self::NotRecorded { source, .. } => {
                 let mend = match source {
                     JournalError::Unusable { .. } | JournalError::ReadOnly { .. } => source.hint().unwrap_or_default(),
@@ -234,6 +239,19 @@ fn against_words(applied: bool, comparison: &Comparison) -> &'static str {
             "what the provider shows is the same as before the call, so it looks as if the call was not applied"
         }
     }
+}
+
+fn drift_words(is_sent: bool) -> &'static str {
+    if is_sent { "it is left as it is" } else { "nothing was sent" }
+}
+
+fn drift_hint(drifts: &[Drift], is_sent: bool) -> String {
+    match (drifts.first().is_some_and(|first| first.found.is_none()), is_sent) {
+        (true, false) => "run the same command again; if it is to be empty, write any value there, which the new one replaces",
+        (true, true) => "run the same command again; if it stays empty, put the value back: `whsec inspect TARGET` shows what is where",
+        (false, _) => "find out who put it there: `whsec inspect TARGET` shows what the provider and every slot have",
+    }
+    .to_owned()
 }
 
 fn sent_words(is_answered: bool) -> &'static str {

@@ -1,11 +1,14 @@
 //! What the journal records: decided, sent, answered, stored, proved. Never a secret.
 
+use std::collections::BTreeMap;
+
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
 use super::plan::Step;
 use crate::delivery::probe::Verdict;
 use crate::secret::Fingerprint;
+use crate::store::slots::Held;
 
 /// One journaled fact.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -60,6 +63,9 @@ pub struct Evidence {
     /// What the readable stores had in their `next` slots; absent where nobody looked.
     #[serde(default)]
     pub next: Option<Vec<Fingerprint>>,
+    /// What the slots of each readable store held, by its reference; whsec 0.1.0 did not note it.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub held: BTreeMap<String, Held>,
     /// How far the provider's clock is ahead of ours, in milliseconds.
     pub clock_ahead_ms: Option<i64>,
 }

@@ -11,9 +11,13 @@ use uuid::Uuid;
 use crate::secret::Fingerprint;
 
 mod check;
+pub mod drift;
+#[cfg(test)]
+mod drift_tests;
 mod error;
 mod event;
 pub mod gate;
+mod guard;
 pub mod guide;
 mod issue;
 pub mod journal;

@@ -1,5 +1,7 @@
 //! The way back: the old secret into the live slot of every store, while the provider still honours it.
 
+use super::drift::Act;
+use super::guard::refuse;
 use super::issue::LONGEST_CALL;
 use super::operator::News;
 use super::runner::Runner;
@@ -50,6 +52,11 @@ impl Runner<'_> {
         }
         let stores = self.stores;
         let stores = stores.iter().filter(|store| store.access() != Access::Once);
+        let mut drifts = Vec::new();
+        for store in readable(self.stores) {
+            drifts.extend(self.drifts_of(store, Act::RollBack).map_err(failed)?);
+        }
+        refuse(drifts, true)?;
         // A store that has no way back is found before any other is touched.
         for store in stores.clone() {
             slots::may_roll_back(store.as_ref(), &answered.fingerprint).map_err(failed)?;

@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use jiff::{SignedDuration, Timestamp};
 
+use super::drift::Act;
 use super::gate::old_seal;
 use super::issue::UNKEPT;
 use super::journal::{Journal, JournalError};
@@ -116,6 +117,8 @@ impl Runner<'_> {
                     Err(_) => {}
                 }
             }
+            // What others have put where whsec looks after a secret is said before anything is built on it.
+            self.refuse_drift_at_rest()?;
             if self.restage_lost(&next)? {
                 continue;
             }
@@ -252,11 +255,13 @@ impl Runner<'_> {
 
     /// Puts the secret into `next` of every store.
     pub(super) fn stage(&mut self, secret: &Secret) -> Result<(), RunError> {
+        self.refuse_drift(Step::Stage, Act::Stage)?;
         self.each_store(Step::Stage, Slot::Next, |store| slots::stage(store, secret))
     }
 
     fn promote(&mut self) -> Result<(), RunError> {
         let new = self.answered()?.fingerprint.clone();
+        self.refuse_drift(Step::Promote, Act::Promote)?;
         let write_only = self.stores.iter().any(|store| store.access() == Access::WriteOnly);
         let sealed = if write_only { Some(self.secret()?) } else { None };
         // Nothing goes live anywhere until every store has the new secret.
@@ -274,6 +279,7 @@ impl Runner<'_> {
 
     fn retire(&mut self) -> Result<(), RunError> {
         let new = self.answered()?.fingerprint.clone();
+        self.refuse_drift(Step::Retire, Act::Retire)?;
         self.keep_old();
         self.each_store(Step::Retire, Slot::Previous, |store| slots::retire(store, &new))
     }

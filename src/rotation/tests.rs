@@ -13,12 +13,12 @@ fn time(text: &str) -> Timestamp {
     text.parse().unwrap()
 }
 
-fn noon() -> Timestamp {
+pub(super) fn noon() -> Timestamp {
     time("2026-11-20T12:00:00Z")
 }
 
 /// A rotation of which nothing has happened yet.
-fn rotation(direction: Direction) -> Rotation {
+pub(super) fn rotation(direction: Direction) -> Rotation {
     let provider = Catalog::builtin().get("signa").unwrap();
     let endpoint = provider.endpoint(None, &[("id".to_owned(), "whk_1".to_owned())], None, &BTreeMap::new()).unwrap();
     let plan = Plan {
@@ -46,7 +46,7 @@ fn rotation(direction: Direction) -> Rotation {
     Rotation::new(Uuid::nil(), plan, noon())
 }
 
-fn answered(direction: Direction) -> Answered {
+pub(super) fn answered(direction: Direction) -> Answered {
     let ends = direction.ends_old_secret();
     Answered {
         fingerprint: Secret::new("whsec_new").fingerprint(),
@@ -62,12 +62,12 @@ fn answered(direction: Direction) -> Answered {
     }
 }
 
-fn fold(rotation: &mut Rotation, at: Timestamp, event: Event) {
+pub(super) fn fold(rotation: &mut Rotation, at: Timestamp, event: Event) {
     rotation.fold(&Entry { at, by: "ana@box".to_owned(), event });
 }
 
 /// The events that do a step.
-fn events(direction: Direction, step: Step) -> Vec<Event> {
+pub(super) fn events(direction: Direction, step: Step) -> Vec<Event> {
     match step {
         Step::Check => vec![Event::Checked { before: Evidence::default() }],
         Step::Issue => {

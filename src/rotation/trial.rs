@@ -4,6 +4,8 @@ use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use uuid::Uuid;
 
+use super::drift::{Act, Drift};
+use super::guard::refuse;
 use super::operator::Reply;
 use super::runner::Runner;
 use super::{Event, How, Outcome, RunError, Step};
@@ -21,6 +23,7 @@ impl Runner<'_> {
             return Err(RunError::CannotProbe { why: "no store holds a live secret that receivers have by now" });
         };
         self.refuse_coming_secret()?;
+        refuse(self.drifts(Act::Stage), false)?;
         let throwaway = throwaway();
         // Written ahead: whoever finds it in the slot after a crash knows that it is nobody's.
         self.record(&[Event::Tried { fingerprint: throwaway.fingerprint() }])?;
@@ -31,13 +34,14 @@ impl Runner<'_> {
             Err(error) => Err(RunError::StoreCheck(error)),
         };
         // Every store, whatever became of the others.
-        let cleared: Vec<_> = readable(self.stores).map(|store| store.apply(&[(Slot::Next, None)])).collect();
+        let (cleared, drifts) = self.clear_trial(&throwaway);
         if let Err(error @ RunError::NotReady { .. }) = &settled {
             let reason = Some(error.to_string());
             self.record(&[Event::Closed { outcome: Outcome::Failed, reason }])?;
         }
         let settled = settled?;
-        cleared.into_iter().collect::<Result<Vec<()>, _>>().map_err(RunError::StoreCheck)?;
+        cleared.map_err(RunError::StoreCheck)?;
+        refuse(drifts, false)?;
         let Some(how) = settled else { return Ok(false) };
         self.record(&[Event::Done { step: Step::Prepare, how }])?;
         Ok(true)
@@ -63,6 +67,20 @@ impl Runner<'_> {
             }
         }
         Ok(())
+    }
+
+    /// Takes the throw-away secret out of every `next`, and nothing else that somebody may have put there meanwhile.
+    fn clear_trial(&self, throwaway: &Secret) -> (Result<(), StoreError>, Vec<Drift>) {
+        let (mut failed, mut drifts) = (Ok(()), Vec::new());
+        for store in readable(self.stores) {
+            let cleared = store.get(Slot::Next).and_then(|found| match found {
+                Some(found) if found == *throwaway => store.apply(&[(Slot::Next, None)]),
+                Some(_) => self.drifts_of(store, Act::Stage).map(|found| drifts.extend(found)),
+                None => Ok(()),
+            });
+            failed = failed.and(cleared);
+        }
+        (failed, drifts)
     }
 
     fn try_until_settled(&mut self, prober: &Prober, secrets: &Secrets<'_>) -> Result<Option<How>, RunError> {

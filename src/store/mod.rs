@@ -125,6 +125,12 @@ pub trait Store: Send + Sync {
         Ok(None)
     }
 
+    /// Whether the service itself leaves in `previous` what was live before, so that what is there is history and nobody's only
+    /// copy.
+    fn keeps_history(&self) -> bool {
+        false
+    }
+
     /// Reads one slot; `None` where it is empty. Fails for a store that cannot be read.
     fn get(&self, slot: Slot) -> Result<Option<Secret>, StoreError>;
 

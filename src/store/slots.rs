@@ -3,6 +3,7 @@
 //! Each operation looks first and changes only what is still to change, so that doing it again after a crash
 //! anywhere in the middle comes to the same end.
 
+use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
 use super::{Access, Slot, Store, StoreError};
@@ -10,6 +11,32 @@ use crate::secret::{Fingerprint, Secret};
 
 /// Length of a canary where no live secret gives one: `whsec_` and 64 hex digits, as the longest of the five.
 pub const USUAL_SECRET_LENGTH: usize = 70;
+
+/// What the slots of one store hold, by their fingerprints.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Held {
+    pub next: Option<Fingerprint>,
+    pub current: Option<Fingerprint>,
+    pub previous: Option<Fingerprint>,
+}
+
+impl Held {
+    /// What one slot holds; the canary's is nobody's.
+    pub fn of(&self, slot: Slot) -> Option<&Fingerprint> {
+        match slot {
+            Slot::Next => self.next.as_ref(),
+            Slot::Current => self.current.as_ref(),
+            Slot::Previous => self.previous.as_ref(),
+            Slot::Canary => None,
+        }
+    }
+}
+
+/// What the slots of a store hold now. Fails for a store that cannot be read.
+pub fn look(store: &dyn Store) -> Result<Held, StoreError> {
+    let held = |slot| Ok(store.get(slot)?.map(|secret| secret.fingerprint()));
+    Ok(Held { next: held(Slot::Next)?, current: held(Slot::Current)?, previous: held(Slot::Previous)? })
+}
 
 /// A made-up value of a given length in the alphabet of real secrets.
 pub fn canary(length: usize) -> Secret {

@@ -7,6 +7,7 @@ mod afterwards;
 mod clocks;
 mod countdown;
 mod force;
+mod foreign_hands;
 mod gates;
 mod generated;
 mod hostile_checkout;

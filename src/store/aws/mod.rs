@@ -273,6 +273,11 @@ impl Store for AwsSecret {
         Access::ReadWrite
     }
 
+    /// AWSPREVIOUS is on the version before the live one, whoever put that there.
+    fn keeps_history(&self) -> bool {
+        true
+    }
+
     fn server(&self) -> Result<Option<String>, StoreError> {
         self.api.server().map(Some)
     }
