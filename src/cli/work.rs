@@ -175,7 +175,7 @@ fn open_one(target: &Target, planned: &PlannedStore) -> anyhow::Result<Box<dyn S
     let store = store::open(&Reference::parse(&planned.reference)?, &planned.names, &target.surroundings)?;
     let Some(begun) = &planned.server else { return Ok(store) };
     let here = store.server()?;
-    if here.as_ref() == Some(begun) {
+    if here.as_deref().is_some_and(|here| store::is_same_server(begun, here)) {
         return Ok(store);
     }
     Err(StoreError::Refused {

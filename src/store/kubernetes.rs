@@ -1,8 +1,12 @@
 //! `k8s:NAMESPACE/NAME#key`: keys of one Secret, `key`, `key_next`, `key_previous`, by way of `kubectl`.
 //!
 //! `kubectl` has what a cluster asks for: contexts, client certificates, programs that make tokens, the pod's own account.
+//! Others switch its context at any time, so the first call's is named in every later one, and the cluster behind it is
+//! compared before each change.
 //! The object goes to its standard input, and is replaced only if it is still at the version that was read. Raw requests,
 //! so that nothing of the object is interpreted, kept in an annotation, or asked of the cluster beforehand.
+
+use std::sync::OnceLock;
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
@@ -36,7 +40,19 @@ pub(super) struct Kubernetes {
     name: String,
     names: Names,
     surroundings: Surroundings,
+    /// Where the first call went, which all others keep to.
+    place: OnceLock<Place>,
 }
+
+/// A cluster, and the context that leads to it; a pod's own cluster has none.
+#[derive(Clone, Debug, PartialEq, Eq)]
+struct Place {
+    context: Option<String>,
+    server: String,
+}
+
+/// What `kubectl config view` is asked for: the context, then the cluster's address.
+const PLACE: &str = "jsonpath={.current-context}{\"\\n\"}{.clusters[0].cluster.server}";
 
 impl Kubernetes {
     /// Names the keys; nothing is started. A slot's own name is a key of the same secret.
@@ -55,7 +71,45 @@ impl Kubernetes {
             return Err(StoreError::Refused { store: reference, why, hint });
         }
         let (namespace, name) = (namespace.to_owned(), name.to_owned());
-        Ok(Self { reference, namespace, name, names, surroundings: surroundings.clone() })
+        Ok(Self { reference, namespace, name, names, surroundings: surroundings.clone(), place: OnceLock::new() })
+    }
+
+    /// The cluster that this store keeps to.
+    fn place(&self) -> Result<&Place, StoreError> {
+        match self.place.get() {
+            Some(place) => Ok(place),
+            None => {
+                let found = self.look_up(None)?;
+                Ok(self.place.get_or_init(|| found))
+            }
+        }
+    }
+
+    /// Where a context leads now, or the current one.
+    fn look_up(&self, context: Option<&str>) -> Result<Place, StoreError> {
+        let ended = self.start(context, &["config", "view", "--minify", "-o", PLACE], None)?;
+        let printed = String::from_utf8_lossy(&ended.output).into_owned();
+        let (context, server) = printed.split_once('\n').unwrap_or_default();
+        let (context, server) = (context.to_owned(), server.trim().to_owned());
+        if !server.is_empty() {
+            return Ok(Place { context: Some(context).filter(|name| !name.is_empty()), server });
+        }
+        let host = self.surroundings.environment.text("KUBERNETES_SERVICE_HOST");
+        let pods = host.map(|host| Place { context: None, server: format!("{host} (own pod)") });
+        pods.ok_or_else(|| {
+            self.refused("`kubectl` has no cluster to talk to".to_owned(), "set KUBECONFIG, or choose a context")
+        })
+    }
+
+    /// Refuses to change anything where the context leads to another cluster by now.
+    fn compare_place(&self) -> Result<(), StoreError> {
+        let begun = self.place()?;
+        let now = self.look_up(begun.context.as_deref())?;
+        if now == *begun {
+            return Ok(());
+        }
+        let why = format!("it was at {} when this began, and `kubectl` now leads to {}", begun.server, now.server);
+        Err(self.refused(why, "nothing was written there; set the context as it was, then run the same command again"))
     }
 
     /// The whole object as the cluster has it.
@@ -103,8 +157,16 @@ impl Kubernetes {
         format!("/api/v1/namespaces/{}/secrets/{}", self.namespace, self.name)
     }
 
+    /// Talks to the cluster that this store keeps to.
     fn run(&self, arguments: &[&str], input: Option<&[u8]>) -> Result<Ended, StoreError> {
-        let arguments: Vec<String> = [PROGRAM].iter().chain(arguments).map(|word| (*word).to_owned()).collect();
+        let place = self.place()?;
+        self.start(place.context.as_deref(), arguments, input)
+    }
+
+    fn start(&self, context: Option<&str>, arguments: &[&str], input: Option<&[u8]>) -> Result<Ended, StoreError> {
+        let context = context.map(|name| format!("--context={name}"));
+        let words = [PROGRAM].into_iter().chain(context.as_deref()).chain(arguments.iter().copied());
+        let arguments: Vec<String> = words.map(str::to_owned).collect();
         let environment = &self.surroundings.environment;
         let variables: Vec<_> =
             environment.text("KUBECONFIG").map(|it| ("KUBECONFIG".to_owned(), it)).into_iter().collect();
@@ -170,18 +232,8 @@ impl Store for Kubernetes {
         Access::ReadWrite
     }
 
-    /// The cluster of the current context, which others may switch at any time.
     fn server(&self) -> Result<Option<String>, StoreError> {
-        let ended = self.run(&["config", "view", "--minify", "-o", "jsonpath={.clusters[0].cluster.server}"], None)?;
-        let named = String::from_utf8_lossy(&ended.output).trim().to_owned();
-        let pods =
-            || self.surroundings.environment.text("KUBERNETES_SERVICE_HOST").map(|host| format!("{host} (own pod)"));
-        match named.is_empty() {
-            false => Ok(Some(named)),
-            true => pods().map(Some).ok_or_else(|| {
-                self.refused("`kubectl` has no cluster to talk to".to_owned(), "set KUBECONFIG, or choose a context")
-            }),
-        }
+        Ok(Some(self.place()?.server.clone()))
     }
 
     fn get(&self, slot: Slot) -> Result<Option<Secret>, StoreError> {
@@ -201,6 +253,7 @@ impl Store for Kubernetes {
             wanted.put_into(&object, "data").map(Some).map_err(|_| self.not_a_secret())
         };
         change_at_version(&self.reference, ATTEMPTS, prepare, |object| {
+            self.compare_place()?;
             let ended = self.run(&["replace", "--raw", &self.path(), "-f", "-", TIMEOUT], Some(&object))?;
             match ended.status.success() {
                 true => Ok(Written::Done),

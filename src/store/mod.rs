@@ -45,6 +45,7 @@ pub use error::StoreError;
 pub use keychain::keychain_entry;
 pub use program::{COMMAND_DEADLINE, run_for_output, run_with_input};
 pub use reference::{DEFAULT_ACCOUNT, Reference, SCHEMES};
+pub use server::is_same as is_same_server;
 pub use surroundings::{Environment, NoEnvelope, Surroundings};
 
 /// How long one call into a store may take before it counts as failed.

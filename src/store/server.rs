@@ -14,6 +14,26 @@ use zeroize::Zeroizing;
 use super::{SERVER_DEADLINE, StoreError};
 use crate::http::{self, Call, Connections, Failure, Options, Received};
 
+/// Between a server's region and whose account it is, and between that and who asks.
+const ACCOUNT: &str = ", account ";
+const CALLER: &str = " as ";
+
+/// A server on which an account of one's own is what tells it from others.
+pub(super) fn of_account(server: &str, account: &str, caller: &str) -> String {
+    format!("{server}{ACCOUNT}{account}{CALLER}{caller}")
+}
+
+/// Whether the server that is there now is the one that a rotation was begun with. Who asks may differ: a colleague, or the
+/// same person's next login. A rotation that was begun when no account was recorded is compared without one.
+pub fn is_same(begun: &str, now: &str) -> bool {
+    let place = |server: &str| match server.rsplit_once(CALLER) {
+        Some((place, _)) if place.contains(ACCOUNT) => place.to_owned(),
+        _ => server.to_owned(),
+    };
+    let (begun, now) = (place(begun), place(now));
+    begun == now || now.strip_prefix(&begun).is_some_and(|rest| rest.starts_with(ACCOUNT))
+}
+
 /// The longest file that is read to find out who asks, in bytes.
 const LONGEST_FILE: u64 = 1 << 20;
 
@@ -125,4 +145,26 @@ pub(super) fn file(store: &str, path: &Path) -> Result<Option<Zeroizing<String>>
     let mut text = Zeroizing::new(String::new());
     file.take(LONGEST_FILE).read_to_string(&mut text).map_err(failed)?;
     Ok(Some(text))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn b1_a_rotation_keeps_to_its_account_whoever_goes_on_with_it() {
+        let begun = of_account("AWS eu-west-1", "111122223333", "arn:aws:sts::111122223333:assumed-role/ops/ada");
+        for (now, same) in [
+            (begun.clone(), true),
+            (of_account("AWS eu-west-1", "111122223333", "arn:aws:sts::111122223333:assumed-role/ops/bob"), true),
+            (of_account("AWS eu-west-1", "444455556666", "arn:aws:sts::444455556666:assumed-role/ops/ada"), false),
+            (of_account("AWS eu-west-2", "111122223333", "arn:aws:iam::111122223333:user/ada"), false),
+            ("AWS eu-west-1".to_owned(), false),
+        ] {
+            assert_eq!(is_same(&begun, &now), same, "{now}");
+            // What version 0.1.0 recorded has the region only.
+            assert_eq!(is_same("AWS eu-west-1", &now), !now.contains("eu-west-2"), "{now}");
+        }
+        assert!(!is_same("AWS eu-west", &begun) && !is_same("https://a.example", "https://a.example.com"));
+    }
 }

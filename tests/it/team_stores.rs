@@ -238,3 +238,96 @@ fn a_store_that_cannot_be_read_keeps_the_seal_until_it_is_borne_out() {
         assert_eq!(seals(), 0, "a delivery was verified");
     }
 }
+
+#[test]
+fn b1_a_rotation_goes_on_only_in_the_account_that_it_was_begun_in() {
+    let (sandbox, aws) = (Sandbox::new("layers"), Aws::start());
+    let old = sandbox.newest();
+    aws.create("prod/hooks", old.expose());
+    sandbox.stores(&["aws-sm:prod/hooks"]);
+    let run = with_aws(&sandbox, &aws, "rotate hooks --yes --dry-run").exits(0);
+    run.says(&format!("account {} as arn:aws:iam::{}:user/ops", aws::ACCOUNT, aws::ACCOUNT));
+    with_aws(&sandbox, &aws, "rotate hooks --yes").exits(0);
+    let staged = aws.version("prod/hooks", "AWSPENDING");
+    // The same name is another secret in the next login's account.
+    aws.is_of("444455556666");
+    for line in ["cutover hooks --done deploy", "finish hooks --override --reason r", "rollback hooks --reason r"] {
+        with_aws(&sandbox, &aws, line).exits(6).says("the rotation was begun with it at http").says("444455556666");
+    }
+    assert_eq!(aws.version("prod/hooks", "AWSPENDING"), staged);
+    assert_eq!(aws.text("prod/hooks", "AWSCURRENT").as_deref(), Some(old.expose()));
+    aws.is_of(aws::ACCOUNT);
+    with_aws(&sandbox, &aws, "cutover hooks --done deploy").exits(11);
+}
+
+/// Clusters, each a folder with its object and its address, and a `kubectl` that talks to the one of the context that it is
+/// given, else of the current one. `between` is shell that is run after it has been asked where it leads.
+struct Clusters {
+    sandbox: Sandbox,
+}
+
+impl Clusters {
+    fn new(between: &str) -> Self {
+        use std::os::unix::fs::PermissionsExt;
+        let clusters = Self { sandbox: Sandbox::new("layers") };
+        let live = base64(clusters.sandbox.newest().expose());
+        for name in ["ours", "theirs"] {
+            let object = json!({ "kind": "Secret", "metadata": { "resourceVersion": "1" }, "data": { "key": live } });
+            std::fs::create_dir_all(clusters.path(name)).unwrap();
+            std::fs::write(clusters.path(&format!("{name}/object")), object.to_string()).unwrap();
+            std::fs::write(clusters.path(&format!("{name}/server")), format!("https://{name}.example")).unwrap();
+        }
+        std::fs::write(clusters.path("current"), "ours").unwrap();
+        let program = format!(
+            "#!/bin/sh\ncd '{}'\nat=$(cat current)\nfor word; do case $word in --context=*) at=${{word#*=}};; esac; done\n\
+             case \"$*\" in\n*'config view'*) printf '%s\\n%s' \"$at\" \"$(cat $at/server)\"; {between};;\n\
+             *replace*) cat > $at/new && mv $at/new $at/object;;\n*) cat $at/object;;\nesac\n",
+            clusters.path("").display()
+        );
+        std::fs::write(clusters.path("kubectl"), program).unwrap();
+        std::fs::set_permissions(clusters.path("kubectl"), PermissionsExt::from_mode(0o755)).unwrap();
+        clusters.sandbox.stores(&["k8s:pay/hooks#key"]);
+        clusters
+    }
+
+    fn path(&self, name: &str) -> std::path::PathBuf {
+        self.sandbox.path("clusters").join(name)
+    }
+
+    fn run(&self, line: &str) -> Run {
+        let mut command = self.sandbox.command(&line.split_whitespace().collect::<Vec<_>>());
+        command.env("PATH", format!("{}:/usr/bin:/bin", self.path("").display()));
+        self.sandbox.watch(command.output().unwrap())
+    }
+
+    /// The keys of a cluster's object.
+    fn keys(&self, name: &str) -> Vec<String> {
+        let object: serde_json::Value =
+            serde_json::from_slice(&std::fs::read(self.path(&format!("{name}/object"))).unwrap()).unwrap();
+        object["data"].as_object().unwrap().keys().cloned().collect()
+    }
+}
+
+fn base64(text: &str) -> String {
+    use base64::Engine;
+    base64::engine::general_purpose::STANDARD.encode(text)
+}
+
+#[test]
+fn b1_a_context_that_is_switched_meanwhile_changes_nothing() {
+    let clusters = Clusters::new("printf theirs > current");
+    clusters.run("rotate hooks --yes").exits(0);
+    assert_eq!(clusters.keys("ours"), ["key", "key_next"]);
+    assert_eq!(clusters.keys("theirs"), ["key"], "the other cluster got the secret");
+    // Later the environment has to be what it was.
+    clusters.run("cutover hooks --done deploy").exits(6).says("begun with it at https://ours.example");
+}
+
+#[test]
+fn b1_a_context_that_leads_to_another_cluster_by_now_is_not_written_to() {
+    // The name stays, and what it stands for changes once it has been looked at.
+    let clusters = Clusters::new("printf https://other.example > ours/server");
+    clusters.run("rotate hooks --yes").exits(6).says("`kubectl` now leads to https://other.example");
+    assert_eq!(clusters.keys("ours"), ["key"]);
+    assert_eq!(clusters.sandbox.rotations(), 0);
+}

@@ -1,4 +1,4 @@
-//! A Secrets Manager that is strict where its published descriptions are: tokens, stages and the moves of AWSPREVIOUS. Who
+//! A Secrets Manager, and an STS that tells whose account it is, that is strict where its published descriptions are: tokens, stages and the moves of AWSPREVIOUS. Who
 //! asks is checked by form alone; that a signature is right is proved with moto and botocore.
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -10,6 +10,9 @@ use super::http::{Answer, Request, Server};
 
 pub const ACCESS_KEY: &str = "AKIDTEST00EXAMPLE";
 pub const SECRET_KEY: &str = "wJalrXUtnFEMIK7MDENGtestEXAMPLEKEY";
+
+/// Whose credentials those are.
+pub const ACCOUNT: &str = "111122223333";
 
 const CURRENT: &str = "AWSCURRENT";
 const PREVIOUS: &str = "AWSPREVIOUS";
@@ -42,6 +45,8 @@ struct State {
     /// Changing calls until a fault sets in.
     soon: Option<(u32, Fault)>,
     made: u32,
+    /// Another account than [`ACCOUNT`], where it is one.
+    account: Option<String>,
 }
 
 pub struct Aws {
@@ -64,6 +69,11 @@ impl Aws {
         let id = format!("00000000-0000-4000-8000-{:012}", state.made);
         let secret = state.secrets.entry(name.to_owned()).or_default();
         move_stage(secret, CURRENT, &id, Kept { text: text.to_owned(), ..Kept::default() });
+    }
+
+    /// Makes the credentials another account's.
+    pub fn is_of(&self, account: &str) {
+        lock(&self.state).account = Some(account.to_owned());
     }
 
     pub fn fail(&self, fault: Option<Fault>) {
@@ -120,7 +130,31 @@ fn move_stage(secret: &mut BTreeMap<String, Kept>, stage: &str, to: &str, new: K
     }
 }
 
+/// As STS answers, in XML.
+fn who(state: &State, request: &Request) -> Answer {
+    let authorization = request.headers.get("authorization").cloned().unwrap_or_default();
+    let scope = format!("AWS4-HMAC-SHA256 Credential={ACCESS_KEY}/");
+    let refuse = |status, code: &str| {
+        let error = format!("<Error><Type>Sender</Type><Code>{code}</Code><Message>no</Message></Error>");
+        Answer::Json(status, format!("<ErrorResponse>{error}</ErrorResponse>"))
+    };
+    if !authorization.starts_with(&scope) || !authorization.contains("/eu-west-1/sts/aws4_request") {
+        return refuse(403, "InvalidClientTokenId");
+    }
+    if state.fault == Some(Fault::ExpiredToken) {
+        return refuse(403, "ExpiredToken");
+    }
+    let account = state.account.as_deref().unwrap_or(ACCOUNT);
+    let result =
+        format!("<Arn>arn:aws:iam::{account}:user/ops</Arn>\n<UserId>AIDA</UserId>\n<Account>{account}</Account>");
+    let result = format!("<GetCallerIdentityResult>{result}</GetCallerIdentityResult>");
+    Answer::Json(200, format!("<GetCallerIdentityResponse>{result}</GetCallerIdentityResponse>"))
+}
+
 fn answer(state: &mut State, request: &Request) -> Answer {
+    if request.body == b"Action=GetCallerIdentity&Version=2011-06-15" {
+        return who(state, request);
+    }
     let Some(action) = request.headers.get("x-amz-target").and_then(|target| target.strip_prefix("secretsmanager."))
     else {
         return refuse("UnknownOperationException", "");

@@ -1,4 +1,5 @@
-//! The four calls to Secrets Manager, and what each refusal means. No answer's text is ever repeated.
+//! The four calls to Secrets Manager and the one that tells whose account it is, and what each refusal means. No answer's
+//! text is ever repeated.
 
 use std::collections::BTreeMap;
 use std::sync::OnceLock;
@@ -7,7 +8,7 @@ use serde::Deserialize;
 use serde_json::{Value, json};
 use zeroize::Zeroizing;
 
-use super::super::server::{Server, file};
+use super::super::server::{self, Server, file};
 use super::super::{StoreError, Surroundings};
 use super::credentials::Chain;
 use super::profile::Profile;
@@ -16,6 +17,9 @@ use crate::http::{Call, Received, Url, parse_base_url};
 use crate::secret::Secret;
 
 const SERVICE: &str = "secretsmanager";
+
+/// Who asks, as AWS tells it to anybody who may sign a request.
+const WHO: &[u8] = b"Action=GetCallerIdentity&Version=2011-06-15";
 
 /// What the role of whoever runs whsec has to be allowed.
 const NEEDS: &str = "it needs secretsmanager:DescribeSecret, GetSecretValue, PutSecretValue and UpdateSecretVersionStage there, and its key's kms:Decrypt and kms:GenerateDataKey";
@@ -30,12 +34,21 @@ pub(super) struct Api {
     surroundings: Surroundings,
     place: OnceLock<Place>,
     access: OnceLock<(Credentials, Server)>,
+    identity: OnceLock<Identity>,
+}
+
+/// Whom the credentials belong to.
+struct Identity {
+    account: String,
+    arn: String,
 }
 
 /// Which Secrets Manager.
 struct Place {
     region: String,
     url: Url,
+    /// Where AWS tells who asks.
+    sts: Url,
     /// Whether the environment names another address than AWS's own.
     is_elsewhere: bool,
     profile: Profile,
@@ -78,11 +91,42 @@ impl Api {
     /// Nothing is looked at yet.
     pub fn new(store: String, name: String, surroundings: &Surroundings) -> Self {
         let surroundings = surroundings.clone();
-        Self { store, name, surroundings, place: OnceLock::new(), access: OnceLock::new() }
+        Self { store, name, surroundings, place: OnceLock::new(), access: OnceLock::new(), identity: OnceLock::new() }
+    }
+
+    /// The region, the account, and who asks there: the same secret's name is another secret in another account.
+    pub fn server(&self) -> Result<String, StoreError> {
+        let Identity { account, arn } = self.identity()?;
+        Ok(server::of_account(&self.region()?, account, arn))
+    }
+
+    fn identity(&self) -> Result<&Identity, StoreError> {
+        if let Some(identity) = self.identity.get() {
+            return Ok(identity);
+        }
+        let place = self.place()?;
+        let (credentials, _) = self.access()?;
+        let headers = vec![("content-type".to_owned(), "application/x-www-form-urlencoded; charset=utf-8".to_owned())];
+        let scope = Scope { service: "sts", region: &place.region, now: (self.surroundings.environment.now)() };
+        let headers = sign::signed(&place.sts, headers, WHO, credentials, &scope);
+        let server =
+            Server::new(&self.store, format!("AWS STS at {}", place.sts.host_str().unwrap_or_default()), self.ca()?);
+        let body = Some(Zeroizing::new(WHO.to_vec()));
+        let received = server.call(Call { method: "POST", url: place.sts.clone(), headers, body })?;
+        if received.status != 200 {
+            return Err(match kind(&received.body).as_str() {
+                "ExpiredTokenException" | "ExpiredToken" => self.expired(),
+                _ if received.status == 400 || received.status == 403 => self.not_accepted(&received),
+                _ => server.unexpected(received.status),
+            });
+        }
+        let unclear = || self.refused("AWS does not tell whose account it is", "is AWS_ENDPOINT_URL right?");
+        let identity = Identity::read(&received.body).ok_or_else(unclear)?;
+        Ok(self.identity.get_or_init(|| identity))
     }
 
     /// The region, and the address where it is not AWS's own.
-    pub fn server(&self) -> Result<String, StoreError> {
+    fn region(&self) -> Result<String, StoreError> {
         let place = self.place()?;
         Ok(match place.is_elsewhere {
             true => format!("{} ({})", place.url.origin().ascii_serialization(), place.region),
@@ -201,7 +245,12 @@ impl Api {
         let url = parse_base_url(&elsewhere.clone().unwrap_or_else(usual)).map_err(|why| {
             self.refused(&format!("AWS_ENDPOINT_URL cannot be used: {why}"), "leave it out for AWS itself")
         })?;
-        Ok(self.place.get_or_init(|| Place { region, url, is_elsewhere: elsewhere.is_some(), profile }))
+        let own = ["AWS_ENDPOINT_URL_STS", "AWS_ENDPOINT_URL"].into_iter();
+        let sts = own.filter_map(|name| environment.text(name)).next();
+        let sts = parse_base_url(&sts.unwrap_or_else(|| format!("https://sts.{region}.{end}/"))).map_err(|why| {
+            self.refused(&format!("AWS_ENDPOINT_URL_STS cannot be used: {why}"), "leave it out for AWS itself")
+        })?;
+        Ok(self.place.get_or_init(|| Place { region, url, sts, is_elsewhere: elsewhere.is_some(), profile }))
     }
 
     fn access(&self) -> Result<&(Credentials, Server), StoreError> {
@@ -209,18 +258,22 @@ impl Api {
             return Ok(access);
         }
         let Surroundings { environment, private, .. } = &self.surroundings;
-        let ca = match environment.text("AWS_CA_BUNDLE") {
-            None => None,
-            Some(path) => file(&self.store, path.as_ref())?.map(|text| text.as_bytes().to_vec()),
-        };
         let profile = &self.place()?.profile;
         let credentials = Chain { store: &self.store, environment, profile, private }.find()?;
-        let server = Server::new(&self.store, format!("Secrets Manager at {}", self.server()?), ca);
+        let server = Server::new(&self.store, format!("Secrets Manager at {}", self.region()?), self.ca()?);
         Ok(self.access.get_or_init(|| (credentials, server)))
     }
 
+    /// A certificate authority beside the system's own.
+    fn ca(&self) -> Result<Option<Vec<u8>>, StoreError> {
+        match self.surroundings.environment.text("AWS_CA_BUNDLE") {
+            None => Ok(None),
+            Some(path) => Ok(file(&self.store, path.as_ref())?.map(|text| text.as_bytes().to_vec())),
+        }
+    }
+
     fn refusal(&self, action: &str, received: &Received) -> Result<StoreError, StoreError> {
-        let place = self.server()?;
+        let place = self.region()?;
         Ok(match kind(&received.body).as_str() {
             "ResourceNotFoundException" => self.refused(
                 &format!("there is no secret `{}` in {place}", self.name),
@@ -229,9 +282,7 @@ impl Api {
             "AccessDeniedException" => {
                 self.refused(&format!("the role is not allowed to call {action} on `{}`", self.name), NEEDS)
             }
-            "ExpiredTokenException" | "ExpiredToken" => {
-                self.refused("the AWS credentials have expired", "log in again, as by `aws sso login`, then run it again")
-            }
+            "ExpiredTokenException" | "ExpiredToken" => self.expired(),
             "UnrecognizedClientException" | "InvalidClientTokenId" | "InvalidSignatureException"
             | "IncompleteSignature" | "MissingAuthenticationToken" | "RequestExpired" => self.not_accepted(received),
             "DecryptionFailure" | "EncryptionFailure" => {
@@ -251,6 +302,10 @@ impl Api {
             _ if received.status == 403 => self.not_accepted(received),
             _ => self.access()?.1.unexpected(received.status),
         })
+    }
+
+    fn expired(&self) -> StoreError {
+        self.refused("the AWS credentials have expired", "log in again, as by `aws sso login`, then run it again")
     }
 
     fn not_accepted(&self, received: &Received) -> StoreError {
@@ -284,8 +339,29 @@ struct PutRequest<'a> {
     version_stages: [&'a str; 1],
 }
 
+impl Identity {
+    /// From the answer of STS, which is XML: two names of its own between their tags.
+    fn read(body: &[u8]) -> Option<Self> {
+        let text = std::str::from_utf8(body).ok()?;
+        let account = tagged(text, "Account").filter(|account| account.chars().all(|digit| digit.is_ascii_digit()))?;
+        let arn =
+            tagged(text, "Arn").filter(|arn| arn.starts_with("arn:") && arn.chars().all(|it| it.is_ascii_graphic()))?;
+        Some(Self { account: account.to_owned(), arn: arn.to_owned() })
+    }
+}
+
+fn tagged<'a>(text: &'a str, tag: &str) -> Option<&'a str> {
+    let (_, rest) = text.split_once(&format!("<{tag}>"))?;
+    let (inside, _) = rest.split_once(&format!("</{tag}>"))?;
+    Some(inside.trim()).filter(|inside| !inside.is_empty())
+}
+
 /// The kind of a complaint, without the namespace before it.
 fn kind(body: &[u8]) -> String {
+    // STS complains in XML.
+    if let Some(code) = std::str::from_utf8(body).ok().and_then(|text| tagged(text, "Code")) {
+        return code.to_owned();
+    }
     let complaint = serde_json::from_slice::<Complaint>(body).map(|complaint| complaint.kind).unwrap_or_default();
     complaint.rsplit('#').next().unwrap_or_default().to_owned()
 }

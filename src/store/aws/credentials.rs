@@ -81,7 +81,8 @@ impl Chain<'_> {
         }
         Err(self.refused(
             "there are no AWS credentials",
-            "`aws configure` or `aws sso login`, or set AWS_PROFILE or AWS_ACCESS_KEY_ID and its like",
+            "`aws configure` or `aws sso login`, or set AWS_PROFILE or AWS_ACCESS_KEY_ID and its like; for the role of an EC2 \
+             machine set AWS_EC2_METADATA_DISABLED=false",
         ))
     }
 
@@ -212,9 +213,23 @@ impl Chain<'_> {
         handed_out(&received.body).map(Some).ok_or_else(bad)
     }
 
-    /// What the machine's own role is, if it has one. Nobody there is the usual case and no failure.
+    /// Whether somebody says that this is a machine in EC2. Its metadata comes by plain HTTP from an address that anybody can
+    /// have elsewhere, as in a café's network, and whoever answers there decides into whose account a secret goes.
+    pub(super) fn asks_machine(&self) -> bool {
+        let switch = self.environment.text("AWS_EC2_METADATA_DISABLED").map(|text| text.to_ascii_lowercase());
+        match switch.as_deref() {
+            Some("true") => false,
+            Some("false") => true,
+            _ => {
+                self.environment.text("AWS_EC2_METADATA_SERVICE_ENDPOINT").is_some()
+                    || self.profile.get("credential_source") == Some("Ec2InstanceMetadata")
+            }
+        }
+    }
+
+    /// What the machine's own role is, if it has one. Nobody there is no failure.
     fn of_machine(&self) -> Option<Credentials> {
-        if self.environment.text("AWS_EC2_METADATA_DISABLED").is_some_and(|text| text.eq_ignore_ascii_case("true")) {
+        if !self.asks_machine() {
             return None;
         }
         let base = self.environment.text("AWS_EC2_METADATA_SERVICE_ENDPOINT").unwrap_or_else(|| MACHINE.to_owned());

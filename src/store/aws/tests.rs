@@ -251,6 +251,10 @@ fn credentials_come_from_profiles_sso_programs_containers_and_machines() {
         ("a program", named("program")),
         ("a container", vec![("AWS_CONTAINER_CREDENTIALS_FULL_URI", format!("{}/container", local.url()))]),
         ("the machine", vec![("AWS_EC2_METADATA_SERVICE_ENDPOINT", local.url())]),
+        (
+            "a machine that is switched on",
+            vec![("AWS_EC2_METADATA_SERVICE_ENDPOINT", local.url()), ("AWS_EC2_METADATA_DISABLED", "False".to_owned())],
+        ),
     ];
     for (what, variables) in cases {
         assert_eq!(reads(&aws, variables, home.path()).unwrap().unwrap().expose(), "live", "{what}");
@@ -271,6 +275,59 @@ fn credentials_come_from_profiles_sso_programs_containers_and_machines() {
     assert!(error.to_string().contains("there is no AWS profile `nobody`"), "{error}");
     let error = reads(&aws, Vec::new(), home.path()).unwrap_err();
     assert!(error.to_string().contains("there are no AWS credentials"), "{error}");
+}
+
+#[test]
+fn b1_the_machine_is_asked_only_where_somebody_says_that_it_is_one() {
+    let home = tempfile::tempdir().unwrap();
+    std::fs::create_dir(home.path().join(".aws")).unwrap();
+    let config = "[profile machine]\nregion = eu-west-1\ncredential_source = Ec2InstanceMetadata\n[profile usual]\nregion = eu-west-1\n";
+    std::fs::write(home.path().join(".aws/config"), config).unwrap();
+    let (profile, switch) = ("AWS_PROFILE", "AWS_EC2_METADATA_DISABLED");
+    let endpoint = ("AWS_EC2_METADATA_SERVICE_ENDPOINT", "http://127.0.0.1:9");
+    let cases: &[(&[(&str, &str)], bool)] = &[
+        (&[], false),
+        (&[(profile, "usual")], false),
+        (&[(switch, "true"), endpoint], false),
+        (&[(switch, "TRUE"), (profile, "machine")], false),
+        (&[(switch, "whatever")], false),
+        (&[(switch, "false")], true),
+        (&[(profile, "machine")], true),
+        (&[endpoint], true),
+    ];
+    for (variables, asks) in cases {
+        let variables: Vec<Variable<'_>> = variables.iter().map(|(name, value)| (*name, (*value).to_owned())).collect();
+        let environment = environment(&variables, Some(home.path().to_owned()));
+        let profile = super::profile::Profile::find("aws-sm:x", &environment).unwrap();
+        let chain =
+            super::credentials::Chain { store: "aws-sm:x", environment: &environment, profile: &profile, private: &[] };
+        assert_eq!(chain.asks_machine(), *asks, "{variables:?}");
+    }
+}
+
+#[test]
+fn b1_whose_account_it_is_is_asked_of_sts_and_part_of_the_server() {
+    let aws = Aws::start();
+    aws.create("hooks", "live");
+    let server = opened(&aws, "aws-sm:hooks").server().unwrap().unwrap();
+    let account = super::super::servers::aws::ACCOUNT;
+    assert_eq!(
+        server,
+        format!("{} (eu-west-1), account {account} as arn:aws:iam::{account}:user/ops", aws.server.url())
+    );
+    aws.fail(Some(Fault::ExpiredToken));
+    let error = opened(&aws, "aws-sm:hooks").server().unwrap_err();
+    assert!(error.to_string().contains("the AWS credentials have expired"), "{error}");
+    let mut wrong = keys(aws.server.url());
+    wrong[2].1 = "AKIDOTHER".to_owned();
+    let error = opened_in("aws-sm:hooks", Path::new("/"), environment(&wrong, None)).server().unwrap_err();
+    assert!(error.to_string().contains("does not accept the credentials"), "{error}");
+    let (odd, silent) = (
+        Server::start(|_| Answer::Json(200, "<Account>12\u{1b}[2J</Account><Arn>arn:x</Arn>".to_owned())),
+        "is AWS_ENDPOINT_URL right?",
+    );
+    let error = opened_in("aws-sm:hooks", Path::new("/"), environment(&keys(odd.url()), None)).server().unwrap_err();
+    assert_eq!(error.hint().as_deref(), Some(silent), "{error}");
 }
 
 /// Runs the vendor's own program, and gives what it prints.
@@ -312,6 +369,8 @@ fn moto_takes_every_signature_and_the_aws_program_reads_what_is_written() {
         (new.expose().to_owned(), "old".to_owned())
     );
     assert_eq!(read("AWSPENDING", "VersionId"), rotation.to_string());
+    let arn = aws_program(&["sts", "get-caller-identity", "--query", "Arn", "--output", "text"]);
+    assert!(store.server().unwrap().unwrap().ends_with(&format!(" as {arn}")), "{:?}", store.server());
     promote(&*store, &new.fingerprint(), None).unwrap();
     assert_eq!(
         (read("AWSCURRENT", "SecretString"), read("AWSPREVIOUS", "SecretString")),
