@@ -9,6 +9,7 @@ use crate::rotation::RunError;
 use crate::rotation::journal::JournalError;
 use crate::rotation::lock::LockError;
 use crate::rotation::seal::SealError;
+use crate::rotation::state_key::StateKeyError;
 use crate::store::StoreError;
 use crate::ui::Output;
 
@@ -103,6 +104,8 @@ pub fn report(error: &anyhow::Error) -> Fault {
         } else if let Some(error) = cause.downcast_ref::<RunError>() {
             Some((run_exit(error), error.hint()))
         } else if let Some(error) = cause.downcast_ref::<JournalError>() {
+            Some((Exit::Failed, error.hint()))
+        } else if let Some(error) = cause.downcast_ref::<StateKeyError>() {
             Some((Exit::Failed, error.hint()))
         } else if let Some(error) = cause.downcast_ref::<SealError>() {
             Some((Exit::Store, error.hint()))

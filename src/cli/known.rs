@@ -78,7 +78,8 @@ impl Knowledge {
 
     /// Its secrets made ready to look at deliveries, each by its place in the list.
     pub fn examiner<'a>(&'a self, scheme: &'a Scheme) -> Examiner<'a> {
-        Examiner::new(scheme, self.secrets.iter().map(|known| &known.secret).collect())
+        let secrets = self.secrets.iter().map(|known| &known.secret).collect();
+        Examiner::new(scheme, secrets).knowing_probes(Some(self.journal.stamps().clone()))
     }
 
     /// The secret of a role.
@@ -128,7 +129,7 @@ fn sealed_old(session: &Session, rotation: &Rotation) -> Option<Secret> {
         return None;
     }
     let seals = work::seals(session).ok()?;
-    seals.unseal(id).ok().map(|sealed| sealed.secret())
+    seals.secret_of(id, rotation.before.current.as_ref()).ok()
 }
 
 /// Whether a secret is the one that the open rotation replaces, as far as that is known.

@@ -72,7 +72,8 @@ pub fn run(args: &Args, session: &Session) -> anyhow::Result<Exit> {
     let urls = urls(&options, session, &knowledge)?;
     let provider = &knowledge.target.endpoint.provider;
     let client = session.prober_client(&knowledge.target)?;
-    let Some(mut prober) = Prober::new(provider, client, Timestamp::now) else {
+    let Some(mut prober) = Prober::new(provider, client, Timestamp::now, Some(knowledge.journal.stamps().clone()))
+    else {
         let message = format!("how {} signs deliveries is not described", provider.title());
         let hint = "describe it in a file of your own (`[signature]` in whsec-provider(5)), or let it send one: --via-provider";
         return Err(Fault::new(Exit::Usage, message, hint));

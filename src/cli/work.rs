@@ -17,7 +17,7 @@ use crate::rotation::runner::{Rest, Runner};
 use crate::rotation::seal::Seals;
 use crate::rotation::{ATTEMPTS, Plan, PlannedStore, Rotation, RunError, Step};
 use crate::secret::Secret;
-use crate::store::{self, Reference, Slot, Store, StoreError};
+use crate::store::{self, Reference, Slot, Store};
 use crate::ui::prompt::{Answers, Notice, Person};
 
 /// The keychain entry, and the file in the state folder, that keep the identity which opens seals.
@@ -146,7 +146,8 @@ impl Work {
             return Ok(());
         }
         let client = session.prober_client(&self.target)?;
-        self.prober = Prober::new(&self.target.endpoint.provider, client, Timestamp::now);
+        self.prober =
+            Prober::new(&self.target.endpoint.provider, client, Timestamp::now, Some(self.journal.stamps().clone()));
         Ok(())
     }
 }
@@ -173,20 +174,10 @@ pub fn open_planned(target: &Target, planned: &[PlannedStore]) -> anyhow::Result
 
 fn open_one(target: &Target, planned: &PlannedStore) -> anyhow::Result<Box<dyn Store>> {
     let store = store::open(&Reference::parse(&planned.reference)?, &planned.names, &target.surroundings)?;
-    let Some(begun) = &planned.server else { return Ok(store) };
-    let here = store.server()?;
-    if here.as_deref().is_some_and(|here| store::is_same_server(begun, here)) {
-        return Ok(store);
+    match &planned.server {
+        Some(begun) => Ok(store::bound(store, begun)?),
+        None => Ok(store),
     }
-    Err(StoreError::Refused {
-        store: store.reference(),
-        why: format!(
-            "the rotation was begun with it at {begun}, and the environment now says {}",
-            here.unwrap_or_default()
-        ),
-        hint: "set the environment as it was when the rotation was begun".to_owned(),
-    }
-    .into())
 }
 
 /// The names of slots as the guide tells them.

@@ -6,8 +6,6 @@ use std::fs;
 use std::io::{self, Read};
 use std::path::{Path, PathBuf};
 
-use sha2::{Digest, Sha256};
-
 use super::{ConfigError, Place};
 
 /// Longest config file that is read, in bytes.
@@ -41,11 +39,14 @@ impl ConfigFile {
         Ok(Some(Self { path: path.to_owned(), text, trust: Trust::Own }))
     }
 
-    /// Reads a file that came with a checkout; `None` if there is none. `is_trusted` is asked with its path and [`digest`].
-    pub fn checkout(path: &Path, is_trusted: impl FnOnce(&Path, &str) -> bool) -> Result<Option<Self>, ConfigError> {
+    /// Reads a file that came with a checkout; `None` if there is none. It is trusted as far as `is_trusted` says of it.
+    pub fn checkout(path: &Path, is_trusted: impl FnOnce(&Self) -> bool) -> Result<Option<Self>, ConfigError> {
         let Some(text) = read(path)? else { return Ok(None) };
-        let trust = if is_trusted(path, &digest(&text)) { Trust::Granted } else { Trust::Checkout };
-        Ok(Some(Self { path: path.to_owned(), text, trust }))
+        let mut file = Self { path: path.to_owned(), text, trust: Trust::Checkout };
+        if is_trusted(&file) {
+            file.trust = Trust::Granted;
+        }
+        Ok(Some(file))
     }
 
     /// The folder in which relative paths start.
@@ -65,11 +66,6 @@ pub(super) fn place(text: &str, path: &Path, offset: usize) -> Place {
     let line = before.matches('\n').count() + 1;
     let column = before.rsplit('\n').next().map_or(0, |start| start.chars().count()) + 1;
     Place::File { path: path.to_owned(), line, column }
-}
-
-/// SHA-256 of a file's content, in hex.
-pub fn digest(text: &str) -> String {
-    Sha256::digest(text.as_bytes()).iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
 /// Refuses a file that another user owns or may write: whoever writes it decides where keys go.

@@ -3,7 +3,6 @@
 use std::path::Path;
 
 use super::edit::{self, NewTarget};
-use super::trust::Ledger;
 use super::*;
 
 const HOME: &str = "/home/ada";
@@ -343,18 +342,6 @@ fn editing_keeps_comments_and_refuses_a_taken_name() {
     let taken = NewTarget { name: "a".to_owned(), ..new };
     assert!(matches!(edit::add(old, Path::new(OWN), &taken), Err(ConfigError::TargetExists { .. })));
     assert!(matches!(edit::remove(old, Path::new(OWN), "z"), Err(ConfigError::TargetElsewhere { .. })));
-}
-
-#[test]
-fn trust_is_for_one_content_at_one_path() {
-    let (here, there) = (Path::new("/a/whsec.toml"), Path::new("/b/whsec.toml"));
-    let mut ledger = Ledger::default();
-    ledger.grant(here, "11");
-    ledger.grant(here, "22");
-    ledger.grant(there, "33");
-    let ledger = Ledger::parse(&ledger.to_text().unwrap());
-    assert!(ledger.holds(here, "22") && ledger.holds(there, "33"));
-    assert!(!ledger.holds(here, "11") && !ledger.holds(there, "22"));
 }
 
 #[cfg(unix)]

@@ -5,14 +5,20 @@
 //! key's name and place, until `whsec target trust` has recorded the content's digest. The rules allow what is known
 //! to be harmless; a word that is added to the vocabulary later is refused until somebody has thought about it.
 
+use std::collections::BTreeSet;
 use std::fs;
 use std::path::{Component, Path, PathBuf};
 
+use sha2::{Digest, Sha256};
 use toml::Spanned;
 
-use super::raw::{RawConfig, RawTarget};
+use super::raw::{RawConfig, RawKey, RawTarget};
 use super::{ConfigError, ConfigFile};
+use crate::stamp::StampKey;
 use crate::store::Reference;
+
+/// What a stamp in the record of trusted files is for.
+const STAMPED: &str = "trusted";
 
 const SENDS_KEY: &str = "it decides where or how your API key is sent";
 const RUNS: &str = "it runs a program";
@@ -138,17 +144,70 @@ fn has_links_beside(path: &Path, slots: &[&String]) -> bool {
     })
 }
 
-/// The record of trusted files: one line each, the content's digest and the file's absolute path.
+/// SHA-256 of all that is trusted with a file: its text, and every file of the checkout that its programs name, or that it has
+/// certificates in.
+pub fn digest(file: &ConfigFile) -> String {
+    let mut all = Sha256::new();
+    all.update(file.text.as_bytes());
+    for path in covered(file) {
+        // Whatever cannot be read now is not what was read then.
+        let content = fs::read(&path).map(|bytes| Sha256::digest(&bytes).to_vec()).unwrap_or_default();
+        for field in [path.to_string_lossy().as_bytes(), &content] {
+            all.update((field.len() as u64).to_le_bytes());
+            all.update(field);
+        }
+    }
+    all.finalize().iter().map(|byte| format!("{byte:02x}")).collect()
+}
+
+/// The files that come with a checkout and that its programs name, sorted: a program, a script that it is given, or words within
+/// such a word, as in `sh -c`.
+pub fn covered(file: &ConfigFile) -> Vec<PathBuf> {
+    // A file that cannot be read is not honoured either.
+    let Ok(RawConfig { targets, commands, ca, notify, .. }) = super::raw::parse(file) else { return Vec::new() };
+    let mut words: Vec<String> = Vec::new();
+    for command in commands.into_values() {
+        words.extend(command.put.into_iter().chain(command.get.into_iter().flatten()));
+        words.extend(command.clear.into_iter().flatten().chain(command.with.into_values()));
+    }
+    words.extend(notify.into_iter().flat_map(|notify| notify.into_inner().command));
+    words.extend(ca.into_iter().map(Spanned::into_inner));
+    for target in targets.into_values() {
+        words.extend(target.ca.into_iter().map(Spanned::into_inner));
+        if let Some(RawKey::Command(key)) = target.api_key.map(Spanned::into_inner) {
+            words.extend(key.command);
+        }
+    }
+    let ends = |letter: char| letter.is_whitespace() || ";&|()<>`\"'=".contains(letter);
+    let parts = words.iter().flat_map(|word| word.split(ends));
+    let paths = words.iter().map(String::as_str).chain(parts).filter(|word| !word.is_empty()).map(Path::new);
+    let comes_along = |path: &&Path| path.is_relative() || path.starts_with(file.folder());
+    let found: BTreeSet<PathBuf> =
+        paths.filter(comes_along).map(|path| super::paths::absolute(path, file.folder(), None)).collect();
+    found.into_iter().filter(|path| path.is_file()).collect()
+}
+
+/// The record of trusted files: one line each, the state folder's stamp, the digest of what is trusted, the file's absolute
+/// path.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Ledger {
     entries: Vec<(String, PathBuf)>,
 }
 
 impl Ledger {
-    /// Reads the record; lines that are not one are left out, which trusts less.
-    pub fn parse(text: &str) -> Self {
-        let entries = text.lines().filter_map(|line| line.split_once("  "));
-        Self { entries: entries.map(|(digest, path)| (digest.to_owned(), PathBuf::from(path))).collect() }
+    /// Reads the record; lines that the key does not vouch for are left out, which trusts less.
+    pub fn parse(text: &str, key: &StampKey) -> Self {
+        let entries = text.lines().filter_map(|line| {
+            let (stamp, rest) = line.split_once("  ")?;
+            let (digest, path) = rest.split_once("  ")?;
+            key.vouches(STAMPED, &[digest.as_bytes(), path.as_bytes()], stamp).then(|| (digest.to_owned(), path.into()))
+        });
+        Self { entries: entries.collect() }
+    }
+
+    /// Whether anything is trusted at this path.
+    pub fn knows(&self, path: &Path) -> bool {
+        self.entries.iter().any(|(_, at)| at == path)
     }
 
     /// Whether this content at this path is trusted.
@@ -168,11 +227,16 @@ impl Ledger {
     }
 
     /// The record as [`Ledger::parse`] reads it; `None` where a path cannot stand in a line.
-    pub fn to_text(&self) -> Option<String> {
+    pub fn to_text(&self, key: &StampKey) -> Option<String> {
         let lines = self.entries.iter().map(|(digest, path)| {
             let path = path.to_str().filter(|path| !path.contains('\n'))?;
-            Some(format!("{digest}  {path}\n"))
+            let stamp = key.stamp(STAMPED, &[digest.as_bytes(), path.as_bytes()]);
+            Some(format!("{stamp}  {digest}  {path}\n"))
         });
         lines.collect()
     }
 }
+
+#[cfg(test)]
+#[path = "trust_tests.rs"]
+mod tests;

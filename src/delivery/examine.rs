@@ -4,9 +4,11 @@ use std::borrow::Cow;
 
 use thiserror::Error;
 
+use super::probe::mark;
 use super::{Delivery, Loss, bodies, keys};
 use crate::provider::signature::{Claims, Keyed, Mismatch, Scheme, keyed};
 use crate::secret::Secret;
+use crate::stamp::StampKey;
 
 /// Secrets made ready to look at many deliveries.
 pub struct Examiner<'a> {
@@ -14,6 +16,8 @@ pub struct Examiner<'a> {
     secrets: Vec<&'a Secret>,
     /// `None` for a secret that the scheme cannot decode.
     keys: Vec<Option<Keyed>>,
+    /// Knows our own probes.
+    own: Option<StampKey>,
 }
 
 /// What came of looking at one delivery.
@@ -119,7 +123,17 @@ impl From<Mismatch> for Cause {
 impl<'a> Examiner<'a> {
     /// Makes the secrets ready.
     pub fn new(scheme: &'a Scheme, secrets: Vec<&'a Secret>) -> Self {
-        Self { scheme, keys: secrets.iter().map(|secret| scheme.keyed(secret)).collect(), secrets }
+        Self { scheme, keys: secrets.iter().map(|secret| scheme.keyed(secret)).collect(), secrets, own: None }
+    }
+
+    /// The same, which knows the probes that were sent with this key.
+    pub fn knowing_probes(self, own: Option<StampKey>) -> Self {
+        Self { own, ..self }
+    }
+
+    /// Whether it is a probe of our own, which says nothing about the provider.
+    pub fn is_probe(&self, delivery: &Delivery<'_>) -> bool {
+        mark::is_probe(delivery, self.scheme.id_header(), self.own.as_ref())
     }
 
     /// Which secrets signed which entries. Says no more of a delivery that nothing matches, and is quick: for many.

@@ -32,8 +32,8 @@ pub struct Delivery<'a> {
 }
 
 impl Delivery<'_> {
-    /// Whether it is a probe of whsec's own, which says nothing about the provider.
-    pub fn is_probe(&self) -> bool {
+    /// Whether it says that it is a probe of whsec's, as anybody can: it is no evidence of the provider's then.
+    pub fn is_marked(&self) -> bool {
         self.headers.iter().any(|(name, _)| name.eq_ignore_ascii_case(PROBE_MARK))
     }
 }

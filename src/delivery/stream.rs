@@ -29,11 +29,11 @@ pub fn count(mut input: impl BufRead, examiner: &Examiner<'_>, tally: &Mutex<Tal
         }
         let mut counts = tally.lock().unwrap_or_else(PoisonError::into_inner);
         match parse_line(&line) {
-            Ok(delivery) if !is_cut && delivery.is_probe() => counts.probes += 1,
+            Ok(delivery) if !is_cut && examiner.is_probe(&delivery) => counts.probes += 1,
             Ok(delivery) if !is_cut => {
                 let examination = examiner.look(&delivery, delivery.received_at.map(Timestamp::as_second));
                 let signed_at = examination.signed_at.and_then(|seconds| Timestamp::from_second(seconds).ok());
-                counts.add(&examination, signed_at.or(delivery.received_at));
+                counts.add(&examination, signed_at.or(delivery.received_at), delivery.is_marked());
             }
             _ if line.iter().all(u8::is_ascii_whitespace) && !is_cut => {}
             _ => counts.add_unreadable(),

@@ -20,6 +20,8 @@ pub struct Tally {
     pub deliveries: Count,
     /// For each secret, the deliveries that it signed, alone or with others.
     pub secrets: Vec<Count>,
+    /// The same without those that are marked as probes: what shows that the provider signs with a secret.
+    pub proofs: Vec<Count>,
     /// Deliveries that only old secrets signed.
     pub old_only: Count,
     /// Deliveries that no secret signed, by the word for the reason.
@@ -43,11 +45,13 @@ impl Count {
 impl Tally {
     /// A tally of nothing yet; `is_old` says of each secret whether it is an old one.
     pub fn new(is_old: Vec<bool>) -> Self {
-        Self { secrets: vec![Count::default(); is_old.len()], is_old, ..Self::default() }
+        let none = vec![Count::default(); is_old.len()];
+        Self { secrets: none.clone(), proofs: none, is_old, ..Self::default() }
     }
 
-    /// Counts one delivery, which was signed at this time. One that is too old is evidence of nothing.
-    pub fn add(&mut self, examination: &Examination, at: Option<Timestamp>) {
+    /// Counts one delivery, which was signed at this time. One that is too old is evidence of nothing, and neither is one that is
+    /// marked as a probe.
+    pub fn add(&mut self, examination: &Examination, at: Option<Timestamp>, is_marked: bool) {
         self.deliveries.add(at);
         if examination.matches.is_empty() {
             let kind = examination.causes.first().map_or("no_match", Cause::kind);
@@ -58,9 +62,12 @@ impl Tally {
             self.stale.add(at);
             return;
         }
-        for (index, count) in self.secrets.iter_mut().enumerate() {
+        for (index, (count, proof)) in self.secrets.iter_mut().zip(&mut self.proofs).enumerate() {
             if examination.matches.iter().any(|found| found.secret == index) {
                 count.add(at);
+                if !is_marked {
+                    proof.add(at);
+                }
             }
         }
         let is_old = |index: usize| self.is_old.get(index).copied().unwrap_or(false);

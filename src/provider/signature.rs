@@ -109,6 +109,11 @@ impl Scheme {
         &self.spec.header
     }
 
+    /// The header whose value is signed as the delivery's id, where there is one.
+    pub fn id_header(&self) -> Option<&str> {
+        self.spec.id_header.as_deref()
+    }
+
     /// Checks the words of `[signature]`.
     pub(crate) fn check(spec: &SignatureSpec) -> Result<Self, Flaw> {
         rules::header_name("signature.header", &spec.header)?;

@@ -163,8 +163,8 @@ impl Runner<'_> {
         let mut held = slots.filter_map(|(store, slot)| store.get(slot).ok().flatten());
         held.find(is_old).or_else(|| {
             let seal = old_seal(self.rotation.id);
-            let sealed = self.seals.exists(seal).then(|| self.seals.unseal(seal).ok()).flatten();
-            sealed.map(|sealed| sealed.secret()).filter(is_old)
+            let sealed = self.seals.exists(seal).then(|| self.seals.secret_of(seal, known).ok()).flatten();
+            sealed.filter(is_old)
         })
     }
 

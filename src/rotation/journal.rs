@@ -1,7 +1,7 @@
 //! Rotations and their events on disk: one SQLite file, every commit synced before it counts.
 //!
 //! It never holds a secret or an API key. A damaged journal, or one of a newer whsec, is refused before anything is
-//! sent: each rotation has the sum of all that is recorded of it. A partial unique index allows one open rotation an
+//! sent: each rotation has the sum of all that is recorded of it, stamped with the state folder's key. A partial unique index allows one open rotation an
 //! endpoint.
 
 use std::path::{Path, PathBuf};
@@ -9,13 +9,16 @@ use std::thread::sleep;
 use std::time::{Duration, Instant};
 
 use jiff::Timestamp;
-use rusqlite::{Connection, OpenFlags, Row, Transaction, TransactionBehavior, params};
-use sha2::{Digest, Sha256};
+use rusqlite::{Connection, OpenFlags, Transaction, TransactionBehavior, params};
 use thiserror::Error;
 
 use super::lock::read_only_hint;
+use super::rows::{entry, rotation};
+use super::state_key::{StateKey, StateKeyError};
+use super::sums::Sums;
 use super::{Entry, Event, Plan, Rotation};
 use crate::http::Url;
+use crate::stamp::StampKey;
 use crate::store;
 
 /// Marks a SQLite file as ours (`PRAGMA application_id`): the letters `whse`.
@@ -45,7 +48,12 @@ const MIGRATIONS: &[&str] = &[
     "
     ALTER TABLE rotations ADD COLUMN sum TEXT NOT NULL DEFAULT '';
 ",
+    // Sums are stamps from here on.
+    "",
 ];
+/// The versions from which on there are sums, and from which on they are stamps.
+const SUMMED: usize = 2;
+const STAMPED: usize = 3;
 /// How long a commit waits for another process.
 const BUSY: Duration = Duration::from_secs(5);
 /// How long to wait before the file is prepared again.
@@ -56,6 +64,7 @@ const PAUSE: Duration = Duration::from_millis(10);
 pub struct Journal {
     connection: Connection,
     path: PathBuf,
+    key: StateKey,
 }
 
 /// Why the journal cannot be used. Nothing was sent.
@@ -67,6 +76,10 @@ pub enum JournalError {
         #[source]
         source: Option<rusqlite::Error>,
     },
+    #[error("the journal `{path}` was not written with the `state-key` that lies beside it")]
+    OtherKey { path: PathBuf },
+    #[error(transparent)]
+    Key(#[from] StateKeyError),
     #[error("the journal `{path}` was written by a newer whsec (format {found}, this one knows {known})")]
     Newer { path: PathBuf, found: usize, known: usize },
     #[error("cannot use the journal `{path}`")]
@@ -92,6 +105,11 @@ impl JournalError {
                  looking at the provider whether a rotation is open",
                 path.display()
             ),
+            Self::OtherKey { .. } => {
+                "nothing was sent; bring the whole folder from where the journal comes: the two belong together"
+                    .to_owned()
+            }
+            Self::Key(error) => return error.hint(),
             Self::Newer { .. } => "install the newer whsec on this machine".to_owned(),
             Self::Unusable { path, .. } => {
                 format!("see whether `{}` is writable and the disk has room", path.parent().unwrap_or(path).display())
@@ -108,6 +126,10 @@ impl Journal {
     pub fn open(folder: &Path) -> Result<Self, JournalError> {
         let path = folder.join("journal.sqlite");
         let failed = |source| classify(&path, source);
+        let key = StateKey::open(folder).map_err(|error| match store::is_read_only(folder) {
+            true => JournalError::ReadOnly { folder: folder.to_owned() },
+            false => error.into(),
+        })?;
         make_private(&path);
         let connection = Connection::open_with_flags(
             &path,
@@ -115,7 +137,7 @@ impl Journal {
         )
         .map_err(failed)?;
         connection.busy_timeout(BUSY).map_err(failed)?;
-        Self { connection, path }.ready()
+        Self { connection, path, key }.ready()
     }
 
     /// The same for looking only: where the folder is read-only, a journal that takes no events.
@@ -131,11 +153,12 @@ impl Journal {
                 return Err(JournalError::LogUnread { log });
             }
         }
+        let key = StateKey::look(folder)?.ok_or_else(|| JournalError::ReadOnly { folder: folder.to_owned() })?;
         let url = Url::from_file_path(&path).map_err(|()| JournalError::ReadOnly { folder: folder.to_owned() })?;
         // Without `immutable` SQLite wants to make files beside it even for reading.
         let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_URI | OpenFlags::SQLITE_OPEN_NO_MUTEX;
         let opened = Connection::open_with_flags(format!("{url}?immutable=1"), flags);
-        Self { connection: opened.map_err(|error| classify(&path, error))?, path }.ready()
+        Self { connection: opened.map_err(|error| classify(&path, error))?, path, key }.ready()
     }
 
     /// Makes events durable in one commit and folds them into the rotation. The first ones of a rotation also record
@@ -160,6 +183,11 @@ impl Journal {
             rotation.fold(entry);
         }
         Ok(())
+    }
+
+    /// The key that this journal is stamped with.
+    pub fn stamps(&self) -> &StampKey {
+        &self.key.stamps
     }
 
     /// The open rotation of an endpoint.
@@ -212,23 +240,25 @@ impl Journal {
             return Ok(Err(self.damaged()));
         }
         if version == MIGRATIONS.len() {
-            return Ok(if self.is_as_written()? { Ok(()) } else { Err(self.damaged()) });
+            return Ok(self.as_written()?.map(|()| self.key.has_taken_journal()));
         }
         self.connection.query_row("PRAGMA journal_mode = WAL", [], |_| Ok(()))?;
         let transaction = Transaction::new_unchecked(&self.connection, TransactionBehavior::Immediate)?;
         // Another process may have migrated while this one waited.
         let version = self.version()?;
+        if version > 0 && version < MIGRATIONS.len() && !self.may_be_taken_over(version)? {
+            return Ok(Err(self.damaged()));
+        }
         for migration in MIGRATIONS.iter().skip(version) {
             self.connection.execute_batch(migration)?;
         }
-        for id in self.ids()? {
-            self.add_up(&id)?;
-        }
+        self.sums().add_up_all(&self.connection)?;
         self.connection.execute_batch(&format!(
             "PRAGMA application_id = {APPLICATION_ID}; PRAGMA user_version = {};",
             MIGRATIONS.len()
         ))?;
         transaction.commit()?;
+        self.key.has_taken_journal();
         Ok(Ok(()))
     }
 
@@ -240,53 +270,31 @@ impl Journal {
             && std::fs::metadata(&self.path).is_ok_and(|metadata| metadata.len() % u64::from(page.max(1)) == 0))
     }
 
-    /// Whether all that is recorded is what was written. SQLite would not notice another letter in a text: another key
-    /// would be sent, or the same one after its window.
-    fn is_as_written(&self) -> rusqlite::Result<bool> {
-        // In one snapshot, because another process may be writing.
+    fn sums(&self) -> Sums<'_> {
+        Sums::Stamped(&self.key.stamps)
+    }
+
+    /// Fails where something that is recorded is not what was written.
+    fn as_written(&self) -> rusqlite::Result<Result<(), JournalError>> {
         let snapshot = self.connection.unchecked_transaction()?;
-        for id in self.ids()? {
-            let sum: String =
-                self.connection.query_row("SELECT sum FROM rotations WHERE id = ?1", [&id], |row| row.get(0))?;
-            if sum != self.sum(&id)? {
-                return Ok(false);
-            }
-        }
-        let orphans = "SELECT count(*) FROM events WHERE rotation NOT IN (SELECT id FROM rotations)";
-        let orphans: i64 = self.connection.query_row(orphans, [], |row| row.get(0))?;
+        let holds = self.sums().hold(&self.connection)?;
         snapshot.commit()?;
-        Ok(orphans == 0)
+        Ok(match holds {
+            true => Ok(()),
+            // The key was made beside a journal that has stamps already, so these are of another one.
+            false if self.key.takes_journal() => Err(JournalError::OtherKey { path: self.path.clone() }),
+            false => Err(self.damaged()),
+        })
     }
 
-    fn ids(&self) -> rusqlite::Result<Vec<String>> {
-        self.connection.prepare("SELECT id FROM rotations")?.query_map([], |row| row.get(0))?.collect()
-    }
-
-    /// The digest of a rotation's row and of all of its events, each field with its length in front.
-    fn sum(&self, id: &str) -> rusqlite::Result<String> {
-        let mut digest = Sha256::new();
-        for rows in [
-            "SELECT id, endpoint, target, provider, plan, opened_at, coalesce(closed_at, '') FROM rotations WHERE id = ?1",
-            "SELECT CAST(seq AS TEXT), at, by, event FROM events WHERE rotation = ?1 ORDER BY seq",
-        ] {
-            let mut statement = self.connection.prepare(rows)?;
-            let columns = statement.column_count();
-            let mut rows = statement.query([id])?;
-            while let Some(row) = rows.next()? {
-                for column in 0..columns {
-                    let field: String = row.get(column)?;
-                    digest.update(field.len().to_le_bytes());
-                    digest.update(field.as_bytes());
-                }
-            }
+    /// Whether a journal of an earlier version is believed: by its stamps; by its bare sums, or as it is, only where it was
+    /// there before the key.
+    fn may_be_taken_over(&self, version: usize) -> rusqlite::Result<bool> {
+        match version {
+            STAMPED.. => self.sums().hold(&self.connection),
+            SUMMED => Ok(self.key.takes_journal() && Sums::Bare.hold(&self.connection)?),
+            _ => Ok(self.key.takes_journal()),
         }
-        Ok(digest.finalize().iter().fold(String::new(), |text, byte| text + &format!("{byte:02x}")))
-    }
-
-    /// Records the sum of a rotation as it is now.
-    fn add_up(&self, id: &str) -> rusqlite::Result<()> {
-        let sum = self.sum(id)?;
-        self.connection.execute("UPDATE rotations SET sum = ?2 WHERE id = ?1", params![id, sum]).map(|_| ())
     }
 
     fn version(&self) -> rusqlite::Result<usize> {
@@ -317,7 +325,7 @@ impl Journal {
                     .execute("UPDATE rotations SET closed_at = ?2 WHERE id = ?1", params![id, entry.at.to_string()])?;
             }
         }
-        self.add_up(&id)?;
+        self.sums().add_up(&self.connection, &id)?;
         transaction.commit()
     }
 
@@ -380,20 +388,4 @@ fn make_private(path: &Path) {
     #[cfg(unix)]
     std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
     let _ = options.open(path);
-}
-
-fn rotation(row: &Row<'_>) -> rusqlite::Result<Option<Rotation>> {
-    let (id, plan, opened_at): (String, String, String) = (row.get(0)?, row.get(1)?, row.get(2)?);
-    Ok(match (id.parse(), serde_json::from_str(&plan), opened_at.parse()) {
-        (Ok(id), Ok(plan), Ok(opened_at)) => Some(Rotation::new(id, plan, opened_at)),
-        _ => None,
-    })
-}
-
-fn entry(row: &Row<'_>) -> rusqlite::Result<Option<Entry>> {
-    let (at, by, event): (String, String, String) = (row.get(0)?, row.get(1)?, row.get(2)?);
-    Ok(match (at.parse(), serde_json::from_str(&event)) {
-        (Ok(at), Ok(event)) => Some(Entry { at, by, event }),
-        _ => None,
-    })
 }

@@ -27,9 +27,12 @@ pub mod plan;
 mod reconcile;
 pub mod rejoin;
 mod rollback;
+mod rows;
 pub mod runner;
 pub mod seal;
 mod standing;
+pub mod state_key;
+mod sums;
 #[cfg(test)]
 mod tests;
 mod trial;

@@ -16,6 +16,7 @@ impl Runner<'_> {
         let sealed = self.seals.exists(self.rotation.id).then(|| self.seals.unseal(self.rotation.id)).transpose();
         if let Ok(Some(sealed)) = &sealed
             && let Some(answered) = &sealed.answered
+            && answered.fingerprint == sealed.secret().fingerprint()
         {
             return self.record(&[Event::Answered(answered.clone())]);
         }

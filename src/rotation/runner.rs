@@ -227,11 +227,12 @@ impl Runner<'_> {
         if let Some(secret) = &self.arrived {
             return Ok(secret.clone());
         }
-        let unsealed = match self.seals.unseal(self.rotation.id) {
-            Ok(sealed) => return Ok(sealed.secret()),
+        let answered = self.rotation.answered();
+        let says = answered.map(|answered| &answered.fingerprint);
+        let unsealed = match self.seals.secret_of(self.rotation.id, says) {
+            Ok(secret) => return Ok(secret),
             Err(error) => error,
         };
-        let answered = self.rotation.answered();
         for store in readable(self.stores) {
             for slot in [Slot::Next, Slot::Current] {
                 if let (Ok(Some(secret)), Some(answered)) = (store.get(slot), answered)

@@ -1,7 +1,8 @@
 //! The encrypted copy of a new secret, kept from the moment it arrives until every store has it.
 //!
 //! age files, one a rotation, in `seals/` of the state folder. Sealing needs only recipients, which are public; the
-//! identity that opens a seal lives in the keychain or in a 0600 file, and is made once.
+//! identity that opens a seal lives in the keychain or in a 0600 file, and is made once. Since anybody can encrypt for a
+//! recipient, what is inside is stamped with the state folder's key and bound to its rotation.
 
 use std::fs::{File, TryLockError};
 use std::io;
@@ -20,12 +21,16 @@ use uuid::Uuid;
 use zeroize::Zeroizing;
 
 use super::Answered;
-use crate::secret::Secret;
+use super::state_key::{StateKey, StateKeyError};
+use crate::secret::{Fingerprint, Secret};
 use crate::store::envelope::{self, Envelope};
 use crate::store::{self, STORE_DEADLINE, Slot, Store, StoreError};
 
 /// The most that is sealed of unreadable answers, in bytes; half as much again as is read of one.
 const MOST_ANSWERS: usize = crate::http::LARGEST_BODY * 3 / 2;
+
+/// What a seal's stamp is for.
+const STAMPED: &str = "seal";
 
 /// How long to wait before a lock is tried again.
 const PAUSE: Duration = Duration::from_millis(10);
@@ -36,6 +41,7 @@ pub struct Seals {
     folder: PathBuf,
     recipients: Vec<Recipient>,
     identity: Box<dyn Store>,
+    key: StateKey,
 }
 
 /// What a seal holds.
@@ -74,6 +80,12 @@ pub enum SealError {
     },
     #[error("the seal `{path}` does not open with the identity in `{store}`")]
     DoesNotOpen { path: PathBuf, store: String },
+    #[error("the seal `{path}` was not made here for this rotation")]
+    NotOurs { path: PathBuf },
+    #[error("the seal `{path}` holds {holds}, and the journal says {says}")]
+    OtherSecret { path: PathBuf, holds: Fingerprint, says: Fingerprint },
+    #[error(transparent)]
+    Key(#[from] StateKeyError),
     #[error("cannot lock `{path}`")]
     Lock {
         path: PathBuf,
@@ -94,6 +106,12 @@ impl SealError {
             Self::NoIdentity { .. } | Self::DoesNotOpen { .. } => {
                 Some("was the identity moved or replaced? `whsec doctor` shows where it should be".to_owned())
             }
+            Self::NotOurs { .. } | Self::OtherSecret { .. } => Some(
+                "nothing in it is used: keep a copy, find out who writes in the state folder, and move it away; if the folder \
+                 was moved here, its `state-key` belongs to it"
+                    .to_owned(),
+            ),
+            Self::Key(error) => error.hint(),
             Self::Identity(error) | Self::Write { source: error, .. } => error.hint(),
             Self::Read { .. } | Self::Lock { .. } | Self::Encrypt => None,
         }
@@ -160,7 +178,8 @@ impl Seals {
             }
         };
         recipients.push(own);
-        Ok(Self { state: state.to_owned(), folder: folder(state), recipients, identity })
+        let key = StateKey::open(state)?;
+        Ok(Self { state: state.to_owned(), folder: folder(state), recipients, identity, key })
     }
 
     /// Where the identity is kept, as a store reference.
@@ -200,20 +219,45 @@ impl Seals {
 
     /// Writes the seal durably. The secret is on disk only encrypted.
     pub fn seal(&self, rotation: Uuid, content: &Sealed) -> Result<(), SealError> {
-        let plain = Zeroizing::new(serde_json::to_vec(content).map_err(|_| SealError::Encrypt)?);
+        let json = Zeroizing::new(serde_json::to_string(content).map_err(|_| SealError::Encrypt)?);
+        let stamp = self.key.stamps.stamp(STAMPED, &[rotation.as_bytes(), json.as_bytes()]);
+        let plain = Zeroizing::new([json.as_bytes(), b"\n", stamp.as_bytes()].concat());
         let cipher = envelope::encrypt(&self.recipients, &plain).ok_or(SealError::Encrypt)?;
         store::private_folder(&self.folder).map_err(|source| SealError::Read { path: self.folder.clone(), source })?;
         write(&self.path(rotation), &cipher)
     }
 
-    /// Opens a rotation's seal with this machine's identity.
+    /// Opens a rotation's seal with this machine's identity. Refuses one that was not made here for this rotation.
     pub fn unseal(&self, rotation: Uuid) -> Result<Sealed, SealError> {
         let path = self.path(rotation);
         let cipher = std::fs::read(&path).map_err(|source| SealError::Read { path: path.clone(), source })?;
         let identity = self.identity()?;
         let plain = envelope::decrypt(&identity, &cipher);
         let store = self.identity.reference();
-        plain.and_then(|plain| serde_json::from_slice(&plain).ok()).ok_or(SealError::DoesNotOpen { path, store })
+        let plain = plain.ok_or_else(|| SealError::DoesNotOpen { path: path.clone(), store: store.clone() })?;
+        let json = self.stamped(rotation, &plain).ok_or_else(|| SealError::NotOurs { path: path.clone() })?;
+        serde_json::from_slice(json).map_err(|_| SealError::DoesNotOpen { path, store })
+    }
+
+    /// The secret in a rotation's seal, provided that it is the one that the journal has of it.
+    pub fn secret_of(&self, rotation: Uuid, says: Option<&Fingerprint>) -> Result<Secret, SealError> {
+        let secret = self.unseal(rotation)?.secret();
+        match says {
+            Some(says) if *says != secret.fingerprint() => {
+                let (path, holds) = (self.path(rotation), secret.fingerprint());
+                Err(SealError::OtherSecret { path, holds, says: says.clone() })
+            }
+            _ => Ok(secret),
+        }
+    }
+
+    /// What is in a seal without its stamp, which is on a line of its own; one of version 0.1.0 has none.
+    fn stamped<'a>(&self, rotation: Uuid, plain: &'a [u8]) -> Option<&'a [u8]> {
+        let Some(end) = plain.iter().position(|byte| *byte == b'\n') else {
+            return self.key.takes_seal(rotation).then_some(plain);
+        };
+        let (json, stamp) = (&plain[..end], std::str::from_utf8(&plain[end + 1..]).ok()?);
+        self.key.stamps.vouches(STAMPED, &[rotation.as_bytes(), json], stamp).then_some(json)
     }
 
     /// What else is encrypted as seals are: for the same recipients, and opened with the same identity.
@@ -292,3 +336,7 @@ fn own_recipient(store: &dyn Store) -> Result<Recipient, SealError> {
 fn write(path: &Path, bytes: &[u8]) -> Result<(), SealError> {
     store::write_private(path, bytes).map_err(|source| SealError::Write { path: path.to_owned(), source })
 }
+
+#[cfg(test)]
+#[path = "seal_tests.rs"]
+mod tests;

@@ -154,6 +154,17 @@ fn open(path: &Path, links: Links) -> std::io::Result<File> {
     OpenOptions::new().read(true).custom_flags(flags.bits() as i32).open(path)
 }
 
+/// Whether nobody but the user can read or write the file.
+#[cfg(unix)]
+pub(super) fn is_private(metadata: &Metadata) -> bool {
+    is_ours(metadata) && std::os::unix::fs::MetadataExt::mode(metadata) & 0o077 == 0
+}
+
+#[cfg(not(unix))]
+pub(super) fn is_private(_: &Metadata) -> bool {
+    true
+}
+
 #[cfg(unix)]
 fn is_ours(metadata: &Metadata) -> bool {
     use std::os::unix::fs::MetadataExt;

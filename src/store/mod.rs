@@ -14,6 +14,7 @@ mod admission;
 mod age;
 mod aws;
 mod bare;
+mod bound;
 mod command;
 #[cfg(test)]
 mod conformance;
@@ -40,12 +41,12 @@ mod stdout;
 mod surroundings;
 mod vault;
 
+pub use bound::bound;
 pub use command::CommandStore;
 pub use error::StoreError;
 pub use keychain::keychain_entry;
 pub use program::{COMMAND_DEADLINE, run_for_output, run_with_input};
 pub use reference::{DEFAULT_ACCOUNT, Reference, SCHEMES};
-pub use server::is_same as is_same_server;
 pub use surroundings::{Environment, NoEnvelope, Surroundings};
 
 /// How long one call into a store may take before it counts as failed.
@@ -221,6 +222,24 @@ pub fn is_read_only(folder: &std::path::Path) -> bool {
 pub fn write_private(path: &std::path::Path, bytes: &[u8]) -> Result<(), StoreError> {
     let place = replace::Place::new(path.display().to_string(), path.to_owned());
     place.edit(|_| Ok(replace::Wanted::Content(zeroize::Zeroizing::new(bytes.to_vec()))))
+}
+
+/// Changes a private file of the tool's own as durably: `change` is given what is there, and says what is to be there, or
+/// `None` to leave it.
+pub fn edit_private(
+    path: &std::path::Path,
+    mut change: impl FnMut(Option<&[u8]>) -> Option<zeroize::Zeroizing<Vec<u8>>>,
+) -> Result<(), StoreError> {
+    let place = replace::Place::new(path.display().to_string(), path.to_owned());
+    place.edit(|found| Ok(change(found).map_or(replace::Wanted::Same, replace::Wanted::Content)))
+}
+
+/// What a private file of the tool's own holds, and whether its owner is this user and nobody else can read or write it; `None`
+/// where there is none.
+pub fn read_private(path: &std::path::Path) -> Result<Option<(zeroize::Zeroizing<String>, bool)>, StoreError> {
+    let Some(found) = admission::read(&path.display().to_string(), path)? else { return Ok(None) };
+    let text = zeroize::Zeroizing::new(String::from_utf8_lossy(&found.bytes).into_owned());
+    Ok(Some((text, admission::is_private(&found.metadata))))
 }
 
 /// Removes what writers that were cut off have left in a folder that whsec has to itself.

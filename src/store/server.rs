@@ -25,7 +25,7 @@ pub(super) fn of_account(server: &str, account: &str, caller: &str) -> String {
 
 /// Whether the server that is there now is the one that a rotation was begun with. Who asks may differ: a colleague, or the
 /// same person's next login. A rotation that was begun when no account was recorded is compared without one.
-pub fn is_same(begun: &str, now: &str) -> bool {
+pub(super) fn is_same(begun: &str, now: &str) -> bool {
     let place = |server: &str| match server.rsplit_once(CALLER) {
         Some((place, _)) if place.contains(ACCOUNT) => place.to_owned(),
         _ => server.to_owned(),

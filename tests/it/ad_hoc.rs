@@ -62,9 +62,9 @@ fn the_command_to_come_back_with_names_config_and_state() {
     let config = sandbox.path("work/o'clock.toml");
     std::fs::write(&config, sandbox.config_text()).unwrap();
     std::fs::remove_file(sandbox.path("home/.config/whsec/config.toml")).unwrap();
-    let run = sandbox
-        .run(&["rotate", "hooks", "--yes", "--config", "o'clock.toml", "--state-dir", "here", "--json"])
-        .exits(0);
+    let here = sandbox.path("here").display().to_string();
+    let run =
+        sandbox.run(&["rotate", "hooks", "--yes", "--config", "o'clock.toml", "--state-dir", &here, "--json"]).exits(0);
     let command = run.json()["next"]["command"].as_str().unwrap().to_owned();
     let words = shlex::split(&command).unwrap();
     assert_eq!(words[..2], ["whsec", "cutover"]);

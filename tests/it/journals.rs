@@ -87,7 +87,7 @@ fn a_newer_journal_is_left_to_the_newer_whsec() {
     sandbox
         .rotate()
         .exits(1)
-        .says("was written by a newer whsec (format 99, this one knows 2)")
+        .says("was written by a newer whsec (format 99, this one knows 3)")
         .says("hint: install the newer whsec on this machine");
     assert_eq!(sandbox.requests(), before);
 }
@@ -98,6 +98,7 @@ fn a_journal_of_the_format_before_is_taken_over() {
     let connection = rusqlite::Connection::open(journal(&sandbox)).unwrap();
     connection.execute_batch("ALTER TABLE rotations DROP COLUMN sum; PRAGMA user_version = 1").unwrap();
     drop(connection);
+    std::fs::remove_file(sandbox.state().join("state-key")).unwrap();
     let history = sandbox.run(&["history", "--json"]).exits(0).json();
     assert_eq!(history["rotations"][0]["status"], "done");
     sandbox.run(&["status"]).exits(0);

@@ -4,6 +4,7 @@
 
 mod ad_hoc;
 mod afterwards;
+mod believed;
 mod clocks;
 mod countdown;
 mod force;

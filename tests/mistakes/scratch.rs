@@ -82,7 +82,7 @@ impl Scratch {
         let mut cargo = self.cargo();
         cargo.arg("--no-run");
         for target in targets {
-            cargo.args(["--test", target]);
+            cargo.args(chosen(target));
         }
         let output = cargo.output().unwrap();
         if output.status.success() { Ok(()) } else { Err(format!("it does not compile: {}", tail(&output))) }
@@ -100,7 +100,7 @@ impl Scratch {
     /// Runs a test that is built; yields the names of those that failed, and what they said.
     pub fn run(&self, test: &Test) -> Result<(Vec<String>, String), String> {
         let mut cargo = self.cargo();
-        cargo.args(["--test", &test.target, "--", "--include-ignored", "--skip", "keychain", &test.filter]);
+        cargo.args(chosen(&test.target)).args(["--", "--include-ignored", "--skip", "keychain", &test.filter]);
         if !test.only.is_empty() {
             cargo.env("WHSEC_TEST_ONLY", &test.only);
         }
@@ -127,6 +127,11 @@ impl Scratch {
         }
         cargo
     }
+}
+
+/// The argument for a test target; `lib` is the library's own tests.
+fn chosen(target: &str) -> Vec<&str> {
+    if target == "lib" { vec!["--lib"] } else { vec!["--test", target] }
 }
 
 /// The names in the harness's last list of failures.

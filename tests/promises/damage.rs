@@ -33,10 +33,12 @@ fn unknown(clock: &Clock) -> (World, Vec<u8>) {
 #[test]
 #[ignore = "sweep: run by tests/run"]
 fn a_damaged_journal_never_says_something_else() {
-    let (_world, whole) = unknown(&Clock::new());
+    let (world, whole) = unknown(&Clock::new());
     let folder = tempfile::tempdir().unwrap();
     let file = folder.path().join("journal.sqlite");
     std::fs::write(&file, &whole).unwrap();
+    // The two belong together.
+    std::fs::copy(world.sandbox.state().join("state-key"), folder.path().join("state-key")).unwrap();
     let said = reads(folder.path()).expect("the journal is whole");
     let (mut dice, mut tally, mut refused) = (Dice::new("damage"), Tally::default(), 0);
     let step = if is_full() { 1 } else { 29 };

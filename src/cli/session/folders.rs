@@ -38,7 +38,17 @@ impl Folders {
                 absolute("XDG_STATE_HOME").or_else(|| below_home(".local/state")),
             )
         };
-        let state_dir = state_dir.map(|given| current.join(given)).or_else(|| state.map(|state| state.join("whsec")));
+        if let Some(given) = state_dir.filter(|given| given.is_relative()) {
+            let message =
+                format!("the state folder `{}` is relative, so every folder would bring its own", given.display());
+            return Err(Fault::new(Exit::Usage, message, "name it from the root: --state-dir /…, or WHSEC_STATE_DIR"));
+        }
+        let usual = home.as_ref().map(|home| home.join(".local/state"));
+        let is_named = state_dir.is_some() || state != usual;
+        let state_dir = state_dir.map(Path::to_owned).or_else(|| state.map(|state| state.join("whsec")));
+        if let Some(state) = state_dir.as_deref().filter(|_| is_named) {
+            refuse_in_checkout(state, &current, home.as_deref())?;
+        }
         Ok(Self { config_dir: config.map(|config| config.join("whsec")), state_dir, home, current })
     }
 
@@ -102,6 +112,26 @@ impl Folders {
     /// The record of trusted files, which may not exist yet.
     pub fn trust_file(&self) -> Option<PathBuf> {
         self.state_dir.as_ref().map(|folder| folder.join("trusted"))
+    }
+}
+
+/// Refuses a state folder that comes with the checkout in which the command is run: what is trusted, journaled and sealed there
+/// would be the checkout's word. A home that is kept in Git itself is no checkout.
+fn refuse_in_checkout(state: &Path, current: &Path, home: Option<&Path>) -> anyhow::Result<()> {
+    // As far as it exists, without links.
+    let real =
+        state.ancestors().find_map(|folder| Some(folder.canonicalize().ok()?.join(state.strip_prefix(folder).ok()?)));
+    let holds = |folder: &Path| state.starts_with(folder) || real.as_ref().is_some_and(|real| real.starts_with(folder));
+    let is_checkout = |folder: &Path| [".git", super::CHECKOUT_FILE].iter().any(|name| folder.join(name).exists());
+    let is_above_home = |folder: &Path| home.is_some_and(|home| home.starts_with(folder));
+    match current.ancestors().find(|folder| holds(folder) && !is_above_home(folder) && is_checkout(folder)) {
+        None => Ok(()),
+        Some(checkout) => {
+            let (state, checkout) = (state.display(), checkout.display());
+            let message =
+                format!("the state folder `{state}` lies in the checkout `{checkout}`, which could bring its own");
+            Err(Fault::new(Exit::Usage, message, "keep it elsewhere: --state-dir DIR, or WHSEC_STATE_DIR"))
+        }
     }
 }
 

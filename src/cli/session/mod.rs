@@ -14,13 +14,14 @@ use super::Global;
 use super::exit::{self, Exit, Fault};
 use super::options::TargetOptions;
 use super::work::seals_in;
-use crate::config::trust::Ledger;
+use crate::config::trust::{self, Ledger};
 use crate::config::{Config, ConfigFile, Overrides, Target, file};
 use crate::delivery::probe::PATIENCE;
 use crate::provider::Catalog;
 use crate::provider::client::{Client, ClientOptions};
 use crate::provider::spec::Meaning;
 use crate::rotation::RunError;
+use crate::rotation::state_key::StateKey;
 use crate::secret::Secret;
 use crate::store::{Environment, NoEnvelope, Surroundings};
 use crate::ui::Output;
@@ -112,7 +113,7 @@ impl Session {
             };
             return Ok(vec![ConfigFile::own(&path)?.ok_or_else(missing)?]);
         }
-        let checkout = ConfigFile::checkout(&self.checkout_path()?, |path, digest| self.is_trusted(path, digest))?;
+        let checkout = ConfigFile::checkout(&self.checkout_path()?, |file| self.is_trusted(file))?;
         let own = folders.config_file().map(|path| ConfigFile::own(&path)).transpose()?.flatten();
         Ok(checkout.into_iter().chain(own).collect())
     }
@@ -134,7 +135,8 @@ impl Session {
     pub fn ledger(&self) -> anyhow::Result<Ledger> {
         let Some(path) = self.folders()?.trust_file() else { return Ok(Ledger::default()) };
         let Some(record) = ConfigFile::own(&path)? else { return Ok(Ledger::default()) };
-        Ok(Ledger::parse(&record.text))
+        let key = StateKey::look(self.folders()?.state_dir()?)?;
+        Ok(key.map(|key| Ledger::parse(&record.text, &key.stamps)).unwrap_or_default())
     }
 
     /// The target of this name or the ad hoc one, with what the flags say in place of what the files say.
@@ -269,9 +271,10 @@ impl Session {
         self.global.config.as_ref().map(|path| Ok(self.folders()?.current.join(path))).transpose()
     }
 
-    fn is_trusted(&self, path: &Path, digest: &str) -> bool {
+    fn is_trusted(&self, file: &ConfigFile) -> bool {
         // A record that cannot be read trusts nothing.
-        self.ledger().is_ok_and(|ledger| ledger.holds(path, digest))
+        let knows = |ledger: &Ledger| ledger.knows(&file.path) && ledger.holds(&file.path, &trust::digest(file));
+        self.ledger().is_ok_and(|ledger| knows(&ledger))
     }
 }
 

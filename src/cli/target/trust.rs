@@ -8,13 +8,15 @@ use serde_json::json;
 use super::super::exit::{Exit, Fault};
 use super::super::session::{CHECKOUT_FILE, Session};
 use super::super::{ask, result};
-use crate::config::{Config, ConfigFile, Trust, file, write};
+use crate::config::{Config, ConfigFile, Trust, trust, write};
+use crate::rotation::state_key::StateKey;
 use crate::ui::dialog;
 
 /// Trust the whsec.toml in this folder as it is now
 ///
 /// A file that came with a checkout may only name targets whose secrets go into files inside the checkout. Once you
-/// have read and trusted it, all of it is honoured, until its content changes.
+/// have read and trusted it, all of it is honoured, until its content changes, or that of a script or CA file beside it which
+/// it uses.
 ///
 /// Examples:
 ///   whsec target trust
@@ -50,11 +52,11 @@ pub fn run(args: &Args, session: &Session) -> anyhow::Result<Exit> {
         output.json(&result::object("target trust", Exit::Done, json!({ "file": path, "trusted": false })));
         return Ok(Exit::Done);
     }
-    let Some(found) = ConfigFile::checkout(&path, |path, digest| ledger.holds(path, digest))? else {
+    let Some(found) = ConfigFile::checkout(&path, |file| ledger.holds(&file.path, &trust::digest(file)))? else {
         let message = format!("there is no `{}`", path.display());
         return Err(Fault::new(Exit::Usage, message, format!("go to the folder that has a {CHECKOUT_FILE}")));
     };
-    let digest = file::digest(&found.text);
+    let (digest, covered) = (trust::digest(&found), trust::covered(&found));
     if found.trust == Trust::Checkout {
         // A file that cannot be used is not worth trusting.
         let granted = ConfigFile { trust: Trust::Granted, ..found.clone() };
@@ -63,6 +65,9 @@ pub fn run(args: &Args, session: &Session) -> anyhow::Result<Exit> {
             ask::may_ask(session, "--yes")?;
             // Not silenced by -q: nobody should agree to what was not shown.
             output.warn(&format!("this is all that will be honoured:\n{}", found.text.trim_end()));
+            for path in &covered {
+                output.warn(&format!("as it is now, it uses {}: look into it as well", path.display()));
+            }
             let question = format!("Honour all of {} as shown above?", path.display());
             if !ask::answer(dialog::confirm(&question, false), "--yes")? {
                 return Err(Fault::new(Exit::Failed, "not trusted", "nothing was changed"));
@@ -71,16 +76,22 @@ pub fn run(args: &Args, session: &Session) -> anyhow::Result<Exit> {
         ledger.grant(&path, &digest);
         record(session, &ledger)?;
     }
-    output.say(&format!("trusted until it changes: {}", path.display()));
-    let fields = json!({ "file": path, "sha256": digest, "trusted": true });
+    let with = match covered.len() {
+        0 => String::new(),
+        files => format!(" (with {files} of the checkout's files that it uses)"),
+    };
+    output.say(&format!("trusted until it changes: {}{with}", path.display()));
+    let fields = json!({ "file": path, "sha256": digest, "trusted": true, "covers": covered });
     output.json(&result::object("target trust", Exit::Done, fields));
     Ok(Exit::Done)
 }
 
 fn record(session: &Session, ledger: &crate::config::trust::Ledger) -> anyhow::Result<()> {
-    let path = session.folders()?.private_state_dir()?.join("trusted");
+    let state = session.folders()?.private_state_dir()?;
+    let path = state.join("trusted");
+    let key = StateKey::open(state)?;
     let old = ConfigFile::own(&path)?.map(|file| file.text);
-    let text = ledger.to_text().ok_or_else(|| {
+    let text = ledger.to_text(&key.stamps).ok_or_else(|| {
         Fault::new(Exit::Usage, "the file's path cannot be recorded", "move it to a folder whose name is plain text")
     })?;
     Ok(write::replace(&path, old.as_deref(), &text)?)

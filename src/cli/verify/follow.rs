@@ -41,10 +41,11 @@ pub fn run(args: &Args, session: &Session, knowledge: &mut Knowledge, scheme: &S
     let tally = Arc::new(Mutex::new(Tally::new(secrets.iter().map(|known| known.role == Role::Old).collect())));
     let ended = Arc::new(AtomicBool::new(false));
     let (counts, scheme, is_over) = (Arc::clone(&tally), scheme.clone(), Arc::clone(&ended));
-    let worker_secrets = secrets.clone();
+    let (worker_secrets, own) = (secrets.clone(), Some(knowledge.journal.stamps().clone()));
     // A thread of its own, because reading waits and signals must not. It ends with the process.
     let worker = std::thread::Builder::new().name("deliveries".to_owned()).spawn(move || {
         let examiner = Examiner::new(&scheme, worker_secrets.iter().map(|known| &known.secret).collect());
+        let examiner = examiner.knowing_probes(own);
         let counted = stream::count(BufReader::with_capacity(BLOCK, std::io::stdin()), &examiner, &counts);
         is_over.store(true, Ordering::SeqCst);
         counted
@@ -101,10 +102,10 @@ pub fn run(args: &Args, session: &Session, knowledge: &mut Knowledge, scheme: &S
 fn seen(secrets: &[Known], before: &Tally, now: &Tally) -> Vec<Seen> {
     let seen = |(index, (known, count)): (usize, (&Known, &Count))| Seen {
         secret: known.fingerprint.clone(),
-        deliveries: count.count - before.secrets.get(index).map_or(0, |before| before.count),
+        deliveries: count.count - before.proofs.get(index).map_or(0, |before| before.count),
         signed_at: count.last,
     };
-    secrets.iter().zip(&now.secrets).enumerate().map(seen).collect()
+    secrets.iter().zip(&now.proofs).enumerate().map(seen).collect()
 }
 
 /// Whether every delivery was signed with a secret that is live or coming.

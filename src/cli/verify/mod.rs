@@ -120,7 +120,9 @@ struct Looked {
     verified: bool,
     /// Another target that has the secret which signed it, and the slot.
     elsewhere: Option<(String, String)>,
-    /// A probe of whsec's own says nothing about the provider.
+    /// It says that it is a probe, which says nothing about the provider.
+    is_marked: bool,
+    /// This state folder has sent it as one.
     is_probe: bool,
     at: Timestamp,
 }
@@ -136,7 +138,14 @@ fn look(
     let examination = examiner.examine(delivery, Some(at.as_second()));
     let is_live = |index: usize| knowledge.secrets.get(index).is_some_and(Known::is_live);
     let verified = examination.causes.is_empty() && examination.matches.iter().any(|found| is_live(found.secret));
-    Looked { examination, verified, elsewhere: None, is_probe: delivery.is_probe(), at }
+    Looked {
+        examination,
+        verified,
+        elsewhere: None,
+        is_marked: delivery.is_marked(),
+        is_probe: examiner.is_probe(delivery),
+        at,
+    }
 }
 
 /// What is known of every other configured target. What cannot be read there is passed over.
@@ -212,6 +221,9 @@ fn lines(knowledge: &Knowledge, looked: &Looked) -> Vec<String> {
     }
     if looked.is_probe {
         lines.push("a probe of whsec's own, which is no evidence".to_owned());
+    } else if looked.is_marked {
+        lines
+            .push("marked as a probe of whsec's own, and none that this state folder has sent: no evidence".to_owned());
     }
     let is_old = |known: &&Known| known.role == Role::Old;
     let signers: Vec<&Known> = signers(knowledge, examination).collect();
@@ -299,7 +311,7 @@ struct Seen {
 
 /// The deliveries of single captures, by the secret that signed them; those that are too old are no evidence.
 fn seen(knowledge: &Knowledge, looked: &[Looked]) -> Vec<Seen> {
-    let real = || looked.iter().filter(|delivery| !delivery.is_probe).map(|delivery| &delivery.examination);
+    let real = || looked.iter().filter(|delivery| !delivery.is_marked).map(|delivery| &delivery.examination);
     let fresh = || real().filter(|found| found.causes.is_empty());
     let of = |(index, known): (usize, &Known)| {
         let signed = || fresh().filter(|found| found.matches.iter().any(|matching| matching.secret == index));

@@ -5,9 +5,9 @@ use std::time::{Duration, Instant};
 
 use jiff::{SignedDuration, Timestamp};
 use serde_json::Value;
-use uuid::Uuid;
 
 mod case;
+pub mod mark;
 mod verdict;
 
 pub use case::{Case, Secrets};
@@ -16,6 +16,7 @@ pub use verdict::{Answer, Report, Tried, Verdict};
 use crate::provider::client::Client;
 use crate::provider::signature::Scheme;
 use crate::provider::{PROBE_MARK, Provider};
+use crate::stamp::StampKey;
 
 /// How long a receiver may take to answer.
 pub const PATIENCE: Duration = Duration::from_secs(5);
@@ -35,6 +36,8 @@ pub struct Prober {
     pub cases: Vec<Case>,
     pub pause: Duration,
     pub clock: fn() -> Timestamp,
+    /// Makes probes known again in a log.
+    pub key: Option<StampKey>,
 }
 
 /// What is sent.
@@ -63,10 +66,10 @@ impl Event {
 
 impl Prober {
     /// A prober for a provider's receivers; `None` where it is not described how the provider signs.
-    pub fn new(provider: &Provider, client: Client, clock: fn() -> Timestamp) -> Option<Self> {
+    pub fn new(provider: &Provider, client: Client, clock: fn() -> Timestamp, key: Option<StampKey>) -> Option<Self> {
         let scheme = Scheme::of(provider)?;
         let event = Event::of(provider);
-        Some(Self { client, scheme, event, cases: Case::ALL.to_vec(), pause: PAUSE, clock })
+        Some(Self { client, scheme, event, cases: Case::ALL.to_vec(), pause: PAUSE, clock, key })
     }
 
     /// Tries every case that the secrets allow at one receiver. Ends early where nobody answers or `stopped` says so.
@@ -107,7 +110,7 @@ impl Prober {
     }
 
     fn send(&self, url: &str, case: Case, secrets: &Secrets<'_>, now: Timestamp) -> Option<Answer> {
-        let id = format!("probe_{}", Uuid::new_v4().simple());
+        let id = mark::id(self.key.as_ref());
         let body = self.event.body(&id, now);
         let mut headers = vec![
             ("Content-Type".to_owned(), "application/json".to_owned()),
