@@ -4,6 +4,7 @@
 //! characters; there is no `Display`, `Deref` or `Serialize`, and `Debug` shows nothing.
 
 use std::fmt;
+use std::str::FromStr;
 
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
@@ -17,6 +18,11 @@ pub struct Secret(Zeroizing<String>);
 /// `sha256:` and the first 12 hex digits of the SHA-256 of a secret's bytes: what may be shown and stored.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub struct Fingerprint(String);
+
+/// A text that is no fingerprint.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("a fingerprint is written `sha256:` and 12 hex digits")]
+pub struct NoFingerprint;
 
 /// Hex digits of SHA-256 that a fingerprint shows.
 const FINGERPRINT_DIGITS: usize = 12;
@@ -67,6 +73,23 @@ impl fmt::Debug for Secret {
     }
 }
 
+impl Fingerprint {
+    /// The hex digits alone.
+    pub fn digits(&self) -> &str {
+        self.0.split_once(':').map_or("", |(_, digits)| digits)
+    }
+}
+
+impl FromStr for Fingerprint {
+    type Err = NoFingerprint;
+
+    fn from_str(text: &str) -> Result<Self, NoFingerprint> {
+        let digits = text.strip_prefix("sha256:").ok_or(NoFingerprint)?;
+        let is_hex = digits.bytes().all(|digit| digit.is_ascii_digit() || (b'a'..=b'f').contains(&digit));
+        if digits.len() == FINGERPRINT_DIGITS && is_hex { Ok(Self(text.to_owned())) } else { Err(NoFingerprint) }
+    }
+}
+
 impl fmt::Display for Fingerprint {
     fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
         out.write_str(&self.0)
@@ -81,6 +104,15 @@ mod tests {
     fn fingerprint_is_the_start_of_sha256() {
         // `printf abc | sha256sum` starts with ba7816bf8f01.
         assert_eq!(Secret::new("abc").fingerprint().to_string(), "sha256:ba7816bf8f01");
+    }
+
+    #[test]
+    fn a_fingerprint_reads_back() {
+        assert_eq!("sha256:ba7816bf8f01".parse(), Ok(Secret::new("abc").fingerprint()));
+        for text in ["", "ba7816bf8f01", "sha256:", "sha256:ba7816bf8f0", "sha256:BA7816BF8F01", "sha256:ba7816bf8f011"]
+        {
+            assert_eq!(text.parse::<Fingerprint>(), Err(NoFingerprint), "{text}");
+        }
     }
 
     #[test]

@@ -44,7 +44,11 @@ pub fn conclude(
             for line in whereabouts(rotation, seals, session.now()).into_iter().filter(|_| !is_past) {
                 session.output.say(&format!(" note: {line}"));
             }
-            (fault.exit, error_value(&fault, &evidence))
+            let mut value = error_value(&fault, &evidence);
+            if let Some(RunError::Drift { drifts, .. }) = error.downcast_ref() {
+                value["foreign"] = serde_json::json!(drifts);
+            }
+            (fault.exit, value)
         }
     };
     session.output.json(&report::rotation(command, rotation, session.now(), exit.code(), &come_back, error));

@@ -6,6 +6,7 @@ use clap_complete::engine::ArgValueCandidates;
 
 use super::exit::Exit;
 use super::options::TargetOptions;
+use super::overrule::{self, Over};
 use super::session::Session;
 use super::work::Work;
 use super::{ask, begin, complete, conclude, find};
@@ -26,6 +27,7 @@ use crate::ui::time::moment;
 ///   whsec cutover payments --done deploy --done verify --reason 'release 214, log checked'
 ///   whsec cutover payments --wait
 ///   whsec cutover orders --resolve not-applied
+///   whsec cutover payments --override=sha256:5ba997f40cdd --reason 'a test by hand'
 #[derive(Debug, clap::Args)]
 #[command(verbatim_doc_comment)]
 pub struct Args {
@@ -44,6 +46,13 @@ pub struct Args {
     /// Say what came of a call whose answer is lost for good
     #[arg(long, value_name = "WHAT", value_enum)]
     resolve: Option<Resolve>,
+    /// Go on over what somebody else has put into a slot: by its fingerprint, or `empty`
+    ///
+    /// It is sealed first, and `whsec reveal TARGET --slot overridden` shows it. Refused where the provider shows that it may be
+    /// the secret that is alive. On a terminal, without a fingerprint, what is found is shown and asked about.
+    #[arg(long = "override", value_name = "FINGERPRINT", num_args = 0..=1, require_equals = true, default_missing_value = "",
+          requires = "reason", value_parser = overrule::parse)]
+    overrides: Vec<Over>,
     /// Agree that the old secret ends, by the endpoint's last id
     #[arg(long, value_name = "ID")]
     confirm: Option<String>,
@@ -99,6 +108,10 @@ pub fn run(args: &Args, session: &Session) -> anyhow::Result<Exit> {
     let stopped = || work.signals.arrived();
     let mut person = work.person(session, &found.tools, args.answers(session), &stopped);
     let mut runner = work.runner(&mut rotation, &found.tools, &mut person);
+    let reason = args.reason.as_deref().unwrap_or_default();
+    if let Err(error) = overrule::overrule(session, work, &mut runner, &args.overrides, reason) {
+        return conclude::conclude(session, "cutover", &rotation, &work.seals, Err::<Exit, _>(error));
+    }
     let outcome = runner.rejoin().and_then(|meanwhile| match meanwhile {
         Meanwhile::Stopped => Ok(Rest::Stopped),
         Meanwhile::Nothing | Meanwhile::WentOn => runner.run(None),

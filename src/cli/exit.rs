@@ -153,6 +153,8 @@ fn run_exit(error: &RunError) -> Exit {
         RunError::CannotProbe { .. } => Exit::Usage,
         RunError::TooEarly { .. }
         | RunError::Drift { .. }
+        | RunError::NotDrifted { .. }
+        | RunError::Favoured { .. }
         | RunError::ClockUnheard { .. }
         | RunError::NoWayBack { .. }
         | RunError::Contradicted { .. }

@@ -8,6 +8,7 @@ use jiff::{SignedDuration, Timestamp};
 
 use super::exit::{Exit, Fault};
 use super::options::TargetOptions;
+use super::overrule::{self, Over};
 use super::session::Session;
 use super::work::Work;
 use super::{complete, conclude, find, parse_duration};
@@ -35,8 +36,11 @@ pub struct Args {
     #[arg(add = ArgValueCandidates::new(complete::targets))]
     target: String,
     /// Go on although a receiver rejects the new secret, or nobody has said that deploy and verify are done
-    #[arg(long = "override", requires = "reason")]
-    overrides: bool,
+    ///
+    /// With a fingerprint, or `empty`: over what somebody else has put into a slot, as with `cutover --override`.
+    #[arg(long = "override", value_name = "FINGERPRINT", num_args = 0..=1, require_equals = true, default_missing_value = "",
+          requires = "reason", value_parser = overrule::parse)]
+    overrides: Vec<Over>,
     /// Note this reason with --override
     #[arg(long, value_name = "TEXT", requires = "overrides")]
     reason: Option<String>,
@@ -69,16 +73,24 @@ pub fn run(args: &Args, session: &Session) -> anyhow::Result<Exit> {
     let work = &found.work;
     let stopped = || work.signals.arrived();
     // Whoever goes on whatever the receivers do says that they are ready, with the same reason.
-    let done = if args.overrides { [Step::Deploy, Step::Verify].into() } else { BTreeSet::new() };
-    let answers = Answers { done, reason: args.reason.clone(), ..Answers::default() };
+    let goes_on = args.overrides.contains(&Over::Shown);
+    let done = if goes_on { [Step::Deploy, Step::Verify].into() } else { BTreeSet::new() };
+    // A reason that is given for a slot says nothing of receivers.
+    let gate_reason = args.reason.as_deref().filter(|_| goes_on);
+    let answers = Answers { done, reason: gate_reason.map(str::to_owned), ..Answers::default() };
     let mut person = work.person(session, &found.tools, answers, &stopped);
+    let mut runner = work.runner(&mut rotation, &found.tools, &mut person);
+    let reason = args.reason.as_deref().unwrap_or_default();
+    if let Err(error) = overrule::overrule(session, work, &mut runner, &args.overrides, reason) {
+        return conclude::conclude(session, "finish", &rotation, &work.seals, Err::<Exit, _>(error));
+    }
     let drain = |rotation: &Rotation| {
         let is_over = rotation.closed.is_some() || rotation.done.contains_key(&Step::Retire);
         args.drain.filter(|_| !is_over)
     };
     while let Some(until) = drain(&rotation).and_then(|drain| draining_until(session, &rotation, drain)) {
         // What is refused anyway is refused before the waiting, too.
-        let mut waited = work.runner(&mut rotation, &found.tools, &mut person).gate(args.reason.as_deref());
+        let mut waited = work.runner(&mut rotation, &found.tools, &mut person).gate(gate_reason);
         if waited.is_ok() {
             work.let_go();
             let is_stopped = !drained(session, work, &rotation, until);
@@ -100,7 +112,7 @@ pub fn run(args: &Args, session: &Session) -> anyhow::Result<Exit> {
     let unfinished = if rotation.done.contains_key(&Step::Promote) { Step::Retire } else { Step::Promote };
     let mut runner = work.runner(&mut rotation, &found.tools, &mut person);
     let is_open = runner.rotation.closed.is_none();
-    let gate = if is_open { runner.gate(args.reason.as_deref()) } else { Ok(()) };
+    let gate = if is_open { runner.gate(gate_reason) } else { Ok(()) };
     let outcome = gate.and_then(|()| runner.run(None));
     let outcome = outcome.and_then(|rest| match rest {
         Rest::Stopped => Ok(work.signals.exit()),

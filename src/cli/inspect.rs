@@ -8,9 +8,10 @@ use super::options::TargetOptions;
 use super::session::Session;
 use super::{complete, find, result};
 use crate::provider::answer::Inspected;
+use crate::rotation::drift::{self, Act, Drift};
 use crate::rotation::{RolledBack, Rotation, RunError};
 use crate::secret::Fingerprint;
-use crate::store::{Access, Slot, Store};
+use crate::store::{Access, Slot, Store, readable};
 use crate::ui::report;
 use crate::ui::time::moment;
 
@@ -56,9 +57,13 @@ pub fn run(args: &Args, session: &Session) -> anyhow::Result<Exit> {
         Err(_) => Value::Null,
     };
     let slots: Vec<Value> = stores.iter().map(|store| show_store(session, store.as_ref(), newest)).collect();
-    let drift = drift(&slots);
-    for line in drift.iter().flat_map(drift_lines) {
+    let differing = differing(&slots);
+    for line in differing.iter().flat_map(drift_lines) {
         output.data(&line);
+    }
+    let foreign = newest.map(|rotation| foreign(rotation, &stores)).unwrap_or_default();
+    for drift in &foreign {
+        output.data(&format!("drift     {}", drift::words(std::slice::from_ref(drift))));
     }
     output.data(&match newest {
         Some(rotation) => journal_line(rotation, session),
@@ -82,8 +87,8 @@ pub fn run(args: &Args, session: &Session) -> anyhow::Result<Exit> {
         }
     };
     let fields = json!({
-        "target": target.name, "endpoint": target.endpoint.own_id(), "at_provider": provider, "stores": slots, "drift": drift,
-        "rotation": rotation, "error": error,
+        "target": target.name, "endpoint": target.endpoint.own_id(), "at_provider": provider, "stores": slots, "drift": differing,
+        "foreign": foreign, "rotation": rotation, "error": error,
     });
     output.json(&result::object("inspect", exit, fields));
     Ok(exit)
@@ -144,8 +149,17 @@ fn show_store(session: &Session, store: &dyn Store, newest: Option<&Rotation>) -
     object
 }
 
+/// The slots that hold what an open rotation does not know of.
+fn foreign(rotation: &Rotation, stores: &[Box<dyn Store>]) -> Vec<Drift> {
+    if rotation.closed.is_some() || rotation.answered().is_none() {
+        return Vec::new();
+    }
+    let look = |store| drift::look(rotation, Act::due(rotation), store).ok();
+    readable(stores).filter_map(look).flatten().collect()
+}
+
 /// The slots in which stores that can be read do not hold the same, with what each holds.
-fn drift(stores: &[Value]) -> Vec<Value> {
+fn differing(stores: &[Value]) -> Vec<Value> {
     let slots = ["next", "current", "previous"].into_iter();
     let held = |slot: &str| -> Vec<Value> {
         let known = stores.iter().filter(|store| store.get(slot).is_some_and(|value| !value.is_object()));

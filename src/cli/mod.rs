@@ -30,6 +30,7 @@ mod login;
 mod logout;
 mod notify;
 mod options;
+mod overrule;
 mod probe;
 mod provider;
 mod rehearse;

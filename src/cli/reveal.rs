@@ -7,6 +7,7 @@ use super::exit::{Exit, Fault};
 use super::options::TargetOptions;
 use super::session::Session;
 use super::{complete, find, work};
+use crate::rotation::gate::overruled_seal;
 use crate::secret::Secret;
 use crate::store::{Slot, readable};
 
@@ -41,6 +42,8 @@ enum Which {
     Next,
     Previous,
     Sealed,
+    /// What somebody else had put into a slot, and `--override` went over last
+    Overridden,
 }
 
 /// Runs the command.
@@ -54,6 +57,7 @@ pub fn run(args: &Args, session: &Session) -> anyhow::Result<Exit> {
     }
     let secret = match args.slot {
         Which::Sealed => sealed(args, session)?,
+        Which::Overridden => overridden(args, session)?,
         Which::Current => stored(args, session, Slot::Current)?,
         Which::Next => stored(args, session, Slot::Next)?,
         Which::Previous => stored(args, session, Slot::Previous)?,
@@ -88,4 +92,17 @@ fn sealed(args: &Args, session: &Session) -> anyhow::Result<Secret> {
     }
     let hint = "a seal is removed when every store has the secret";
     Err(Fault::new(Exit::NotFound, format!("there is no sealed copy for `{}`", target.name), hint))
+}
+
+fn overridden(args: &Args, session: &Session) -> anyhow::Result<Secret> {
+    let journal = find::journal(session)?;
+    let target = find::target(session, &journal, &args.target, &args.options)?;
+    let seals = work::seals(session)?;
+    for rotation in journal.of_endpoint(&target.endpoint.key())? {
+        if let Some(id) = rotation.last_overruled.map(|found| overruled_seal(rotation.id, &found)) {
+            return Ok(seals.unseal(id)?.secret());
+        }
+    }
+    let hint = "`--override` seals what it goes over";
+    Err(Fault::new(Exit::NotFound, format!("nothing was overridden at `{}`", target.name), hint))
 }

@@ -7,7 +7,7 @@ use std::collections::BTreeSet;
 
 use serde::Serialize;
 
-use super::{Rotation, Step};
+use super::{Overruled, Rotation, Step};
 use crate::secret::Fingerprint;
 use crate::store::slots::{self, Held};
 use crate::store::{Slot, Store, StoreError};
@@ -42,12 +42,13 @@ pub struct Drift {
 }
 
 impl Act {
-    /// What comes next of a rotation whose secret is staged.
+    /// What comes next of a rotation whose secret is there.
     pub fn due(rotation: &Rotation) -> Self {
         match () {
-            () if rotation.done.contains_key(&Step::Retire) => Self::Keep,
-            () if rotation.done.contains_key(&Step::Promote) => Self::Retire,
-            () => Self::Promote,
+            () if !rotation.done.contains_key(&Step::Stage) => Self::Stage,
+            () if !rotation.done.contains_key(&Step::Promote) => Self::Promote,
+            () if !rotation.done.contains_key(&Step::Retire) => Self::Retire,
+            () => Self::Keep,
         }
     }
 }
@@ -57,7 +58,9 @@ impl Act {
 pub fn foreign(rotation: &Rotation, act: Act, store: &str, held: &Held) -> Vec<(Slot, BTreeSet<Option<Fingerprint>>)> {
     let all = Slot::KEPT.into_iter();
     let known = all.filter_map(|slot| Some((slot, expected(rotation, act, store, held, slot)?)));
-    known.filter(|(slot, expected)| !expected.contains(&held.of(*slot).cloned())).collect()
+    let drifted = known.filter(|(slot, expected)| !expected.contains(&held.of(*slot).cloned()));
+    let is_overruled = |slot| Overruled { store: store.to_owned(), slot, found: held.of(slot).cloned() };
+    drifted.filter(|(slot, _)| !rotation.overruled.contains(&is_overruled(*slot))).collect()
 }
 
 /// What has drifted in a store that is there. Fails for one that cannot be read.

@@ -65,6 +65,12 @@ pub enum RunError {
     /// A slot holds something else than the journal knows of.
     #[error("{}; {}", drift::words(.drifts), drift_words(*.is_sent))]
     Drift { drifts: Vec<Drift>, is_sent: bool },
+    /// Somebody goes on over a secret that no slot holds.
+    #[error("there is nothing to go on over: no slot of this rotation holds {found}")]
+    NotDrifted { found: String },
+    /// Somebody goes on over a secret that may be the one that is alive.
+    #[error("{found} may be the secret that is alive: {why}; it is left where it is")]
+    Favoured { found: String, why: String },
     #[error("the new secret could not be sealed")]
     SealFailed(#[source] SealError),
     /// The journal failed after the call was sent.
@@ -146,6 +152,11 @@ impl RunError {
                 format!("{mend}; then `whsec cutover TARGET` completes the rest")
             }
             Self::Drift { drifts, is_sent } => drift_hint(drifts, *is_sent),
+            Self::NotDrifted { .. } => "`whsec inspect TARGET` shows which slot holds what".to_owned(),
+            Self::Favoured { .. } => {
+                "find out who rotated; `whsec abandon TARGET --reason TEXT` gives this rotation up and leaves every slot as it is"
+                    .to_owned()
+            }
             Self::NotRecorded { source, .. } => {
                 let mend = match source {
                     JournalError::Unusable { .. } | JournalError::ReadOnly { .. } => source.hint().unwrap_or_default(),
@@ -246,12 +257,23 @@ fn drift_words(is_sent: bool) -> &'static str {
 }
 
 fn drift_hint(drifts: &[Drift], is_sent: bool) -> String {
-    match (drifts.first().is_some_and(|first| first.found.is_none()), is_sent) {
-        (true, false) => "run the same command again; if it is to be empty, write any value there, which the new one replaces",
-        (true, true) => "run the same command again; if it stays empty, put the value back: `whsec inspect TARGET` shows what is where",
-        (false, _) => "find out who put it there: `whsec inspect TARGET` shows what the provider and every slot have",
+    let found = drifts.first().and_then(|first| first.found.as_ref());
+    let name = found.map_or("empty".to_owned(), ToString::to_string);
+    match (found, is_sent) {
+        (None, false) => {
+            "run the same command again; if it is to be empty, write any value there, which the new one replaces"
+                .to_owned()
+        }
+        (None, true) => format!(
+            "run the same command again; if it stays empty, put back what was there, or go on over it: `whsec cutover TARGET \
+             --override={name} --reason TEXT`"
+        ),
+        (Some(_), false) => "find out who put it there, and move it where it belongs".to_owned(),
+        (Some(_), true) => format!(
+            "find out who put it there: `whsec inspect TARGET`; if it is the one that works, `whsec abandon TARGET --reason TEXT` \
+             leaves it; if not, `whsec cutover TARGET --override={name} --reason TEXT` seals it and goes on"
+        ),
     }
-    .to_owned()
 }
 
 fn sent_words(is_answered: bool) -> &'static str {

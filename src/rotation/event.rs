@@ -8,6 +8,7 @@ use serde::{Deserialize, Serialize};
 use super::plan::Step;
 use crate::delivery::probe::Verdict;
 use crate::secret::Fingerprint;
+use crate::store::Slot;
 use crate::store::slots::Held;
 
 /// One journaled fact.
@@ -38,14 +39,27 @@ pub enum Event {
     Probed { receivers: Vec<Probed> },
     /// Deliveries that this secret signed were looked at.
     Seen { secret: Fingerprint, deliveries: u64, signed_at: Option<Timestamp> },
-    /// A person went on although a gate said no.
-    Overridden { why: String, reason: String },
+    /// A person went on although a gate said no; over what somebody else had put into a slot, it says into which.
+    Overridden {
+        why: String,
+        reason: String,
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        slot: Option<Overruled>,
+    },
     /// The notifier was told that a moment has come.
     Notified { moment: String },
     /// The old secret goes back into the live slot of every store; some of them may have it already.
     RolledBack { reason: Option<String> },
     /// Nothing more happens in this rotation.
     Closed { outcome: Outcome, reason: Option<String> },
+}
+
+/// What somebody else has put into a slot and a person has ruled out, by its fingerprint; absent where they had emptied it.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+pub struct Overruled {
+    pub store: String,
+    pub slot: Slot,
+    pub found: Option<Fingerprint>,
 }
 
 /// What the provider and the stores said about an endpoint at one moment.

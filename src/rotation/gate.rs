@@ -10,7 +10,7 @@ use super::runner::Runner;
 use super::seal::Sealed;
 use super::{Event, How, Probed, RunError, Step};
 use crate::delivery::probe::{Prober, Report, Secrets};
-use crate::secret::Secret;
+use crate::secret::{Fingerprint, Secret};
 use crate::store::{Slot, readable};
 
 impl Runner<'_> {
@@ -82,7 +82,7 @@ impl Runner<'_> {
         let Some(reason) = reason else { return Err(refusal(url, finds)) };
         let why = format!("{url} {finds}");
         self.operator.tell(self.rotation, News::Warning(&format!("{why}; going on, as was said")));
-        self.record(&[Event::Overridden { why, reason: reason.to_owned() }])
+        self.record(&[Event::Overridden { why, reason: reason.to_owned(), slot: None }])
     }
 
     /// Probes the receivers and fails where one rejects the new secret, unless somebody says why that is no matter.
@@ -189,6 +189,16 @@ pub fn old_seal(rotation: Uuid) -> Uuid {
     // The version's bits differ from those of every rotation's own id, so that no two seals share a name.
     let mut bytes = rotation.into_bytes();
     bytes[6] = (bytes[6] & 0x0f) | 0x80;
+    Uuid::from_bytes(bytes)
+}
+
+/// The seal of what somebody else had put into a slot, and a person has ruled out: one for each secret of a rotation.
+pub fn overruled_seal(rotation: Uuid, found: &Fingerprint) -> Uuid {
+    let mut bytes = rotation.into_bytes();
+    for (byte, digit) in bytes.iter_mut().zip(found.digits().bytes()) {
+        *byte ^= digit;
+    }
+    bytes[6] = (bytes[6] & 0x0f) | 0x90;
     Uuid::from_bytes(bytes)
 }
 

@@ -1,24 +1,50 @@
 //! Looks into every store before the first is changed, and refuses where somebody else has put something.
 
+use std::collections::BTreeSet;
+
 use super::drift::{self, Act, Drift};
 use super::runner::Runner;
 use super::{RunError, Step};
 use crate::store::{Slot, Store, StoreError, readable};
 
 impl Runner<'_> {
-    /// Compares every store that a step is about to change. Fails with [`RunError::Drift`], and with
-    /// [`RunError::StoreFailed`] for one that cannot be looked into.
-    pub(super) fn refuse_drift(&self, step: Step, act: Act) -> Result<(), RunError> {
-        let failed = |source| {
-            let sealed = self.seals.exists(self.rotation.id).then(|| self.seals.path(self.rotation.id));
-            RunError::StoreFailed { step, sealed, source }
-        };
-        let is_due = |store: &&dyn Store| !self.rotation.stores_done.contains(&(step, store.reference()));
-        let mut drifts = Vec::new();
-        for store in readable(self.stores).filter(is_due) {
-            drifts.extend(self.drifts_of(store, act).map_err(failed)?);
+    /// Whether a step is done in each store as soon as it can be, whatever becomes of the others: the old secret is dead, so
+    /// that every store which waits for another keeps its receivers on a dead one; or there is no seal yet, and the stores are
+    /// all that can keep the new secret.
+    pub(super) fn goes_alone(&self, step: Step) -> bool {
+        let is_dead = self.rotation.plan.direction.ends_old_secret();
+        match step {
+            Step::Stage => is_dead || !self.seals.exists(self.rotation.id),
+            Step::Promote => is_dead,
+            _ => false,
         }
-        refuse(drifts, true)
+    }
+
+    /// Compares every store that a step is about to change, but those to leave out. Fails with [`RunError::Drift`], and with
+    /// [`RunError::StoreFailed`] for one that cannot be looked into; where each store goes alone, it yields what has drifted.
+    pub(super) fn refuse_drift(
+        &self,
+        step: Step,
+        act: Act,
+        left_out: &BTreeSet<String>,
+    ) -> Result<Vec<Drift>, RunError> {
+        let is_alone = self.goes_alone(step);
+        let is_due = |reference: &String| {
+            !left_out.contains(reference) && !self.rotation.stores_done.contains(&(step, reference.clone()))
+        };
+        let mut drifts = Vec::new();
+        for store in readable(self.stores).filter(|store| is_due(&store.reference())) {
+            match self.drifts_of(store, act) {
+                Ok(found) => drifts.extend(found),
+                // It fails by itself when it is changed.
+                Err(_) if is_alone => {}
+                Err(source) => return Err(self.store_failed(step, source)),
+            }
+        }
+        if !is_alone {
+            refuse(std::mem::take(&mut drifts), true)?;
+        }
+        Ok(drifts)
     }
 
     /// The same wherever a run comes by between two changes: what others have put where whsec looks after a secret is said
@@ -32,7 +58,7 @@ impl Runner<'_> {
     }
 
     /// What has drifted, as far as the stores can be read now.
-    pub(super) fn drifts(&self, act: Act) -> Vec<Drift> {
+    pub fn drifts(&self, act: Act) -> Vec<Drift> {
         readable(self.stores).filter_map(|store| self.drifts_of(store, act).ok()).flatten().collect()
     }
 
@@ -52,6 +78,11 @@ impl Runner<'_> {
             (Ok(Some(found)), Ok(new)) => new.expose().starts_with(found.expose()),
             _ => false,
         }
+    }
+
+    pub(super) fn store_failed(&self, step: Step, source: StoreError) -> RunError {
+        let sealed = self.seals.exists(self.rotation.id).then(|| self.seals.path(self.rotation.id));
+        RunError::StoreFailed { step, sealed, source }
     }
 }
 

@@ -9,6 +9,7 @@ use jiff::{SignedDuration, Timestamp};
 use uuid::Uuid;
 
 use crate::secret::Fingerprint;
+use crate::store::Slot;
 
 mod check;
 pub mod drift;
@@ -23,6 +24,7 @@ mod issue;
 pub mod journal;
 pub mod lock;
 pub mod operator;
+mod overrule;
 pub mod plan;
 mod reconcile;
 pub mod rejoin;
@@ -30,6 +32,7 @@ mod rollback;
 mod rows;
 pub mod runner;
 pub mod seal;
+mod slotting;
 mod standing;
 pub mod state_key;
 mod sums;
@@ -39,7 +42,7 @@ mod trial;
 mod upkeep;
 
 pub use error::RunError;
-pub use event::{Answered, Entry, Event, Evidence, ExpirySource, How, Outcome, Probed};
+pub use event::{Answered, Entry, Event, Evidence, ExpirySource, How, Outcome, Overruled, Probed};
 pub use issue::ATTEMPTS;
 pub use plan::{Direction, Doer, Plan, PlannedStore, Step};
 pub use standing::{leaking, newest_sent};
@@ -74,6 +77,10 @@ pub struct Rotation {
     pub seen: BTreeMap<Fingerprint, Sighting>,
     /// Throw-away secrets that may still be in a `next` slot.
     pub tried: BTreeSet<Fingerprint>,
+    /// What others had put into slots and a person has ruled out.
+    pub overruled: BTreeSet<Overruled>,
+    /// The last of them that was sealed.
+    pub last_overruled: Option<Fingerprint>,
     /// Who put the old secret back last, and why.
     pub rolled_back: Option<RolledBack>,
     /// The moments that the notifier has been told of.
@@ -204,6 +211,8 @@ impl Rotation {
             probed: BTreeMap::new(),
             seen: BTreeMap::new(),
             tried: BTreeSet::new(),
+            overruled: BTreeSet::new(),
+            last_overruled: None,
             notified: BTreeSet::new(),
             rolled_back: None,
             closed: None,
@@ -251,6 +260,10 @@ impl Rotation {
                 self.stores_done.insert((*step, store.clone()));
             }
             Event::Done { step, how } => {
+                if *step == Step::Promote {
+                    // Whoever puts the same over the new secret once more has to be ruled out once more.
+                    self.overruled.retain(|overruled| overruled.slot != Slot::Current);
+                }
                 self.done.insert(*step, proof(how.clone()));
             }
             Event::RolledBack { reason } => {
@@ -278,8 +291,19 @@ impl Rotation {
             Event::Notified { moment } => {
                 self.notified.insert(moment.clone());
             }
+            Event::Overridden { slot: Some(overruled), .. } => {
+                if overruled.slot == Slot::Current && self.stores_done.remove(&(Step::Promote, overruled.store.clone()))
+                {
+                    // It has to go live there once more, and nobody knows what receivers have read meanwhile.
+                    for step in [Step::Promote, Step::Deploy, Step::Verify] {
+                        self.done.remove(&step);
+                    }
+                }
+                self.last_overruled = overruled.found.clone().or_else(|| self.last_overruled.take());
+                self.overruled.insert(overruled.clone());
+            }
             // For the record alone.
-            Event::Overridden { .. } => {}
+            Event::Overridden { slot: None, .. } => {}
             Event::Closed { outcome, reason } => {
                 self.closed = Some(Closed { at: *at, by: by.clone(), outcome: *outcome, reason: reason.clone() });
             }

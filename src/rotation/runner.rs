@@ -6,7 +6,6 @@ use std::time::Duration;
 
 use jiff::{SignedDuration, Timestamp};
 
-use super::drift::Act;
 use super::gate::old_seal;
 use super::issue::UNKEPT;
 use super::journal::{Journal, JournalError};
@@ -19,7 +18,7 @@ use crate::delivery::probe::Prober;
 use crate::provider::Endpoint;
 use crate::provider::client::Client;
 use crate::secret::Secret;
-use crate::store::{Access, Slot, Store, StoreError, readable, slots};
+use crate::store::{Access, Slot, Store, readable, slots};
 
 /// A rotation and everything that it acts on.
 pub struct Runner<'a> {
@@ -118,7 +117,9 @@ impl Runner<'_> {
                 }
             }
             // What others have put where whsec looks after a secret is said before anything is built on it.
-            self.refuse_drift_at_rest()?;
+            if !matches!(next, Next::Run(step) if self.goes_alone(step)) {
+                self.refuse_drift_at_rest()?;
+            }
             if self.restage_lost(&next)? {
                 continue;
             }
@@ -213,7 +214,7 @@ impl Runner<'_> {
                     }
                     Err(error) => return Err(error),
                 };
-                self.stage(&secret)
+                self.stage_and_go_live(&secret)
             }
             Step::Promote => self.promote(),
             Step::Retire => self.retire(),
@@ -254,37 +255,6 @@ impl Runner<'_> {
         })
     }
 
-    /// Puts the secret into `next` of every store.
-    pub(super) fn stage(&mut self, secret: &Secret) -> Result<(), RunError> {
-        self.refuse_drift(Step::Stage, Act::Stage)?;
-        self.each_store(Step::Stage, Slot::Next, |store| slots::stage(store, secret))
-    }
-
-    fn promote(&mut self) -> Result<(), RunError> {
-        let new = self.answered()?.fingerprint.clone();
-        self.refuse_drift(Step::Promote, Act::Promote)?;
-        let write_only = self.stores.iter().any(|store| store.access() == Access::WriteOnly);
-        let sealed = if write_only { Some(self.secret()?) } else { None };
-        // Nothing goes live anywhere until every store has the new secret.
-        for store in readable(self.stores) {
-            let restage = || match self.secret() {
-                // A deploy may have written the file anew without the slot; another place has the secret still.
-                Ok(secret) => slots::stage(store, &secret),
-                Err(_) => Err(StoreError::NothingToPromote { store: store.reference() }),
-            };
-            let ready = slots::has(store, &new).and_then(|has| if has { Ok(()) } else { restage() });
-            ready.map_err(|source| RunError::StoreFailed { step: Step::Promote, sealed: None, source })?;
-        }
-        self.each_store(Step::Promote, Slot::Current, |store| slots::promote(store, &new, sealed.as_ref()))
-    }
-
-    fn retire(&mut self) -> Result<(), RunError> {
-        let new = self.answered()?.fingerprint.clone();
-        self.refuse_drift(Step::Retire, Act::Retire)?;
-        self.keep_old();
-        self.each_store(Step::Retire, Slot::Previous, |store| slots::retire(store, &new))
-    }
-
     /// Ends the wait only on the provider's own clock, so that a wrong local one cannot end it early.
     fn end_wait(&mut self) -> Result<(), RunError> {
         let asks = self.endpoint.provider.spec().inspect.is_some();
@@ -309,47 +279,6 @@ impl Runner<'_> {
             }
             _ => Ok(()),
         }
-    }
-
-    /// Does a step in every store that has not had it, and goes on to the others when one fails. Every step may be
-    /// done twice, so one commit at the end is enough.
-    fn each_store(
-        &mut self,
-        step: Step,
-        slot: Slot,
-        act: impl Fn(&dyn Store) -> Result<(), StoreError>,
-    ) -> Result<(), RunError> {
-        let mut events = Vec::new();
-        let mut failed = None;
-        // Where the secret can be read again it goes first, so that nothing is given away that could still be lost.
-        let mut stores: Vec<_> = self.stores.iter().collect();
-        stores.sort_by_key(|store| store.access());
-        for store in stores {
-            let reference = store.reference();
-            if self.rotation.stores_done.contains(&(step, reference.clone())) {
-                continue;
-            }
-            match act(store.as_ref()) {
-                Ok(()) => {
-                    let slot = store.slot_name(slot);
-                    self.operator.tell(self.rotation, News::StoreDone { step, store: &reference, slot: &slot });
-                    events.push(Event::StoreDone { step, store: reference });
-                }
-                Err(error) => {
-                    if let Some(earlier) = failed.replace(error) {
-                        self.operator.tell(self.rotation, News::Warning(&earlier.to_string()));
-                    }
-                }
-            }
-        }
-        let Some(source) = failed else {
-            events.push(Event::Done { step, how: How::Tool });
-            return self.record(&events);
-        };
-        let sealed = self.seals.exists(self.rotation.id).then(|| self.seals.path(self.rotation.id));
-        // The store's failure says more than one of the journal behind it.
-        let _ = self.record(&events);
-        Err(RunError::StoreFailed { step, sealed, source })
     }
 
     pub(super) fn answered(&self) -> Result<&Answered, RunError> {

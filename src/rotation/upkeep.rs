@@ -1,6 +1,7 @@
 //! Between stage and promote: the new secret is where it was put, or it is put there again, or asked for again while the old
 //! one lives.
 
+use super::drift::Act;
 use super::operator::News;
 use super::runner::Runner;
 use super::{Event, Next, RunError, Step};
@@ -24,7 +25,11 @@ impl Runner<'_> {
         let mut may_be_elsewhere = self.stores.iter().any(|store| store.access() != Access::ReadWrite);
         for store in readable(self.stores) {
             match slots::has(store, &new) {
-                Ok(false) => lacking.push(store),
+                Ok(false) if self.drifts_of(store, Act::Promote).is_ok_and(|drifts| drifts.is_empty()) => {
+                    lacking.push(store)
+                }
+                // What somebody else has put there is said when it is to be promoted.
+                Ok(false) => {}
                 Ok(true) | Err(_) => may_be_elsewhere = true,
             }
         }

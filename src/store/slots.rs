@@ -100,6 +100,20 @@ pub fn stage(store: &dyn Store, secret: &Secret) -> Result<(), StoreError> {
 /// promotion cut off in the middle is completed and one already done is left alone. `sealed` is needed where the
 /// store cannot be read.
 pub fn promote(store: &dyn Store, new: &Fingerprint, sealed: Option<&Secret>) -> Result<(), StoreError> {
+    go_live(store, new, sealed, true)
+}
+
+/// The same over a live value that is nobody's old secret: it does not move to `previous`.
+pub fn promote_over(store: &dyn Store, new: &Fingerprint, sealed: Option<&Secret>) -> Result<(), StoreError> {
+    go_live(store, new, sealed, false)
+}
+
+fn go_live(
+    store: &dyn Store,
+    new: &Fingerprint,
+    sealed: Option<&Secret>,
+    keeps_current: bool,
+) -> Result<(), StoreError> {
     match store.access() {
         Access::Once => return Ok(()),
         Access::WriteOnly => {
@@ -120,6 +134,7 @@ pub fn promote(store: &dyn Store, new: &Fingerprint, sealed: Option<&Secret>) ->
         return Err(StoreError::NothingToPromote { store: store.reference() });
     };
     let mut changes = Vec::new();
+    let current = current.filter(|_| keeps_current);
     if let Some(current) = &current {
         changes.push((Slot::Previous, Some(current)));
     }

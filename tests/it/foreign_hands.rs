@@ -1,5 +1,6 @@
 //! Somebody else writes a slot while a rotation is open: what they put there is neither moved nor removed, and it is said.
 
+use std::os::unix::fs::PermissionsExt;
 use std::time::Duration;
 
 use whsec::secret::Secret;
@@ -174,4 +175,207 @@ fn a11_not_even_a_canary_goes_into_a_file_that_is_empty_and_was_not() {
     assert_eq!((std::fs::read(sandbox.dotenv()).unwrap(), sandbox.rotations()), (Vec::new(), 1));
     std::fs::write(sandbox.dotenv(), whole).unwrap();
     sandbox.rotate().exits(0);
+}
+
+/// A store that is a program, beside the dotenv file; it fails while `broken` is there.
+fn with_a_program(sandbox: &Sandbox) {
+    let program = sandbox.path("work/keep.sh");
+    let script = "#!/bin/sh\n[ -e \"$1/broken\" ] && exit 9\ncase $2 in put) cat > \"$1/kept.$3\" ;;\n\
+                  get) [ -e \"$1/kept.$3\" ] || exit 44; cat \"$1/kept.$3\" ;; clear) rm -f \"$1/kept.$3\" ;; esac\n";
+    std::fs::write(&program, script).unwrap();
+    std::fs::set_permissions(&program, std::fs::Permissions::from_mode(0o700)).unwrap();
+    let work = sandbox.path("work").display().to_string();
+    let call = |verb: &str| format!("[\"{}\", \"{work}\", \"{verb}\", \"{{slot}}\"]", program.display());
+    let (put, get, clear) = (call("put"), call("get"), call("clear"));
+    let config = sandbox.config_text();
+    sandbox.config(&format!("[commands.keep]\nput = {put}\nget = {get}\nclear = {clear}\n\n{config}"));
+    std::fs::write(sandbox.path("work/kept.current"), sandbox.newest().expose()).unwrap();
+    sandbox.stores(&["command:keep", &format!("dotenv:./receiver.env#{KEY}")]);
+}
+
+/// What the program keeps as the live secret.
+fn kept(sandbox: &Sandbox) -> Secret {
+    Secret::new(std::fs::read_to_string(sandbox.path("work/kept.current")).unwrap())
+}
+
+#[test]
+fn a7_where_the_old_secret_is_dead_each_store_goes_live_as_soon_as_it_can() {
+    for (provider, rotate) in [("verifa", "rotate"), ("signa", "force-rotate")] {
+        let sandbox = Sandbox::new(provider);
+        let (old, id) = (sandbox.newest(), sandbox.id());
+        with_a_program(&sandbox);
+        let broken = sandbox.path("work/broken");
+        sandbox.run(&[rotate, "hooks", "--reason", "leak", "--confirm", &id, "--detach"]).exits(0);
+        std::fs::write(&broken, "").unwrap();
+        for _ in 0..2 {
+            let run = sandbox.run(&["cutover", "hooks", "--json"]).exits(8).says("`command:keep`");
+            assert_eq!(run.json()["error"]["kind"], "sealed");
+            assert_eq!(sandbox.slots(&old), ["empty", "new", "old"], "{provider}: the store that can has it live");
+        }
+        std::fs::remove_file(&broken).unwrap();
+        assert_eq!(kept(&sandbox), old);
+        sandbox.run(&["cutover", "hooks"]).exits(11).says("next: deploy");
+        assert_eq!((kept(&sandbox), sandbox.rotations()), (sandbox.newest(), 1), "{provider}");
+    }
+}
+
+#[test]
+fn a7_a_store_that_fails_as_the_secret_comes_holds_no_other() {
+    let sandbox = Sandbox::new("verifa");
+    let old = sandbox.newest();
+    with_a_program(&sandbox);
+    // It takes the canary and fails at the first real secret.
+    let program = sandbox.path("work/keep.sh");
+    let script = std::fs::read_to_string(&program).unwrap();
+    let sick = script.replace(
+        "put) cat > ",
+        "put) value=$(cat); case $value in canary_*) ;; *) exit 9 ;; esac; printf %s \"$value\" > ",
+    );
+    std::fs::write(&program, sick).unwrap();
+    let run =
+        sandbox.rotate().exits(8).says("`command:keep`").says("made live in dotenv:").says("not yet in command:keep");
+    run.says("sealed in ");
+    assert_eq!(sandbox.slots(&old), ["empty", "new", "old"]);
+    std::fs::write(&program, script).unwrap();
+    sandbox.run(&SAID).exits(11).says("next: drop");
+    assert_eq!((kept(&sandbox), sandbox.rotations()), (sandbox.newest(), 1));
+    sandbox.run(&["cutover", "hooks", "--done", "drop"]).exits(0);
+    assert!(sandbox.leftovers().is_empty(), "{:?}", sandbox.leftovers());
+}
+
+#[test]
+fn a7_in_an_overlap_all_stores_go_live_or_none() {
+    let sandbox = Sandbox::new("signa");
+    let old = sandbox.newest();
+    with_a_program(&sandbox);
+    sandbox.run(&["rotate", "hooks", "--yes", "--detach"]).exits(0);
+    std::fs::write(sandbox.path("work/broken"), "").unwrap();
+    sandbox.run(&["cutover", "hooks"]).exits(8);
+    assert_eq!(sandbox.slots(&old), ["new", "old", "empty"]);
+    std::fs::remove_file(sandbox.path("work/broken")).unwrap();
+    sandbox.run(&["cutover", "hooks"]).exits(11);
+    assert_eq!((sandbox.slots(&old), kept(&sandbox)), (["empty", "new", "old"], sandbox.newest()));
+}
+
+#[test]
+fn a7_a_store_that_somebody_has_written_holds_no_other() {
+    let sandbox = Sandbox::new("verifa");
+    let id = sandbox.id();
+    with_a_program(&sandbox);
+    sandbox.run(&["rotate", "hooks", "--confirm", &id, "--detach"]).exits(0);
+    put(&sandbox, "_OLD", Some(&foreign()));
+    refused(&sandbox, &["cutover", "hooks"], "_OLD");
+    assert_eq!(kept(&sandbox), sandbox.newest());
+    put(&sandbox, "_OLD", None);
+    sandbox.run(&SAID).exits(11).says("next: drop");
+}
+
+/// The flag that goes over the foreign secret.
+fn over() -> String {
+    format!("--override={}", foreign().fingerprint())
+}
+
+#[test]
+fn a1_an_override_is_bound_to_what_was_shown_and_seals_it_first() {
+    let sandbox = Sandbox::with_window("layers", Duration::from_secs(2));
+    let old = sandbox.newest();
+    sandbox.rotate().exits(0);
+    sandbox.run(&SAID).exits(11);
+    put(&sandbox, "", Some(&foreign()));
+    sandbox.until_the_overlap_is_over();
+    let flag = over();
+    refused(&sandbox, &["cutover", "hooks"], "").says(&format!("whsec cutover hooks {flag} --reason TEXT"));
+    sandbox.run(&["cutover", "hooks", &flag]).exits(2).says("--reason");
+    let before = std::fs::read(sandbox.dotenv()).unwrap();
+    let other = format!("--override={}", old.fingerprint());
+    for (flag, says) in
+        [(other.as_str(), "there is nothing to go on over"), ("--override=empty", "there is nothing to go on over")]
+    {
+        sandbox.run(&["cutover", "hooks", flag, "--reason", "mine"]).exits(9).says(says);
+    }
+    sandbox.run(&["cutover", "hooks", "--override=nonsense", "--reason", "mine"]).exits(2);
+    refused(&sandbox, &["cutover", "hooks", "--override", "--reason", "mine"], "");
+    assert_eq!(std::fs::read(sandbox.dotenv()).unwrap(), before);
+
+    let run = sandbox.run(&["cutover", "hooks", &flag, "--reason", "a test by hand"]).exits(11).says("next: drop");
+    run.says("is kept sealed in ");
+    assert_eq!(sandbox.slots(&old), ["empty", "new", "empty"]);
+    let reveal = ["reveal", "hooks", "--slot", "overridden", "--unsafe-stdout"];
+    assert_eq!(sandbox.run_revealing(&reveal).exits(0).stdout, foreign().expose());
+    sandbox.run(&["cutover", "hooks", "--done", "drop"]).exits(0);
+    assert_eq!(sandbox.run_revealing(&reveal).exits(0).stdout, foreign().expose(), "it outlasts the rotation");
+    let journal = String::from_utf8_lossy(&std::fs::read(sandbox.state().join("journal.sqlite")).unwrap()).into_owned();
+    assert!(journal.contains("a test by hand") && journal.contains(&foreign().fingerprint().to_string()));
+}
+
+#[test]
+fn a1_what_was_put_over_the_new_live_secret_is_gone_over_and_the_old_one_stays() {
+    let sandbox = Sandbox::new("signa");
+    let old = sandbox.newest();
+    with_a_program(&sandbox);
+    sandbox.rotate().exits(0);
+    put(&sandbox, "", Some(&foreign()));
+    sandbox.run(&["cutover", "hooks", &over(), "--reason", "a test by hand"]).exits(11).says("next: deploy");
+    assert_eq!(sandbox.slots(&old), ["empty", "new", "old"]);
+    // The same once more is asked about once more.
+    put(&sandbox, "", Some(&foreign()));
+    refused(&sandbox, &["cutover", "hooks"], "");
+    sandbox
+        .run(&["finish", "hooks", &over(), "--reason", "again"])
+        .exits(9)
+        .says("nobody has said that `deploy` is done");
+    sandbox.run(&["rollback", "hooks"]).exits(0);
+    assert_eq!(sandbox.slots(&old), ["new", "old", "empty"]);
+}
+
+#[test]
+fn a1_an_override_is_refused_where_the_provider_shows_another_secret() {
+    let sandbox = Sandbox::new("signa");
+    sandbox.rotate().exits(0);
+    // A colleague forces another rotation by hand.
+    let request = whsec::provider::request::force(&sandbox.endpoint(), Some("by-hand"), "leak").unwrap();
+    let options = whsec::provider::client::ClientOptions { timeout: Duration::from_secs(5), ca: None };
+    let client = whsec::provider::client::Client::new(&options).unwrap();
+    client.call(&sandbox.endpoint(), &request, &sandbox.api_key);
+    put(&sandbox, "", Some(&foreign()));
+    let before = std::fs::read(sandbox.dotenv()).unwrap();
+    let run = sandbox.run(&["cutover", "hooks", &over(), "--reason", "mine"]).exits(9);
+    run.says("may be the secret that is alive").says("version 3, and ours was 2").says("whsec abandon hooks");
+    assert_eq!(std::fs::read(sandbox.dotenv()).unwrap(), before);
+}
+
+#[test]
+fn a11_an_emptied_slot_is_gone_over_by_that_word() {
+    let sandbox = Sandbox::with_window("layers", Duration::from_secs(2));
+    let old = sandbox.newest();
+    sandbox.rotate().exits(0);
+    sandbox.run(&SAID).exits(11);
+    put(&sandbox, "", None);
+    sandbox.until_the_overlap_is_over();
+    let run = sandbox.run(&["finish", "hooks"]).exits(9).says("perhaps it is being written");
+    run.says("whsec cutover hooks --override=empty --reason TEXT");
+    sandbox.run(&["finish", "hooks", "--override=empty", "--reason", "cleared by hand"]).exits(0);
+    assert_eq!(sandbox.slots(&old), ["empty", "new", "empty"]);
+}
+
+#[test]
+fn a1_inspect_and_status_say_drift_in_words_and_in_json() {
+    let sandbox = Sandbox::new("signa");
+    sandbox.rotate().exits(0);
+    let new = sandbox.newest();
+    assert_eq!(sandbox.run(&["inspect", "hooks", "--json"]).exits(0).json()["foreign"], serde_json::json!([]));
+    sandbox.run(&["status", "--exit-code"]).exits(11);
+    put(&sandbox, "", Some(&foreign()));
+    let (store, found) = (format!("dotenv:{}#{KEY}", sandbox.dotenv().display()), foreign().fingerprint().to_string());
+    let drift = serde_json::json!([{
+        "store": store, "slot": "current", "name": KEY, "found": found, "expected": [new.fingerprint().to_string()],
+    }]);
+    let run = sandbox.run(&["inspect", "hooks"]).exits(0);
+    assert!(run.stdout.contains(&format!("drift     `{KEY}` of `{store}` holds {found}")), "{}", run.stdout);
+    assert_eq!(sandbox.run(&["inspect", "hooks", "--json"]).exits(0).json()["foreign"], drift);
+    let run = sandbox.run(&["status", "--exit-code"]).exits(12);
+    assert!(run.stdout.contains(&format!("DRIFT: `{KEY}` of `{store}` holds {found}")), "{}", run.stdout);
+    assert_eq!(sandbox.run(&["status", "--json"]).exits(0).json()["targets"][0]["foreign"], drift);
+    let run = sandbox.run(&["cutover", "hooks", "--json"]).exits(9);
+    assert_eq!(run.json()["error"]["foreign"], drift);
 }

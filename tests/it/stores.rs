@@ -150,7 +150,9 @@ fn a_store_that_breaks_after_the_answer_keeps_the_seal_and_cutover_completes_it(
         run.says("the secret is rotated and safe, but not every store took the step `stage`")
             .says("sealed in ")
             .says("hint: mend the store; then `whsec cutover hooks` completes the rest");
-        assert_eq!(sandbox.slots(&old), ["new", "old", "empty"], "{name}: nothing is live before all have it");
+        // Where the old secret lives, nothing is live before all have it; where it is dead, each is as soon as it can.
+        let slots = if name == "layers" { ["new", "old", "empty"] } else { ["empty", "new", "old"] };
+        assert_eq!(sandbox.slots(&old), slots, "{name}");
         let sealed = sandbox.run_revealing(&["reveal", "hooks", "--slot", "sealed", "--unsafe-stdout"]).exits(0);
         assert_eq!(sealed.stdout, sandbox.newest().expose());
 

@@ -259,7 +259,7 @@ impl Session {
     pub fn hint_for(&self, hint: &str, target: &str) -> String {
         let name =
             |hint: String, verb: &&str| hint.replace(&format!("whsec {verb} TARGET"), &self.come_back(verb, target));
-        ["cutover", "rotate", "inspect", "reveal", "force-rotate"].iter().fold(hint.to_owned(), name)
+        ["cutover", "rotate", "inspect", "reveal", "force-rotate", "abandon"].iter().fold(hint.to_owned(), name)
     }
 
     /// A word as it is typed in a shell.

@@ -6,7 +6,7 @@ use jiff::{SignedDuration, Timestamp};
 
 use super::row::{Arrived, Asked, Row};
 use crate::provider::plain_text;
-use crate::rotation::Status;
+use crate::rotation::{Status, drift};
 use crate::ui::time::{moment, span};
 
 /// Cells of a countdown's bar.
@@ -56,6 +56,9 @@ fn words(row: &Row, now: Timestamp, is_whole: bool) -> String {
     }
     if let Some(owner) = &row.owner {
         parts.push(owner.clone());
+    }
+    if !row.foreign.is_empty() {
+        parts.push(format!("DRIFT: {}", plain_text(&drift::words(&row.foreign))));
     }
     if row.lost {
         parts.push("SECRET LOST: rotate again".to_owned());

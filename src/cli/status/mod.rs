@@ -17,8 +17,8 @@ mod row;
 
 /// Show open rotations and how old secrets are
 ///
-/// With --exit-code: 11 while a rotation waits for a person or a clock, 12 when an overlap ended with steps undone or a
-/// secret is older than its `max_age`.
+/// With --exit-code: 11 while a rotation waits for a person or a clock, 12 when an overlap ended with steps undone, a secret is
+/// older than its `max_age`, or a file of an open rotation holds what somebody else put there.
 ///
 /// Examples:
 ///   whsec status
@@ -100,7 +100,7 @@ fn watch(args: &Args, session: &Session) -> anyhow::Result<Exit> {
 fn exit(rows: &[Row], args: &Args) -> Exit {
     match () {
         () if !args.exit_code => Exit::Done,
-        () if rows.iter().any(|row| row.overdue) => Exit::Overdue,
+        () if rows.iter().any(|row| row.overdue || !row.foreign.is_empty()) => Exit::Overdue,
         () if rows.iter().any(|row| row.status.is_some()) => Exit::Open,
         () => Exit::Done,
     }

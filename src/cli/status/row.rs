@@ -4,8 +4,10 @@ use jiff::{SignedDuration, Timestamp};
 use serde::Serialize;
 
 use crate::delivery::probe::Verdict;
-use crate::rotation::{Next, Probed, Rotation, Sighting, Status, Step};
+use crate::rotation::drift::{self, Act, Drift};
+use crate::rotation::{Next, PlannedStore, Probed, Rotation, Sighting, Status, Step};
 use crate::secret::Fingerprint;
+use crate::store::{self, Reference, Surroundings};
 
 /// One target as it stands.
 #[derive(Clone, Debug, Default, PartialEq, Serialize)]
@@ -23,6 +25,8 @@ pub(super) struct Row {
     pub(super) rotated_at: Option<Timestamp>,
     pub(super) max_age_seconds: Option<u64>,
     pub(super) overdue: bool,
+    /// Slots of the open rotation that hold what it does not know of, of the stores that are files.
+    pub(super) foreign: Vec<Drift>,
     /// The provider rotated and nobody has the secret: rotate again.
     pub(super) lost: bool,
     /// The newest rotation was abandoned where what is live may be dead, or ends with the old secret.
@@ -89,10 +93,26 @@ impl Row {
         self.deliveries = rotation.seen.iter().map(arrived).collect();
         let ended = rotation.expires_at().is_some_and(|end| rotation.provider_time(now) >= end);
         self.overdue |= ended && !matches!(rotation.next(now), Next::Finished);
+        self.foreign = foreign(rotation);
     }
 
     /// How old the secret is.
     pub(super) fn age(&self, now: Timestamp) -> Option<SignedDuration> {
         self.rotated_at.map(|at| now.duration_since(at))
     }
+}
+
+/// What has drifted in the stores that are files: a look at them disturbs nobody and takes no time. Programs, servers and the
+/// keychain are asked by `inspect`.
+fn foreign(rotation: &Rotation) -> Vec<Drift> {
+    if rotation.answered().is_none() {
+        return Vec::new();
+    }
+    let open = |planned: &PlannedStore| {
+        let reference = Reference::parse(&planned.reference).ok()?;
+        let is_file = matches!(reference, Reference::Dotenv { .. } | Reference::Json { .. } | Reference::File { .. });
+        store::open(&reference, &planned.names, &Surroundings::default()).ok().filter(|_| is_file)
+    };
+    let stores = rotation.plan.stores.iter().filter_map(open);
+    stores.filter_map(|store| drift::look(rotation, Act::due(rotation), store.as_ref()).ok()).flatten().collect()
 }
