@@ -2,7 +2,7 @@
 
 use std::path::{Component, Path, PathBuf};
 
-use crate::store::{CommandSpec, Reference};
+use crate::store::{CommandSpec, Reference, preset_paths};
 
 /// The path from the root. `folder` is absolute; `.` is dropped, `..` is kept as written because of links.
 pub(crate) fn absolute(path: &Path, folder: &Path, home: Option<&Path>) -> PathBuf {
@@ -24,8 +24,16 @@ pub(crate) fn reference(reference: Reference, folder: &Path, home: Option<&Path>
     }
 }
 
-/// The same programs, each by its absolute path where it is written as a path rather than a bare name.
-pub(crate) fn command(command: CommandSpec, folder: &Path, home: Option<&Path>) -> CommandSpec {
+/// The same programs, each by its absolute path where it is written as a path rather than a bare name; and with it the files
+/// and folders that a preset is told.
+pub(crate) fn command(mut command: CommandSpec, folder: &Path, home: Option<&Path>) -> CommandSpec {
+    for name in command.preset.iter().flat_map(|preset| preset_paths(preset)) {
+        if let Some(value) = command.with.get_mut(&name).filter(|value| !value.is_empty())
+            && let Some(path) = absolute(Path::new(value.as_str()), folder, home).to_str()
+        {
+            *value = path.to_owned();
+        }
+    }
     let program = |arguments| program(arguments, folder, home);
     CommandSpec {
         put: program(command.put),

@@ -177,6 +177,18 @@ fn a_key_pasted_into_the_config_is_never_repeated() {
 }
 
 #[test]
+fn b5_a_presets_files_are_those_beside_the_config_that_names_them() {
+    let text = "[commands.a]\npreset = \"sops\"\nkey = \"k\"\nwith = { file = \"secrets.yaml\" }\n\
+                [commands.b]\npreset = \"vercel\"\nkey = \"k\"\nwith = { dir = \"~/app\", environment = \"prod\" }\n";
+    let config = load(&[file(OWN, text, Trust::Own)]).unwrap();
+    let with = |name: &str, word: &str| config.commands()[name].with[word].clone();
+    let beside = Path::new(OWN).with_file_name("secrets.yaml");
+    assert_eq!(with("a", "file"), beside.display().to_string());
+    assert_eq!(with("b", "dir"), format!("{HOME}/app"));
+    assert_eq!(with("b", "environment"), "prod");
+}
+
+#[test]
 fn a_checkouts_file_is_held_to_files_of_the_checkout() {
     let folder = tempfile::tempdir().unwrap();
     let root = folder.path();

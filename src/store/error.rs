@@ -79,6 +79,9 @@ impl StoreError {
             Self::NothingToPromote { .. } | Self::Drifted { .. } => {
                 Some("somebody changed this store; `whsec inspect TARGET` shows which slot holds what".to_owned())
             }
+            Self::Unrepresentable { store, .. } if store.starts_with("dotenv:") => Some(
+                "`json:` and `file:` keep any text: name such a store for the target, and go on from there".to_owned(),
+            ),
             Self::Busy { .. } => Some("it ends by itself; run the same command again".to_owned()),
             Self::Io { source, .. } => hint_of(source.kind()).map(str::to_owned),
             Self::NotReadBack { .. } => Some("something cuts off or changes what is written there".to_owned()),

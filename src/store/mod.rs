@@ -45,6 +45,7 @@ pub use bound::bound;
 pub use command::CommandStore;
 pub use error::StoreError;
 pub use keychain::keychain_entry;
+pub use preset::preset_paths;
 pub use program::{COMMAND_DEADLINE, run_for_output, run_with_input};
 pub use reference::{DEFAULT_ACCOUNT, Reference, SCHEMES};
 pub use surroundings::{Environment, NoEnvelope, Surroundings};

@@ -36,6 +36,9 @@ struct Preset {
     absent: i32,
     #[serde(default)]
     needs: Vec<String>,
+    /// Which of these are paths.
+    #[serde(default)]
+    paths: Vec<String>,
     /// What is added to the key to name `next`, `previous` and the canary.
     suffixes: [String; 3],
     #[serde(default)]
@@ -47,6 +50,12 @@ pub(super) struct Filled {
     pub spec: CommandSpec,
     pub names: Names,
     pub input: Input,
+}
+
+/// The words of a preset's `with` that are paths, which start beside the config that has them.
+pub fn preset_paths(preset: &str) -> Vec<String> {
+    let mut presets: BTreeMap<String, Preset> = toml::from_str(BUILT_IN).unwrap_or_default();
+    presets.remove(preset).map(|preset| preset.paths).unwrap_or_default()
 }
 
 /// Fills a command in: from its preset, or as it is written. Fails with [`StoreError::Refused`] for a preset that there is

@@ -18,5 +18,5 @@ for (const file of written) {
 for (const file of random) {
   assert.deepStrictEqual({ ...dotenv.parse(read(file, '.env')) }, JSON.parse(read(file, '.node')), file)
 }
-assert(written.length > 100 && random.length > 100, 'nothing was compared')
+assert(written.length > 90 && random.length > 100, 'nothing was compared')
 console.log(`npm dotenv ${version}: ${written.length} written files and ${random.length} random ones are read alike`)

@@ -31,5 +31,5 @@ if version == "1.2.4":
             assert value is None or found[key] == value, f"{ours.name}: {found!r} for {expected!r}"
         read += 1
 
-assert written > 100, "nothing was compared"
+assert written > 90, "nothing was compared"
 print(f"python-dotenv {version}: {written} written files and {read} random ones are read alike")

@@ -1,5 +1,6 @@
 #!/usr/bin/env bash
-# Holds the dotenv store against the real loaders, python-dotenv and npm dotenv, in a new and an older release of each.
+# Holds the dotenv store against the real loaders, python-dotenv and npm dotenv, in a new and an older release of each,
+# and against shells that source the file.
 # Needs python3 with pip, npm, and the package registries the first time. Keeps everything under target/.
 #
 #     check.sh --install       installs what is missing, no more
@@ -33,3 +34,4 @@ done
 for version in 18.0.10 16.4.7; do
     NODE_PATH="$loaders/node-$version/node_modules" node "$here/check.js" "$files" "$version"
 done
+"$here/check-shells.sh" "$files"

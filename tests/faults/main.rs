@@ -32,6 +32,7 @@ mod server;
 #[allow(dead_code, reason = "it is made for all three, and not all of it is used here")]
 #[path = "../share/mod.rs"]
 mod share;
+mod shells;
 mod statuses;
 mod tally;
 mod trace;

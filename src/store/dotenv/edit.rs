@@ -6,7 +6,7 @@ use std::ops::Range;
 use zeroize::Zeroizing;
 
 use super::text::{Binding, Lines, last};
-use super::{node, python};
+use super::{node, python, shell};
 use crate::secret::Secret;
 
 /// Why a variable cannot be read or changed.
@@ -14,7 +14,7 @@ use crate::secret::Secret;
 pub enum Refusal {
     /// The two loaders do not find the same value in the same place.
     Disagree,
-    /// There is no way of writing the value that both read back.
+    /// There is no way of writing the value that both read back, and that a shell takes for nothing but a value.
     Unrepresentable,
 }
 
@@ -25,8 +25,6 @@ enum Style {
     Plain,
     Single,
     Double,
-    /// As it is, whatever it holds. The last resort.
-    Bare,
 }
 
 /// The value of a variable, which is the last one given; `None` if there is none or it is empty.
@@ -60,7 +58,12 @@ pub fn with(raw: &str, key: &str, beside: &str, value: Option<&Secret>) -> Resul
         let new = place.insert(raw, key, &written);
         let lines = Lines::new(&new);
         let after = [values(&python::bindings(&lines.text), key), values(&node::bindings(&lines.text), key)];
-        let reads_back = read(&new, key).is_ok_and(|read| read.is_some_and(|read| read.as_str() == value.expose()));
+        let binding = agreed(&lines, key).ok().flatten();
+        let reads_back = binding.is_some_and(|binding| {
+            let is_harmless = value.expose().chars().all(shell::is_plain);
+            binding.value.is_some_and(|read| read.as_str() == value.expose())
+                && (is_harmless || shell::is_value(&new, key, &lines.raw(&binding.written)))
+        });
         if reads_back && before == after {
             return Ok(new);
         }
@@ -110,21 +113,17 @@ impl Place {
 
 impl Style {
     fn write(self, value: &str) -> Option<Zeroizing<String>> {
-        let is_plain = |letter: char| letter.is_ascii_alphanumeric() || "_-+/=.:,@%".contains(letter);
-        // Loaders of different age end a value in quotes differently after these.
-        let is_ambiguous =
-            |quote| value.contains(quote) || value.contains("\\\\") || value.contains("\\'") || value.ends_with('\\');
+        // Shells, and loaders of different age, end a value in quotes differently after these; and no shell keeps the last.
+        let is_ambiguous = value.contains("\\\\") || value.contains("\\'") || value.ends_with('\\');
+        let is_odd = |letter: char| letter.is_control() && !"\n\t".contains(letter);
         match self {
-            Self::Plain => value.chars().all(is_plain).then(|| Zeroizing::new(value.to_owned())),
-            Self::Single if is_ambiguous('\'') || value.contains('\r') => None,
+            Self::Plain => value.chars().all(shell::is_plain).then(|| Zeroizing::new(value.to_owned())),
+            _ if value.contains(is_odd) => None,
+            Self::Single if is_ambiguous || value.contains('\'') => None,
             Self::Single => Some(Zeroizing::new(format!("'{value}'"))),
-            Self::Double if is_ambiguous('"') => None,
-            Self::Double => {
-                Some(Zeroizing::new(format!("\"{}\"", Zeroizing::new(value.replace('\r', "\\r")).as_str())))
-            }
-            // Further line ends of JavaScript, which only quotes keep together.
-            Self::Bare if value.contains(['\n', '\r', '\u{2028}', '\u{2029}', '\0']) => None,
-            Self::Bare => Some(Zeroizing::new(value.to_owned())),
+            // In these a shell runs, replaces and takes back.
+            Self::Double if value.contains(['"', '$', '`', '\\', '!']) => None,
+            Self::Double => Some(Zeroizing::new(format!("\"{value}\""))),
         }
     }
 }
@@ -141,7 +140,7 @@ fn styles(raw: &str, place: &Place) -> impl Iterator<Item = Style> {
         Some('"') => Style::Double,
         _ => Style::Plain,
     };
-    std::iter::once(first).chain([Style::Plain, Style::Single, Style::Double, Style::Bare])
+    std::iter::once(first).chain([Style::Plain, Style::Single, Style::Double])
 }
 
 fn without(raw: &str, lines: &Lines, key: &str) -> Result<Zeroizing<String>, Refusal> {

@@ -26,7 +26,7 @@ fn a_new_variable_comes_under_its_sibling_in_its_style_and_leaves_no_trace() {
         ("K=old\n", "a b", "K=old\nN='a b'\n"),
         ("K=old\n", "it's", "K=old\nN=\"it's\"\n"),
         ("K=old\n", "$1", "K=old\nN='$1'\n"),
-        ("K=old\n", "a\r\nb", "K=old\nN=\"a\\r\nb\"\n"),
+        ("K=old\n", "a\nb", "K=old\nN='a\nb'\n"),
     ] {
         assert_eq!(set(before, "N", value).as_deref(), Ok(after), "{before:?}");
         assert_eq!(clear(after, "N").as_deref(), Ok(before), "{after:?}");
@@ -39,6 +39,8 @@ fn only_the_value_is_replaced() {
         ("A=1\nexport  K = old   # why\nB=2\n", "new", "A=1\nexport  K = new   # why\nB=2\n"),
         ("K='old' # why\r\nB=2\r\n", "new", "K='new' # why\r\nB=2\r\n"),
         ("K=\"old\"\n", "it\"s", "K='it\"s'\n"),
+        ("K=\"old\"\n", "a$b", "K='a$b'\n"),
+        ("K='old'\n", "it's", "K=\"it's\"\n"),
         ("K=\n", "new", "K=new\n"),
         ("K= # fill me in\n", "new", "K=new # fill me in\n"),
         ("K=''", "new", "K='new'"),
@@ -82,7 +84,31 @@ fn what_the_loaders_read_differently_is_neither_read_nor_changed() {
 }
 
 #[test]
-fn a_broken_line_elsewhere_does_not_swallow_a_value() {
-    // An open quote ends at the next quote of its kind, so the value is written without one.
-    assert_eq!(set("A='open\nK=old\n", "K", "a b").as_deref(), Ok("A='open\nK=\"a b\"\n"));
+fn b2_what_a_shell_would_run_or_change_is_in_single_quotes_or_refused() {
+    for value in
+        ["$(id>F)", "`id>F`", "a;id>F", "a\nid>F", "a&b", "~", "*", "#a", "a b", "\"", "!1", "back\\slash", "$HOME"]
+    {
+        for before in ["K=old\n", "K=\"old\"\n", "export K='old' # why\n"] {
+            let written = set(before, "K", value).unwrap();
+            // In double quotes, where they were, what means nothing there may stay.
+            let in_double = before.contains('"') && !value.contains(['"', '$', '`', '\\', '!']);
+            let quote = if in_double { '"' } else { '\'' };
+            assert!(written.contains(&format!("K={quote}{value}{quote}")), "{written}");
+        }
+    }
+    for value in ["a;id>F;'b'\"c\"", "'$(id>F)'", "it's !1", "it's \\", "a\rb", "'\"", "\u{1}", "end\\"] {
+        for before in ["", "K=old\n", "K=\"old\"\n", "K='old'\n"] {
+            assert_eq!(set(before, "K", value).err(), Some(Refusal::Unrepresentable), "{value:?}");
+        }
+    }
+}
+
+#[test]
+fn b2_behind_a_quote_that_is_left_open_only_plain_letters_are_written() {
+    // A shell would see our first quote as the end of that one, and what follows as a command.
+    for before in ["A='open\nK=old\n", "A=\"open\nK=old\n", "A=1\r\nK=old\r\n", "K = old\n"] {
+        assert_eq!(set(before, "K", "$(id>F)").err(), Some(Refusal::Unrepresentable), "{before:?}");
+        assert_eq!(set(before, "K", "a b").err(), Some(Refusal::Unrepresentable), "{before:?}");
+        assert_eq!(set(before, "K", "new").unwrap(), before.replace("old", "new"));
+    }
 }

@@ -39,7 +39,7 @@ fn write_odd_values() {
             }
         }
     }
-    assert!(taken > 100, "only {taken} were taken");
+    assert!(taken > 90, "only {taken} were taken");
 }
 
 /// Random text in `rN.env`, and in `rN.python` and `rN.node` what our readers find there, as JSON. A value that we

@@ -1,7 +1,8 @@
 //! `dotenv:PATH#KEY`: variables in a file of settings, `KEY`, `KEY_NEW`, `KEY_OLD`.
 //!
 //! The two loaders that most receivers use, python-dotenv and npm `dotenv`, differ in their reading. Here both
-//! are asked: a value counts only where they agree, and one is written only so that both read it back.
+//! are asked: a value counts only where they agree, and one is written only so that both read it back, and that a shell
+//! which sources the file runs nothing of it.
 
 use std::path::PathBuf;
 
@@ -16,6 +17,7 @@ use crate::secret::Secret;
 mod edit;
 mod node;
 mod python;
+mod shell;
 mod text;
 
 use edit::{Refusal, read, with};
@@ -61,7 +63,7 @@ impl Dotenv {
             },
             Refusal::Unrepresentable => StoreError::Unrepresentable {
                 store: self.reference(),
-                why: "python-dotenv and npm dotenv would not both read it back",
+                why: "python-dotenv, npm dotenv and a shell that sources the file would not all read it back",
             },
         }
     }
@@ -88,8 +90,13 @@ impl Store for Dotenv {
         let name = self.names.of(Slot::Canary);
         let changed = |old: Option<&[u8]>| {
             let text = self.text(old.unwrap_or_default())?;
-            let new = with(text, name, self.names.of(Slot::Current), Some(canary));
-            let new = new.map_err(|refusal| self.refuse(Slot::Canary, refusal))?;
+            let live = self.names.of(Slot::Current);
+            let new = with(text, name, live, Some(canary)).map_err(|refusal| self.refuse(Slot::Canary, refusal))?;
+            // What is live moves aside later; a value that cannot be written again would be found too late.
+            if let Some(value) = read(text, live).map_err(|refusal| self.refuse(Slot::Current, refusal))? {
+                let aside = with(text, self.names.of(Slot::Previous), live, Some(&Secret::new(value.as_str())));
+                aside.map_err(|refusal| self.refuse(Slot::Current, refusal))?;
+            }
             Ok(Zeroizing::new(new.as_bytes().to_vec()))
         };
         Some(self.place.prove(name, changed, |new| {
