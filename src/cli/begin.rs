@@ -2,11 +2,10 @@
 
 use uuid::Uuid;
 
-use super::ask;
-use super::conclude;
 use super::exit::{Exit, Fault};
 use super::session::Session;
 use super::work::{self, Tools, Work};
+use super::{ask, conclude, moved};
 use crate::config::Target;
 use crate::provider::spec::Cutover;
 use crate::provider::{Overlap, request};
@@ -127,6 +126,8 @@ pub fn rotate(
     if session.may_ask() || wish.probe_first || wish.probes {
         work.enable_probes(session, &plan)?;
     }
+    let sent: Vec<Rotation> = work.journal.open_rotations()?.into_iter().filter(Rotation::may_be_applied).collect();
+    moved::refuse(session, &sent, &work.target)?;
     let superseded = in_the_way(session, &work, wish)?;
     let before = standing(&work)?;
     if session.may_ask() || !session.global.yes {
@@ -174,7 +175,7 @@ fn preflight(session: &Session, work: &Work, tools: &Tools, plan: &Plan) -> anyh
 pub fn consent(session: &Session, work: &Work, plan: &Plan, confirm: Option<&str>) -> anyhow::Result<()> {
     let id = plan.own_id();
     if let Some(typed) = confirm {
-        return if typed == id { Ok(()) } else { Err(wrong_id(id)) };
+        return if work.target.endpoint.is_own_id(typed) { Ok(()) } else { Err(wrong_id(id)) };
     }
     if plan.direction.ends_old_secret() {
         let flag = format!("--confirm {}", session.quoted(id));
@@ -182,7 +183,7 @@ pub fn consent(session: &Session, work: &Work, plan: &Plan, confirm: Option<&str
         work.let_go();
         let question = "This ends the old secret. Type the endpoint's id to go on";
         let typed = ask::answer(dialog::text(question, Some(""), |_| Ok(())), &flag)?;
-        return if typed == id { Ok(()) } else { Err(wrong_id(id)) };
+        return if work.target.endpoint.is_own_id(&typed) { Ok(()) } else { Err(wrong_id(id)) };
     }
     let refusal = ["not rotated, as you said", "nothing was sent; run it again when you are ready"];
     ask::agreement(session, work, "Rotate now?", refusal)

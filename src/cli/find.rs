@@ -2,11 +2,12 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::begin;
 use super::exit::{Exit, Fault};
+use super::identify::identify;
 use super::options::TargetOptions;
 use super::session::Session;
 use super::work::{self, Tools, Work};
+use super::{begin, moved};
 use crate::config::Target;
 use crate::rotation::journal::Journal;
 use crate::rotation::{Plan, Rotation, Step};
@@ -23,7 +24,9 @@ pub struct Found {
 
 /// The journal of this state folder, to be looked at: on a read-only disk it takes no events.
 pub fn journal(session: &Session) -> anyhow::Result<Journal> {
-    Ok(Journal::open_to_look(session.folders()?.private_state_dir()?)?)
+    let journal = Journal::open_to_look(session.folders()?.private_state_dir()?)?;
+    identify(session, &journal)?;
+    Ok(journal)
 }
 
 /// The target as configured, or as its open rotation remembers it. The second serves ad hoc targets whose flags are
@@ -38,10 +41,18 @@ pub fn target(session: &Session, journal: &Journal, name: &str, options: &Target
     if configured.as_ref().is_ok_and(by_key) {
         return configured;
     }
-    match open.into_iter().rev().find(|rotation| rotation.plan.target == name) {
-        Some(rotation) => from_plan(session, &rotation.plan),
-        None => configured,
+    let begun = |rotation: &&Rotation| rotation.plan.target == name || is_named(rotation, name);
+    let Some(Rotation { plan, .. }) = open.iter().rev().find(begun) else { return configured };
+    match session.target(&plan.target, options) {
+        // Its API key may be said nowhere else.
+        Ok(target) if target.endpoint.key() == plan.endpoint_key => Ok(target),
+        _ => from_plan(session, plan),
     }
+}
+
+/// Whether a name is the rotation's own id: of two that are open at one endpoint, nothing else tells which.
+fn is_named(rotation: &Rotation, name: &str) -> bool {
+    name.parse().is_ok_and(|id: uuid::Uuid| rotation.closed.is_none() && id == rotation.id)
 }
 
 /// The stores that `--store` names; else those that the open rotation was begun with; else the configured ones.
@@ -56,8 +67,15 @@ pub fn stores(journal: &Journal, target: &Target, options: &TargetOptions) -> an
 pub fn open(session: &Session, name: &str, options: &TargetOptions) -> anyhow::Result<Found> {
     let target = target(session, &journal(session)?, name, options)?;
     let mut work = Work::open(session, target)?;
+    let chosen = |rotation: &Rotation| is_named(rotation, name);
+    let mut in_the_way = work.journal.open_rotations()?;
+    if in_the_way.iter().any(chosen) {
+        in_the_way.retain(chosen);
+    }
+    moved::refuse(session, &in_the_way, &work.target)?;
     let mut rotations = work.journal.of_endpoint(&work.target.endpoint.key())?;
-    let open = rotations.iter().position(|rotation| rotation.closed.is_none()).unwrap_or(0);
+    let open = rotations.iter().position(chosen);
+    let open = open.or_else(|| rotations.iter().position(|rotation| rotation.closed.is_none())).unwrap_or(0);
     let mut rotation = (open < rotations.len()).then(|| rotations.swap_remove(open));
     if let Some(rotation) = rotation.as_mut().filter(|rotation| rotation.closed.is_none()) {
         refuse_other_stores(&work.target, &rotation.plan, options)?;
@@ -73,8 +91,6 @@ pub fn open(session: &Session, name: &str, options: &TargetOptions) -> anyhow::R
             rotation.plan.may_probe = work.target.may_probe;
         }
         work.enable_probes(session, &rotation.plan)?;
-    } else {
-        refuse_moved(session, &work, name)?;
     }
     work.target.surroundings.rotation = rotation.as_ref().map(|rotation| rotation.id);
     if let Some(rotation) = rotation.as_ref().filter(|rotation| !rotation.done.contains_key(&Step::Stage)) {
@@ -93,19 +109,6 @@ pub fn open(session: &Session, name: &str, options: &TargetOptions) -> anyhow::R
         }
     };
     Ok(Found { work, tools: Tools { stores, api_key }, rotation })
-}
-
-/// Refuses a name whose own rotation is open at another endpoint: the target was changed since it was begun.
-fn refuse_moved(session: &Session, work: &Work, name: &str) -> anyhow::Result<()> {
-    let open = work.journal.open_rotations()?;
-    let Some(plan) = open.iter().map(|rotation| &rotation.plan).find(|plan| plan.target == name) else { return Ok(()) };
-    let ids: Vec<&str> = plan.ids.iter().map(|id| id.value.as_str()).collect();
-    let begun = format!("{}/{}", plan.provider, ids.join("/"));
-    let message =
-        format!("a rotation of `{name}` is open for {begun} at {}, and `{name}` is another by now", plan.base_url);
-    let command = session.come_back("cutover", &begun);
-    let hint = format!("go on with it: {command} --base-url {}; or set the target as it was", plan.base_url);
-    Err(Fault::new(Exit::Conflict, message, hint))
 }
 
 /// Refuses flags that name other stores than the rotation was begun with: they would change nothing.

@@ -3,6 +3,7 @@
 
 use jiff::Timestamp;
 
+use super::identify::identify;
 use super::notify::Notifier;
 use super::session::{Folders, Session};
 use super::signals::Signals;
@@ -52,8 +53,10 @@ impl Work {
         let signals = Signals::arm()?;
         // Without it a signal is answered at the next safe point only.
         let _ = signals.answer_on(&session.output);
+        let journal = Journal::open(state)?;
+        identify(session, &journal)?;
         Ok(Self {
-            journal: Journal::open(state)?,
+            journal,
             seals: seals(session)?,
             signals,
             client: session.client(&target)?,

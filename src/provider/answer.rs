@@ -126,7 +126,7 @@ pub fn rotated(endpoint: &Endpoint, reply: &Reply) -> Result<Rotated, AnswerErro
     let body = parse(reply)?;
     if let Some(pointer) = &answer.id {
         let id = text(&body, Some(pointer));
-        if id.is_some_and(|id| id != endpoint.own_id()) {
+        if id.is_some_and(|id| !endpoint.is_own_id(&id)) {
             return Err(AnswerError::OtherEndpoint { pointer: pointer.clone() });
         }
     }

@@ -12,6 +12,9 @@ use crate::http::{Url, parse_base_url};
 /// Most ids that an endpoint is named by.
 const MOST_IDS: usize = 8;
 
+/// Most other addresses of a provider.
+const MOST_SAME: usize = 16;
+
 /// A checked description.
 #[derive(Debug)]
 pub struct Provider {
@@ -131,12 +134,14 @@ fn check(spec: Spec) -> Result<Provider, Flaw> {
     rules::word("name", &spec.name)?;
     rules::words("title", &spec.title)?;
     ids(&spec.ids)?;
+    forms(&spec)?;
     let base_url = match &spec.base_url {
         Some(text) => Some(parse_base_url(text).map_err(|why| {
             flaw("base_url", format!("cannot be used: {why}"), "write `https://HOST` or `https://HOST/PREFIX`")
         })?),
         None => None,
     };
+    same(&spec.same, base_url.as_ref())?;
     sections::auth(&spec.auth)?;
     sections::headers(&spec)?;
     sections::answers(&spec)?;
@@ -179,6 +184,39 @@ fn ids(ids: &[String]) -> Checked {
     for (index, id) in ids.iter().enumerate() {
         rules::id_name("ids", id)?;
         require(!ids.iter().take(index).any(|other| other == id), "ids", "has an entry twice", "name each id once")?;
+    }
+    Ok(())
+}
+
+fn forms(spec: &Spec) -> Checked {
+    match spec.id.keys().find(|name| !spec.ids.contains(name)) {
+        None => Ok(()),
+        Some(name) => Err(flaw(
+            &format!("id.{}", super::plain_text(name)),
+            "is not one of `ids`",
+            format!("the ids are `{}`", spec.ids.join("`, `")),
+        )),
+    }
+}
+
+/// `same`: addresses without a path, each another one than `base_url`.
+fn same(same: &[String], base_url: Option<&Url>) -> Checked {
+    require(same.len() <= MOST_SAME, "same", "has too many entries", "keep the addresses that the provider documents")?;
+    let Some(base_url) = base_url else {
+        return require(same.is_empty(), "same", "needs `base_url`", "say which address it is the same as");
+    };
+    let mut origins = vec![base_url.origin()];
+    for text in same {
+        let url = parse_base_url(text)
+            .map_err(|why| flaw("same", format!("cannot be used: {why}"), "write it like `https://HOST`"))?;
+        require(url.path() == "/", "same", "has a path", "write it like `https://HOST`")?;
+        require(
+            !origins.contains(&url.origin()),
+            "same",
+            "has an address that is there twice",
+            "name each address once",
+        )?;
+        origins.push(url.origin());
     }
     Ok(())
 }

@@ -69,8 +69,9 @@ impl Client {
             let Some(items) = body.pointer(&list.items).and_then(|items| items.as_array()) else {
                 return Err(unreadable(reply.status, format!("the answer has no list at `{}`", list.items)));
             };
-            let own =
-                |item: &&serde_json::Value| answer::text(item, Some(&list.id)).as_deref() == Some(endpoint.own_id());
+            let own = |item: &&serde_json::Value| {
+                answer::text(item, Some(&list.id)).is_some_and(|id| endpoint.is_own_id(&id))
+            };
             if let Some(item) = items.iter().find(own) {
                 return Ok(answer::inspected(endpoint, item, reply.date).withhold(api_key));
             }

@@ -94,10 +94,8 @@ impl Provider {
             name: name.clone(),
             known: known.clone(),
         };
-        known
-            .iter()
-            .map(|name| find(name).map(|value| Id { name: name.clone(), value }).ok_or_else(|| missing(name)))
-            .collect()
+        let id = |name: &String, value: String| Id { name: name.clone(), value: self.spelled(name, &value) };
+        known.iter().map(|name| find(name).map(|value| id(name, value)).ok_or_else(|| missing(name))).collect()
     }
 
     fn check_option(&self, name: &str, value: &str) -> Result<(), ProviderError> {

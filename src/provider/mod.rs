@@ -16,6 +16,7 @@ pub mod client;
 mod duration;
 mod endpoint;
 mod error;
+mod identity;
 mod judge;
 mod nearest;
 mod parse;
@@ -37,6 +38,7 @@ pub use check::{Force, Idempotency, Overlap, Provider};
 pub use duration::{duration, duration_text};
 pub use endpoint::id_flaw;
 pub use error::{ProviderError, RequestError};
+pub use identity::is_same_address;
 pub use tested::Tested;
 pub use text::{is_hostile, plain_text};
 
@@ -77,12 +79,13 @@ impl Endpoint {
         self.base_url.origin().ascii_serialization()
     }
 
-    /// The same for every way of naming this endpoint: provider, origin and ids, each percent-encoded.
+    /// The same for every way of naming this endpoint.
     pub fn key(&self) -> String {
-        let origin =
-            ["//localhost", "//[::1]"].iter().fold(self.origin(), |origin, name| origin.replace(name, "//127.0.0.1"));
-        let mut parts = vec![self.provider.name().to_owned(), origin];
-        parts.extend(self.ids.iter().map(|id| id.value.clone()));
-        parts.iter().map(|part| request::encode_segment(part)).collect::<Vec<_>>().join("/")
+        self.provider.identity(&self.base_url, &self.ids)
+    }
+
+    /// Whether a text is the endpoint's own id, in whatever spelling.
+    pub fn is_own_id(&self, text: &str) -> bool {
+        self.ids.last().is_some_and(|own| self.provider.is_same_id(&own.name, &own.value, text))
     }
 }

@@ -11,9 +11,10 @@ use std::time::{Duration, Instant};
 use jiff::Timestamp;
 use rusqlite::{Connection, OpenFlags, Transaction, TransactionBehavior, params};
 use thiserror::Error;
+use uuid::Uuid;
 
 use super::lock::read_only_hint;
-use super::rows::{entry, rotation};
+use super::rows::{entry, rotation, without_mark};
 use super::state_key::{StateKey, StateKeyError};
 use super::sums::Sums;
 use super::{Entry, Event, Plan, Rotation};
@@ -50,10 +51,17 @@ const MIGRATIONS: &[&str] = &[
 ",
     // Sums are stamps from here on.
     "",
+    "
+    ALTER TABLE rotations ADD COLUMN identified INTEGER NOT NULL DEFAULT 0;
+    CREATE INDEX rotations_not_identified ON rotations (id) WHERE identified = 0;
+    CREATE INDEX rotations_by_endpoint ON rotations (endpoint);
+",
 ];
 /// The versions from which on there are sums, and from which on they are stamps.
 const SUMMED: usize = 2;
 const STAMPED: usize = 3;
+/// Rotations of an endpoint: of one that is open twice, the second is marked by `#` and its own id.
+const OF_ENDPOINT: &str = "(endpoint = ?1 OR (endpoint > ?1 || '#' AND endpoint < ?1 || '$'))";
 /// How long a commit waits for another process.
 const BUSY: Duration = Duration::from_secs(5);
 /// How long to wait before the file is prepared again.
@@ -153,7 +161,8 @@ impl Journal {
                 return Err(JournalError::LogUnread { log });
             }
         }
-        let key = StateKey::look(folder)?.ok_or_else(|| JournalError::ReadOnly { folder: folder.to_owned() })?;
+        // Where none could be made, what lies there is older than any.
+        let key = StateKey::look(folder)?.unwrap_or_else(|| StateKey::for_a_look(folder));
         let url = Url::from_file_path(&path).map_err(|()| JournalError::ReadOnly { folder: folder.to_owned() })?;
         // Without `immutable` SQLite wants to make files beside it even for reading.
         let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_URI | OpenFlags::SQLITE_OPEN_NO_MUTEX;
@@ -192,7 +201,7 @@ impl Journal {
 
     /// The open rotation of an endpoint.
     pub fn find_open(&self, endpoint: &str) -> Result<Option<Rotation>, JournalError> {
-        Ok(self.load("WHERE endpoint = ?1 AND closed_at IS NULL", params![endpoint])?.pop())
+        Ok(self.load(&format!("WHERE {OF_ENDPOINT} AND closed_at IS NULL"), params![endpoint])?.pop())
     }
 
     /// All open rotations, oldest first.
@@ -202,7 +211,19 @@ impl Journal {
 
     /// All rotations of an endpoint, newest first.
     pub fn of_endpoint(&self, endpoint: &str) -> Result<Vec<Rotation>, JournalError> {
-        self.load("WHERE endpoint = ?1 ORDER BY opened_at DESC, rowid DESC", params![endpoint])
+        self.load(&format!("WHERE {OF_ENDPOINT} ORDER BY opened_at DESC, rowid DESC"), params![endpoint])
+    }
+
+    /// One rotation by its id.
+    pub fn find(&self, id: Uuid) -> Result<Option<Rotation>, JournalError> {
+        Ok(self.load("WHERE id = ?1", params![id.to_string()])?.pop())
+    }
+
+    /// Brings the keys of endpoints in line with what descriptions say of them now: those of all open rotations, and once
+    /// those that an earlier whsec has written. `key` yields nothing where it cannot tell, and then the key stays. Where two
+    /// open rotations turn out to be of one endpoint, both stay, and are found by its key.
+    pub fn identify(&self, key: &dyn Fn(&Plan) -> Option<String>) -> Result<(), JournalError> {
+        self.rename_endpoints(key).map_err(|error| self.classify(error))
     }
 
     /// Closed rotations since a moment, oldest first.
@@ -241,6 +262,10 @@ impl Journal {
         }
         if version == MIGRATIONS.len() {
             return Ok(self.as_written()?.map(|()| self.key.has_taken_journal()));
+        }
+        // What is on a read-only disk can be looked at as an earlier whsec has left it.
+        if version >= SUMMED && self.connection.is_readonly("main")? {
+            return Ok(if self.may_be_taken_over(version)? { Ok(()) } else { Err(self.damaged()) });
         }
         self.connection.query_row("PRAGMA journal_mode = WAL", [], |_| Ok(()))?;
         let transaction = Transaction::new_unchecked(&self.connection, TransactionBehavior::Immediate)?;
@@ -308,8 +333,8 @@ impl Journal {
         let id = rotation.id.to_string();
         let Plan { endpoint_key, target, provider, .. } = &rotation.plan;
         transaction.execute(
-            "INSERT INTO rotations (id, endpoint, target, provider, plan, opened_at) VALUES (?1, ?2, ?3, ?4, ?5, ?6)
-             ON CONFLICT (id) DO NOTHING",
+            "INSERT INTO rotations (id, endpoint, target, provider, plan, opened_at, identified)
+             SELECT ?1, ?2, ?3, ?4, ?5, ?6, 1 WHERE NOT EXISTS (SELECT 1 FROM rotations WHERE id = ?1)",
             params![id, endpoint_key, target, provider, plan, rotation.opened_at.to_string()],
         )?;
         for entry in entries {
@@ -332,7 +357,7 @@ impl Journal {
     fn load(&self, filter: &str, values: &[&dyn rusqlite::ToSql]) -> Result<Vec<Rotation>, JournalError> {
         let run = || -> rusqlite::Result<Vec<(Option<Rotation>, String)>> {
             let mut statement =
-                self.connection.prepare(&format!("SELECT id, plan, opened_at FROM rotations {filter}"))?;
+                self.connection.prepare(&format!("SELECT id, plan, opened_at, endpoint FROM rotations {filter}"))?;
             let rows = statement.query_map(values, |row| Ok((rotation(row)?, row.get::<_, String>(0)?)))?;
             rows.collect()
         };
@@ -345,6 +370,47 @@ impl Journal {
             rotations.push(rotation);
         }
         Ok(rotations)
+    }
+
+    fn rename_endpoints(&self, key: &dyn Fn(&Plan) -> Option<String>) -> rusqlite::Result<()> {
+        if self.connection.is_readonly("main")? {
+            return Ok(());
+        }
+        if self.renamed(key)?.is_empty() {
+            return Ok(());
+        }
+        let transaction = Transaction::new_unchecked(&self.connection, TransactionBehavior::Immediate)?;
+        // Another process may have done it while this one waited.
+        for (id, key, is_open) in self.renamed(key)? {
+            let taken = "SELECT count(*) FROM rotations WHERE endpoint = ?1 AND id <> ?2 AND closed_at IS NULL";
+            let taken: i64 = transaction.query_row(taken, params![key, id], |row| row.get(0))?;
+            let endpoint = if is_open && taken > 0 { format!("{key}#{id}") } else { key };
+            transaction
+                .execute("UPDATE rotations SET endpoint = ?2, identified = 1 WHERE id = ?1", params![id, endpoint])?;
+            self.sums().add_up(&transaction, &id)?;
+        }
+        transaction.commit()
+    }
+
+    /// The rotations whose endpoint has another key by now, or was never looked at: their ids, their keys, and whether
+    /// they are open.
+    fn renamed(&self, key: &dyn Fn(&Plan) -> Option<String>) -> rusqlite::Result<Vec<(String, String, bool)>> {
+        let mut statement = self.connection.prepare(
+            "SELECT id, endpoint, plan, closed_at IS NULL, identified FROM rotations WHERE closed_at IS NULL
+             UNION ALL
+             SELECT id, endpoint, plan, 0, identified FROM rotations WHERE identified = 0 AND closed_at IS NOT NULL",
+        )?;
+        let mut rows = statement.query([])?;
+        let mut renamed = Vec::new();
+        while let Some(row) = rows.next()? {
+            let (endpoint, plan, is_identified): (String, String, bool) = (row.get(1)?, row.get(2)?, row.get(4)?);
+            // A plan that cannot be read is an error for whoever needs it.
+            let Some(now) = serde_json::from_str(&plan).ok().and_then(|plan| key(&plan)) else { continue };
+            if !is_identified || without_mark(&endpoint) != now {
+                renamed.push((row.get(0)?, now, row.get(3)?));
+            }
+        }
+        Ok(renamed)
     }
 
     /// The events of one rotation in order.

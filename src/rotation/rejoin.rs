@@ -26,8 +26,8 @@ pub enum Meanwhile {
 
 /// Whether others have done something to the rotation since it was read. A journal that cannot be read now says nothing.
 pub fn has_moved(journal: &Journal, rotation: &Rotation) -> bool {
-    let Ok(open) = journal.find_open(&rotation.plan.endpoint_key) else { return false };
-    !open.is_some_and(|now| now.id == rotation.id && now.done == rotation.done && now.call == rotation.call)
+    let Ok(now) = journal.find(rotation.id) else { return false };
+    !now.is_some_and(|now| now.closed.is_none() && now.done == rotation.done && now.call == rotation.call)
 }
 
 impl Runner<'_> {
@@ -79,8 +79,8 @@ impl Runner<'_> {
     /// Reads the rotation as it is in the journal by now, and yields it as it was known.
     pub fn catch_up(&mut self) -> Result<Rotation, RunError> {
         let before = self.rotation.clone();
-        let known = self.journal.of_endpoint(&before.plan.endpoint_key).map_err(|error| self.unrecorded(error))?;
-        if let Some(now) = known.into_iter().find(|rotation| rotation.id == before.id) {
+        let now = self.journal.find(before.id).map_err(|error| self.unrecorded(error))?;
+        if let Some(now) = now {
             // What flags of this command say of the receivers still counts, and so does the clock as it was last heard.
             *self.rotation = Rotation { plan: before.plan.clone(), clock_ahead_ms: before.clock_ahead_ms, ..now };
         }

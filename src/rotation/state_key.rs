@@ -96,6 +96,12 @@ impl StateKey {
         Ok(Some(Self { stamps, path, takes_journal: rest.contains(&JOURNAL), seals }))
     }
 
+    /// One that is kept nowhere, for a look at what lies on a disk where none can be made.
+    pub fn for_a_look(state: &Path) -> Self {
+        let path = state.join(NAME);
+        Self { stamps: StampKey::generate(), path, takes_journal: true, seals: seals(state) }
+    }
+
     /// Whether a journal without stamps is believed, because it was there before the key.
     pub fn takes_journal(&self) -> bool {
         self.takes_journal

@@ -117,6 +117,9 @@ fn b4_a_journal_of_version_0_1_0_is_taken_over_once() {
     let downgrade = || {
         let connection = connection(&sandbox);
         add_up_bare(&connection);
+        let later = "DROP INDEX rotations_not_identified; DROP INDEX rotations_by_endpoint;
+                     ALTER TABLE rotations DROP COLUMN identified;";
+        connection.execute_batch(later).unwrap();
         connection.pragma_update(None, "user_version", 2).unwrap();
     };
     downgrade();

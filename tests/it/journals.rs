@@ -87,7 +87,7 @@ fn a_newer_journal_is_left_to_the_newer_whsec() {
     sandbox
         .rotate()
         .exits(1)
-        .says("was written by a newer whsec (format 99, this one knows 3)")
+        .says("was written by a newer whsec (format 99, this one knows 4)")
         .says("hint: install the newer whsec on this machine");
     assert_eq!(sandbox.requests(), before);
 }
@@ -96,7 +96,9 @@ fn a_newer_journal_is_left_to_the_newer_whsec() {
 fn a_journal_of_the_format_before_is_taken_over() {
     let sandbox = used();
     let connection = rusqlite::Connection::open(journal(&sandbox)).unwrap();
-    connection.execute_batch("ALTER TABLE rotations DROP COLUMN sum; PRAGMA user_version = 1").unwrap();
+    let later = "DROP INDEX rotations_not_identified; DROP INDEX rotations_by_endpoint;
+                 ALTER TABLE rotations DROP COLUMN identified; ALTER TABLE rotations DROP COLUMN sum;";
+    connection.execute_batch(&format!("{later} PRAGMA user_version = 1")).unwrap();
     drop(connection);
     std::fs::remove_file(sandbox.state().join("state-key")).unwrap();
     let history = sandbox.run(&["history", "--json"]).exits(0).json();

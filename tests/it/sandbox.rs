@@ -25,6 +25,7 @@ pub struct Sandbox {
     pub stand_in: StandIn,
     pub api_key: Secret,
     secrets: RefCell<Vec<Secret>>,
+    ids: Vec<(String, String)>,
 }
 
 /// What one command came to.
@@ -39,6 +40,14 @@ impl Sandbox {
     /// A target `hooks` at this provider, with a dotenv store that holds the provider's first secret.
     pub fn new(provider: &str) -> Self {
         Self::build(Catalog::builtin().get(provider).unwrap(), Timestamp::now, None, None)
+    }
+
+    /// The same with these ids, in the provider's order.
+    pub fn with_ids(provider: &str, ids: &[&str]) -> Self {
+        let provider = Catalog::builtin().get(provider).unwrap();
+        let names = provider.spec().ids.clone().into_iter();
+        let ids = names.zip(ids).map(|(name, id)| (name, (*id).to_owned())).collect();
+        Self::with(provider, Timestamp::now, None, None, ids)
     }
 
     /// The same with the overlap shortened, at the provider and in the user's own description of it.
@@ -78,10 +87,20 @@ impl Sandbox {
         window: Option<Duration>,
         receiver: Option<&str>,
     ) -> Self {
+        let ids =
+            provider.spec().ids.iter().enumerate().map(|(at, name)| (name.clone(), format!("id{at}-7Qx"))).collect();
+        Self::with(provider, clock, window, receiver, ids)
+    }
+
+    fn with(
+        provider: Arc<Provider>,
+        clock: fn() -> Timestamp,
+        window: Option<Duration>,
+        receiver: Option<&str>,
+        ids: Vec<(String, String)>,
+    ) -> Self {
         let folder = tempfile::tempdir().unwrap();
         let api_key = Secret::new("test_key_5f1d0c9ab2e84d7793");
-        let ids: Vec<(String, String)> =
-            provider.spec().ids.iter().enumerate().map(|(at, name)| (name.clone(), format!("id{at}-7Qx"))).collect();
         let stand_in = StandIn::start(
             Arc::clone(&provider),
             StandInOptions {
@@ -94,7 +113,7 @@ impl Sandbox {
             },
         )
         .unwrap();
-        let sandbox = Self { folder, provider, stand_in, api_key, secrets: RefCell::default() };
+        let sandbox = Self { folder, provider, stand_in, api_key, secrets: RefCell::default(), ids: ids.clone() };
         for folder in ["home", "state", "work", "home/.config/whsec"] {
             std::fs::create_dir_all(sandbox.path(folder)).unwrap();
         }
@@ -162,7 +181,7 @@ impl Sandbox {
 
     /// The last id of the endpoint, as `--confirm` wants it.
     pub fn id(&self) -> String {
-        format!("id{}-7Qx", self.provider.spec().ids.len() - 1)
+        self.ids.last().unwrap().1.clone()
     }
 
     /// The binary with this sandbox as its whole world.
@@ -193,15 +212,7 @@ impl Sandbox {
 
     /// The endpoint, for calls that somebody else makes.
     pub fn endpoint(&self) -> Endpoint {
-        let ids: Vec<(String, String)> = self
-            .provider
-            .spec()
-            .ids
-            .iter()
-            .enumerate()
-            .map(|(at, name)| (name.clone(), format!("id{at}-7Qx")))
-            .collect();
-        self.provider.endpoint(Some(&self.stand_in.base_url()), &ids, None, &BTreeMap::new()).unwrap()
+        self.provider.endpoint(Some(&self.stand_in.base_url()), &self.ids, None, &BTreeMap::new()).unwrap()
     }
 
     /// Rotates as a script would, agreeing to whatever the provider's kind of rotation needs.

@@ -58,6 +58,7 @@ pub fn print(provider: &Provider, session: &Session) {
     let mut lines = vec![
         ("provider", format!("{} ({})", provider.name(), provider.title())),
         ("base URL", spec.base_url.clone().unwrap_or_else(|| "none: the target has to name one".to_owned())),
+        ("the same", spec.same.join(", ")),
         ("endpoint", format!("{}/{}", provider.name(), spec.ids.join("/"))),
         ("API key", format!("{}: {}", spec.auth.env, spec.auth.about)),
         ("sent as", schemes.join(", ")),
@@ -74,6 +75,7 @@ pub fn print(provider: &Provider, session: &Session) {
     lines.extend(
         spec.sources.iter().map(|source| ("source", format!("{} ({}): {}", source.url, source.read, source.facts))),
     );
+    lines.retain(|(_, value)| !value.is_empty());
     let width = lines.iter().map(|(word, _)| word.len()).max().unwrap_or(0);
     for (word, value) in lines {
         session.output.data(&format!("{word:<width$}  {value}"));

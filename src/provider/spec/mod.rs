@@ -24,8 +24,14 @@ pub struct Spec {
     pub title: String,
     /// Scheme and host of the API, perhaps with a path prefix. Absent where the operator has to set it.
     pub base_url: Option<String>,
+    /// Other addresses at which the very same endpoints are, as `https://HOST`.
+    #[serde(default)]
+    pub same: Vec<String>,
     /// The ids that name an endpoint, in the order of `PROVIDER/ID/ID`; the last one is the endpoint's own.
     pub ids: Vec<String>,
+    /// What is known of the values of an id, by its name.
+    #[serde(default)]
+    pub id: BTreeMap<String, IdSpec>,
     /// How receivers take the new secret unless the target says otherwise.
     #[serde(default)]
     pub cutover: Option<Cutover>,
@@ -59,6 +65,21 @@ pub struct Spec {
     /// Where each group of facts was read, and when.
     #[serde(default)]
     pub sources: Vec<SourceSpec>,
+}
+
+/// What is known of the values of one id.
+#[derive(Clone, Debug, Deserialize, Serialize)]
+#[serde(deny_unknown_fields)]
+pub struct IdSpec {
+    pub form: IdForm,
+}
+
+/// Forms of ids that have more than one spelling.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum IdForm {
+    /// A UUID: the same in large and in small letters.
+    Uuid,
 }
 
 /// How receivers take a new secret while the provider signs with both.

@@ -1,0 +1,83 @@
+//! A target that is another endpoint by now than its open rotation was begun for, or at another address.
+
+use super::exit::{Exit, Fault};
+use super::session::Session;
+use crate::config::Target;
+use crate::http::Url;
+use crate::provider::is_same_address;
+use crate::rotation::{Plan, Rotation};
+use crate::ui::time::moment;
+
+/// Refuses it before anything is sent, and names the way on: to where the rotation was begun. `open` are the open rotations
+/// that stand in the way of the command.
+pub fn refuse(session: &Session, open: &[Rotation], target: &Target) -> anyhow::Result<()> {
+    refuse_elsewhere(session, open, target)?;
+    refuse_two(session, open, target)
+}
+
+/// Refuses where two rotations of the endpoint are open, as an earlier whsec took two spellings of its name for two endpoints.
+fn refuse_two(session: &Session, open: &[Rotation], target: &Target) -> anyhow::Result<()> {
+    let key = target.endpoint.key();
+    let here: Vec<&Rotation> = open.iter().filter(|rotation| rotation.plan.endpoint_key == key).collect();
+    let [first, second, ..] = here.as_slice() else { return Ok(()) };
+    let words = |rotation: &Rotation| {
+        let (plan, status) = (&rotation.plan, rotation.status(session.now()).name());
+        format!("{} (`{}`, {status}, since {})", rotation.id, plan.target, moment(rotation.opened_at))
+    };
+    let message = format!(
+        "two rotations of `{}` are open, under two spellings of its name: {} and {}",
+        target.endpoint.own_id(),
+        words(first),
+        words(second)
+    );
+    let (on, out) = (session.come_back("cutover", &second.id.to_string()), session.come_back("abandon", "ROTATION"));
+    let hint = format!("name the one that is meant by its own id: {on}; give the other up: {out} --reason TEXT");
+    Err(Fault::new(Exit::Conflict, message, hint))
+}
+
+fn refuse_elsewhere(session: &Session, open: &[Rotation], target: &Target) -> anyhow::Result<()> {
+    let (key, name) = (target.endpoint.key(), &target.name);
+    let is_here = open.iter().any(|rotation| rotation.plan.endpoint_key == key);
+    // One of which nothing was ever sent stands in nobody's way once another is open here.
+    let own = |rotation: &&Rotation| rotation.plan.target == *name && (rotation.may_be_applied() || !is_here);
+    let elsewhere = open.iter().filter(own).map(|rotation| &rotation.plan).find(|plan| plan.endpoint_key != key);
+    if let Some(plan) = elsewhere {
+        let message = format!(
+            "a rotation of `{name}` is open for {} at {}, and `{name}` is another by now",
+            endpoint(plan),
+            plan.base_url
+        );
+        return Err(Fault::new(Exit::Conflict, message, way_on(session, plan, target)));
+    }
+    let is_moved = |plan: &&Plan| {
+        let begun = Url::parse(&plan.base_url);
+        plan.endpoint_key == key && begun.is_ok_and(|begun| !is_same_address(&begun, &target.endpoint.base_url))
+    };
+    let Some(plan) = open.iter().map(|rotation| &rotation.plan).find(is_moved) else { return Ok(()) };
+    let message = format!(
+        "the rotation of {} was begun at {}, and `{name}` is at {} by now",
+        endpoint(plan),
+        plan.base_url,
+        target.endpoint.base_url
+    );
+    Err(Fault::new(Exit::Conflict, message, way_on(session, plan, target)))
+}
+
+/// The command that goes on where the rotation was begun.
+fn way_on(session: &Session, plan: &Plan, target: &Target) -> String {
+    // The target's own name brings its API key along.
+    let is_one_provider = target.file.is_some() && target.endpoint.provider.name() == plan.provider;
+    let command = if is_one_provider {
+        let ids = plan.ids.iter().map(|id| format!(" --id {}", session.quoted(&format!("{}={}", id.name, id.value))));
+        ids.fold(session.come_back("cutover", &target.name), |command, id| command + &id)
+    } else {
+        session.come_back("cutover", &endpoint(plan))
+    };
+    format!("go on with it: {command} --base-url {}; or set the target as it was", plan.base_url)
+}
+
+/// The endpoint of a plan, as an ad hoc target is written.
+fn endpoint(plan: &Plan) -> String {
+    let ids: Vec<&str> = plan.ids.iter().map(|id| id.value.as_str()).collect();
+    format!("{}/{}", plan.provider, ids.join("/"))
+}
