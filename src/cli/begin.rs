@@ -4,6 +4,7 @@ use uuid::Uuid;
 
 use super::exit::{Exit, Fault};
 use super::session::Session;
+use super::shared;
 use super::work::{self, Tools, Work};
 use super::{ask, conclude, moved};
 use crate::config::Target;
@@ -100,6 +101,7 @@ pub fn rotate(
     let stores = work::open_stores(&target)?;
     plan.stores = work::planned(&target, &stores)?;
     refuse_bare_stdout(session, &plan)?;
+    shared::refuse_configured(session.config()?, session.catalog()?, &target)?;
     if plan.probe_first {
         refuse_unprovable(&plan, &target)?;
     }
@@ -128,6 +130,7 @@ pub fn rotate(
     }
     let sent: Vec<Rotation> = work.journal.open_rotations()?.into_iter().filter(Rotation::may_be_applied).collect();
     moved::refuse(session, &sent, &work.target)?;
+    shared::refuse_journaled(&work.journal, &work.target, &tools.stores)?;
     let superseded = in_the_way(session, &work, wish)?;
     let before = standing(&work)?;
     if session.may_ask() || !session.global.yes {

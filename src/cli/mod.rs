@@ -41,6 +41,7 @@ mod reveal;
 mod rollback;
 mod rotate;
 mod session;
+mod shared;
 mod signals;
 mod status;
 mod store;

@@ -63,6 +63,11 @@ pub fn foreign(rotation: &Rotation, act: Act, store: &str, held: &Held) -> Vec<(
     drifted.filter(|(slot, _)| !rotation.overruled.contains(&is_overruled(*slot))).collect()
 }
 
+/// Whether what was found in a store may be built on.
+pub fn is_known(rotation: &Rotation, act: Act, store: &dyn Store, held: &Held) -> bool {
+    foreign(rotation, act, &store.reference(), held).is_empty()
+}
+
 /// What has drifted in a store that is there. Fails for one that cannot be read.
 pub fn look(rotation: &Rotation, act: Act, store: &dyn Store) -> Result<Vec<Drift>, StoreError> {
     let (held, reference) = (slots::look(store)?, store.reference());

@@ -4,7 +4,9 @@ use std::collections::BTreeSet;
 
 use super::drift::{self, Act, Drift};
 use super::runner::Runner;
-use super::{RunError, Step};
+use super::{Rotation, RunError, Step};
+use crate::secret::Secret;
+use crate::store::slots::Held;
 use crate::store::{Slot, Store, StoreError, readable};
 
 impl Runner<'_> {
@@ -71,13 +73,7 @@ impl Runner<'_> {
 
     /// Whether what is in `next` is the beginning of the new secret: a write of ours that a store or a crash cut short.
     fn is_cut_short(&self, store: &dyn Store, drift: &Drift) -> bool {
-        if drift.slot != Slot::Next || drift.found.is_none() {
-            return false;
-        }
-        match (store.get(Slot::Next), self.secret()) {
-            (Ok(Some(found)), Ok(new)) => new.expose().starts_with(found.expose()),
-            _ => false,
-        }
+        drift.slot == Slot::Next && drift.found.is_some() && self.secret().is_ok_and(|new| begins(store, &new))
     }
 
     pub(super) fn store_failed(&self, step: Step, source: StoreError) -> RunError {
@@ -89,4 +85,14 @@ impl Runner<'_> {
 /// Fails where anything has drifted.
 pub(super) fn refuse(drifts: Vec<Drift>, is_sent: bool) -> Result<(), RunError> {
     if drifts.is_empty() { Ok(()) } else { Err(RunError::Drift { drifts, is_sent }) }
+}
+
+/// Whether a store may be staged that holds this: nothing foreign but, in `next`, the beginning of the very secret.
+pub(super) fn may_stage(rotation: &Rotation, store: &dyn Store, new: &Secret, held: &Held) -> bool {
+    let mut foreign = drift::foreign(rotation, Act::Stage, &store.reference(), held).into_iter();
+    foreign.all(|(slot, _)| slot == Slot::Next && held.next.is_some() && begins(store, new))
+}
+
+fn begins(store: &dyn Store, new: &Secret) -> bool {
+    matches!(store.get(Slot::Next), Ok(Some(found)) if new.expose().starts_with(found.expose()))
 }

@@ -226,6 +226,13 @@ impl Journal {
         self.rename_endpoints(key).map_err(|error| self.classify(error))
     }
 
+    /// The newest few rotations of every other endpoint: what a slot of theirs holds is their doing.
+    pub fn newest_of_others(&self, endpoint: &str) -> Result<Vec<Rotation>, JournalError> {
+        let newest = "SELECT number FROM (SELECT rowid AS number, row_number() OVER \
+                      (PARTITION BY endpoint ORDER BY rowid DESC) AS place FROM rotations) WHERE place <= 3";
+        self.load(&format!("WHERE NOT {OF_ENDPOINT} AND rowid IN ({newest})"), params![endpoint])
+    }
+
     /// Closed rotations since a moment, oldest first.
     pub fn closed_since(&self, since: Timestamp) -> Result<Vec<Rotation>, JournalError> {
         self.load("WHERE closed_at IS NOT NULL AND closed_at >= ?1 ORDER BY closed_at", params![since.to_string()])

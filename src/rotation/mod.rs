@@ -17,6 +17,7 @@ pub mod drift;
 mod drift_tests;
 mod error;
 mod event;
+mod facts;
 pub mod gate;
 mod guard;
 pub mod guide;
@@ -43,6 +44,7 @@ mod upkeep;
 
 pub use error::RunError;
 pub use event::{Answered, Entry, Event, Evidence, ExpirySource, How, Outcome, Overruled, Probed};
+pub use facts::{Proof, RolledBack, Sighting};
 pub use issue::ATTEMPTS;
 pub use plan::{Direction, Doer, Plan, PlannedStore, Step};
 pub use standing::{leaking, newest_sent};
@@ -86,38 +88,6 @@ pub struct Rotation {
     /// The moments that the notifier has been told of.
     pub notified: BTreeSet<String>,
     pub closed: Option<Closed>,
-}
-
-/// Deliveries that one secret signed.
-#[derive(Clone, Copy, Debug, Default, PartialEq)]
-pub struct Sighting {
-    pub deliveries: u64,
-    /// When the last of them was looked at.
-    pub at: Timestamp,
-    /// When the last of them was signed, by its own word.
-    pub signed_at: Option<Timestamp>,
-}
-
-/// When, by whom and how a step was done.
-#[derive(Clone, Debug, PartialEq)]
-pub struct Proof {
-    pub at: Timestamp,
-    pub by: String,
-    pub how: How,
-}
-
-/// That the old secret was put back into the live slots.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct RolledBack {
-    pub at: Timestamp,
-    pub by: String,
-    pub reason: Option<String>,
-}
-
-impl std::fmt::Display for RolledBack {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        write!(f, "{} ({})", self.by, self.reason.as_deref().unwrap_or("no reason given"))
-    }
 }
 
 /// The end of a rotation.
@@ -291,17 +261,7 @@ impl Rotation {
             Event::Notified { moment } => {
                 self.notified.insert(moment.clone());
             }
-            Event::Overridden { slot: Some(overruled), .. } => {
-                if overruled.slot == Slot::Current && self.stores_done.remove(&(Step::Promote, overruled.store.clone()))
-                {
-                    // It has to go live there once more, and nobody knows what receivers have read meanwhile.
-                    for step in [Step::Promote, Step::Deploy, Step::Verify] {
-                        self.done.remove(&step);
-                    }
-                }
-                self.last_overruled = overruled.found.clone().or_else(|| self.last_overruled.take());
-                self.overruled.insert(overruled.clone());
-            }
+            Event::Overridden { slot: Some(overruled), .. } => self.take_over(overruled),
             // For the record alone.
             Event::Overridden { slot: None, .. } => {}
             Event::Closed { outcome, reason } => {

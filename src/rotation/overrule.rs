@@ -6,10 +6,24 @@ use super::gate::overruled_seal;
 use super::operator::News;
 use super::runner::Runner;
 use super::seal::Sealed;
-use super::{Answered, Event, Overruled, RunError};
+use super::{Answered, Event, Overruled, Rotation, RunError, Step};
 use crate::provider::answer::Inspected;
 use crate::secret::Fingerprint;
-use crate::store::readable;
+use crate::store::{Slot, readable};
+
+impl Rotation {
+    /// Takes into account that a person goes on over what is in a slot.
+    pub(super) fn take_over(&mut self, overruled: &Overruled) {
+        if overruled.slot == Slot::Current && self.stores_done.remove(&(Step::Promote, overruled.store.clone())) {
+            // It has to go live there once more, and nobody knows what receivers have read meanwhile.
+            for step in [Step::Promote, Step::Deploy, Step::Verify] {
+                self.done.remove(&step);
+            }
+        }
+        self.last_overruled = overruled.found.clone().or_else(|| self.last_overruled.take());
+        self.overruled.insert(overruled.clone());
+    }
+}
 
 impl Runner<'_> {
     /// What has drifted of the slots that this rotation is to change.

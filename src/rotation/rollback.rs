@@ -1,12 +1,13 @@
 //! The way back: the old secret into the live slot of every store, while the provider still honours it.
 
-use super::drift::Act;
+use super::drift::{self, Act};
 use super::guard::refuse;
 use super::issue::LONGEST_CALL;
 use super::operator::News;
 use super::runner::Runner;
 use super::{Event, Next, Rotation, RunError, Step};
-use crate::store::{Access, Slot, readable, slots};
+use crate::store::slots::{self, Held};
+use crate::store::{Access, Slot, readable};
 
 impl Runner<'_> {
     /// Puts the old secret back into the live slot of every store while the provider still honours it.
@@ -64,7 +65,8 @@ impl Runner<'_> {
         // Written ahead: cut off from here on, `cutover` promotes again and `rollback` does what is left.
         self.record(&[Event::RolledBack { reason }])?;
         for store in stores {
-            slots::roll_back(store.as_ref(), &answered.fingerprint).map_err(failed)?;
+            let may = |held: &Held| drift::is_known(self.rotation, Act::RollBack, store.as_ref(), held);
+            slots::roll_back(store.as_ref(), &answered.fingerprint, &may).map_err(failed)?;
         }
         Ok(())
     }

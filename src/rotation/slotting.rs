@@ -5,19 +5,23 @@
 
 use std::collections::BTreeSet;
 
-use super::drift::{Act, Drift};
-use super::guard::refuse;
+use super::drift::{self, Act, Drift};
+use super::guard::{self, refuse};
 use super::operator::News;
 use super::runner::Runner;
 use super::{Event, How, RunError, Step};
 use crate::secret::{Fingerprint, Secret};
-use crate::store::{Access, Slot, Store, StoreError, readable, slots};
+use crate::store::slots::{self, Held};
+use crate::store::{Access, Slot, Store, StoreError, readable};
 
 impl Runner<'_> {
     /// Puts the secret into `next` of every store.
     pub(super) fn stage(&mut self, secret: &Secret) -> Result<(), RunError> {
         let drifts = self.refuse_drift(Step::Stage, Act::Stage, &BTreeSet::new())?;
-        self.each_store(Step::Stage, Slot::Next, &stores(&drifts), |store| slots::stage(store, secret))?;
+        let known = self.rotation.clone();
+        self.each_store(Step::Stage, Slot::Next, &stores(&drifts), |store| {
+            slots::stage(store, secret, &|held| guard::may_stage(&known, store, secret, held))
+        })?;
         refuse(drifts, true)
     }
 
@@ -70,11 +74,13 @@ impl Runner<'_> {
             .filter(|ruled| ruled.slot == Slot::Current)
             .map(|ruled| ruled.store.clone())
             .collect();
+        let known = self.rotation.clone();
         let done = self.each_store(Step::Promote, Slot::Current, &left_out, |store| {
+            let may = |held: &Held| drift::is_known(&known, Act::Promote, store, held);
             // What a person has ruled out is sealed, and nobody's old secret.
             match over.contains(&store.reference()) {
-                true => slots::promote_over(store, &new, sealed.as_ref()),
-                false => slots::promote(store, &new, sealed.as_ref()),
+                true => slots::promote_over(store, &new, sealed.as_ref(), &may),
+                false => slots::promote(store, &new, sealed.as_ref(), &may),
             }
         });
         match failed {
@@ -92,7 +98,10 @@ impl Runner<'_> {
         let new = self.answered()?.fingerprint.clone();
         self.refuse_drift(Step::Retire, Act::Retire, &BTreeSet::new())?;
         self.keep_old();
-        self.each_store(Step::Retire, Slot::Previous, &BTreeSet::new(), |store| slots::retire(store, &new))
+        let known = self.rotation.clone();
+        self.each_store(Step::Retire, Slot::Previous, &BTreeSet::new(), |store| {
+            slots::retire(store, &new, &|held| drift::is_known(&known, Act::Retire, store, held))
+        })
     }
 
     /// Sees that a store has the new secret. A deploy may have written the file anew without the slot; another place has it
@@ -102,7 +111,9 @@ impl Runner<'_> {
             return Ok(());
         }
         match self.secret() {
-            Ok(secret) => slots::stage(store, &secret),
+            Ok(secret) => {
+                slots::stage(store, &secret, &|held| drift::is_known(self.rotation, Act::Promote, store, held))
+            }
             Err(_) => Err(StoreError::NothingToPromote { store: store.reference() }),
         }
     }

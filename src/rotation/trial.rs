@@ -4,14 +4,14 @@ use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use uuid::Uuid;
 
-use super::drift::{Act, Drift};
+use super::drift::{self, Act, Drift};
 use super::guard::refuse;
 use super::operator::Reply;
 use super::runner::Runner;
 use super::{Event, How, Outcome, RunError, Step};
 use crate::delivery::probe::{Prober, Report, Secrets};
 use crate::secret::Secret;
-use crate::store::{Slot, StoreError, readable};
+use crate::store::{Slot, StoreError, readable, slots};
 
 impl Runner<'_> {
     /// Puts a throw-away secret into `next`, lets the person make the receivers read it, probes them, and clears the slot
@@ -28,7 +28,10 @@ impl Runner<'_> {
         // Written ahead: whoever finds it in the slot after a crash knows that it is nobody's.
         self.record(&[Event::Tried { fingerprint: throwaway.fingerprint() }])?;
         let mut stores = readable(self.stores);
-        let staged = stores.try_for_each(|store| store.apply(&[(Slot::Next, Some(&throwaway))]));
+        let known = self.rotation.clone();
+        let staged = stores.try_for_each(|store| {
+            slots::stage(store, &throwaway, &|held| drift::is_known(&known, Act::Stage, store, held))
+        });
         let settled = match staged {
             Ok(()) => self.try_until_settled(prober, &Secrets { new: Some(&throwaway), old: Some(&live) }),
             Err(error) => Err(RunError::StoreCheck(error)),
@@ -73,8 +76,8 @@ impl Runner<'_> {
     fn clear_trial(&self, throwaway: &Secret) -> (Result<(), StoreError>, Vec<Drift>) {
         let (mut failed, mut drifts) = (Ok(()), Vec::new());
         for store in readable(self.stores) {
-            let cleared = store.get(Slot::Next).and_then(|found| match found {
-                Some(found) if found == *throwaway => store.apply(&[(Slot::Next, None)]),
+            let cleared = slots::look(store).and_then(|seen| match &seen.next {
+                Some(found) if *found == throwaway.fingerprint() => store.apply_seen(&seen, &[(Slot::Next, None)]),
                 Some(_) => self.drifts_of(store, Act::Stage).map(|found| drifts.extend(found)),
                 None => Ok(()),
             });

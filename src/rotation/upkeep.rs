@@ -1,7 +1,7 @@
 //! Between stage and promote: the new secret is where it was put, or it is put there again, or asked for again while the old
 //! one lives.
 
-use super::drift::Act;
+use super::drift::{self, Act};
 use super::operator::News;
 use super::runner::Runner;
 use super::{Event, Next, RunError, Step};
@@ -45,10 +45,11 @@ impl Runner<'_> {
         };
         for store in lacking {
             let (reference, slot) = (store.reference(), store.slot_name(Slot::Next));
-            let warning = match slots::stage(store, &secret) {
-                Ok(()) => format!("{reference} had lost the new secret; it is in `{slot}` again"),
-                Err(error) => format!("{reference} has lost the new secret: {error}"),
-            };
+            let warning =
+                match slots::stage(store, &secret, &|held| drift::is_known(self.rotation, Act::Promote, store, held)) {
+                    Ok(()) => format!("{reference} had lost the new secret; it is in `{slot}` again"),
+                    Err(error) => format!("{reference} has lost the new secret: {error}"),
+                };
             self.operator.tell(self.rotation, News::Warning(&warning));
         }
         Ok(false)

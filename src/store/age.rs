@@ -10,6 +10,7 @@ use super::envelope::Envelope;
 use super::json::Document;
 use super::names::Names;
 use super::replace::{Place, Wanted};
+use super::slots::{self, Held};
 use super::{Access, Change, Environment, Slot, SlotNames, Store, StoreError, bare};
 use crate::secret::Secret;
 
@@ -102,9 +103,23 @@ impl Store for AgeFile {
     }
 
     fn apply(&self, changes: &[Change<'_>]) -> Result<(), StoreError> {
+        self.change(None, changes)
+    }
+
+    fn apply_seen(&self, seen: &Held, changes: &[Change<'_>]) -> Result<(), StoreError> {
+        self.change(Some(seen), changes)
+    }
+}
+
+impl AgeFile {
+    fn change(&self, seen: Option<&Held>, changes: &[Change<'_>]) -> Result<(), StoreError> {
         bare::admit_values(self.place.store(), changes)?;
         self.place.edit(|old| {
             let found = old.map_or_else(|| Ok(Document::empty()), |cipher| self.opened(cipher))?;
+            if let Some(seen) = seen {
+                let value = |slot| found.get(self.names.of(slot)).map_err(|_| self.not_ours());
+                slots::still(self.place.store(), seen, value)?;
+            }
             let mut wanted = found.clone();
             for (slot, value) in changes {
                 let changed = wanted.with(self.names.of(*slot), self.names.of(Slot::Current), *value);

@@ -2,6 +2,7 @@
 //! or written there until it can.
 
 use super::server::is_same;
+use super::slots::Held;
 use super::{Access, Change, Slot, Store, StoreError};
 use crate::secret::Secret;
 
@@ -52,6 +53,10 @@ impl Store for Bound {
         self.store.caution()
     }
 
+    fn keeps_history(&self) -> bool {
+        self.store.keeps_history()
+    }
+
     fn server(&self) -> Result<Option<String>, StoreError> {
         self.store.server()
     }
@@ -64,5 +69,10 @@ impl Store for Bound {
     fn apply(&self, changes: &[Change<'_>]) -> Result<(), StoreError> {
         self.compare()?;
         self.store.apply(changes)
+    }
+
+    fn apply_seen(&self, seen: &Held, changes: &[Change<'_>]) -> Result<(), StoreError> {
+        self.compare()?;
+        self.store.apply_seen(seen, changes)
     }
 }

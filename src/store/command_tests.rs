@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 
 use super::*;
 use crate::store::program::{COMMAND_DEADLINE, run_for_output};
-use crate::store::slots::{promote, prove, stage};
+use crate::store::slots::{ANY, promote, prove, stage};
 
 fn shell(script: &str) -> Vec<String> {
     ["sh", "-c", script].map(str::to_owned).to_vec()
@@ -65,7 +65,7 @@ fn the_secret_is_on_standard_input_and_nowhere_else() {
         seen.display()
     );
     let store = write_only(shell(&script), None).unwrap();
-    stage(&store, &Secret::new("whsec_hidden")).unwrap();
+    stage(&store, &Secret::new("whsec_hidden"), ANY).unwrap();
     let seen = std::fs::read_to_string(seen).unwrap();
     assert!(seen.contains("PATH="));
     assert!(!seen.contains("whsec_hidden"));
@@ -93,8 +93,8 @@ fn without_get_a_store_is_proved_by_writing_alone() {
     assert_eq!(store.access(), Access::WriteOnly);
     prove(&store, &canary).unwrap();
     assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 0);
-    stage(&store, &new).unwrap();
-    promote(&store, &new.fingerprint(), Some(&new)).unwrap();
+    stage(&store, &new, ANY).unwrap();
+    promote(&store, &new.fingerprint(), Some(&new), ANY).unwrap();
     assert!(!folder.path().join("next").exists());
     assert_eq!(std::fs::read_to_string(folder.path().join("current")).unwrap(), "new");
 

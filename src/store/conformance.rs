@@ -4,7 +4,7 @@ use std::fs;
 use std::path::Path;
 use std::thread;
 
-use super::slots::{promote, prove, retire, roll_back, stage};
+use super::slots::{self, ANY, promote, prove, retire, roll_back, stage};
 use super::{
     Access, Change, CommandSpec, Environment, Reference, Slot, SlotNames, Store, StoreError, Surroundings, open,
 };
@@ -110,6 +110,7 @@ pub fn conforms(bench: Bench<'_>) {
     odd_values_come_back_or_are_refused(bench);
     a_canary_leaves_no_trace(bench);
     a_rotation_goes_through(bench);
+    a1_what_was_looked_at_is_what_is_replaced(bench);
     a_cut_off_promotion_is_completed(bench);
     a_cut_off_rollback_is_completed(bench);
     writers_do_not_lose_each_others_changes(bench);
@@ -166,37 +167,62 @@ pub fn a_rotation_goes_through(bench: Bench<'_>) {
     store.apply(&[(Slot::Current, Some(&old))]).unwrap();
     // Each step twice: the second time there is nothing to do.
     for _ in 0..2 {
-        stage(&*store, &new).unwrap();
+        stage(&*store, &new, ANY).unwrap();
         holds(&*store, Some("new"), Some("old"), None);
     }
-    assert!(matches!(retire(&*store, &new.fingerprint()), Err(StoreError::Drifted { .. })));
+    assert!(matches!(retire(&*store, &new.fingerprint(), ANY), Err(StoreError::Drifted { .. })));
     for _ in 0..2 {
-        promote(&*store, &new.fingerprint(), None).unwrap();
-        stage(&*store, &new).unwrap();
+        promote(&*store, &new.fingerprint(), None, ANY).unwrap();
+        stage(&*store, &new, ANY).unwrap();
         holds(&*store, None, Some("new"), Some("old"));
     }
     for _ in 0..2 {
-        roll_back(&*store, &new.fingerprint()).unwrap();
+        roll_back(&*store, &new.fingerprint(), ANY).unwrap();
         holds(&*store, Some("new"), Some("old"), None);
     }
-    promote(&*store, &new.fingerprint(), None).unwrap();
+    promote(&*store, &new.fingerprint(), None, ANY).unwrap();
     for _ in 0..2 {
-        retire(&*store, &new.fingerprint()).unwrap();
+        retire(&*store, &new.fingerprint(), ANY).unwrap();
         holds(&*store, None, Some("new"), None);
     }
-    assert!(matches!(roll_back(&*store, &new.fingerprint()), Err(StoreError::CannotRollBack { .. })));
+    assert!(matches!(roll_back(&*store, &new.fingerprint(), ANY), Err(StoreError::CannotRollBack { .. })));
     let stranger = Secret::new("stranger").fingerprint();
-    assert!(matches!(promote(&*store, &stranger, Some(&old)), Err(StoreError::NothingToPromote { .. })));
+    assert!(matches!(promote(&*store, &stranger, Some(&old), ANY), Err(StoreError::NothingToPromote { .. })));
     holds(&*store, None, Some("new"), None);
     store.apply(&[(Slot::Current, None)]).unwrap();
-    assert!(matches!(roll_back(&*store, &new.fingerprint()), Err(StoreError::CannotRollBack { .. })));
+    assert!(matches!(roll_back(&*store, &new.fingerprint(), ANY), Err(StoreError::CannotRollBack { .. })));
     // The first secret of a store that was empty; and what others put into `next` since is left alone.
-    promote(&*store, &new.fingerprint(), Some(&new)).unwrap();
+    promote(&*store, &new.fingerprint(), Some(&new), ANY).unwrap();
     holds(&*store, None, Some("new"), None);
     store.apply(&[(Slot::Next, Some(&old))]).unwrap();
-    promote(&*store, &new.fingerprint(), None).unwrap();
+    promote(&*store, &new.fingerprint(), None, ANY).unwrap();
     holds(&*store, Some("old"), Some("new"), None);
     store.apply(&[(Slot::Next, None), (Slot::Current, None)]).unwrap();
+}
+
+/// Somebody else writes between the look and the change, or what is found is not to be built on: nothing is changed.
+pub fn a1_what_was_looked_at_is_what_is_replaced(bench: Bench<'_>) {
+    let store = bench("SEEN");
+    let (old, new, foreign) = (Secret::new("old"), Secret::new("new"), Secret::new("foreign"));
+    let fingerprint = new.fingerprint();
+    let is_left =
+        |result: Result<(), StoreError>| assert!(matches!(result, Err(StoreError::Moved { .. })), "{result:?}");
+    store.apply(&[(Slot::Current, Some(&old))]).unwrap();
+    let seen = slots::look(&*store).unwrap();
+    store.apply(&[(Slot::Current, Some(&foreign))]).unwrap();
+    is_left(store.apply_seen(&seen, &[(Slot::Next, Some(&new))]));
+    holds(&*store, None, Some("foreign"), None);
+    let may = |held: &slots::Held| held.current != Some(foreign.fingerprint());
+    is_left(stage(&*store, &new, &may));
+    store.apply(&[(Slot::Next, Some(&new))]).unwrap();
+    is_left(promote(&*store, &fingerprint, None, &may));
+    holds(&*store, Some("new"), Some("foreign"), None);
+    store.apply(&[(Slot::Next, None), (Slot::Current, Some(&new)), (Slot::Previous, Some(&foreign))]).unwrap();
+    let may = |held: &slots::Held| held.previous != Some(foreign.fingerprint());
+    is_left(retire(&*store, &fingerprint, &may));
+    is_left(roll_back(&*store, &fingerprint, &may));
+    holds(&*store, None, Some("new"), Some("foreign"));
+    store.apply(&[(Slot::Previous, None), (Slot::Current, None)]).unwrap();
 }
 
 fn a_cut_off_promotion_is_completed(bench: Bench<'_>) {
@@ -204,8 +230,8 @@ fn a_cut_off_promotion_is_completed(bench: Bench<'_>) {
     for after in 0..=3 {
         let store = bench("PROMOTION");
         store.apply(&[(Slot::Next, Some(&new)), (Slot::Current, Some(&old))]).unwrap();
-        promote(&CutOff { store: bench("PROMOTION"), after }, &new.fingerprint(), None).unwrap_err();
-        promote(&*store, &new.fingerprint(), None).unwrap();
+        promote(&CutOff { store: bench("PROMOTION"), after }, &new.fingerprint(), None, ANY).unwrap_err();
+        promote(&*store, &new.fingerprint(), None, ANY).unwrap();
         holds(&*store, None, Some("new"), Some("old"));
         store.apply(&[(Slot::Previous, None), (Slot::Current, None)]).unwrap();
     }
@@ -216,8 +242,8 @@ fn a_cut_off_rollback_is_completed(bench: Bench<'_>) {
     for after in 0..=3 {
         let store = bench("ROLLBACK");
         store.apply(&[(Slot::Current, Some(&new)), (Slot::Previous, Some(&old))]).unwrap();
-        roll_back(&CutOff { store: bench("ROLLBACK"), after }, &new.fingerprint()).unwrap_err();
-        roll_back(&*store, &new.fingerprint()).unwrap();
+        roll_back(&CutOff { store: bench("ROLLBACK"), after }, &new.fingerprint(), ANY).unwrap_err();
+        roll_back(&*store, &new.fingerprint(), ANY).unwrap();
         holds(&*store, Some("new"), Some("old"), None);
         store.apply(&[(Slot::Next, None), (Slot::Current, None)]).unwrap();
     }

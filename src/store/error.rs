@@ -40,6 +40,8 @@ pub enum StoreError {
     Changed { store: String, path: PathBuf },
     #[error("`{store}`: `{path}` holds {to} bytes and held {from} before: it may be in the middle of being written")]
     Shrank { store: String, path: PathBuf, from: usize, to: usize },
+    #[error("`{store}`: somebody else wrote it at the same moment, so it was left as it is")]
+    Moved { store: String },
     #[error("`{store}`: what was written to `{slot}` does not read back the same")]
     NotReadBack { store: String, slot: String },
     #[error("`{store}`: `{slot}` could not be emptied")]
@@ -66,6 +68,7 @@ impl StoreError {
             Self::Unreachable { .. } => Some("is the address right, and the network there?".to_owned()),
             Self::NoAnswer { .. } => Some("run the same command again: it looks first what there is".to_owned()),
             Self::Contended { .. } => Some("find out who writes there; then run the same command again".to_owned()),
+            Self::Moved { .. } => Some("run the same command again: it looks first what there is now".to_owned()),
             Self::Changed { .. } => Some("somebody else writes this file; run the same command again".to_owned()),
             Self::Shrank { .. } => {
                 Some("look at the file; if it is as it should be, run the same command again".to_owned())

@@ -6,6 +6,7 @@ use std::path::PathBuf;
 
 use super::names::{Names, Suffixes};
 use super::replace::{Place, Wanted};
+use super::slots::{self, Held};
 use super::{Access, Change, Slot, SlotNames, Store, StoreError, bare};
 use crate::secret::Secret;
 
@@ -87,12 +88,28 @@ impl Store for File {
     }
 
     fn apply(&self, changes: &[Change<'_>]) -> Result<(), StoreError> {
+        self.change(None, changes)
+    }
+
+    fn apply_seen(&self, seen: &Held, changes: &[Change<'_>]) -> Result<(), StoreError> {
+        slots::still(&self.reference, seen, |slot| self.get(slot))?;
+        self.change(Some(seen), changes)
+    }
+}
+
+impl File {
+    fn change(&self, seen: Option<&Held>, changes: &[Change<'_>]) -> Result<(), StoreError> {
         bare::admit(&self.reference, changes)?;
         if changes.is_empty() {
             return self.places.iter().try_for_each(|place| place.edit(|_| Ok(Wanted::Same)));
         }
         for (slot, value) in changes {
             self.place(*slot).edit(|old| {
+                // Each slot is a file of its own, compared as it is replaced.
+                let found = old.and_then(|old| bare::value(old).ok().flatten()).map(|found| found.fingerprint());
+                if seen.is_some_and(|seen| seen.of(*slot) != found.as_ref()) {
+                    return Err(StoreError::Moved { store: self.reference.clone() });
+                }
                 Ok(match (value, old) {
                     (None, None) => Wanted::Same,
                     (None, Some(_)) => Wanted::Gone,

@@ -17,6 +17,7 @@ use super::names::{Names, Suffixes};
 use super::program::{Ended, Run};
 use super::reference::is_kubernetes_key;
 use super::server::{Written, change_at_version};
+use super::slots::{self, Held};
 use super::{Access, Change, Slot, SlotNames, Store, StoreError, Surroundings, bare};
 use crate::secret::Secret;
 
@@ -241,13 +242,27 @@ impl Store for Kubernetes {
     }
 
     fn apply(&self, changes: &[Change<'_>]) -> Result<(), StoreError> {
+        self.change(None, changes)
+    }
+
+    fn apply_seen(&self, seen: &Held, changes: &[Change<'_>]) -> Result<(), StoreError> {
+        self.change(Some(seen), changes)
+    }
+}
+
+impl Kubernetes {
+    fn change(&self, seen: Option<&Held>, changes: &[Change<'_>]) -> Result<(), StoreError> {
         bare::admit_values(&self.reference, changes)?;
         let prepare = || {
             let object = self.read()?;
             let data = self.data(&object)?;
             let wanted = self.changed(&data, changes)?;
+            // A lost answer may have been to this very change, which is looked for before anything else.
             if wanted == data {
                 return Ok(None);
+            }
+            if let Some(seen) = seen {
+                slots::still(&self.reference, seen, |slot| self.value(&data, slot))?;
             }
             // The object carries the version that was read.
             wanted.put_into(&object, "data").map(Some).map_err(|_| self.not_a_secret())

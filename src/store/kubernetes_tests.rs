@@ -7,7 +7,7 @@ use serde_json::json;
 use super::*;
 use crate::store::conformance::{self, conforms, opened_in};
 use crate::store::servers::kubernetes::{Fault, Kubernetes as Cluster};
-use crate::store::slots::{prove, stage};
+use crate::store::slots::{ANY, prove, stage};
 use crate::store::{Environment, Store};
 
 /// A cluster, and a kubeconfig that leads to it.
@@ -52,7 +52,7 @@ fn kubectl_every_check_passes() {
     assert_eq!(scene.open("k8s:pay/hooks#k").server().unwrap().unwrap(), scene.cluster.server.url());
     // One without any values, and a value that is none of ours.
     scene.cluster.create("pay", "empty", serde_json::Value::Null);
-    stage(&*scene.open("k8s:pay/empty#key"), &Secret::new("new")).unwrap();
+    stage(&*scene.open("k8s:pay/empty#key"), &Secret::new("new"), ANY).unwrap();
     assert_eq!(scene.cluster.object("pay", "empty")["data"], json!({ "key_next": "bmV3" }));
     scene.cluster.create("pay", "binary", json!({ "key": "/w==" }));
     assert!(prove(&*scene.open("k8s:pay/binary#key"), &Secret::new("c")).unwrap_err().to_string().contains("not text"));
@@ -83,5 +83,5 @@ fn kubectl_each_refusal_says_what_is_wrong_and_nothing_secret() {
     assert!(error.to_string().contains("there is no Secret `none` in `pay`"), "{error}");
     scene.cluster.create("pay", "hooks", json!({ "key": "bGl2ZQ==" }));
     scene.cluster.fail(Some(Fault::LostAnswer));
-    stage(&*scene.open("k8s:pay/hooks#key"), &Secret::new("new")).unwrap();
+    stage(&*scene.open("k8s:pay/hooks#key"), &Secret::new("new"), ANY).unwrap();
 }

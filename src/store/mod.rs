@@ -27,6 +27,7 @@ mod json;
 mod keychain;
 mod kubernetes;
 mod names;
+mod places;
 mod preset;
 mod program;
 mod reference;
@@ -45,6 +46,7 @@ pub use bound::bound;
 pub use command::CommandStore;
 pub use error::StoreError;
 pub use keychain::keychain_entry;
+pub use places::places;
 pub use preset::preset_paths;
 pub use program::{COMMAND_DEADLINE, run_for_output, run_with_input};
 pub use reference::{DEFAULT_ACCOUNT, Reference, SCHEMES};
@@ -141,6 +143,14 @@ pub trait Store: Send + Sync {
     /// file apply them as one: a reader sees all of them or none. With no changes nothing is changed, but what a run
     /// cut off has left beside a file is removed.
     fn apply(&self, changes: &[Change<'_>]) -> Result<(), StoreError>;
+
+    /// The same as long as the slots hold what was seen of them. Fails with [`StoreError::Moved`] where one does not any more,
+    /// with nothing changed in it. A store that can compare at the very moment of the change does; a keychain or a program has
+    /// a window between the last look and the change that cannot be closed.
+    fn apply_seen(&self, seen: &slots::Held, changes: &[Change<'_>]) -> Result<(), StoreError> {
+        slots::still(&self.reference(), seen, |slot| self.get(slot))?;
+        self.apply(changes)
+    }
 }
 
 /// Names of slots that a target sets in place of a store's own, as `slots = { next = "…" }`.

@@ -5,7 +5,7 @@ use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 
 use super::super::conformance::{self, conforms};
-use super::super::slots::{promote, prove, stage};
+use super::super::slots::{ANY, promote, prove, stage};
 use super::super::{Access, Reference, Slot, Store, Surroundings, open};
 use super::*;
 
@@ -97,8 +97,8 @@ fn a_write_only_preset_is_said_to_be_one_and_takes_a_rotation() {
         }
         let new = Secret::new("new");
         prove(&*store, &Secret::new("canary")).unwrap();
-        stage(&*store, &new).unwrap();
-        promote(&*store, &new.fingerprint(), Some(&new)).unwrap();
+        stage(&*store, &new, ANY).unwrap();
+        promote(&*store, &new.fingerprint(), Some(&new), ANY).unwrap();
     }
 }
 

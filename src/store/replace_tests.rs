@@ -128,9 +128,9 @@ fn a8_the_files_beside_a_live_one_are_read_by_whom_reads_it() {
     let_in(&path);
     let store = crate::store::conformance::opened("file:live", folder.path());
     let (old, new) = (crate::secret::Secret::new("old"), crate::secret::Secret::new("new"));
-    crate::store::slots::stage(store.as_ref(), &new).unwrap();
+    crate::store::slots::stage(store.as_ref(), &new, crate::store::slots::ANY).unwrap();
     assert_eq!(rights(&folder.path().join("live.next")), rights(&path));
-    crate::store::slots::promote(store.as_ref(), &new.fingerprint(), None).unwrap();
+    crate::store::slots::promote(store.as_ref(), &new.fingerprint(), None, crate::store::slots::ANY).unwrap();
     assert_eq!(rights(&folder.path().join("live.previous")), rights(&path));
     assert_eq!(store.get(crate::store::Slot::Previous).unwrap(), Some(old));
 }
@@ -350,7 +350,7 @@ fn retire_removes_what_a_change_of_another_slot_left_behind() {
     let locked = Folder::lock("file:test", folder.path()).unwrap();
     let left = locked.temporary(&folder.path().join("s")).unwrap().keep().unwrap().1;
     drop(locked);
-    crate::store::slots::retire(store.as_ref(), &live.fingerprint()).unwrap();
+    crate::store::slots::retire(store.as_ref(), &live.fingerprint(), crate::store::slots::ANY).unwrap();
     assert!(!left.exists());
 }
 

@@ -32,6 +32,27 @@ impl Held {
     }
 }
 
+/// Whether what is found in the slots of a store may be built on: what is written in its stead is bound to that very look.
+pub type May<'a> = &'a dyn Fn(&Held) -> bool;
+
+/// Whatever is found.
+#[cfg(test)]
+pub const ANY: May<'static> = &|_: &Held| true;
+
+/// Fails with [`StoreError::Moved`] where a slot does not hold any more what was seen of it.
+pub fn still(
+    store: &str,
+    seen: &Held,
+    get: impl Fn(Slot) -> Result<Option<Secret>, StoreError>,
+) -> Result<(), StoreError> {
+    for slot in Slot::KEPT {
+        if get(slot)?.map(|found| found.fingerprint()).as_ref() != seen.of(slot) {
+            return Err(StoreError::Moved { store: store.to_owned() });
+        }
+    }
+    Ok(())
+}
+
 /// What the slots of a store hold now. Fails for a store that cannot be read.
 pub fn look(store: &dyn Store) -> Result<Held, StoreError> {
     let held = |slot| Ok(store.get(slot)?.map(|secret| secret.fingerprint()));
@@ -88,24 +109,33 @@ pub fn prove(store: &dyn Store, canary: &Secret) -> Result<(), StoreError> {
 }
 
 /// Puts the new secret into `next` and reads it back where the store can be read.
-pub fn stage(store: &dyn Store, secret: &Secret) -> Result<(), StoreError> {
-    if store.access() == Access::ReadWrite && has(store, &secret.fingerprint())? {
+pub fn stage(store: &dyn Store, secret: &Secret, may: May<'_>) -> Result<(), StoreError> {
+    if store.access() != Access::ReadWrite {
+        return store.apply(&[(Slot::Next, Some(secret))]);
+    }
+    let (seen, new) = (looked(store, may)?, Some(secret.fingerprint()));
+    if seen.next == new || seen.current == new {
         return Ok(());
     }
-    store.apply(&[(Slot::Next, Some(secret))])?;
+    store.apply_seen(&seen, &[(Slot::Next, Some(secret))])?;
     read_back(store, Slot::Next, secret)
 }
 
 /// Moves `current` to `previous` and `next` to `current`. `new` says which secret is coming, so that a
 /// promotion cut off in the middle is completed and one already done is left alone. `sealed` is needed where the
 /// store cannot be read.
-pub fn promote(store: &dyn Store, new: &Fingerprint, sealed: Option<&Secret>) -> Result<(), StoreError> {
-    go_live(store, new, sealed, true)
+pub fn promote(store: &dyn Store, new: &Fingerprint, sealed: Option<&Secret>, may: May<'_>) -> Result<(), StoreError> {
+    go_live(store, new, sealed, true, may)
 }
 
 /// The same over a live value that is nobody's old secret: it does not move to `previous`.
-pub fn promote_over(store: &dyn Store, new: &Fingerprint, sealed: Option<&Secret>) -> Result<(), StoreError> {
-    go_live(store, new, sealed, false)
+pub fn promote_over(
+    store: &dyn Store,
+    new: &Fingerprint,
+    sealed: Option<&Secret>,
+    may: May<'_>,
+) -> Result<(), StoreError> {
+    go_live(store, new, sealed, false, may)
 }
 
 fn go_live(
@@ -113,6 +143,7 @@ fn go_live(
     new: &Fingerprint,
     sealed: Option<&Secret>,
     keeps_current: bool,
+    may: May<'_>,
 ) -> Result<(), StoreError> {
     match store.access() {
         Access::Once => return Ok(()),
@@ -123,12 +154,13 @@ fn go_live(
         }
         Access::ReadWrite => {}
     }
+    let seen = looked(store, may)?;
     let current = store.get(Slot::Current)?;
     let next = store.get(Slot::Next)?;
     let is_new = |secret: &Option<Secret>| secret.as_ref().is_some_and(|secret| secret.fingerprint() == *new);
     if is_new(&current) {
         // Anything else in `next` was put there since, and is not ours to remove.
-        return if is_new(&next) { store.apply(&[(Slot::Next, None)]) } else { Ok(()) };
+        return if is_new(&next) { store.apply_seen(&seen, &[(Slot::Next, None)]) } else { Ok(()) };
     }
     let Some(next) = [next, sealed.cloned()].into_iter().find(is_new).flatten() else {
         return Err(StoreError::NothingToPromote { store: store.reference() });
@@ -139,7 +171,7 @@ fn go_live(
         changes.push((Slot::Previous, Some(current)));
     }
     changes.extend([(Slot::Current, Some(&next)), (Slot::Next, None)]);
-    store.apply(&changes)?;
+    store.apply_seen(&seen, &changes)?;
     read_back(store, Slot::Current, &next)?;
     match &current {
         Some(current) => read_back(store, Slot::Previous, current),
@@ -148,19 +180,20 @@ fn go_live(
 }
 
 /// Removes `previous`, provided that `current` holds the new secret.
-pub fn retire(store: &dyn Store, new: &Fingerprint) -> Result<(), StoreError> {
+pub fn retire(store: &dyn Store, new: &Fingerprint, may: May<'_>) -> Result<(), StoreError> {
     if store.access() != Access::ReadWrite {
         return Ok(());
     }
-    if !holds(store, Slot::Current, new)? {
+    let seen = looked(store, may)?;
+    if seen.current.as_ref() != Some(new) {
         return Err(StoreError::Drifted { store: store.reference(), slot: store.slot_name(Slot::Current) });
     }
     // A change of any slot that was cut off may have left a copy of a secret; nothing comes after this that would find it.
     store.apply(&[])?;
-    if store.get(Slot::Previous)?.is_none() {
+    if seen.previous.is_none() {
         return Ok(());
     }
-    store.apply(&[(Slot::Previous, None)])?;
+    store.apply_seen(&seen, &[(Slot::Previous, None)])?;
     match store.get(Slot::Previous)? {
         Some(_) => Err(StoreError::NotCleared { store: store.reference(), slot: store.slot_name(Slot::Previous) }),
         None => Ok(()),
@@ -185,18 +218,26 @@ pub fn may_roll_back(store: &dyn Store, new: &Fingerprint) -> Result<(), StoreEr
 
 /// Puts `previous` back into `current` and the new secret back into `next`, so that neither is lost. Leaves a live
 /// slot alone that holds something else than the new secret: it was rolled back already, or never promoted.
-pub fn roll_back(store: &dyn Store, new: &Fingerprint) -> Result<(), StoreError> {
+pub fn roll_back(store: &dyn Store, new: &Fingerprint, may: May<'_>) -> Result<(), StoreError> {
     may_roll_back(store, new)?;
+    let seen = looked(store, may)?;
     let (Some(current), previous) = (store.get(Slot::Current)?, store.get(Slot::Previous)?) else { return Ok(()) };
     if current.fingerprint() != *new {
         // Cut off between putting the old secret back and removing it from `previous`.
         let is_cut_off = previous.as_ref() == Some(&current) && holds(store, Slot::Next, new)?;
-        return if is_cut_off { store.apply(&[(Slot::Previous, None)]) } else { Ok(()) };
+        return if is_cut_off { store.apply_seen(&seen, &[(Slot::Previous, None)]) } else { Ok(()) };
     }
     let Some(previous) = previous else { return Ok(()) };
-    store.apply(&[(Slot::Next, Some(&current)), (Slot::Current, Some(&previous)), (Slot::Previous, None)])?;
+    let changes = [(Slot::Next, Some(&current)), (Slot::Current, Some(&previous)), (Slot::Previous, None)];
+    store.apply_seen(&seen, &changes)?;
     read_back(store, Slot::Next, &current)?;
     read_back(store, Slot::Current, &previous)
+}
+
+/// What the slots hold, where that may be built on.
+fn looked(store: &dyn Store, may: May<'_>) -> Result<Held, StoreError> {
+    let seen = look(store)?;
+    if may(&seen) { Ok(seen) } else { Err(StoreError::Moved { store: store.reference() }) }
 }
 
 /// Whether a slot holds the secret with this fingerprint.

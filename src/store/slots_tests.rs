@@ -65,7 +65,7 @@ impl Store for Faulty {
 fn a_store_that_truncates_is_not_proved() {
     let store = Faulty::new(Fault::Truncates);
     assert!(matches!(prove(&store, &Secret::new("canary")), Err(StoreError::NotReadBack { .. })));
-    assert!(matches!(stage(&store, &Secret::new("new")), Err(StoreError::NotReadBack { .. })));
+    assert!(matches!(stage(&store, &Secret::new("new"), ANY), Err(StoreError::NotReadBack { .. })));
     assert_eq!(store.get(Slot::Canary).unwrap(), None);
 }
 
@@ -75,7 +75,7 @@ fn a_store_that_never_clears_is_not_proved_and_not_retired() {
     let (old, new) = (Secret::new("old"), Secret::new("new"));
     assert!(matches!(prove(&store, &old), Err(StoreError::NotCleared { .. })));
     store.apply(&[(Slot::Current, Some(&new)), (Slot::Previous, Some(&old))]).unwrap();
-    assert!(matches!(retire(&store, &new.fingerprint()), Err(StoreError::NotCleared { .. })));
+    assert!(matches!(retire(&store, &new.fingerprint(), ANY), Err(StoreError::NotCleared { .. })));
 }
 
 #[test]

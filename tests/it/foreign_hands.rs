@@ -379,3 +379,69 @@ fn a1_inspect_and_status_say_drift_in_words_and_in_json() {
     let run = sandbox.run(&["cutover", "hooks", "--json"]).exits(9);
     assert_eq!(run.json()["error"]["foreign"], drift);
 }
+
+/// A second endpoint's target in this store, beside `hooks`.
+fn another(sandbox: &Sandbox, store: &str) {
+    let hooks = sandbox.config_text();
+    let block = hooks.split("[seal]").next().unwrap().replace("[targets.hooks]", "[targets.other]");
+    let own = format!("dotenv:{}#{KEY}", sandbox.dotenv().display());
+    let block = block.replace(&sandbox.id(), "another-7Qx").replace(&own, store);
+    sandbox.config(&format!("{hooks}\n{block}"));
+}
+
+/// Ways to write the path of the dotenv file that are not the same as text.
+fn spellings(sandbox: &Sandbox) -> [String; 3] {
+    let work = sandbox.path("work");
+    std::os::unix::fs::symlink(&work, sandbox.path("linked")).unwrap();
+    std::os::unix::fs::symlink(sandbox.dotenv(), work.join("link.env")).unwrap();
+    [work.join("../work/receiver.env"), sandbox.path("linked/receiver.env"), work.join("link.env")]
+        .map(|path| format!("dotenv:{}#{KEY}", path.display()))
+}
+
+#[test]
+fn a10_two_endpoints_in_one_slot_are_found_however_the_path_is_written() {
+    let sandbox = Sandbox::new("layers");
+    let (config, before) = (sandbox.config_text(), std::fs::read(sandbox.dotenv()).unwrap());
+    for store in spellings(&sandbox) {
+        another(&sandbox, &store);
+        for name in ["hooks", "other"] {
+            let run = sandbox.run(&["rotate", name, "--yes", "--json"]).exits(2);
+            assert_eq!(run.json()["error"]["kind"], "usage");
+            run.says("nothing was sent: the slot `dotenv:").says(if name == "hooks" { "`other`" } else { "`hooks`" });
+        }
+        sandbox.config(&config);
+        let endpoint = "layers/another-7Qx";
+        sandbox.run(&["rotate", endpoint, "--yes", "--store", &store]).exits(2).says("the target `hooks`");
+        sandbox.run(&["target", "add", "other", endpoint, "--store", &store]).exits(2).says("the target `hooks`");
+        assert_eq!(sandbox.config_text(), config);
+        // Another slot of the same file is nobody else's.
+        let apart = store.replace(&format!("#{KEY}"), "#OTHER");
+        sandbox.run(&["target", "add", "other", endpoint, "--store", &apart]).exits(0);
+        sandbox.config(&config);
+    }
+    assert_eq!((std::fs::read(sandbox.dotenv()).unwrap(), sandbox.requests()), (before, 0));
+}
+
+#[test]
+fn a10_what_the_journal_knows_of_an_ad_hoc_target_is_found_too() {
+    let sandbox = Sandbox::new("verifa");
+    let config = sandbox.config_text();
+    sandbox.rotate().exits(0);
+    // The first is no longer in the config, and the second comes by another spelling.
+    let block = config.replace("[targets.hooks]", "[targets.other]").replace(&sandbox.id(), "another-7Qx");
+    let own = format!("dotenv:{}#{KEY}", sandbox.dotenv().display());
+    let [spelt, ..] = spellings(&sandbox);
+    sandbox.config(&block.replace(&own, &spelt));
+    let rotate = ["rotate", "other", "--confirm", "another-7Qx", "--json"];
+    let run = sandbox.run(&rotate).exits(6).says("one of the open rotation of verifa/");
+    assert_eq!(run.json()["error"]["kind"], "store");
+    sandbox.config(&config);
+    sandbox.run(&[&SAID[..], &["--done", "drop"]].concat()).exits(0);
+    sandbox.config(&block.replace(&own, &spelt));
+    sandbox.run(&rotate).exits(6).says("whose secret is in it");
+    assert_eq!(sandbox.rotations(), 1);
+    // Where that endpoint is gone and the slot holds another secret, it is in nobody's way.
+    put(&sandbox, "", Some(&foreign()));
+    let run = sandbox.run(&rotate);
+    assert!(!run.stderr.contains("whose secret is in it"), "{}", run.stderr);
+}

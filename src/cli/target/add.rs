@@ -7,7 +7,7 @@ use serde_json::json;
 use super::super::exit::{Exit, Fault};
 use super::super::options::pair;
 use super::super::session::Session;
-use super::super::{ask, complete, result};
+use super::super::{ask, complete, result, shared};
 use super::questions;
 use crate::config::edit::{self, NewTarget};
 use crate::config::{Config, ConfigFile, Trust, write};
@@ -137,7 +137,8 @@ fn check(target: &mut NewTarget, old: &str, path: &std::path::Path, session: &Se
     };
     target.make_absolute(&folders.current, folders.home.as_deref());
     let text = edit::add(old, path, target)?;
-    load(text.clone())?.named(&target.name, catalog)?;
+    let config = load(text.clone())?;
+    shared::refuse_configured(&config, catalog, &config.named(&target.name, catalog)?)?;
     Ok(text)
 }
 

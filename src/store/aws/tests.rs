@@ -11,7 +11,7 @@ use uuid::Uuid;
 use super::super::conformance::{self, conforms, opened_in};
 use super::super::servers::aws::{ACCESS_KEY, Aws, Fault, SECRET_KEY};
 use super::super::servers::http::{Answer, Server};
-use super::super::slots::{promote, prove, retire, roll_back, stage};
+use super::super::slots::{ANY, promote, prove, retire, roll_back, stage};
 use super::super::{Environment, Reference, Slot, SlotNames, Store, StoreError, Surroundings, open};
 use crate::secret::Secret;
 
@@ -68,21 +68,21 @@ fn a_rotation_of_a_bare_secret_moves_stages_and_is_one_version() {
     prove(&*store, &Secret::new("canary")).unwrap();
     let versions = aws.versions("hooks");
     for _ in 0..2 {
-        stage(&*store, &new).unwrap();
+        stage(&*store, &new, ANY).unwrap();
         assert_eq!(aws.version("hooks", "AWSPENDING").unwrap(), (rotation.to_string(), "new".to_owned()));
     }
     for _ in 0..2 {
-        promote(&*store, &new.fingerprint(), None).unwrap();
+        promote(&*store, &new.fingerprint(), None, ANY).unwrap();
         assert_eq!(aws.version("hooks", "AWSCURRENT").unwrap(), (rotation.to_string(), "new".to_owned()));
         assert_eq!(aws.text("hooks", "AWSPREVIOUS").unwrap(), "old");
     }
     for _ in 0..2 {
-        roll_back(&*store, &new.fingerprint()).unwrap();
+        roll_back(&*store, &new.fingerprint(), ANY).unwrap();
         assert_eq!(store.get(Slot::Current).unwrap().unwrap(), old);
         assert_eq!((store.get(Slot::Next).unwrap().unwrap(), store.get(Slot::Previous).unwrap()), (new.clone(), None));
     }
-    promote(&*store, &new.fingerprint(), None).unwrap();
-    retire(&*store, &new.fingerprint()).unwrap();
+    promote(&*store, &new.fingerprint(), None, ANY).unwrap();
+    retire(&*store, &new.fingerprint(), ANY).unwrap();
     assert_eq!(aws.stages("hooks"), BTreeSet::from(["AWSCURRENT".to_owned()]));
     assert_eq!(aws.versions("hooks"), versions + 1);
 }
@@ -105,12 +105,12 @@ fn a_token_that_was_used_for_another_value_is_not_used_again() {
     aws.create("hooks", "{\"key\": \"old\", \"theirs\": 1}");
     let store = for_rotation(&aws, "aws-sm:hooks#key", rotation);
     let new = Secret::new("new");
-    stage(&*store, &new).unwrap();
+    stage(&*store, &new, ANY).unwrap();
     // Somebody else changes another member: what is staged may not go live as it is.
     let theirs = opened(&aws, "aws-sm:hooks#theirs");
     assert!(theirs.get(Slot::Current).is_err(), "a number is not ours");
     opened(&aws, "aws-sm:hooks#more").apply(&[(Slot::Current, Some(&Secret::new("added")))]).unwrap();
-    promote(&*store, &new.fingerprint(), None).unwrap();
+    promote(&*store, &new.fingerprint(), None, ANY).unwrap();
     let live: serde_json::Value = serde_json::from_str(&aws.text("hooks", "AWSCURRENT").unwrap()).unwrap();
     assert_eq!(live, json!({ "key": "new", "theirs": 1, "more": "added" }));
     assert_eq!(store.get(Slot::Previous).unwrap().unwrap().expose(), "old");
@@ -118,11 +118,11 @@ fn a_token_that_was_used_for_another_value_is_not_used_again() {
     let store = for_rotation(&aws, "aws-sm:hooks#key", Uuid::new_v4());
     let newer = Secret::new("newer");
     for _ in 0..2 {
-        stage(&*store, &newer).unwrap();
+        stage(&*store, &newer, ANY).unwrap();
         opened(&aws, "aws-sm:hooks#key").apply(&[(Slot::Next, None)]).unwrap();
     }
     opened(&aws, "aws-sm:hooks#more").apply(&[(Slot::Current, Some(&Secret::new("again")))]).unwrap();
-    stage(&*store, &newer).unwrap();
+    stage(&*store, &newer, ANY).unwrap();
     assert_eq!(store.get(Slot::Next).unwrap().unwrap(), newer);
 }
 
@@ -131,12 +131,12 @@ fn two_members_of_one_object_cannot_be_on_their_way_at_once() {
     let aws = Aws::start();
     aws.create("hooks", "{\"one\": \"1\", \"two\": \"2\"}");
     let (one, two) = (opened(&aws, "aws-sm:hooks#one"), opened(&aws, "aws-sm:hooks#two"));
-    stage(&*one, &Secret::new("1b")).unwrap();
+    stage(&*one, &Secret::new("1b"), ANY).unwrap();
     assert_eq!(two.get(Slot::Next).unwrap(), None);
-    for refused in [prove(&*two, &Secret::new("canary")), stage(&*two, &Secret::new("2b"))] {
+    for refused in [prove(&*two, &Secret::new("canary")), stage(&*two, &Secret::new("2b"), ANY)] {
         assert!(refused.unwrap_err().to_string().contains("a change of another member"));
     }
-    promote(&*one, &Secret::new("1b").fingerprint(), None).unwrap();
+    promote(&*one, &Secret::new("1b").fingerprint(), None, ANY).unwrap();
     assert_eq!(two.get(Slot::Previous).unwrap(), None, "what moved was not its own");
     prove(&*two, &Secret::new("canary")).unwrap();
 }
@@ -147,9 +147,9 @@ fn a_lost_answer_is_asked_for_again_and_makes_no_second_version() {
     aws.create("hooks", "old");
     aws.fail(Some(Fault::LostAnswer));
     let store = for_rotation(&aws, "aws-sm:hooks", rotation);
-    assert!(matches!(stage(&*store, &Secret::new("new")), Err(StoreError::NoAnswer { .. })));
+    assert!(matches!(stage(&*store, &Secret::new("new"), ANY), Err(StoreError::NoAnswer { .. })));
     aws.fail(None);
-    stage(&*store, &Secret::new("new")).unwrap();
+    stage(&*store, &Secret::new("new"), ANY).unwrap();
     assert_eq!((aws.versions("hooks"), aws.version("hooks", "AWSPENDING").unwrap().0), (2, rotation.to_string()));
 }
 
@@ -359,7 +359,7 @@ fn moto_takes_every_signature_and_the_aws_program_reads_what_is_written() {
     let store = open(&Reference::parse("aws-sm:bare").unwrap(), &SlotNames::default(), &surroundings).unwrap();
     let new = Secret::new("new \u{1f511}");
     prove(&*store, &Secret::new("canary")).unwrap();
-    stage(&*store, &new).unwrap();
+    stage(&*store, &new, ANY).unwrap();
     let read = |stage: &str, what: &str| {
         let query = ["--version-stage", stage, "--query", what, "--output", "text"];
         aws_program(&[&["secretsmanager", "get-secret-value", "--secret-id", "bare"][..], &query].concat())
@@ -371,12 +371,12 @@ fn moto_takes_every_signature_and_the_aws_program_reads_what_is_written() {
     assert_eq!(read("AWSPENDING", "VersionId"), rotation.to_string());
     let arn = aws_program(&["sts", "get-caller-identity", "--query", "Arn", "--output", "text"]);
     assert!(store.server().unwrap().unwrap().ends_with(&format!(" as {arn}")), "{:?}", store.server());
-    promote(&*store, &new.fingerprint(), None).unwrap();
+    promote(&*store, &new.fingerprint(), None, ANY).unwrap();
     assert_eq!(
         (read("AWSCURRENT", "SecretString"), read("AWSPREVIOUS", "SecretString")),
         (new.expose().to_owned(), "old".to_owned())
     );
-    retire(&*store, &new.fingerprint()).unwrap();
+    retire(&*store, &new.fingerprint(), ANY).unwrap();
     let stranger = vec![
         ("AWS_ENDPOINT_URL", std::env::var("AWS_ENDPOINT_URL").unwrap()),
         ("AWS_REGION", "eu-west-1".to_owned()),

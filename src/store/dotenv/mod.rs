@@ -11,6 +11,7 @@ use zeroize::Zeroizing;
 use super::names::{Names, Suffixes};
 use super::reference::is_variable;
 use super::replace::{Place, Wanted};
+use super::slots::{self, Held};
 use super::{Access, Change, Slot, SlotNames, Store, StoreError, bare};
 use crate::secret::Secret;
 
@@ -107,14 +108,31 @@ impl Store for Dotenv {
 
     fn get(&self, slot: Slot) -> Result<Option<Secret>, StoreError> {
         let Some(bytes) = self.place.read()? else { return Ok(None) };
-        let value = read(self.text(&bytes)?, self.names.of(slot)).map_err(|refusal| self.refuse(slot, refusal))?;
-        Ok(value.map(|value| Secret::new(value.as_str())))
+        self.value(self.text(&bytes)?, slot)
     }
 
     fn apply(&self, changes: &[Change<'_>]) -> Result<(), StoreError> {
+        self.change(None, changes)
+    }
+
+    fn apply_seen(&self, seen: &Held, changes: &[Change<'_>]) -> Result<(), StoreError> {
+        self.change(Some(seen), changes)
+    }
+}
+
+impl Dotenv {
+    fn value(&self, text: &str, slot: Slot) -> Result<Option<Secret>, StoreError> {
+        let value = read(text, self.names.of(slot)).map_err(|refusal| self.refuse(slot, refusal))?;
+        Ok(value.map(|value| Secret::new(value.as_str())))
+    }
+
+    fn change(&self, seen: Option<&Held>, changes: &[Change<'_>]) -> Result<(), StoreError> {
         bare::admit_values(self.place.store(), changes)?;
         self.place.edit(|old| {
             let mut text = Zeroizing::new(self.text(old.unwrap_or_default())?.to_owned());
+            if let Some(seen) = seen {
+                slots::still(self.place.store(), seen, |slot| self.value(&text, slot))?;
+            }
             for (slot, value) in changes {
                 let new = with(&text, self.names.of(*slot), self.names.of(Slot::Current), *value);
                 text = new.map_err(|refusal| self.refuse(*slot, refusal))?;

@@ -8,6 +8,7 @@ use zeroize::Zeroizing;
 
 use super::names::{Names, Suffixes};
 use super::replace::{Place, Wanted};
+use super::slots::{self, Held};
 use super::{Access, Change, Slot, SlotNames, Store, StoreError, bare};
 use crate::secret::Secret;
 
@@ -96,14 +97,33 @@ impl Store for Json {
 
     fn get(&self, slot: Slot) -> Result<Option<Secret>, StoreError> {
         let Some(bytes) = self.place.read()? else { return Ok(None) };
-        let value = self.object(&bytes)?.string(self.names.of(slot)).map_err(|flaw| self.refuse(flaw))?;
-        Ok(value.filter(|value| !value.is_empty()).map(|value| Secret::new(value.as_str())))
+        self.value(&bytes, slot)
     }
 
     fn apply(&self, changes: &[Change<'_>]) -> Result<(), StoreError> {
+        self.change(None, changes)
+    }
+
+    fn apply_seen(&self, seen: &Held, changes: &[Change<'_>]) -> Result<(), StoreError> {
+        self.change(Some(seen), changes)
+    }
+}
+
+impl Json {
+    fn value(&self, bytes: &[u8], slot: Slot) -> Result<Option<Secret>, StoreError> {
+        let value = self.object(bytes)?.string(self.names.of(slot)).map_err(|flaw| self.refuse(flaw))?;
+        Ok(value.filter(|value| !value.is_empty()).map(|value| Secret::new(value.as_str())))
+    }
+
+    fn change(&self, seen: Option<&Held>, changes: &[Change<'_>]) -> Result<(), StoreError> {
         bare::admit_values(self.place.store(), changes)?;
         self.place.edit(|old| {
             let mut text = Zeroizing::new(old.unwrap_or(EMPTY.as_bytes()).to_vec());
+            if let (Some(seen), Some(old)) = (seen, old) {
+                slots::still(self.place.store(), seen, |slot| self.value(old, slot))?;
+            } else if let Some(seen) = seen {
+                slots::still(self.place.store(), seen, |_| Ok(None))?;
+            }
             for (slot, value) in changes {
                 let object = self.object(&text)?;
                 // A number or an object there is not ours to replace.

@@ -6,6 +6,7 @@
 
 use super::names::{Names, Suffixes};
 use super::server::change_at_version;
+use super::slots::{self, Held};
 use super::{Access, Change, Environment, Slot, SlotNames, Store, StoreError, bare};
 use crate::secret::Secret;
 
@@ -67,6 +68,16 @@ impl Store for Vault {
     }
 
     fn apply(&self, changes: &[Change<'_>]) -> Result<(), StoreError> {
+        self.change(None, changes)
+    }
+
+    fn apply_seen(&self, seen: &Held, changes: &[Change<'_>]) -> Result<(), StoreError> {
+        self.change(Some(seen), changes)
+    }
+}
+
+impl Vault {
+    fn change(&self, seen: Option<&Held>, changes: &[Change<'_>]) -> Result<(), StoreError> {
         bare::admit_values(&self.reference, changes)?;
         let prepare = || {
             let found = self.api.read()?;
@@ -75,7 +86,15 @@ impl Store for Vault {
                 let changed = wanted.with(self.names.of(*slot), self.names.of(Slot::Current), *value);
                 wanted = changed.map_err(|flaw| self.api.malformed(flaw))?;
             }
-            Ok((wanted != found.document).then_some((wanted, found.version)))
+            // A lost answer may have been to this very change, which is looked for before anything else.
+            if wanted == found.document {
+                return Ok(None);
+            }
+            if let Some(seen) = seen {
+                let value = |slot| found.document.get(self.names.of(slot)).map_err(|flaw| self.api.malformed(flaw));
+                slots::still(&self.reference, seen, value)?;
+            }
+            Ok(Some((wanted, found.version)))
         };
         change_at_version(&self.reference, ATTEMPTS, prepare, |(wanted, version)| self.api.write(&wanted, version))
     }

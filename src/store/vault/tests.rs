@@ -6,7 +6,7 @@ use serde_json::json;
 
 use super::super::conformance::{conforms, opened_in};
 use super::super::servers::vault::{Fault, TOKEN, Vault};
-use super::super::slots::{prove, stage};
+use super::super::slots::{ANY, prove, stage};
 use super::super::{Environment, Store, StoreError};
 use crate::secret::Secret;
 
@@ -43,7 +43,7 @@ fn a_deleted_document_is_written_anew_and_loses_no_number() {
     vault.delete("app");
     let store = open(&vault, "vault:secret/app#key");
     assert!(store.get(super::super::Slot::Current).unwrap().is_none());
-    stage(&*store, &Secret::new("new")).unwrap();
+    stage(&*store, &Secret::new("new"), ANY).unwrap();
     assert_eq!(vault.document("app").unwrap(), json!({ "key_next": "new" }));
     assert_eq!(vault.versions("app"), 2);
 }
@@ -65,7 +65,7 @@ fn what_somebody_else_writes_meanwhile_stays() {
     });
     assert!(vault.document("app").unwrap()["theirs"].is_number());
     vault.fail(Some(Fault::AlwaysFaster));
-    assert!(matches!(stage(&*store, &Secret::new("new")), Err(StoreError::Contended { .. })));
+    assert!(matches!(stage(&*store, &Secret::new("new"), ANY), Err(StoreError::Contended { .. })));
 }
 
 #[test]
@@ -73,7 +73,7 @@ fn a_lost_answer_is_looked_into() {
     let vault = Vault::start();
     let store = open(&vault, "vault:secret/app#key");
     vault.fail(Some(Fault::LostAnswer));
-    stage(&*store, &Secret::new("new")).unwrap();
+    stage(&*store, &Secret::new("new"), ANY).unwrap();
     assert_eq!(vault.versions("app"), 1);
 }
 

@@ -1,0 +1,82 @@
+//! Two endpoints in one slot destroy each other's only copy: found before anything is sent or written, however a path is
+//! written, in the config and in what the journal knows of ad hoc targets.
+
+use super::exit::{Exit, Fault};
+use super::work;
+use crate::config::{Config, Target};
+use crate::provider::Catalog;
+use crate::rotation::journal::Journal;
+use crate::rotation::{PlannedStore, Rotation};
+use crate::store::{self, Reference, Slot, Store, Surroundings, places};
+
+/// A slot with where it is.
+type Placed = (Slot, String);
+
+/// Refuses a target that has a slot in common with a target of another endpoint in the config.
+pub fn refuse_configured(config: &Config, catalog: &Catalog, target: &Target) -> anyhow::Result<()> {
+    let ours = of_target(target)?;
+    // One that is broken says so when it is used.
+    for other in config.names().filter_map(|name| config.named(name, catalog).ok()) {
+        if other.endpoint.key() == target.endpoint.key() {
+            continue;
+        }
+        let theirs = of_target(&other).unwrap_or_default();
+        if let Some((_, place)) = ours.iter().find(|(_, place)| theirs.iter().any(|(_, other)| other == place)) {
+            return Err(shared(&target.name, place, &format!("the target `{}`", other.name), Exit::Usage));
+        }
+    }
+    Ok(())
+}
+
+/// Refuses the same where the journal knows of the other: its rotation is open, or its secret is in that slot.
+pub fn refuse_journaled(journal: &Journal, target: &Target, stores: &[Box<dyn Store>]) -> anyhow::Result<()> {
+    let ours: Vec<(&dyn Store, Vec<Placed>)> = target
+        .stores
+        .iter()
+        .zip(stores)
+        .map(|(named, store)| (store.as_ref(), places(&named.reference, store.as_ref())))
+        .collect();
+    for other in journal.newest_of_others(&target.endpoint.key())? {
+        let theirs: Vec<Placed> = other.plan.stores.iter().flat_map(of_planned).collect();
+        for (store, slots) in &ours {
+            let common = |(_, place): &&Placed| theirs.iter().any(|(_, other)| other == place);
+            let whose = format!("{}/{} (`{}`)", other.plan.provider, other.plan.own_id(), other.plan.target);
+            for (slot, place) in slots.iter().filter(common) {
+                if other.closed.is_none() {
+                    return Err(shared(&target.name, place, &format!("the open rotation of {whose}"), Exit::Store));
+                }
+                if holds_theirs(*store, *slot, &other)? {
+                    return Err(shared(&target.name, place, &format!("{whose}, whose secret is in it"), Exit::Store));
+                }
+            }
+        }
+    }
+    Ok(())
+}
+
+fn holds_theirs(store: &dyn Store, slot: Slot, other: &Rotation) -> anyhow::Result<bool> {
+    if store.access() != store::Access::ReadWrite {
+        return Ok(false);
+    }
+    let found = store.get(slot)?.map(|secret| secret.fingerprint());
+    Ok(found.is_some() && found.as_ref() == other.answered().map(|answered| &answered.fingerprint))
+}
+
+fn of_target(target: &Target) -> anyhow::Result<Vec<Placed>> {
+    let stores = work::open_stores(target)?;
+    let named = target.stores.iter().zip(&stores);
+    Ok(named.flat_map(|(named, store)| places(&named.reference, store.as_ref())).collect())
+}
+
+fn of_planned(planned: &PlannedStore) -> Vec<Placed> {
+    let Ok(reference) = Reference::parse(&planned.reference) else { return Vec::new() };
+    let store = store::open(&reference, &planned.names, &Surroundings::default());
+    store.map(|store| places(&reference, store.as_ref())).unwrap_or_default()
+}
+
+fn shared(target: &str, place: &str, whose: &str, exit: Exit) -> anyhow::Error {
+    let message = format!("nothing was sent: the slot `{place}` of `{target}` is one of {whose} too");
+    let hint = "two endpoints in one slot overwrite each other's secret: give this one a store or `slots` of its own; if the other is gone, \
+                put this one's own secret there first";
+    Fault::new(exit, message, hint)
+}

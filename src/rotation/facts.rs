@@ -1,0 +1,37 @@
+//! What is known of single steps of a rotation, by whom and when.
+
+use jiff::Timestamp;
+
+use super::How;
+
+/// Deliveries that one secret signed.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+pub struct Sighting {
+    pub deliveries: u64,
+    /// When the last of them was looked at.
+    pub at: Timestamp,
+    /// When the last of them was signed, by its own word.
+    pub signed_at: Option<Timestamp>,
+}
+
+/// When, by whom and how a step was done.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Proof {
+    pub at: Timestamp,
+    pub by: String,
+    pub how: How,
+}
+
+/// That the old secret was put back into the live slots.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct RolledBack {
+    pub at: Timestamp,
+    pub by: String,
+    pub reason: Option<String>,
+}
+
+impl std::fmt::Display for RolledBack {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "{} ({})", self.by, self.reason.as_deref().unwrap_or("no reason given"))
+    }
+}
