@@ -11,7 +11,6 @@ use uuid::Uuid;
 
 use super::find;
 use super::session::Session;
-use crate::config::Config;
 use crate::rotation::{Event, Next, Rotation};
 use crate::store;
 use crate::ui::report;
@@ -104,7 +103,7 @@ impl<'a> Notifier<'a> {
 
     fn send(&self, object: &Value) {
         let Some(command) = self.command.as_ref().filter(|_| !self.has_failed.get()) else { return };
-        let private = self.session.config().map(Config::private_variables).unwrap_or_default();
+        let private = self.session.config().map(|config| &**config.private_variables()).unwrap_or_default();
         if let Err(error) = store::run_with_input(command, &format!("{object}\n"), DEADLINE, private) {
             self.has_failed.set(true);
             self.session.output.warn(&format!("the notifier is not told of this and what follows: {error}"));

@@ -22,7 +22,7 @@ use crate::ui::probes;
 /// Ask the receivers what they accept: new, old, both, forged
 ///
 /// Sends marked, harmless deliveries, signed in the provider's scheme in several ways, right and wrong, to the target's
-/// receivers, and says what each accepts. No secret is sent, and no redirect is followed. What is found is noted in the
+/// receivers, and says what each accepts; a minute each at most. No secret is sent, and no redirect is followed. What is found is noted in the
 /// journal of an open rotation; `cutover` probes again for itself.
 ///
 /// Exits 0 if every receiver accepts the new secret (where no rotation is open: the live one) and nothing forged; with --with,
@@ -288,7 +288,7 @@ fn case_word(text: &str) -> Result<Case, String> {
 fn verdict_word(text: &str) -> Result<Verdict, String> {
     serde_json::from_value(Value::String(text.to_owned())).map_err(|_| {
         "it is accepts-both, new-only, old-only, accepts-new, first-signature-only, accepts-anything, \
-         no-timestamp-check, compares-prefix, rejects-all, inconsistent, failing, unreachable or redirects"
+         no-timestamp-check, compares-prefix, rejects-all, inconsistent, failing, too-slow, unreachable or redirects"
             .to_owned()
     })
 }

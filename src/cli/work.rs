@@ -15,7 +15,7 @@ use crate::rotation::journal::Journal;
 use crate::rotation::lock::EndpointLock;
 use crate::rotation::operator::Operator;
 use crate::rotation::runner::{Rest, Runner};
-use crate::rotation::seal::Seals;
+use crate::rotation::seal::{Places, Seals};
 use crate::rotation::{ATTEMPTS, Plan, PlannedStore, Rotation, RunError, Step};
 use crate::secret::Secret;
 use crate::store::{self, Reference, Slot, Store};
@@ -204,17 +204,19 @@ pub fn seals(session: &Session) -> anyhow::Result<Seals> {
 pub fn seals_in(folders: &Folders, settings: &config::Seal) -> anyhow::Result<Seals> {
     let state = folders.private_state_dir()?;
     let file = state.join(IDENTITY_NAME);
-    let in_file = || -> anyhow::Result<Seals> {
+    let in_file = || {
         let reference = Reference::File { path: file.clone() };
-        let store = store::open(&reference, &store::SlotNames::default(), &store::Surroundings::default())?;
-        Ok(Seals::open(state, &settings.recipients, store)?)
+        store::open(&reference, &store::SlotNames::default(), &store::Surroundings::default())
     };
-    let in_keychain =
-        || Seals::open(state, &settings.recipients, Box::new(store::keychain_entry(IDENTITY_SERVICE, IDENTITY_NAME)));
-    match settings.identity {
-        Some(IdentityPlace::File) => in_file(),
-        Some(IdentityPlace::Keychain) => Ok(in_keychain()?),
-        None if file.exists() => in_file(),
-        None => in_keychain().or_else(|_| in_file()),
-    }
+    let in_keychain = || -> Box<dyn Store> { Box::new(store::keychain_entry(IDENTITY_SERVICE, IDENTITY_NAME)) };
+    let only = |first| Places { first, otherwise: None };
+    let places = || {
+        Ok(match settings.identity {
+            Some(IdentityPlace::File) => only(in_file()?),
+            Some(IdentityPlace::Keychain) => only(in_keychain()),
+            None if file.exists() => only(in_file()?),
+            None => Places { first: in_keychain(), otherwise: Some(in_file()?) },
+        })
+    };
+    Ok(Seals::open(state, &settings.recipients, &places)?)
 }

@@ -6,6 +6,7 @@ use std::fs;
 use std::io::{self, Read};
 use std::path::{Path, PathBuf};
 
+use super::places::Places;
 use super::{ConfigError, Place};
 
 /// Longest config file that is read, in bytes.
@@ -29,6 +30,8 @@ pub struct ConfigFile {
     pub path: PathBuf,
     pub text: String,
     pub trust: Trust,
+    /// Where in the text lines begin, once that was asked for.
+    pub places: Places,
 }
 
 impl ConfigFile {
@@ -36,13 +39,13 @@ impl ConfigFile {
     pub fn own(path: &Path) -> Result<Option<Self>, ConfigError> {
         let Some(text) = read(path)? else { return Ok(None) };
         check_owner(path)?;
-        Ok(Some(Self { path: path.to_owned(), text, trust: Trust::Own }))
+        Ok(Some(Self { path: path.to_owned(), text, trust: Trust::Own, places: Places::default() }))
     }
 
     /// Reads a file that came with a checkout; `None` if there is none. It is trusted as far as `is_trusted` says of it.
     pub fn checkout(path: &Path, is_trusted: impl FnOnce(&Self) -> bool) -> Result<Option<Self>, ConfigError> {
         let Some(text) = read(path)? else { return Ok(None) };
-        let mut file = Self { path: path.to_owned(), text, trust: Trust::Checkout };
+        let mut file = Self { path: path.to_owned(), text, trust: Trust::Checkout, places: Places::default() };
         if is_trusted(&file) {
             file.trust = Trust::Granted;
         }
@@ -56,16 +59,13 @@ impl ConfigFile {
 
     /// Line and column of a byte in the text.
     pub fn place(&self, offset: usize) -> Place {
-        place(&self.text, &self.path, offset)
+        self.places.of(&self.text, &self.path, offset)
     }
 }
 
 /// Line and column of a byte in the text of a file.
 pub(super) fn place(text: &str, path: &Path, offset: usize) -> Place {
-    let before = text.get(..offset).unwrap_or(text);
-    let line = before.matches('\n').count() + 1;
-    let column = before.rsplit('\n').next().map_or(0, |start| start.chars().count()) + 1;
-    Place::File { path: path.to_owned(), line, column }
+    Places::default().of(text, path, offset)
 }
 
 /// Refuses a file that another user owns or may write: whoever writes it decides where keys go.

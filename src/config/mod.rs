@@ -4,8 +4,9 @@
 //! one target and its flags together, `normalise` turns them into a `Target`, `edit` changes a file and keeps its
 //! comments. No environment and no clock: `cli` passes folders in.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::time::Duration;
 
 use crate::provider::spec::Cutover;
@@ -24,6 +25,7 @@ mod error;
 pub mod file;
 mod normalise;
 mod paths;
+pub mod places;
 mod raw;
 #[cfg(test)]
 mod tests;
@@ -34,9 +36,9 @@ pub mod write;
 #[derive(Clone, Debug, Default)]
 pub struct Config {
     drafts: BTreeMap<String, Draft>,
-    commands: BTreeMap<String, CommandSpec>,
+    commands: Arc<BTreeMap<String, CommandSpec>>,
     /// Environment variables that may hold an API key, of this target or another.
-    private: Vec<String>,
+    private: Arc<[String]>,
     /// Where sealed copies are encrypted to.
     pub seal: Seal,
     /// CA certificates (PEM file) that are accepted beside the system's own.
@@ -107,7 +109,8 @@ impl Config {
     /// the first file that has it; a checkout's file that is not trusted may not have one of the user's own.
     pub fn load(files: &[ConfigFile], catalog: &Catalog, home: Option<&Path>) -> Result<Self, ConfigError> {
         let mut config = Self { home: home.map(Path::to_owned), ..Self::default() };
-        let mut checkout = Vec::new();
+        let mut checkout = BTreeSet::new();
+        let mut commands = BTreeMap::new();
         // From the least important to the most important, so that each file replaces what stands.
         for file in files.iter().rev() {
             let raw = raw::parse(file)?;
@@ -121,12 +124,12 @@ impl Config {
                     if config.drafts.contains_key(&draft.name) {
                         return Err(draft.shadows(&draft.name));
                     }
-                    checkout.push(draft.name.clone());
+                    checkout.insert(draft.name.clone());
                 }
                 config.drafts.insert(draft.name.clone(), draft);
             }
             for (name, command) in raw.commands {
-                config.commands.insert(name.into_inner(), paths::command(command, file.folder(), home));
+                commands.insert(name.into_inner(), paths::command(command, file.folder(), home));
             }
             if let Some(notify) = raw.notify {
                 let place = file.place(notify.span().start);
@@ -144,7 +147,8 @@ impl Config {
                 config.seal.identity = seal.identity.or(config.seal.identity);
             }
         }
-        config.private = normalise::private_variables(config.drafts.values(), catalog);
+        config.commands = Arc::new(commands);
+        config.private = normalise::private_variables(config.drafts.values(), catalog).into();
         config.check_all(&checkout, catalog)?;
         Ok(config)
     }
@@ -160,12 +164,12 @@ impl Config {
     }
 
     /// The programs that keep secrets, by name.
-    pub fn commands(&self) -> &BTreeMap<String, CommandSpec> {
+    pub fn commands(&self) -> &Arc<BTreeMap<String, CommandSpec>> {
         &self.commands
     }
 
     /// The environment variables that no program which whsec starts gets to see, because they may hold an API key.
-    pub fn private_variables(&self) -> &[String] {
+    pub fn private_variables(&self) -> &Arc<[String]> {
         &self.private
     }
 
@@ -203,18 +207,18 @@ impl Config {
     }
 
     /// Normalises every target once, and looks at what only all of them together can show.
-    fn check_all(&self, checkout: &[String], catalog: &Catalog) -> Result<(), ConfigError> {
+    fn check_all(&self, checkout: &BTreeSet<String>, catalog: &Catalog) -> Result<(), ConfigError> {
         let mut stores: BTreeMap<String, &str> = BTreeMap::new();
         let mut taken: BTreeMap<(String, String), &str> = BTreeMap::new();
         let mut own: BTreeMap<String, &str> = BTreeMap::new();
         // The user's own come first, so that the blame falls on the checkout's.
-        let (theirs, ours): (Vec<&str>, Vec<&str>) = self.names().partition(|name| checkout.iter().any(|c| c == name));
+        let (theirs, ours): (Vec<&str>, Vec<&str>) = self.names().partition(|name| checkout.contains(*name));
         for name in ours.into_iter().chain(theirs) {
             let Some(draft) = self.drafts.get(name) else { continue };
             let target = normalise::target(draft.clone(), self, catalog)?;
             let key = target.endpoint.key();
             match own.get(&key) {
-                Some(other) if checkout.iter().any(|c| c == name) => return Err(draft.shadows(other)),
+                Some(other) if checkout.contains(name) => return Err(draft.shadows(other)),
                 _ => own.insert(key, name),
             };
             for store in &target.stores {

@@ -9,7 +9,7 @@ const HOME: &str = "/home/ada";
 const OWN: &str = "/home/ada/.config/whsec/config.toml";
 
 fn file(path: &str, text: &str, trust: Trust) -> ConfigFile {
-    ConfigFile { path: PathBuf::from(path), text: text.to_owned(), trust }
+    ConfigFile { path: PathBuf::from(path), text: text.to_owned(), trust, places: places::Places::default() }
 }
 
 fn load(files: &[ConfigFile]) -> Result<Config, ConfigError> {

@@ -12,7 +12,7 @@ use serde::de::{Deserializer, IgnoredAny, MapAccess, SeqAccess, Visitor};
 use serde_json::value::RawValue;
 use thiserror::Error;
 
-use super::{Delivery, Loss, http};
+use super::{Delivery, Loss, har, http};
 
 /// A capture cannot be read.
 #[derive(Clone, Debug, PartialEq, Eq, Error)]
@@ -57,13 +57,20 @@ impl CaptureError {
     }
 }
 
-/// Reads a whole file: one delivery, or all of a HAR file's.
-pub fn parse(bytes: &[u8]) -> Result<Vec<Delivery<'static>>, CaptureError> {
+/// Most values of one header that are kept: more than any server takes.
+const MOST_VALUES: usize = 1_000;
+
+/// Reads a whole file: one delivery, or all of a HAR file's, one after the other, as together they may be many times the
+/// file. What was made of those before an error is nothing worth.
+pub fn each(bytes: &[u8], mut take: impl FnMut(&Delivery<'_>)) -> Result<(), CaptureError> {
     let first = bytes.iter().find(|byte| !byte.is_ascii_whitespace());
     match first {
         None => Err(CaptureError::Empty),
-        Some(b'{') => parse_json(bytes),
-        Some(_) => Ok(vec![http::parse(bytes)?]),
+        Some(b'{') => each_of_json(bytes, &mut take),
+        Some(_) => {
+            take(&http::parse(bytes)?);
+            Ok(())
+        }
     }
 }
 
@@ -93,7 +100,7 @@ pub fn parse_line(line: &[u8]) -> Result<Delivery<'_>, CaptureError> {
     }
 }
 
-fn parse_json(bytes: &[u8]) -> Result<Vec<Delivery<'static>>, CaptureError> {
+fn each_of_json(bytes: &[u8], take: &mut dyn FnMut(&Delivery<'_>)) -> Result<(), CaptureError> {
     let mut lines = serde_json::Deserializer::from_slice(bytes).into_iter::<&RawValue>();
     let whole = match lines.next() {
         Some(Ok(whole)) => whole,
@@ -103,21 +110,21 @@ fn parse_json(bytes: &[u8]) -> Result<Vec<Delivery<'static>>, CaptureError> {
     if lines.next().is_some() {
         return Err(CaptureError::SeveralLines);
     }
-    match serde_json::from_str::<Har>(whole.get()) {
-        Ok(Har { log: Some(log) }) if log.entries.is_empty() => Err(CaptureError::EmptyHar),
-        Ok(Har { log: Some(log) }) => log.entries.into_iter().map(HarEntry::delivery).collect(),
-        _ => Ok(vec![owned(parse_line(whole.get().as_bytes())?)]),
+    // Whether it is a HAR file is known at its end.
+    match har::read(whole, &mut |_| true) {
+        Ok(Some(0)) => return Err(CaptureError::EmptyHar),
+        Ok(Some(_)) => {}
+        _ => {
+            take(&parse_line(whole.get().as_bytes())?);
+            return Ok(());
+        }
     }
-}
-
-fn owned(delivery: Delivery<'_>) -> Delivery<'static> {
-    let own = |text: Cow<'_, str>| Cow::Owned(text.into_owned());
-    Delivery {
-        headers: delivery.headers.into_iter().map(|(name, value)| (own(name), own(value))).collect(),
-        body: Cow::Owned(delivery.body.into_owned()),
-        received_at: delivery.received_at,
-        loss: delivery.loss,
-    }
+    let mut outcome = Ok(());
+    let read = har::read(whole, &mut |entry| {
+        outcome = entry.delivery().map(|delivery| take(&delivery));
+        outcome.is_ok()
+    });
+    outcome.and(read.map(drop).map_err(|error| CaptureError::json(&error)))
 }
 
 /// A delivery as taps and function platforms write it.
@@ -148,67 +155,12 @@ impl<'a> Record<'a, Text<'a>> {
     }
 }
 
-fn decode(text: &str, field: &'static str) -> Result<Vec<u8>, CaptureError> {
+pub(super) fn decode(text: &str, field: &'static str) -> Result<Vec<u8>, CaptureError> {
     STANDARD.decode(text).map_err(|_| CaptureError::NotBase64 { field })
 }
 
-#[derive(Deserialize)]
-struct Har {
-    log: Option<HarLog>,
-}
-
-#[derive(Deserialize)]
-struct HarLog {
-    entries: Vec<HarEntry>,
-}
-
-#[derive(Deserialize)]
-#[serde(rename_all = "camelCase")]
-struct HarEntry {
-    started_date_time: Option<Stamp>,
-    request: HarRequest,
-}
-
-#[derive(Deserialize)]
-#[serde(rename_all = "camelCase")]
-struct HarRequest {
-    headers: Vec<HarHeader>,
-    post_data: Option<HarBody>,
-}
-
-#[derive(Deserialize)]
-struct HarHeader {
-    name: String,
-    value: String,
-}
-
-#[derive(Deserialize)]
-struct HarBody {
-    text: Option<String>,
-    encoding: Option<String>,
-}
-
-impl HarEntry {
-    fn delivery(self) -> Result<Delivery<'static>, CaptureError> {
-        let headers = self.request.headers;
-        let (body, loss) = match self.request.post_data {
-            Some(HarBody { text: Some(text), encoding }) => match encoding.as_deref() {
-                Some("base64") => (decode(&text, "postData.text")?, None),
-                _ => (text.into_bytes(), None),
-            },
-            _ => (Vec::new(), Some(Loss::NoBody)),
-        };
-        Ok(Delivery {
-            headers: headers.into_iter().map(|header| (Cow::Owned(header.name), Cow::Owned(header.value))).collect(),
-            body: Cow::Owned(body),
-            received_at: self.started_date_time.map(|moment| moment.0),
-            loss,
-        })
-    }
-}
-
 /// A text that is borrowed where it has no escapes.
-struct Text<'a>(Cow<'a, str>);
+pub(super) struct Text<'a>(pub(super) Cow<'a, str>);
 
 impl<'de: 'a, 'a> Deserialize<'de> for Text<'a> {
     fn deserialize<D: Deserializer<'de>>(input: D) -> Result<Self, D::Error> {
@@ -237,7 +189,7 @@ impl<'de: 'a, 'a> Deserialize<'de> for Text<'a> {
 }
 
 /// RFC 3339, or Unix seconds.
-struct Stamp(Timestamp);
+pub(super) struct Stamp(pub(super) Timestamp);
 
 impl<'de> Deserialize<'de> for Stamp {
     fn deserialize<D: Deserializer<'de>>(input: D) -> Result<Self, D::Error> {
@@ -330,7 +282,9 @@ impl<'de: 'a, 'a> Deserialize<'de> for Values<'a> {
             fn visit_seq<A: SeqAccess<'de>>(self, mut list: A) -> Result<Self::Value, A::Error> {
                 let mut values = Vec::new();
                 while let Some(value) = list.next_element()? {
-                    values.push(value);
+                    if values.len() < MOST_VALUES {
+                        values.push(value);
+                    }
                 }
                 Ok(Values::Many(values))
             }

@@ -1,6 +1,6 @@
 //! Deliveries and receivers: which secret signed what arrived, and what a receiver accepts.
 //!
-//! `capture` reads what somebody caught, `examine` finds the secret that signed it or says why none did, `tally` and `stream`
+//! `capture`, `har` and `http` read what somebody caught, `examine` finds the secret that signed it or says why none did, `tally` and `stream`
 //! count them, `probe` asks a receiver what it accepts. Nothing here knows targets, slots or rotations, and nothing prints.
 
 use std::borrow::Cow;
@@ -12,6 +12,7 @@ use crate::provider::PROBE_MARK;
 pub mod bodies;
 pub mod capture;
 pub mod examine;
+mod har;
 mod http;
 pub mod keys;
 pub mod probe;

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::fs;
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 use super::nearest::nearest;
 use super::{Provider, ProviderError};
@@ -30,13 +30,26 @@ pub enum Origin {
 /// All known descriptions by name; those in the user's folder are named by their files, `NAME.toml`.
 #[derive(Clone, Debug)]
 pub struct Catalog {
-    origins: BTreeMap<String, Origin>,
+    entries: BTreeMap<String, Entry>,
+}
+
+/// Where a description comes from, and what it says once it was read: many targets have the same.
+#[derive(Clone, Debug)]
+struct Entry {
+    origin: Origin,
+    provider: OnceLock<Arc<Provider>>,
+}
+
+impl Entry {
+    fn new(origin: Origin) -> Self {
+        Self { origin, provider: OnceLock::new() }
+    }
 }
 
 impl Catalog {
     /// Only what is built in.
     pub fn builtin() -> Self {
-        Self { origins: BUILTIN.iter().map(|(name, _)| ((*name).to_owned(), Origin::BuiltIn)).collect() }
+        Self { entries: BUILTIN.iter().map(|(name, _)| ((*name).to_owned(), Entry::new(Origin::BuiltIn))).collect() }
     }
 
     /// What is built in and every `*.toml` in a folder. No folder, or one that does not exist, adds nothing.
@@ -53,19 +66,22 @@ impl Catalog {
             let path = entry.map_err(failed)?.path();
             let name = path.file_stem().and_then(|stem| stem.to_str()).map(str::to_owned);
             if let (Some(name), Some("toml")) = (name, path.extension().and_then(|extension| extension.to_str())) {
-                catalog.origins.insert(name, Origin::File(path));
+                catalog.entries.insert(name, Entry::new(Origin::File(path)));
             }
         }
         Ok(catalog)
     }
 
-    /// Reads and checks the description of this name.
+    /// Reads and checks the description of this name, once.
     pub fn get(&self, name: &str) -> Result<Arc<Provider>, ProviderError> {
-        let Some(origin) = self.origins.get(name) else {
-            let nearest = nearest(name, self.origins.keys().map(String::as_str));
+        let Some(entry) = self.entries.get(name) else {
+            let nearest = nearest(name, self.entries.keys().map(String::as_str));
             return Err(ProviderError::NotFound { name: super::plain_text(name), nearest });
         };
-        let (text, file) = match origin {
+        if let Some(provider) = entry.provider.get() {
+            return Ok(Arc::clone(provider));
+        }
+        let (text, file) = match &entry.origin {
             Origin::BuiltIn => (builtin_text(name).to_owned(), format!("{name}.toml (built in)")),
             Origin::File(path) => (read(path)?, path.display().to_string()),
         };
@@ -75,20 +91,20 @@ impl Catalog {
             let fix = "give the file and the provider the same name".to_owned();
             return Err(ProviderError::Invalid { file, key: "name".to_owned(), why, fix });
         }
-        Ok(Arc::new(provider))
+        Ok(Arc::clone(entry.provider.get_or_init(|| Arc::new(provider))))
     }
 
     /// All names, sorted.
     pub fn names(&self) -> Vec<String> {
-        self.origins.keys().cloned().collect()
+        self.entries.keys().cloned().collect()
     }
 
     /// Name, title and origin of every description, sorted by name. Reads them all; where one is broken, its error
     /// stands in place of the title.
     pub fn iter(&self) -> impl Iterator<Item = (String, String, Origin)> + '_ {
-        self.origins.iter().map(|(name, origin)| {
+        self.entries.iter().map(|(name, entry)| {
             let title = self.get(name).map_or_else(|error| error.to_string(), |provider| provider.title().to_owned());
-            (name.clone(), title, origin.clone())
+            (name.clone(), title, entry.origin.clone())
         })
     }
 }
@@ -104,4 +120,16 @@ fn read(path: &Path) -> Result<String, ProviderError> {
         return Err(failed(std::io::Error::from(std::io::ErrorKind::FileTooLarge)));
     }
     fs::read_to_string(path).map_err(failed)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn b9_a_description_is_read_once_however_many_targets_have_it() {
+        let catalog = Catalog::builtin();
+        let first = catalog.get("layers").unwrap();
+        assert!(Arc::ptr_eq(&first, &catalog.get("layers").unwrap()));
+    }
 }

@@ -6,7 +6,7 @@ use super::path::PathTemplate;
 use super::rules::{self, Checked, Flaw, flaw, require};
 use super::signature::Scheme;
 use super::spec::{Cutover, KeyForm, OverlapKind, Spec};
-use super::{ProviderError, duration, parse, sections};
+use super::{ProviderError, duration, parse, placeholders, sections};
 use crate::http::{Url, parse_base_url};
 
 /// Most ids that an endpoint is named by.
@@ -146,6 +146,7 @@ fn check(spec: Spec) -> Result<Provider, Flaw> {
     sections::headers(&spec)?;
     sections::answers(&spec)?;
     sections::errors(&spec.errors)?;
+    placeholders::check(&spec)?;
     sections::bodies(&spec)?;
     sections::words(&spec)?;
     let overlap = overlap(&spec)?;

@@ -21,6 +21,7 @@ mod judge;
 mod nearest;
 mod parse;
 mod path;
+mod placeholders;
 pub mod preview;
 pub mod receiver;
 pub mod request;

@@ -62,8 +62,8 @@ const SUMMED: usize = 2;
 const STAMPED: usize = 3;
 /// Rotations of an endpoint: of one that is open twice, the second is marked by `#` and its own id.
 const OF_ENDPOINT: &str = "(endpoint = ?1 OR (endpoint > ?1 || '#' AND endpoint < ?1 || '$'))";
-/// How long a commit waits for another process.
-const BUSY: Duration = Duration::from_secs(5);
+/// How long a commit waits for other processes. Each needs milliseconds; but there may be hundreds.
+const BUSY: Duration = Duration::from_secs(60);
 /// How long to wait before the file is prepared again.
 const PAUSE: Duration = Duration::from_millis(10);
 

@@ -11,6 +11,7 @@ use uuid::Uuid;
 use crate::secret::Fingerprint;
 use crate::store::Slot;
 
+mod busy;
 mod check;
 pub mod drift;
 #[cfg(test)]

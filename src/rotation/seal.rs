@@ -24,7 +24,7 @@ use super::Answered;
 use super::state_key::{StateKey, StateKeyError};
 use crate::secret::{Fingerprint, Secret};
 use crate::store::envelope::{self, Envelope};
-use crate::store::{self, STORE_DEADLINE, Slot, Store, StoreError};
+use crate::store::{self, Slot, Store, StoreError};
 
 /// The most that is sealed of unreadable answers, in bytes; half as much again as is read of one.
 const MOST_ANSWERS: usize = crate::http::LARGEST_BODY * 3 / 2;
@@ -34,6 +34,9 @@ const STAMPED: &str = "seal";
 
 /// How long to wait before a lock is tried again.
 const PAUSE: Duration = Duration::from_millis(10);
+
+/// How long to wait for others who make an identity or prove a seal.
+const PATIENCE: Duration = Duration::from_secs(60);
 
 /// Where seals are, and whom they are for.
 pub struct Seals {
@@ -152,27 +155,50 @@ impl Sealed {
     }
 }
 
+/// Where the identity may be kept.
+pub struct Places {
+    pub first: Box<dyn Store>,
+    /// Where it is made if the first cannot keep it.
+    pub otherwise: Option<Box<dyn Store>>,
+}
+
 impl Seals {
-    /// Seals in the state folder, for the team's recipients and this machine's own identity, which is made and kept
-    /// in `identity` the first time.
-    pub fn open(state: &Path, team: &[String], identity: Box<dyn Store>) -> Result<Self, SealError> {
+    /// Seals in the state folder, for the team's recipients and this machine's own identity. It is in the first of `places`, or
+    /// is made and kept the first time in the first of them that can keep it. They are asked for when no other process chooses:
+    /// which they are may depend on what others have made by then.
+    pub fn open(
+        state: &Path,
+        team: &[String],
+        places: &dyn Fn() -> Result<Places, StoreError>,
+    ) -> Result<Self, SealError> {
         let note = state.join("seal-recipient");
         let mut recipients = Vec::new();
         for text in team {
             recipients.push(Recipient::from_str(text).map_err(|_| SealError::BadRecipient { text: text.clone() })?);
         }
         let noted = || std::fs::read_to_string(&note).ok().and_then(|text| Recipient::from_str(text.trim()).ok());
-        let own = match noted() {
-            Some(own) => own,
+        // An identity is kept before it is noted, so that where it is noted its place is settled.
+        let places = || places().map_err(SealError::Identity);
+        let settled = || match noted() {
+            Some(own) => Ok::<_, SealError>(Some((own, places()?.first))),
+            None => Ok(None),
+        };
+        let (own, identity) = match settled()? {
+            Some(found) => found,
             None => {
                 // Of two identities made at once only one would be kept, and seals for the other would never open.
                 let _alone = alone(state)?;
-                match noted() {
-                    Some(own) => own,
+                match settled()? {
+                    Some(found) => found,
                     None => {
-                        let own = own_recipient(identity.as_ref())?;
+                        let Places { first, otherwise } = places()?;
+                        let (own, place) = match (own_recipient(first.as_ref()), otherwise) {
+                            (Ok(own), _) => (own, first),
+                            (Err(_), Some(other)) => (own_recipient(other.as_ref())?, other),
+                            (Err(error), None) => return Err(error),
+                        };
                         write(&note, own.to_string().as_bytes())?;
-                        own
+                        (own, place)
                     }
                 }
             }
@@ -310,8 +336,8 @@ fn alone(state: &Path) -> Result<File, SealError> {
     loop {
         match file.try_lock() {
             Ok(()) => return Ok(file),
-            // Somebody else needs milliseconds, unless it was stopped in the middle.
-            Err(TryLockError::WouldBlock) if begun.elapsed() < STORE_DEADLINE => sleep(PAUSE),
+            // Each of the others needs milliseconds, unless it was stopped in the middle; but there may be hundreds.
+            Err(TryLockError::WouldBlock) if begun.elapsed() < PATIENCE => sleep(PAUSE),
             Err(TryLockError::WouldBlock) => return Err(io(io::ErrorKind::TimedOut.into())),
             Err(TryLockError::Error(source)) => return Err(io(source)),
         }

@@ -145,7 +145,7 @@ impl Runner<'_> {
             if is_done || left_out.contains(&reference) {
                 continue;
             }
-            match act(store.as_ref()) {
+            match self.patiently(store.as_ref(), &act) {
                 Ok(()) => {
                     let slot = store.slot_name(slot);
                     self.operator.tell(self.rotation, News::StoreDone { step, store: &reference, slot: &slot });

@@ -3,6 +3,8 @@
 //! A secret goes to a program's standard input, never into its arguments or environment; what a program prints
 //! is the secret or nothing we look at.
 
+use std::sync::Arc;
+
 use super::names::Names;
 use super::preset::{self, Filled, Input};
 use super::program::{Ended, Run, failed, find, said};
@@ -14,7 +16,7 @@ pub struct CommandStore {
     reference: String,
     spec: CommandSpec,
     target: String,
-    private: Vec<String>,
+    private: Arc<[String]>,
     names: Names,
     input: Input,
 }
@@ -65,7 +67,7 @@ impl CommandStore {
     #[cfg(test)]
     pub(super) fn of(filled: Filled) -> Self {
         let Filled { spec, names, input } = filled;
-        Self { reference: "command:x".to_owned(), spec, target: String::new(), private: Vec::new(), names, input }
+        Self { reference: "command:x".to_owned(), spec, target: String::new(), private: Arc::default(), names, input }
     }
 
     /// The arguments for one slot. Fails where a name would be read as an option.

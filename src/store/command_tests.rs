@@ -13,7 +13,8 @@ fn shell(script: &str) -> Vec<String> {
 
 fn write_only(put: Vec<String>, clear: Option<Vec<String>>) -> Result<CommandStore, StoreError> {
     let spec = CommandSpec { put, get: None, clear, absent: 44, ..CommandSpec::default() };
-    let surroundings = Surroundings { commands: [("x".to_owned(), spec)].into(), ..Surroundings::default() };
+    let surroundings =
+        Surroundings { commands: std::sync::Arc::new([("x".to_owned(), spec)].into()), ..Surroundings::default() };
     CommandStore::open("x", &SlotNames::default(), &surroundings)
 }
 
@@ -119,7 +120,8 @@ fn names_are_filled_in_once_and_are_no_options() {
         absent: 44,
         ..CommandSpec::default()
     };
-    let surroundings = Surroundings { commands: [("x".to_owned(), spec)].into(), ..Surroundings::default() };
+    let surroundings =
+        Surroundings { commands: std::sync::Arc::new([("x".to_owned(), spec)].into()), ..Surroundings::default() };
     let store = CommandStore::open("x", &names, &surroundings).unwrap();
     assert!(matches!(store.apply(&[(Slot::Next, Some(&Secret::new("s")))]), Err(StoreError::Program { .. })));
 }
@@ -128,7 +130,8 @@ fn names_are_filled_in_once_and_are_no_options() {
 fn what_cannot_work_is_refused_before_anything_starts() {
     let spec =
         CommandSpec { put: shell("cat"), get: Some(shell("cat")), clear: None, absent: 44, ..CommandSpec::default() };
-    let surroundings = Surroundings { commands: [("x".to_owned(), spec)].into(), ..Surroundings::default() };
+    let surroundings =
+        Surroundings { commands: std::sync::Arc::new([("x".to_owned(), spec)].into()), ..Surroundings::default() };
     assert!(matches!(CommandStore::open("x", &SlotNames::default(), &surroundings), Err(StoreError::Refused { .. })));
     assert!(matches!(CommandStore::open("y", &SlotNames::default(), &surroundings), Err(StoreError::Refused { .. })));
     assert!(matches!(write_only(Vec::new(), None), Err(StoreError::Refused { .. })));

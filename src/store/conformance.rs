@@ -342,7 +342,7 @@ fn command() {
         ..CommandSpec::default()
     };
     conforms(&|name| {
-        let commands = [("keep".to_owned(), spec.clone())].into();
+        let commands = std::sync::Arc::new([("keep".to_owned(), spec.clone())].into());
         let surroundings = Surroundings { commands, target: name.to_owned(), ..Surroundings::default() };
         open(&Reference::parse("command:keep").unwrap(), &SlotNames::default(), &surroundings).unwrap()
     });

@@ -34,8 +34,8 @@ pub enum StoreError {
     Program { store: String, program: String, why: String },
     #[error("`{store}`: `{path}` is not valid {format} ({position})")]
     Malformed { store: String, path: PathBuf, format: &'static str, position: String },
-    #[error("`{store}`: another whsec writes in `{path}`")]
-    Busy { store: String, path: PathBuf },
+    #[error("`{store}`: another whsec{} writes in `{path}`", .process.map(|id| format!(" (process {id})")).unwrap_or_default())]
+    Busy { store: String, path: PathBuf, process: Option<u32> },
     #[error("`{store}`: `{path}` changed while it was being written")]
     Changed { store: String, path: PathBuf },
     #[error("`{store}`: `{path}` holds {to} bytes and held {from} before: it may be in the middle of being written")]

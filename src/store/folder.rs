@@ -16,6 +16,12 @@ use super::{STORE_DEADLINE, StoreError, admission};
 /// How long to wait before the lock is tried again.
 const PAUSE: Duration = Duration::from_millis(10);
 
+/// One of so many looks asks who holds the lock.
+const LOOKS: u32 = 10;
+
+/// How long to wait for a lock that goes from hand to hand.
+const LONGEST: Duration = Duration::from_secs(120);
+
 /// How all temporary files of one target file begin and end.
 const PREFIX: &str = ".whsec-";
 const SUFFIX: &str = ".tmp";
@@ -28,7 +34,7 @@ pub(super) struct Folder {
 }
 
 impl Folder {
-    /// Waits for the lock, at most [`STORE_DEADLINE`]. Fails if there is no such folder, or if others could
+    /// Waits for the lock, at most [`STORE_DEADLINE`] while one other has it. Fails if there is no such folder, or if others could
     /// exchange files in it.
     pub fn lock(store: &str, path: &Path) -> Result<Self, StoreError> {
         let metadata = fs::metadata(path).map_err(|source| StoreError::io(store, "find the folder", path, source))?;
@@ -82,22 +88,51 @@ impl Folder {
     }
 
     fn wait_for(&self, handle: &File) -> Result<(), StoreError> {
-        let started = Instant::now();
-        loop {
+        let (begun, mut since, mut process) = (Instant::now(), Instant::now(), None);
+        for look in 0_u32.. {
             match handle.try_lock() {
                 Ok(()) => return Ok(()),
-                Err(TryLockError::WouldBlock) if started.elapsed() < STORE_DEADLINE => sleep(PAUSE),
+                Err(TryLockError::WouldBlock) if since.elapsed() < STORE_DEADLINE => {
+                    if look % LOOKS == 0
+                        && begun.elapsed() < LONGEST
+                        && let holder @ Some(_) = holder(handle)
+                        && process != holder
+                    {
+                        // It goes from hand to hand: whoever waits has a turn in the end.
+                        (since, process) = (Instant::now(), holder);
+                    }
+                    sleep(PAUSE);
+                }
                 Err(TryLockError::WouldBlock) => {
-                    return Err(StoreError::Busy { store: self.store.clone(), path: self.path.clone() });
+                    return Err(StoreError::Busy { store: self.store.clone(), path: self.path.clone(), process });
                 }
                 Err(TryLockError::Error(source)) => return Err(self.io("lock", source)),
             }
         }
+        Ok(())
     }
 
     fn io(&self, what: &'static str, source: std::io::Error) -> StoreError {
         StoreError::io(&self.store, what, &self.path, source)
     }
+}
+
+/// The process that holds a lock on this file, where the system tells.
+#[cfg(target_os = "linux")]
+fn holder(handle: &File) -> Option<u32> {
+    use std::os::unix::fs::MetadataExt;
+    let inode = format!(":{}", handle.metadata().ok()?.ino());
+    let locks = fs::read_to_string("/proc/locks").ok()?;
+    // `1: FLOCK  ADVISORY  WRITE 4711 08:01:131073 0 EOF`; one that waits for it has `->` behind its number.
+    let mut fields = locks.lines().map(|line| line.split_ascii_whitespace().collect::<Vec<_>>());
+    let held = fields
+        .find(|fields| fields.get(1) == Some(&"FLOCK") && fields.get(5).is_some_and(|id| id.ends_with(&inode)))?;
+    held.get(4)?.parse().ok()
+}
+
+#[cfg(not(target_os = "linux"))]
+fn holder(_: &File) -> Option<u32> {
+    None
 }
 
 /// The beginning of the names of one target's temporary files. A digest stands for the target's name, which may

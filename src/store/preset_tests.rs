@@ -129,7 +129,10 @@ fn what_is_missing_or_too_much_is_named() {
 fn pass_every_check_passes() {
     let bench = |name: &str| {
         let spec = CommandSpec { key: Some(format!("hooks/{name}")), ..spec("pass", &[]) };
-        let surroundings = Surroundings { commands: [("keep".to_owned(), spec)].into(), ..Surroundings::default() };
+        let surroundings = Surroundings {
+            commands: std::sync::Arc::new([("keep".to_owned(), spec)].into()),
+            ..Surroundings::default()
+        };
         open(&Reference::parse("command:keep").unwrap(), &SlotNames::default(), &surroundings).unwrap()
     };
     // gpg takes its time for each value.

@@ -16,11 +16,11 @@ use crate::secret::Secret;
 #[derive(Clone, Debug, Default)]
 pub struct Surroundings {
     /// Programs by name, from the user's own config.
-    pub commands: BTreeMap<String, CommandSpec>,
+    pub commands: Arc<BTreeMap<String, CommandSpec>>,
     /// The target's name, for `{target}` in a command's arguments.
     pub target: String,
     /// Environment variables that no program started from here gets to see, because they hold API keys.
-    pub private: Vec<String>,
+    pub private: Arc<[String]>,
     /// Where a relative path in a reference starts.
     pub folder: PathBuf,
     /// Which server a store talks to and with which token is said by the environment, never by a reference.

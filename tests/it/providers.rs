@@ -270,3 +270,15 @@ fn a_dry_run_shows_the_plan_and_sends_nothing() {
         sandbox.run(&["cutover", "hooks"]).exits(0).says("never been rotated");
     }
 }
+
+#[test]
+fn d1_a_word_in_braces_that_stands_for_nothing_is_never_sent() {
+    let sandbox = Sandbox::new("signa");
+    let text = std::fs::read_to_string("src/provider/builtin/signa.toml").unwrap();
+    sandbox.description("signa", &text.replacen("[rotate]\n", "[rotate]\nbody = { secret = \"{secret}\" }\n", 1));
+    let file = sandbox.path("home/.config/whsec/providers/signa.toml");
+    let checked = sandbox.run(&["provider", "check", &file.display().to_string()]).exits(2);
+    checked.says("`rotate.body.secret` has `{secret}`, which stands for nothing there and would be sent as it stands");
+    sandbox.rotate().exits(2).says("`{secret}`");
+    assert_eq!(sandbox.requests(), 0);
+}

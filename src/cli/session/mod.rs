@@ -6,6 +6,7 @@ use std::cell::OnceCell;
 use std::env;
 use std::fs;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::time::Duration;
 
 use jiff::{SignedDuration, Timestamp};
@@ -148,10 +149,10 @@ impl Session {
     /// What the stores of a target need that is not in the config, or those of none.
     pub fn surroundings(&self, target: &str) -> anyhow::Result<Surroundings> {
         Ok(Surroundings {
-            commands: self.config()?.commands().clone(),
+            commands: Arc::clone(self.config()?.commands()),
             target: target.to_owned(),
             folder: self.folders()?.current.clone(),
-            private: self.config()?.private_variables().to_vec(),
+            private: Arc::clone(self.config()?.private_variables()),
             environment: self.config()?.environment.clone(),
             rotation: None,
         })

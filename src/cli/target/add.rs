@@ -132,7 +132,7 @@ fn from_flags(args: &Args, session: &Session) -> anyhow::Result<NewTarget> {
 fn check(target: &mut NewTarget, old: &str, path: &std::path::Path, session: &Session) -> anyhow::Result<String> {
     let (catalog, folders) = (session.catalog()?, session.folders()?);
     let load = |text: String| {
-        let file = ConfigFile { path: path.to_owned(), text, trust: Trust::Own };
+        let file = ConfigFile { path: path.to_owned(), text, trust: Trust::Own, places: Default::default() };
         Config::load(&[file], catalog, folders.home.as_deref())
     };
     target.make_absolute(&folders.current, folders.home.as_deref());

@@ -17,17 +17,18 @@ pub fn is_stdin(args: &Args) -> bool {
     args.header.is_empty() && args.file.as_deref().is_none_or(|file| file == Path::new("-"))
 }
 
-/// The deliveries of the capture that was named.
-pub fn deliveries(args: &Args) -> anyhow::Result<Vec<Delivery<'static>>> {
+/// Gives away the deliveries of the capture that was named, one after the other.
+pub fn each(args: &Args, mut take: impl FnMut(&Delivery<'_>)) -> anyhow::Result<()> {
     if !args.header.is_empty() {
         let Some(body) = &args.body else {
             return Err(Fault::new(Exit::Usage, "--header needs the body", "name its file: --body FILE, or --body -"));
         };
-        return Ok(vec![examine::from_parts(&args.header, read(body)?)]);
+        take(&examine::from_parts(&args.header, read(body)?));
+        return Ok(());
     }
     let file = args.file.as_deref().unwrap_or(Path::new("-"));
     let bytes = read(file)?;
-    capture::parse(&bytes).map_err(|error| {
+    capture::each(&bytes, take).map_err(|error| {
         let name = if file == Path::new("-") { "stdin".to_owned() } else { format!("`{}`", file.display()) };
         Fault::new(Exit::Usage, format!("{name} holds no delivery: {error}"), error.hint())
     })

@@ -5,6 +5,7 @@ use std::cell::LazyCell;
 use clap::ValueHint;
 use clap_complete::engine::ArgValueCandidates;
 use jiff::Timestamp;
+use serde::ser::{Serialize, SerializeMap, Serializer};
 use serde_json::{Value, json};
 
 use super::exit::{self, Exit, Fault};
@@ -98,18 +99,18 @@ pub fn run(args: &Args, session: &Session) -> anyhow::Result<Exit> {
     if args.follow || args.summary {
         return follow::run(args, session, &mut knowledge, &scheme);
     }
-    let deliveries = input::deliveries(args)?;
     let examiner = knowledge.examiner(&scheme);
     // Read for the first delivery that nothing here signed, and once.
     let others = LazyCell::new(|| others(session, &knowledge.target.name));
-    let look = |delivery| look(args, session, &knowledge, &examiner, delivery);
-    let looked = deliveries.iter().map(|delivery| {
-        let looked = look(delivery);
-        let unknown = looked.examination.matches.is_empty() && looked.examination.causes.contains(&Cause::NoMatch);
-        let elsewhere = if unknown { signed_elsewhere(&others, &scheme, delivery) } else { None };
-        Looked { elsewhere, ..looked }
-    });
-    let looked: Vec<Looked> = looked.collect();
+    let mut looked: Vec<Looked> = Vec::new();
+    input::each(args, |delivery| {
+        let mut found = look(args, session, &knowledge, &examiner, delivery);
+        let unknown = found.examination.matches.is_empty() && found.examination.causes.contains(&Cause::NoMatch);
+        if unknown {
+            found.elsewhere = signed_elsewhere(&others, &scheme, delivery);
+        }
+        looked.push(found);
+    })?;
     conclude(session, &mut knowledge, &looked)
 }
 
@@ -184,12 +185,42 @@ fn conclude(session: &Session, knowledge: &mut Knowledge, looked: &[Looked]) -> 
         let fault = Fault { exit: Exit::Gate, message: which, hint };
         (Exit::Gate, exit::say(&session.output, &fault))
     };
-    let deliveries: Vec<Value> = looked.iter().map(|delivery| object(knowledge, delivery)).collect();
     let fields = json!({
-        "target": knowledge.target.name, "verified": verified == looked.len(), "deliveries": deliveries, "error": error,
+        "target": knowledge.target.name, "verified": verified == looked.len(), "deliveries": [], "error": error,
     });
-    session.output.json(&result::object("verify", exit, fields));
+    let envelope = result::object("verify", exit, fields);
+    session.output.json(&Told { envelope, deliveries: Objects { knowledge, looked } });
     Ok(exit)
+}
+
+/// The result, whose deliveries become objects one by one: all together they may be a hundred times the capture.
+struct Told<'a> {
+    envelope: Value,
+    deliveries: Objects<'a>,
+}
+
+struct Objects<'a> {
+    knowledge: &'a Knowledge,
+    looked: &'a [Looked],
+}
+
+impl Serialize for Told<'_> {
+    fn serialize<S: Serializer>(&self, out: S) -> Result<S::Ok, S::Error> {
+        let mut map = out.serialize_map(None)?;
+        for (name, value) in self.envelope.as_object().into_iter().flatten() {
+            match name.as_str() {
+                "deliveries" => map.serialize_entry(name, &self.deliveries)?,
+                _ => map.serialize_entry(name, value)?,
+            }
+        }
+        map.end()
+    }
+}
+
+impl Serialize for Objects<'_> {
+    fn serialize<S: Serializer>(&self, out: S) -> Result<S::Ok, S::Error> {
+        out.collect_seq(self.looked.iter().map(|looked| object(self.knowledge, looked)))
+    }
 }
 
 fn lines(knowledge: &Knowledge, looked: &Looked) -> Vec<String> {

@@ -21,6 +21,9 @@ use crate::stamp::StampKey;
 /// How long a receiver may take to answer.
 pub const PATIENCE: Duration = Duration::from_secs(5);
 
+/// How long one receiver is asked, all probes together: a third more than one takes that needs a second for each.
+pub const DEADLINE: Duration = Duration::from_secs(60);
+
 /// The time between two probes of one receiver.
 pub const PAUSE: Duration = Duration::from_millis(50);
 
@@ -35,6 +38,8 @@ pub struct Prober {
     pub event: Event,
     pub cases: Vec<Case>,
     pub pause: Duration,
+    /// How long one receiver is asked.
+    pub deadline: Duration,
     pub clock: fn() -> Timestamp,
     /// Makes probes known again in a log.
     pub key: Option<StampKey>,
@@ -69,10 +74,12 @@ impl Prober {
     pub fn new(provider: &Provider, client: Client, clock: fn() -> Timestamp, key: Option<StampKey>) -> Option<Self> {
         let scheme = Scheme::of(provider)?;
         let event = Event::of(provider);
-        Some(Self { client, scheme, event, cases: Case::ALL.to_vec(), pause: PAUSE, clock, key })
+        let cases = Case::ALL.to_vec();
+        Some(Self { client, scheme, event, cases, pause: PAUSE, deadline: DEADLINE, clock, key })
     }
 
-    /// Tries every case that the secrets allow at one receiver. Ends early where nobody answers or `stopped` says so.
+    /// Tries every case that the secrets allow at one receiver. Ends early where nobody answers, where its time is over, which
+    /// proves nothing then, or where `stopped` says so.
     ///
     /// Probes bear the time of the provider's clock, which is `ahead` of this machine's, as real deliveries do.
     pub fn probe(&self, url: &str, secrets: &Secrets<'_>, ahead: SignedDuration, stopped: &dyn Fn() -> bool) -> Report {
@@ -80,17 +87,23 @@ impl Prober {
             let now = (self.clock)();
             self.send(url, case, secrets, now.saturating_add(ahead).unwrap_or(now))
         };
+        let begun = Instant::now();
+        let is_over = || begun.elapsed() >= self.deadline;
         let mut tried = Vec::new();
         for case in self.cases.iter().copied().filter(|case| case.is_possible(secrets)) {
             let mut answers = Vec::new();
             for _ in 0..if case.decides() { TRIES } else { 1 } {
-                if stopped() {
+                if stopped() || is_over() {
                     break;
                 }
                 if !(tried.is_empty() && answers.is_empty()) {
                     std::thread::sleep(self.pause);
                 }
                 answers.extend(send(case));
+            }
+            if is_over() {
+                tried.extend((!answers.is_empty()).then_some(Tried { case, answers }));
+                return Report::cut_short(url.to_owned(), tried);
             }
             if answers.is_empty() {
                 // A secret that cannot be decoded signs nothing; the other cases tell all the same.
@@ -148,6 +161,23 @@ fn filled(template: &Value, id: &str, now: Timestamp) -> Value {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn b9_a_receiver_whose_time_is_over_is_asked_no_more_and_proves_nothing() {
+        let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+        let url = format!("http://{}", listener.local_addr().unwrap());
+        let provider = crate::provider::Catalog::builtin().get("layers").unwrap();
+        let client = Client::new(&crate::provider::client::ClientOptions { timeout: PATIENCE, ca: None }).unwrap();
+        let mut prober = Prober::new(&provider, client, Timestamp::now, None).unwrap();
+        prober.deadline = Duration::ZERO;
+        let secret = crate::secret::Secret::new("whsec_Zm9vYmFyYmF6cXV4");
+        let secrets = Secrets { new: Some(&secret), old: Some(&secret) };
+        let report = prober.probe(&url, &secrets, SignedDuration::ZERO, &|| false);
+        assert_eq!(report.verdict, Verdict::TooSlow);
+        assert_eq!((report.accepts_new(), report.rejects_old()), (None, None));
+        listener.set_nonblocking(true).unwrap();
+        assert!(listener.accept().is_err(), "it was asked");
+    }
 
     #[test]
     fn a_template_is_filled_in_its_strings_alone() {

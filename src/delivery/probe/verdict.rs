@@ -55,6 +55,8 @@ pub enum Verdict {
     Redirects,
     /// It answers with errors that are no verdict on a signature.
     Failing,
+    /// Its time was over before everything was tried.
+    TooSlow,
     /// Too little was tried to say anything.
     Undecided,
 }
@@ -76,6 +78,7 @@ impl Verdict {
             Self::Unreachable => "unreachable",
             Self::Redirects => "redirects",
             Self::Failing => "answers with errors",
+            Self::TooSlow => "answers too slowly",
             Self::Undecided => "undecided",
         }
     }
@@ -96,6 +99,7 @@ impl Verdict {
             Self::Unreachable => "cannot be reached",
             Self::Redirects => "redirects",
             Self::Failing => "answers with errors",
+            Self::TooSlow => "answers too slowly to be tried in every way",
             Self::Undecided => "has not been tried enough",
         }
     }
@@ -125,6 +129,10 @@ impl Verdict {
             }
             Self::Failing => {
                 "404, 408, 429 and 5xx say nothing about a signature: is it the right address, is it up, does it limit the rate?"
+            }
+            Self::TooSlow => {
+                "a receiver is asked for a minute at most, and this one was not through: nothing is proved; verify a delivery, or \
+                 try fewer cases (--with)"
             }
             Self::Undecided => "try the cases `new` and `garbage` at least",
         }
@@ -194,6 +202,16 @@ impl Report {
         Self { url, tried, verdict }
     }
 
+    /// Judges the answers of a receiver whose time was over before everything was tried: what it accepts is not proved, but
+    /// whoever has accepted a forged one accepts anything.
+    pub fn cut_short(url: String, tried: Vec<Tried>) -> Self {
+        let verdict = match verdict(&tried) {
+            Verdict::AcceptsAnything => Verdict::AcceptsAnything,
+            _ => Verdict::TooSlow,
+        };
+        Self { url, tried, verdict }
+    }
+
     /// Whether the new secret is accepted, and not just anything: `None` where that is not proved either way.
     pub fn accepts_new(&self) -> Option<bool> {
         match self.sum(Case::New)? {
@@ -233,7 +251,8 @@ impl Report {
     /// Whether a forged delivery was tried and refused, without which acceptance proves nothing.
     fn tells_apart(&self) -> bool {
         let refused = |case| self.sum(case) == Some(Sum::Refused);
-        (refused(Case::Garbage) || refused(Case::Unsigned)) && self.verdict != Verdict::AcceptsAnything
+        let proves = !matches!(self.verdict, Verdict::AcceptsAnything | Verdict::TooSlow);
+        proves && (refused(Case::Garbage) || refused(Case::Unsigned))
     }
 
     fn some(&self, case: Case, holds: fn(&Answer) -> bool) -> bool {

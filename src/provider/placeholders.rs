@@ -1,0 +1,141 @@
+//! The words in braces that stand for something in a description. Whatever else is in braces would be sent as it stands, and a
+//! provider might take it for a secret.
+
+use serde_json::Value;
+
+use super::nearest::nearest;
+use super::rules::{Checked, Flaw, flaw};
+use super::spec::Spec;
+
+/// Keys whose texts are for people, and are sent to nobody.
+const PROSE: [&str; 7] = ["title", "about", "says", "why", "scope", "hazards", "sources"];
+
+/// Where words stand for something, and which. Paths say themselves what they take, and `force.body` where it takes it.
+const PLACES: [(&str, &[&str]); 7] = [
+    ("force.body", &["reason"]),
+    ("auth.schemes.value", &["key"]),
+    ("probe.body", &["id", "time", "seconds"]),
+    ("signature.signed", &["timestamp", "id", "body"]),
+    ("rotate.path", ANY),
+    ("inspect.path", ANY),
+    ("test_delivery.path", ANY),
+];
+const ANY: &[&str] = &[];
+
+/// Every word that stands for something somewhere, but for the names of ids.
+const KNOWN: [&str; 7] = ["body", "id", "key", "reason", "seconds", "time", "timestamp"];
+
+/// Refuses a word in braces that stands for nothing where it is.
+pub(super) fn check(spec: &Spec) -> Checked {
+    match serde_json::to_value(spec) {
+        Ok(value) => walk("", &value),
+        // A description that was read can be written.
+        Err(_) => Ok(()),
+    }
+}
+
+fn walk(key: &str, value: &Value) -> Checked {
+    match value {
+        Value::String(text) => look(key, text),
+        Value::Array(items) => items.iter().try_for_each(|item| walk(key, item)),
+        Value::Object(fields) => {
+            fields.iter().filter(|(name, _)| !is_prose(key, name)).try_for_each(|(name, value)| {
+                look(key, name)?;
+                walk(&if key.is_empty() { name.clone() } else { format!("{key}.{name}") }, value)
+            })
+        }
+        _ => Ok(()),
+    }
+}
+
+/// Whether texts below this name are for people; in a body every name is the provider's.
+fn is_prose(key: &str, name: &str) -> bool {
+    PROSE.contains(&name) && !key.split('.').any(|part| part == "body")
+}
+
+fn look(key: &str, text: &str) -> Checked {
+    let is_in = |place: &str| key.strip_prefix(place).is_some_and(|rest| rest.is_empty() || rest.starts_with('.'));
+    let known = PLACES.iter().find(|(place, _)| is_in(place)).map(|(_, known)| *known);
+    match words(text).find(|word| known != Some(ANY) && !known.unwrap_or_default().contains(word)) {
+        None => Ok(()),
+        Some(word) => Err(unknown(key, word, known.unwrap_or_default())),
+    }
+}
+
+fn unknown(key: &str, word: &str, here: &[&str]) -> Flaw {
+    let why = format!("has `{{{word}}}`, which stands for nothing there and would be sent as it stands");
+    let fix = match nearest(word, here.iter().copied()) {
+        Some(near) => format!("did you mean `{{{near}}}`?"),
+        None if here.is_empty() => match nearest(word, KNOWN) {
+            Some(near) => {
+                format!("`{{{near}}}` is known elsewhere, and no word is filled in here: write what is to be sent")
+            }
+            None => "no word is filled in here: write what is to be sent".to_owned(),
+        },
+        None => format!(
+            "the words there are {}",
+            here.iter().map(|word| format!("`{{{word}}}`")).collect::<Vec<_>>().join(", ")
+        ),
+    };
+    flaw(key, why, fix)
+}
+
+/// The words in braces, as in `{word}`. Other braces are text.
+fn words(text: &str) -> impl Iterator<Item = &str> {
+    let is_word = |word: &&str| {
+        let starts = word.starts_with(|first: char| first.is_ascii_alphabetic() || first == '_');
+        starts && word.chars().all(|letter| letter.is_ascii_alphanumeric() || "_-.".contains(letter))
+    };
+    text.split('{').skip(1).filter_map(|rest| rest.split_once('}').map(|(word, _)| word)).filter(is_word)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::{Provider, ProviderError};
+
+    /// A description with these words more, and what is said of it.
+    fn said(section: &str, words: &str) -> Result<(), String> {
+        let text = include_str!("builtin/signa.toml");
+        let (before, after) = text.split_once(section).expect("a section of it");
+        match Provider::parse(&format!("{before}{section}\n{words}{after}"), "acme.toml") {
+            Ok(_) => Ok(()),
+            Err(ProviderError::Invalid { key, why, fix, .. }) => Err(format!("{key} {why}: {fix}")),
+            Err(other) => panic!("{other}"),
+        }
+    }
+
+    #[test]
+    fn d1_a_word_that_stands_for_nothing_is_refused_wherever_it_would_be_sent() {
+        let rotate = |body: &str| said("[rotate]", &format!("body = {body}"));
+        let sent = "would be sent as it stands";
+        for body in [
+            "{ config = { secret = \"{secret}\" } }",
+            "{ list = [\"{id}\"] }",
+            "{ \"{secret}\" = 1 }",
+            "{ text = \"now {time}\" }",
+            "{ title = \"{title}\" }",
+            "{ r = \"{reason}\" }",
+        ] {
+            assert!(rotate(body).is_err_and(|why| why.starts_with("rotate.body") && why.contains(sent)), "{body}");
+        }
+        for body in ["{ a = \"{}\" }", "{ a = \"{ x }\" }", "{ a = \"}{\" }", "{ a = '{\"x\":1}' }"] {
+            assert_eq!(rotate(body), Ok(()), "{body}");
+        }
+        assert!(said("[rotate]", "headers = { X-Org = \"{org}\" }").is_err_and(|why| why.contains("`{org}`")));
+    }
+
+    #[test]
+    fn d1_the_word_that_was_probably_meant_is_named() {
+        let text = include_str!("builtin/signa.toml").replace("\"{reason}\"", "\"{reasons}\"");
+        let Err(ProviderError::Invalid { key, why, fix, .. }) = Provider::parse(&text, "acme.toml") else { panic!() };
+        assert_eq!(key, "force.body.reason");
+        assert_eq!(why, "has `{reasons}`, which stands for nothing there and would be sent as it stands");
+        assert_eq!(fix, "did you mean `{reason}`?");
+        let text = include_str!("builtin/signa.toml").replace("\"evt_{id}\"", "\"evt_{uuid}\"");
+        let Err(ProviderError::Invalid { key, fix, .. }) = Provider::parse(&text, "acme.toml") else { panic!() };
+        assert_eq!(
+            (key.as_str(), fix.as_str()),
+            ("probe.body.id", "the words there are `{id}`, `{time}`, `{seconds}`")
+        );
+    }
+}
