@@ -112,7 +112,7 @@ pub fn rotate(
         preview::plan(&session.output, &plan, &target.endpoint.provider, &work::names(&stores));
         session.output.say("dry run: nothing was sent, written or asked");
         let rotation = Rotation::new(Uuid::nil(), plan, session.now());
-        let again = format!("whsec {} {}", wish.command, target.name);
+        let again = session.come_back(wish.command, &target.name);
         session.output.json(&report::rotation(
             wish.command,
             &rotation,

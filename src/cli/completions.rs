@@ -37,7 +37,7 @@ pub fn run(args: &Args, session: &Session) -> anyhow::Result<Exit> {
     if !written || script.is_empty() {
         return Err(Fault::new(Exit::Failed, "the script cannot be made", "choose another shell"));
     }
-    session.output.data(script.trim_end());
+    script.trim_end().lines().for_each(|line| session.output.data(line));
     let fields = json!({ "shell": args.shell, "script": script });
     session.output.json(&result::object("completions", Exit::Done, fields));
     Ok(Exit::Done)

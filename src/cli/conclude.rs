@@ -75,10 +75,14 @@ fn say_next(session: &Session, rotation: &Rotation, come_back: &str) {
             Some(closed) => output.say(&format!("closed: {}", closed.reason.as_deref().unwrap_or("no reason given"))),
             None => {}
         },
-        Next::Reconcile => output.say(&format!("next: find out what came of the call\n  {come_back}")),
+        Next::Reconcile => {
+            output.say("next: find out what came of the call");
+            output.say(&format!("  {come_back}"));
+        }
         Next::Wait(until) => {
             let wait = if session.comes_back_with.is_some() { "" } else { " --wait" };
-            output.say(&format!("next: wait; the old secret ends at {}\n  {come_back}{wait}", moment(until)));
+            output.say(&format!("next: wait; the old secret ends at {}", moment(until)));
+            output.say(&format!("  {come_back}{wait}"));
         }
         Next::Run(step) | Next::Ask(step) => {
             if rotation.call == Call::NotApplied {
@@ -90,10 +94,11 @@ fn say_next(session: &Session, rotation: &Rotation, come_back: &str) {
                 output.warn(&format!("the old secret ended at {}: {late}", moment(end)));
             }
             let yes = if rotation.taken_back().is_some() && !session.may_ask() { " --yes" } else { "" };
-            output.say(&format!("next: {}, {}\n  {come_back}{yes}", step.name(), guide::title(direction, step)));
+            output.say(&format!("next: {}, {}", step.name(), guide::title(direction, step)));
+            output.say(&format!("  {come_back}{yes}"));
             if step.doer() == Doer::Person && !session.may_ask() {
-                output
-                    .say(&format!("once it is done, where nobody can be asked:\n  {come_back} --done {}", step.name()));
+                output.say("once it is done, where nobody can be asked:");
+                output.say(&format!("  {come_back} --done {}", step.name()));
             }
         }
     }

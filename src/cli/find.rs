@@ -9,6 +9,7 @@ use super::session::Session;
 use super::work::{self, Tools, Work};
 use super::{begin, moved};
 use crate::config::Target;
+use crate::http::shown_address;
 use crate::rotation::journal::Journal;
 use crate::rotation::{Plan, Rotation, Step};
 use crate::store::Store;
@@ -81,7 +82,10 @@ pub fn open(session: &Session, name: &str, options: &TargetOptions) -> anyhow::R
         refuse_other_stores(&work.target, &rotation.plan, options)?;
         if !options.receivers.is_empty() {
             for url in rotation.plan.receivers.iter().filter(|url| !options.receivers.contains(url)) {
-                session.output.warn(&format!("--receiver leaves out {url}: what this run proves is not proved of it"));
+                session.output.warn(&format!(
+                    "--receiver leaves out {}: what this run proves is not proved of it",
+                    shown_address(url)
+                ));
             }
             rotation.plan.receivers.clone_from(&options.receivers);
             rotation.plan.may_probe = true;
@@ -163,6 +167,7 @@ fn from_plan(session: &Session, plan: &Plan) -> anyhow::Result<Target> {
         surroundings,
         receivers: plan.receivers.clone(),
         may_probe: plan.may_probe,
+        stores_from_checkout: false,
         api_key: None,
         owner: plan.owner.clone(),
         max_age: None,

@@ -1,5 +1,6 @@
 //! The secrets that whsec knows of a target: what its slots hold, and an old one that is still sealed.
 
+use super::exit::{Exit, Fault};
 use super::find;
 use super::options::TargetOptions;
 use super::session::Session;
@@ -102,6 +103,12 @@ fn gather(session: &Session, name: &str, options: &TargetOptions, warn: &dyn Fn(
     let journal = find::journal(session)?;
     let target = find::target(session, &journal, name, options)?;
     let open = journal.find_open(&target.endpoint.key())?;
+    if target.stores_from_checkout && open.is_none() {
+        let message =
+            "the stores are named by a checkout's file that you do not trust, so what they hold shows nothing";
+        let hint = "look at it, then `whsec target trust`; or name one: --store REF";
+        return Err(Fault::new(Exit::Usage, message, hint));
+    }
     let mut secrets: Vec<Known> = Vec::new();
     for store in readable(&find::stores(&journal, &target, options)?) {
         for slot in Slot::KEPT {

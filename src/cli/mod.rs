@@ -29,6 +29,7 @@ mod inspect;
 mod known;
 mod login;
 mod logout;
+mod mistyped;
 mod moved;
 mod notify;
 mod options;
@@ -42,6 +43,7 @@ mod rollback;
 mod rotate;
 mod session;
 mod shared;
+mod shell;
 mod signals;
 mod status;
 mod store;
@@ -231,6 +233,7 @@ pub fn run(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
     let (cli, target) = match parsed.and_then(|matches| Ok((Cli::from_arg_matches(&matches)?, target(&matches)))) {
         Ok(parsed) => parsed,
         Err(error) => {
+            let error = mistyped::without_values(error);
             // clap prints help to stdout and misuse to stderr; a closed pipe is no reason to fail.
             let _ = error.print();
             if error.use_stderr() && arguments.iter().any(|argument| argument == "--json") {
@@ -246,6 +249,7 @@ pub fn run(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
     let global = &cli.global;
     let output = Output::new(global.json, global.quiet, global.verbose, global.color.into());
     harden::harden(&output);
+    session::heed_environment();
     let session = Session::new(cli.global, output.clone());
     match cli.command.run(&session) {
         Ok(exit) => exit.into(),
@@ -265,5 +269,5 @@ fn target(matches: &clap::ArgMatches) -> Option<String> {
 }
 
 fn parse_duration(text: &str) -> Result<std::time::Duration, String> {
-    crate::provider::duration(text).ok_or_else(|| format!("`{text}` is not a duration such as `30s`, `10m` or `24h`"))
+    crate::provider::duration(text).ok_or_else(|| "it is no duration such as `30s`, `10m` or `24h`".to_owned())
 }

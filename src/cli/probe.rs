@@ -14,6 +14,7 @@ use super::session::Session;
 use super::signals::Signals;
 use super::{complete, result};
 use crate::delivery::probe::{Case, Event as ProbeEvent, Prober, Report, Secrets, Tried, Verdict};
+use crate::http::shown_address;
 use crate::provider::Tested;
 use crate::rotation::gate::probed;
 use crate::rotation::{Event, RunError, newest_sent};
@@ -69,7 +70,7 @@ pub fn run(args: &Args, session: &Session) -> anyhow::Result<Exit> {
     if args.via_provider {
         return via_provider(args, session, &knowledge);
     }
-    let urls = urls(&options, session, &knowledge)?;
+    let urls = urls(&options, &knowledge)?;
     let provider = &knowledge.target.endpoint.provider;
     let client = session.prober_client(&knowledge.target)?;
     let Some(mut prober) = Prober::new(provider, client, Timestamp::now, Some(knowledge.journal.stamps().clone()))
@@ -96,7 +97,7 @@ pub fn run(args: &Args, session: &Session) -> anyhow::Result<Exit> {
         return Err(Fault::new(
             Exit::NotFound,
             message,
-            format!("`whsec inspect {}` shows which slots hold what", args.target),
+            format!("`{}` shows which slots hold what", session.come_back("inspect", &args.target)),
         ));
     }
     if secrets.old.is_none() {
@@ -122,7 +123,7 @@ pub fn run(args: &Args, session: &Session) -> anyhow::Result<Exit> {
 }
 
 /// The receivers to ask: those named by a flag, else the target's own, unless a checkout's file names them.
-fn urls(options: &TargetOptions, session: &Session, knowledge: &Knowledge) -> anyhow::Result<Vec<String>> {
+fn urls(options: &TargetOptions, knowledge: &Knowledge) -> anyhow::Result<Vec<String>> {
     let target = &knowledge.target;
     if !options.receivers.is_empty() {
         return Ok(options.receivers.clone());
@@ -137,10 +138,7 @@ fn urls(options: &TargetOptions, session: &Session, knowledge: &Knowledge) -> an
     }
     if !target.may_probe {
         let message = "the receivers are named by a checkout's file that you do not trust, so they are not probed";
-        let hint = format!(
-            "look at it, then `whsec target trust`; or name one: --url {}",
-            session.quoted(&target.receivers[0])
-        );
+        let hint = "look at it, then `whsec target trust`; or name one: --url URL";
         return Err(Fault::new(Exit::Usage, message, hint));
     }
     Ok(target.receivers.clone())
@@ -190,7 +188,7 @@ fn conclude(args: &Args, session: &Session, knowledge: &Knowledge, reports: &[Re
                 Some(expected) => format!(", and not `{}`", expected.words()),
                 None => String::new(),
             };
-            let message = format!("{} {}{wanted}", report.url, report.verdict.finds());
+            let message = format!("{} {}{wanted}", shown_address(&report.url), report.verdict.finds());
             let fault = Fault { exit: Exit::Gate, message, hint: Some(report.verdict.advice().to_owned()) };
             // The table has said what to do about it.
             session.output.error(&fault.message, fault.hint.as_deref().filter(|_| session.output.is_json()));
@@ -228,7 +226,7 @@ fn object(report: &Report) -> Value {
         json!({ "case": tried.case.name(), "accepted": tried.is_accepted(), "answers": statuses, "slowest_ms": millis })
     };
     json!({
-        "url": report.url, "verdict": report.verdict, "accepts_new": report.accepts_new(),
+        "url": shown_address(&report.url), "verdict": report.verdict, "accepts_new": report.accepts_new(),
         "rejects_old": report.rejects_old(), "median_ms": report.took().map(|took| took.as_millis()),
         "clock_ahead_s": report.clock_off().map(|off| off.as_secs()),
         "cases": report.tried.iter().map(case).collect::<Vec<_>>(),

@@ -77,7 +77,11 @@ fn stored(args: &Args, session: &Session, slot: Slot) -> anyhow::Result<Secret> 
         }
     }
     let message = format!("no store of `{}` has a secret there", target.name);
-    Err(Fault::new(Exit::NotFound, message, format!("`whsec inspect {}` shows which slots hold what", target.name)))
+    Err(Fault::new(
+        Exit::NotFound,
+        message,
+        format!("`{}` shows which slots hold what", session.come_back("inspect", &target.name)),
+    ))
 }
 
 fn sealed(args: &Args, session: &Session) -> anyhow::Result<Secret> {

@@ -1,7 +1,7 @@
 //! Rows of words under headings, as wide as their content.
 
 use crate::ui::Output;
-use crate::ui::text::printable;
+use crate::ui::text::one_line;
 
 /// A table that is printed as data.
 #[derive(Debug)]
@@ -36,10 +36,6 @@ impl<const COLUMNS: usize> Table<COLUMNS> {
     }
 }
 
-fn one_line(text: &str) -> String {
-    printable(&text.replace('\n', "\\n"))
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -48,7 +44,7 @@ mod tests {
     fn columns_are_as_wide_as_their_widest_cell() {
         let mut table = Table::new(["A", "LONG"]);
         table.row(["wider".to_owned(), String::new()]);
-        table.row(["x".to_owned(), "two\nlines".to_owned()]);
-        assert_eq!(table.lines(), ["A      LONG", "wider  -", "x      two\\nlines"]);
+        table.row(["x".to_owned(), "two\nlines\u{1b}[31m".to_owned()]);
+        assert_eq!(table.lines(), ["A      LONG", "wider  -", "x      two\\u{a}lines\\u{1b}[31m"]);
     }
 }

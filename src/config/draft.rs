@@ -59,6 +59,8 @@ pub(super) struct Draft {
     pub receivers: Vec<Placed<String>>,
     /// Whether a checkout's file that is not trusted names the receivers.
     pub receivers_from_checkout: bool,
+    /// Whether such a file names the stores.
+    pub stores_from_checkout: bool,
     pub api_key: Option<Placed<RawKey>>,
     pub cutover: Option<Cutover>,
     pub owner: Option<String>,
@@ -100,6 +102,7 @@ impl Draft {
             slots: raw.slots.map(Spanned::into_inner).unwrap_or_default(),
             receivers: all_placed(raw.receivers, file),
             receivers_from_checkout: file.trust == Trust::Checkout,
+            stores_from_checkout: file.trust == Trust::Checkout,
             api_key: raw.api_key.map(|key| placed(key, file)),
             cutover: raw.cutover,
             owner: raw.owner,
@@ -135,6 +138,7 @@ impl Draft {
             slots: SlotNames::default(),
             receivers: Vec::new(),
             receivers_from_checkout: false,
+            stores_from_checkout: false,
             api_key: None,
             cutover: None,
             owner: None,
@@ -155,6 +159,7 @@ impl Draft {
         if !flags.stores.is_empty() {
             self.stores = flags.stores.iter().map(|store| from("--store", store)).collect();
             self.store_folder.clone_from(&flags.folder);
+            self.stores_from_checkout = false;
             // Names of slots belong to the stores they were written beside.
             self.slots = SlotNames::default();
         }

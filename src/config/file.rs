@@ -8,6 +8,7 @@ use std::path::{Path, PathBuf};
 
 use super::places::Places;
 use super::{ConfigError, Place};
+use crate::owned::{self, NotOwned};
 
 /// Longest config file that is read, in bytes.
 const LONGEST: u64 = 1 << 20;
@@ -37,8 +38,14 @@ pub struct ConfigFile {
 impl ConfigFile {
     /// Reads the user's own file; `None` if there is none. Refuses one that somebody else could have written.
     pub fn own(path: &Path) -> Result<Option<Self>, ConfigError> {
-        let Some(text) = read(path)? else { return Ok(None) };
-        check_owner(path)?;
+        let not_owned = |error: NotOwned| {
+            error.map(
+                path,
+                |path, source| ConfigError::Unreadable { path, source },
+                |path, why, fix| ConfigError::NotPrivate { path, why, fix },
+            )
+        };
+        let Some(text) = owned::read_text(path, LONGEST).map_err(not_owned)? else { return Ok(None) };
         Ok(Some(Self { path: path.to_owned(), text, trust: Trust::Own, places: Places::default() }))
     }
 
@@ -66,26 +73,6 @@ impl ConfigFile {
 /// Line and column of a byte in the text of a file.
 pub(super) fn place(text: &str, path: &Path, offset: usize) -> Place {
     Places::default().of(text, path, offset)
-}
-
-/// Refuses a file that another user owns or may write: whoever writes it decides where keys go.
-pub fn check_owner(path: &Path) -> Result<(), ConfigError> {
-    let metadata = fs::metadata(path).map_err(|source| ConfigError::Unreadable { path: path.to_owned(), source })?;
-    #[cfg(unix)]
-    {
-        use std::os::unix::fs::MetadataExt;
-        let owner = metadata.uid();
-        if owner != 0 && owner != rustix::process::geteuid().as_raw() {
-            let fix = format!("look into it, then take it over: chown \"$USER\" '{}'", path.display());
-            return Err(ConfigError::NotPrivate { path: path.to_owned(), why: "another user owns it", fix });
-        }
-        if metadata.mode() & 0o022 != 0 {
-            let fix = format!("look into it, then: chmod go-w '{}'", path.display());
-            return Err(ConfigError::NotPrivate { path: path.to_owned(), why: "other users may write it", fix });
-        }
-    }
-    let _ = metadata;
-    Ok(())
 }
 
 fn read(path: &Path) -> Result<Option<String>, ConfigError> {

@@ -73,6 +73,8 @@ pub struct Target {
     pub receivers: Vec<String>,
     /// Whether the receivers may be probed: not where a checkout's file that is not trusted names them.
     pub may_probe: bool,
+    /// Whether a checkout's file that is not trusted names the stores: what they hold may have been put there with it.
+    pub stores_from_checkout: bool,
     pub api_key: Option<KeySource>,
     pub cutover: Cutover,
     pub owner: Option<String>,

@@ -65,6 +65,7 @@ pub(super) fn target(draft: Draft, config: &Config, catalog: &Catalog) -> Result
         stores: stores(&draft, &surroundings, config)?,
         receivers: draft.receivers.iter().map(receiver).collect::<Result<_, _>>()?,
         may_probe: !draft.receivers_from_checkout,
+        stores_from_checkout: draft.stores_from_checkout,
         api_key,
         cutover: draft.cutover.unwrap_or_else(|| provider.default_cutover()),
         max_age: draft.max_age.as_ref().map(max_age).transpose()?,

@@ -47,3 +47,11 @@ pub fn is_loopback(url: &Url) -> bool {
 pub fn is_link_local(url: &Url) -> bool {
     url.host_str().is_some_and(|host| LINK_LOCAL.contains(&host))
 }
+
+/// An address as it may be shown: what is behind its `?` may be a token.
+pub fn shown_address(url: &str) -> String {
+    match url.split_once('?') {
+        Some((address, _)) => format!("{address}?…"),
+        None => url.to_owned(),
+    }
+}

@@ -18,6 +18,25 @@ const USER_AGENT: &str = concat!("whsec/", env!("CARGO_PKG_VERSION"));
 /// Longest time for a connection, TLS included.
 const LONGEST_CONNECT: Duration = Duration::from_secs(10);
 
+/// Whether the environment names authorities of its own and a way out through somebody else, which together would show an API
+/// key to whoever set the two.
+static DISTRUSTS: OnceLock<bool> = OnceLock::new();
+
+/// Why nothing goes out then.
+pub const SHOWN: &str = "SSL_CERT_FILE or SSL_CERT_DIR and a proxy variable together could show it to others";
+
+/// Says what the environment names, once. With a certificate authority of the user's own config the rest is left out; without one
+/// nothing goes further than this machine.
+pub fn distrust_environment(distrusts: bool) {
+    // Whoever comes second finds it set.
+    let _ = DISTRUSTS.set(distrusts);
+}
+
+/// Whether that was said.
+pub fn distrusts_environment() -> bool {
+    DISTRUSTS.get().copied().unwrap_or(false)
+}
+
 /// Set-ups for plain loopback, loopback with TLS, and the world.
 pub struct Connections {
     connect_timeout: Duration,
@@ -47,6 +66,9 @@ impl Connections {
     /// runs on.
     pub fn to(&self, url: &Url) -> Result<&Client, String> {
         let near = is_loopback(url) || (url.scheme() == "http" && is_link_local(url));
+        if !near && distrusts_environment() && self.authorities.is_empty() {
+            return Err(SHOWN.to_owned());
+        }
         let (cell, tls) = match (url.scheme(), near) {
             ("http", true) => (&self.plain, false),
             ("https", true) => (&self.local, true),
@@ -80,6 +102,7 @@ impl Connections {
         builder = match (tls, self.authorities.is_empty()) {
             // Plain HTTP trusts nobody, and so need not read the system's certificates.
             (false, _) => builder.tls_certs_only([]),
+            (true, false) if distrusts_environment() => builder.tls_certs_only(self.authorities.clone()),
             (true, false) => builder.tls_certs_merge(self.authorities.clone()),
             (true, true) => builder,
         };

@@ -13,8 +13,8 @@ use zeroize::Zeroizing;
 mod address;
 mod connection;
 
-pub use address::{is_loopback, parse_base_url};
-pub use connection::Connections;
+pub use address::{is_loopback, parse_base_url, shown_address};
+pub use connection::{Connections, SHOWN, distrust_environment, distrusts_environment};
 pub use reqwest::Url;
 
 /// Largest body that is read, in bytes.

@@ -7,6 +7,7 @@ use std::sync::{Arc, OnceLock};
 
 use super::nearest::nearest;
 use super::{Provider, ProviderError};
+use crate::owned::{self, NotOwned};
 
 /// The built-in descriptions by name.
 const BUILTIN: [(&str, &str); 5] = [
@@ -113,13 +114,17 @@ fn builtin_text(name: &str) -> &'static str {
     BUILTIN.iter().find(|(other, _)| *other == name).map_or("", |(_, text)| text)
 }
 
+/// A description says where keys are sent, so nobody else may have written it.
 fn read(path: &Path) -> Result<String, ProviderError> {
-    let failed = |source| ProviderError::Read { path: path.to_owned(), source };
-    let size = fs::metadata(path).map_err(failed)?.len();
-    if size > LARGEST_FILE {
-        return Err(failed(std::io::Error::from(std::io::ErrorKind::FileTooLarge)));
-    }
-    fs::read_to_string(path).map_err(failed)
+    let not_owned = |error: NotOwned| {
+        error.map(
+            path,
+            |path, source| ProviderError::Read { path, source },
+            |path, why, fix| ProviderError::NotPrivate { path, why, fix },
+        )
+    };
+    let gone = || ProviderError::Read { path: path.to_owned(), source: std::io::ErrorKind::NotFound.into() };
+    owned::read_text(path, LARGEST_FILE).map_err(not_owned)?.ok_or_else(gone)
 }
 
 #[cfg(test)]

@@ -20,6 +20,8 @@ pub enum ProviderError {
         #[source]
         source: io::Error,
     },
+    #[error("`{path}` is not used: {why}")]
+    NotPrivate { path: PathBuf, why: &'static str, fix: String },
     #[error("no provider is called `{name}`")]
     NotFound { name: String, nearest: Option<String> },
     #[error("`{provider}` has no default `base_url`")]
@@ -49,7 +51,9 @@ impl ProviderError {
     pub fn hint(&self) -> Option<String> {
         match self {
             Self::Syntax { nearest, .. } => nearest.as_ref().map(|name| format!("did you mean `{name}`?")),
-            Self::Invalid { fix, .. } | Self::KeyRefused { fix, .. } => Some(fix.clone()),
+            Self::Invalid { fix, .. } | Self::KeyRefused { fix, .. } | Self::NotPrivate { fix, .. } => {
+                Some(fix.clone())
+            }
             Self::Read { .. } | Self::BadAuthority { .. } => None,
             Self::NotFound { nearest, .. } => Some(nearest.as_ref().map_or_else(
                 || "`whsec provider list` names them all".to_owned(),

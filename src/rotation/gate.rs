@@ -10,6 +10,7 @@ use super::runner::Runner;
 use super::seal::Sealed;
 use super::{Event, How, Probed, RunError, Step};
 use crate::delivery::probe::{Prober, Report, Secrets};
+use crate::http::shown_address;
 use crate::secret::{Fingerprint, Secret};
 use crate::store::{Slot, readable};
 
@@ -76,7 +77,8 @@ impl Runner<'_> {
         refusal: impl FnOnce(String, &'static str) -> RunError,
     ) -> Result<(), RunError> {
         let contradicting = self.rotation.contradicting(step);
-        let Some((url, finds)) = contradicting.first().map(|found| (found.url.clone(), found.verdict.finds())) else {
+        let Some((url, finds)) = contradicting.first().map(|found| (shown_address(&found.url), found.verdict.finds()))
+        else {
             return Ok(());
         };
         let Some(reason) = reason else { return Err(refusal(url, finds)) };

@@ -10,6 +10,7 @@ use super::operator::Reply;
 use super::runner::Runner;
 use super::{Event, How, Outcome, RunError, Step};
 use crate::delivery::probe::{Prober, Report, Secrets};
+use crate::http::shown_address;
 use crate::secret::Secret;
 use crate::store::{Slot, StoreError, readable, slots};
 
@@ -106,7 +107,11 @@ impl Runner<'_> {
                 (Some(_), Reply::LookAgain) => {}
                 (Some(report), _) => {
                     let next = readable(self.stores).map(|store| store.slot_name(Slot::Next)).collect();
-                    return Err(RunError::NotReady { url: report.url.clone(), finds: report.verdict.finds(), next });
+                    return Err(RunError::NotReady {
+                        url: shown_address(&report.url),
+                        finds: report.verdict.finds(),
+                        next,
+                    });
                 }
             }
         }

@@ -85,7 +85,9 @@ impl StoreError {
             Self::Unrepresentable { store, .. } if store.starts_with("dotenv:") => Some(
                 "`json:` and `file:` keep any text: name such a store for the target, and go on from there".to_owned(),
             ),
-            Self::Busy { .. } => Some("it ends by itself; run the same command again".to_owned()),
+            Self::Busy { .. } => Some(
+                "a whsec ends by itself: run the same command again; what else locks it has to be ended".to_owned(),
+            ),
             Self::Io { source, .. } => hint_of(source.kind()).map(str::to_owned),
             Self::NotReadBack { .. } => Some("something cuts off or changes what is written there".to_owned()),
             _ => None,

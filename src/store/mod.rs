@@ -48,7 +48,7 @@ pub use error::StoreError;
 pub use keychain::keychain_entry;
 pub use places::places;
 pub use preset::preset_paths;
-pub use program::{COMMAND_DEADLINE, run_for_output, run_with_input};
+pub use program::{COMMAND_DEADLINE, run_for_output, run_with_input, search_programs_in};
 pub use reference::{DEFAULT_ACCOUNT, Reference, SCHEMES};
 pub use surroundings::{Environment, NoEnvelope, Surroundings};
 

@@ -32,8 +32,6 @@ fn resolved(path: &Path) -> PathBuf {
 
 #[cfg(test)]
 mod tests {
-    #![cfg(unix)]
-
     use super::super::{SlotNames, Surroundings, open};
     use super::*;
 
@@ -43,6 +41,7 @@ mod tests {
         places(&reference, store.as_ref())
     }
 
+    #[cfg(unix)]
     #[test]
     fn a10_one_place_has_one_name() {
         let folder = tempfile::tempdir().unwrap();

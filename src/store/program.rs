@@ -1,10 +1,11 @@
 //! Starts programs: the only place that does. What goes to one goes to its standard input, never into its arguments or
 //! environment; what it prints is bounded and never repeated. One that hangs is killed with all that it started.
 
+use std::ffi::OsString;
 use std::io::{self, Read, Write};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Stdio};
-use std::sync::mpsc;
+use std::sync::{OnceLock, mpsc};
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -102,7 +103,12 @@ impl<'a> Run<'a> {
         let Some((program, rest)) = arguments.split_first() else {
             return Err(failed(store, arguments, "has no name".to_owned()));
         };
-        let mut command = Command::new(program);
+        let Some(found) = look_up(program) else { return Err(failed(store, arguments, NOT_THERE.to_owned())) };
+        let mut command = Command::new(found);
+        // A program that starts others finds them in the same folders.
+        if let Some(path) = search_path() {
+            command.env("PATH", path);
+        }
         command.args(rest).stdout(Stdio::piped()).stderr(if hears { Stdio::piped() } else { Stdio::null() });
         command.stdin(if input.is_some() { Stdio::piped() } else { Stdio::null() });
         for name in private {
@@ -195,12 +201,56 @@ fn read_bounded(pipe: impl Read, most: usize) -> io::Result<Zeroizing<Vec<u8>>> 
     Ok(output)
 }
 
+const NOT_THERE: &str = "is not there";
+
+/// The folders in which programs are looked up, as the environment names them.
+static FOLDERS: OnceLock<Vec<PathBuf>> = OnceLock::new();
+
+/// Sets where programs are looked up, once. Folders that are not named from the root are left out: an empty one or `.` is the
+/// current folder, where a checkout could bring its own `kubectl`.
+pub fn search_programs_in(folders: impl IntoIterator<Item = PathBuf>) {
+    // Whoever comes second finds it set.
+    let _ = FOLDERS.set(folders.into_iter().filter(|folder| folder.is_absolute()).collect());
+}
+
+fn search_path() -> Option<OsString> {
+    let mut path = OsString::new();
+    for (at, folder) in FOLDERS.get()?.iter().enumerate() {
+        if at > 0 {
+            path.push(if cfg!(windows) { ";" } else { ":" });
+        }
+        path.push(folder);
+    }
+    Some(path)
+}
+
+/// Where a program is: a name without `/` in the first of the folders that has it, another one as it is written.
+fn look_up(program: &str) -> Option<PathBuf> {
+    let Some(folders) = FOLDERS.get().filter(|_| cfg!(unix) && !program.contains('/')) else {
+        return Some(PathBuf::from(program));
+    };
+    folders.iter().map(|folder| folder.join(program)).find(|path| is_program(path))
+}
+
+#[cfg(unix)]
+fn is_program(path: &Path) -> bool {
+    path.is_file() && rustix::fs::access(path, rustix::fs::Access::EXEC_OK).is_ok()
+}
+
+#[cfg(not(unix))]
+fn is_program(path: &Path) -> bool {
+    path.is_file()
+}
+
 /// Fails if there is no such program. A name without `/` is looked up as a shell does.
 pub(super) fn find(store: &str, arguments: &[String], private: &[String]) -> Result<(), StoreError> {
-    let missing = || failed(store, arguments, "is not there".to_owned());
+    let missing = || failed(store, arguments, NOT_THERE.to_owned());
     let program = arguments.first().ok_or_else(missing)?;
     if cfg!(not(unix)) || program.contains('/') {
         return if cfg!(not(unix)) || Path::new(program).is_file() { Ok(()) } else { Err(missing()) };
+    }
+    if FOLDERS.get().is_some() {
+        return look_up(program).map(|_| ()).ok_or_else(missing);
     }
     let look_up = ["/bin/sh", "-c", "command -v -- \"$1\"", "sh", program].map(str::to_owned);
     let ended = Run { deadline: super::STORE_DEADLINE, ..Run::new(store, &look_up, private) }.end()?;
@@ -216,7 +266,7 @@ pub(super) fn said(status: ExitStatus) -> String {
 
 fn not_started(error: &io::Error) -> String {
     match error.kind() {
-        io::ErrorKind::NotFound => "is not there".to_owned(),
+        io::ErrorKind::NotFound => NOT_THERE.to_owned(),
         kind => format!("could not be run: {kind}"),
     }
 }

@@ -1,5 +1,6 @@
 //! Questions to the person at the terminal. The answers are theirs; what follows from them is decided elsewhere.
 //!
+//! What is asked is one line in which nothing drives the terminal, whatever folder or file it names.
 //! "Could not ask" and "gave up" differ from every answer, so that nothing is ever agreed to by accident.
 
 use std::io;
@@ -10,6 +11,7 @@ use dialoguer::{Confirm, Input, Select};
 use thiserror::Error;
 use zeroize::Zeroizing;
 
+use super::text::one_line;
 use crate::secret::Secret;
 
 /// A question got no answer.
@@ -27,10 +29,10 @@ pub enum DialogError {
 pub fn text(question: &str, default: Option<&str>, check: impl Fn(&str) -> Result<(), String>) -> Answer<String> {
     let theme = theme();
     let mut input = Input::<String>::with_theme(theme.as_ref())
-        .with_prompt(question)
-        .validate_with(|line: &String| check(line.trim()));
+        .with_prompt(one_line(question))
+        .validate_with(|line: &String| check(line.trim()).map_err(|why| one_line(&why)));
     if let Some(default) = default {
-        input = input.default(default.to_owned()).show_default(!default.is_empty());
+        input = input.default(one_line(default)).show_default(!default.is_empty());
     }
     answered(input.interact_text()).map(|line| line.trim().to_owned())
 }
@@ -39,7 +41,10 @@ pub fn text(question: &str, default: Option<&str>, check: impl Fn(&str) -> Resul
 pub fn select(question: &str, items: &[String]) -> Answer<usize> {
     forget_typed_ahead();
     let theme = theme();
-    let select = Select::with_theme(theme.as_ref()).with_prompt(question).items(items).default(0);
+    let select = Select::with_theme(theme.as_ref())
+        .with_prompt(one_line(question))
+        .items(items.iter().map(|item| one_line(item)))
+        .default(0);
     answered(select.interact_opt())?.ok_or(DialogError::Interrupted)
 }
 
@@ -53,7 +58,7 @@ fn forget_typed_ahead() {
 pub fn confirm(question: &str, default: bool) -> Answer<bool> {
     forget_typed_ahead();
     let theme = theme();
-    let confirm = Confirm::with_theme(theme.as_ref()).with_prompt(question).default(default);
+    let confirm = Confirm::with_theme(theme.as_ref()).with_prompt(one_line(question)).default(default);
     answered(confirm.interact_opt())?.ok_or(DialogError::Interrupted)
 }
 
@@ -63,7 +68,7 @@ pub fn password(question: &str) -> Answer<Secret> {
     if !term.is_term() {
         return Err(DialogError::NobodyThere);
     }
-    let line = term.write_str(&format!("{question} (hidden): ")).and_then(|()| hidden_line(&term));
+    let line = term.write_str(&format!("{} (hidden): ", one_line(question))).and_then(|()| hidden_line(&term));
     let line = line.map_err(|error| from_io(&error))?;
     if line.ends_with(INTERRUPTS) {
         return Err(DialogError::Interrupted);

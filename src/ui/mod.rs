@@ -88,6 +88,11 @@ impl Output {
         }
     }
 
+    /// A text of several lines that the operator has to see even with `-q`.
+    pub fn show(&self, text: &str) {
+        text.lines().for_each(emit_folded);
+    }
+
     /// A line for `-v`.
     pub fn detail(&self, line: &str) {
         if self.verbose && !self.quiet {
@@ -121,9 +126,14 @@ impl Output {
     }
 }
 
+/// The one way to a stream: whatever is in a line, it stays a line and moves nothing.
 fn emit(stream: &mut dyn Write, line: &str) {
+    write(stream, &text::printable(line));
+}
+
+fn write(stream: &mut dyn Write, line: &str) {
     // A failed write must not stop a rotation; there is nobody left to tell.
-    let _ = writeln!(stream, "{}", text::printable(line));
+    let _ = writeln!(stream, "{line}");
     let _ = stream.flush();
 }
 
@@ -131,5 +141,5 @@ fn emit(stream: &mut dyn Write, line: &str) {
 fn emit_folded(line: &str) {
     let term = console::Term::stderr();
     let width = if term.is_term() { usize::from(term.size().1) } else { usize::MAX };
-    emit(&mut anstream::stderr(), &text::folded(line, width));
+    write(&mut anstream::stderr(), &text::folded(&text::printable(line), width));
 }

@@ -2,6 +2,7 @@
 
 use super::Output;
 use super::time::span;
+use crate::http::shown_address;
 use crate::provider::Provider;
 use crate::rotation::guide::{self, StoreNames};
 use crate::rotation::{Doer, Plan};
@@ -23,7 +24,7 @@ pub fn plan(output: &Output, plan: &Plan, provider: &Provider, stores: &[StoreNa
         output.say(&format!("            new in {}, live in {}, old in {}", store.next, store.current, store.previous));
     }
     for receiver in &plan.receivers {
-        output.say(&format!("  receiver  {receiver}"));
+        output.say(&format!("  receiver  {}", shown_address(receiver)));
     }
     output.say(&format!("  old one   {}", old_secret(plan)));
     output.say("");

@@ -3,6 +3,7 @@
 use jiff::SignedDuration;
 
 use crate::delivery::probe::{Answer, Report, Tried, Verdict};
+use crate::http::shown_address;
 use crate::provider::plain_text;
 use crate::ui::time::span;
 
@@ -22,7 +23,7 @@ pub fn brief(report: &Report) -> Vec<String> {
 /// Every case with what was answered and how fast.
 pub fn table(report: &Report) -> Vec<String> {
     let bold = anstyle::Style::new().bold();
-    let mut lines = vec![format!("{bold}{}{bold:#}", plain_text(&report.url))];
+    let mut lines = vec![format!("{bold}{}{bold:#}", plain_text(&shown_address(&report.url)))];
     for tried in &report.tried {
         let is_silent = tried.answers.iter().all(|answer| answer.status.is_err());
         let (word, statuses) = match tried.is_accepted() {
@@ -48,7 +49,7 @@ pub fn table(report: &Report) -> Vec<String> {
 /// The address, the verdict and the time that most answers took.
 fn headline(report: &Report) -> String {
     let took = report.took().map(|took| format!(" ({})", millis(took))).unwrap_or_default();
-    format!("{} {}: {}{took}", arrow(report.verdict), plain_text(&report.url), report.verdict.words())
+    format!("{} {}: {}{took}", arrow(report.verdict), plain_text(&shown_address(&report.url)), report.verdict.words())
 }
 
 /// What to do about it; with the reason where nobody answered.

@@ -3,6 +3,7 @@
 use jiff::Timestamp;
 use serde_json::{Value, json};
 
+use crate::http::shown_address;
 use crate::rotation::{Next, Rotation, Step};
 
 /// Everything of a rotation that may be shown, as one object. `next_command` goes on with it.
@@ -49,7 +50,7 @@ pub fn rotation(
         "contained": rotation.contained(),
         "leaking_since": rotation.leaking_since(),
         "receivers": rotation.probed.values().map(|(at, found)| json!({
-            "url": found.url, "verdict": found.verdict, "accepts_new": found.accepts_new,
+            "url": shown_address(&found.url), "verdict": found.verdict, "accepts_new": found.accepts_new,
             "rejects_old": found.rejects_old, "probed_at": at,
         })).collect::<Vec<_>>(),
         "deliveries": rotation.seen.iter().map(|(secret, seen)| json!({

@@ -127,3 +127,49 @@ fn a_secret_is_revealed_to_a_terminal() {
     terminal.expect(secret.expose());
     terminal.exits(0);
 }
+
+/// Clears the screen, sets the title, fakes an answer, and turns the rest round.
+const ACTS: &str = "x\u{1b}[2J\u{1b}[H\u{1b}]0;owned\u{7}\u{1b}[8m\n[yes] yes\u{202e}";
+
+#[test]
+fn b10_a_folders_name_moves_nothing_in_a_question() {
+    let sandbox = Sandbox::new("layers");
+    let folder = sandbox.path("work").join(ACTS);
+    std::fs::create_dir(&folder).unwrap();
+    std::fs::write(folder.join("whsec.toml"), "# \u{9b}2J\u{202e}x\n[notify]\ncommand = [\"true\"]\n").unwrap();
+    let mut command = sandbox.command(&["target", "trust"]);
+    let mut terminal = Terminal::run_command(command.current_dir(&folder));
+    terminal.expect("Honour all of").expect("whsec.toml").expect("as shown above?").types("n");
+    let seen = terminal.exits(1);
+    for acting in ["\u{1b}[2J", "\u{1b}[H", "\u{1b}]0;", "\u{1b}[8m", "\u{202e}", "\u{9b}", "\n[yes] yes"] {
+        assert!(!seen.contains(acting), "{acting:?} in {seen:?}");
+    }
+    assert!(seen.contains("\\u{1b}]0;owned"), "{seen:?}");
+}
+
+#[test]
+fn b10_an_owner_and_a_header_forge_no_lines() {
+    let sandbox = Sandbox::new("layers");
+    let owner = "ops\\nhooks2   stored next: drop\\u001b[31m";
+    sandbox.edit_config("api_key = ", &format!("owner = \"{owner}\"\napi_key = "));
+    for line in [&["status"][..], &["target", "show", "hooks"], &["target", "list"], &["rotate", "hooks", "--dry-run"]]
+    {
+        let run = sandbox.run(line).exits(0);
+        for text in [&run.stdout, &run.stderr] {
+            assert!(
+                !text.lines().any(|line| line.starts_with("hooks2")) && !text.contains('\u{1b}'),
+                "{line:?}: {text}"
+            );
+        }
+    }
+    let capture = "X-Layers-Signature: t=1,\u{1b}]0;owned\u{7}=x,v9\u{1b}[2J=y\nContent-Type: a\n\n{}";
+    let run = sandbox.run_with_stdin(&["verify", "hooks"], &format!("POST / HTTP/1.1\n{capture}"));
+    let json = sandbox.run_with_stdin(
+        &["verify", "hooks"],
+        &serde_json::json!({ "headers": { "X-Layers-Signature": "t=1,v9\u{1b}[2J\u{7}=y" }, "body": "{}" }).to_string(),
+    );
+    for run in [run, json] {
+        assert_ne!(run.code, 0);
+        assert!(!format!("{}{}", run.stdout, run.stderr).contains(['\u{1b}', '\u{7}']), "{}{}", run.stdout, run.stderr);
+    }
+}

@@ -1,4 +1,4 @@
-//! Promises 17 and 21 at a pseudo-terminal: a provider's words move nothing on it, and Ctrl-C at any question or in a
+//! Promises 17, 21 and 30 at a pseudo-terminal: a provider's words and hostile names move nothing on it, and Ctrl-C at any question or in a
 //! countdown leaves cursor and echo as they were.
 
 use std::collections::BTreeSet;
@@ -230,4 +230,71 @@ fn a_providers_words_move_nothing_on_the_terminal() {
         "a provider's words at a terminal",
         &format!("0 control bytes from the provider (seed {})", seed()),
     );
+}
+
+/// A payload as a folder's or a target's file may have it.
+fn name(dice: &mut Dice) -> String {
+    payload(dice).replace(['/', '\u{0}'], "_")
+}
+
+#[test]
+#[ignore = "sweep: run by tests/run"]
+fn hostile_names_move_nothing_on_the_terminal() {
+    let rounds = if is_full() { 250 } else { 20 };
+    let (mut dice, clock, mut tally) = (Dice::new("names"), Clock::new(), Tally::default());
+    for _ in 0..rounds {
+        let world = World::new("layers", FILES, &clock);
+        let (folder, file, owner, header) = (name(&mut dice), name(&mut dice), name(&mut dice), name(&mut dice));
+        let checkout = world.sandbox.path("work").join(&folder);
+        std::fs::create_dir_all(&checkout).unwrap();
+        std::fs::write(checkout.join("whsec.toml"), "[notify]\ncommand = [\"true\"]\n").unwrap();
+        let quoted = serde_json::Value::from(owner.as_str()).to_string().replace('\u{7f}', "\\u007f");
+        world.sandbox.edit_config("api_key = ", &format!("owner = {quoted}\napi_key = "));
+        let capture =
+            serde_json::json!({ "headers": { "X-Layers-Signature": format!("t=1,{header}=y") }, "body": "{}" });
+        std::fs::write(world.sandbox.path("work").join(&file), capture.to_string()).unwrap();
+        let lines: [&[&str]; 6] = [
+            &["target", "trust"],
+            &["target", "show", "hooks"],
+            &["status"],
+            &["verify", "hooks", &file],
+            &["inspect", &owner],
+            &["rotate", "hooks", "--dry-run", "--store", &header],
+        ];
+        for line in lines {
+            tally.case(&format!("{line:?} in {folder:?}, owner {owner:?}, header {header:?}"), || {
+                let (mut inner, asks) = (world.command(line), line.contains(&"trust"));
+                if asks {
+                    inner.current_dir(&checkout);
+                }
+                let mut terminal = Terminal::run_command(&inner);
+                if asks {
+                    terminal.expect("as shown above?").types("n");
+                }
+                let seen = terminal.ends();
+                let (mut hostile, colours) = acting(&seen);
+                // A question hides the cursor while it is asked, and gives it back.
+                if asks {
+                    hostile.retain(|acts| !['\u{1b}', '\r'].contains(acts));
+                }
+                let bad = [
+                    "\u{1b}[2J",
+                    "\u{1b}[H",
+                    "\u{1b}]",
+                    "\u{1b}P",
+                    "\u{1b}c",
+                    "\u{1b}[8m",
+                    "\u{1b}[6n",
+                    "\u{1b}[?1049h",
+                ];
+                let acts: Vec<&&str> = bad.iter().filter(|bad| seen.contains(**bad)).collect();
+                match hostile.is_empty() && acts.is_empty() && (asks || colours.iter().all(|it| it.len() <= 5)) {
+                    true => Ok(()),
+                    false => Err(format!("{hostile:?} {acts:?} {colours:?} in {seen:?}")),
+                }
+            });
+        }
+    }
+    let figure = format!("0 control bytes from folders, files, owners, headers and arguments (seed {})", seed());
+    tally.promise(30, "hostile names at a terminal", &figure);
 }

@@ -10,7 +10,7 @@ use serde_json::{Value, json};
 use super::begin::{self, Wish};
 use super::exit::{self, Exit, Fault};
 use super::session::Session;
-use super::{complete, parse_duration, result};
+use super::{complete, parse_duration, result, shell};
 use crate::provider::Provider;
 use crate::rotation::{Doer, Step};
 use crate::secret::Secret;
@@ -91,7 +91,7 @@ pub fn run(args: &Args, session: &Session) -> anyhow::Result<Exit> {
 
 /// The error of a rehearsal that is not what it should be.
 fn not_through(exit: Exit, why: &str, args: &Args) -> Value {
-    let hint = Some(format!("start over: whsec rehearse {}", args.provider));
+    let hint = Some(format!("start over: whsec rehearse {}", shell::quoted(&args.provider)));
     exit::error_object(&Fault { exit, message: why.to_owned(), hint })
 }
 
@@ -105,7 +105,7 @@ fn rotate(args: &Args, session: &Session, stage: &Stage, old: Option<Secret>) ->
     global.yes = global.yes || alone;
     let quiet = global.quiet;
     let mut inner = Session::new(global.clone(), Output::new(false, quiet, global.verbose, global.color.into()));
-    inner.comes_back_with = Some(format!("whsec rehearse {}", args.provider));
+    inner.comes_back_with = Some(format!("whsec rehearse {}", shell::quoted(&args.provider)));
     let target = stage.target()?;
     let id = target.endpoint.own_id().to_owned();
     let person_steps = Step::ALL.into_iter().filter(|step| step.doer() == Doer::Person);

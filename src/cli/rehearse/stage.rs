@@ -106,6 +106,7 @@ impl Stage {
             surroundings: self.surroundings(),
             receivers: self.receiver.iter().map(|receiver| receiver.url()).collect(),
             may_probe: true,
+            stores_from_checkout: false,
             api_key: Some(KeySource::File(self.folder.path().join("api-key"))),
             owner: None,
             max_age: None,

@@ -10,6 +10,7 @@ use std::path::Path;
 use zeroize::Zeroizing;
 
 use super::super::exit::{Exit, Fault};
+use super::super::shell;
 use crate::config::{KeySource, Target};
 use crate::provider::{Endpoint, ProviderError};
 use crate::secret::Secret;
@@ -128,13 +129,20 @@ fn from_file(output: &Output, path: &Path) -> anyhow::Result<FoundKey> {
     {
         use std::os::unix::fs::MetadataExt;
         let metadata = file.metadata().map_err(failed)?;
-        // What another user can write is another user's key. What others can read may be a mounted secret.
+        let (shown, typed) = (path.display(), shell::quoted(&path.to_string_lossy()));
+        // What another user owns or can write is another user's key. What root owns, and what others can read, may be a mounted
+        // secret.
+        if metadata.is_file() && ![0, rustix::process::geteuid().as_raw()].contains(&metadata.uid()) {
+            let message = format!("another user owns the API key file `{shown}`");
+            let hint = format!("is it your key? then: chown \"$USER\" {typed}");
+            return Err(Fault::new(Exit::Auth, message, hint));
+        }
         if metadata.is_file() && metadata.mode() & 0o022 != 0 {
-            let message = format!("other users may write the API key file `{}`", path.display());
-            return Err(Fault::new(Exit::Auth, message, format!("chmod 600 '{}'", path.display())));
+            let message = format!("other users may write the API key file `{shown}`");
+            return Err(Fault::new(Exit::Auth, message, format!("chmod 600 {typed}")));
         }
         if metadata.is_file() && metadata.mode() & 0o044 != 0 {
-            output.warn(&format!("other users may read the API key file `{0}`: chmod 600 '{0}'", path.display()));
+            output.warn(&format!("other users may read the API key file `{shown}`: chmod 600 {typed}"));
         }
     }
     let key = read_key(file).map_err(failed)?;
@@ -205,6 +213,25 @@ mod tests {
                 assert_eq!(report(&error).exit, Exit::Auth);
             }
         }
+    }
+
+    #[cfg(unix)]
+    #[test]
+    fn b11_a_key_file_of_another_user_is_refused() {
+        use std::os::unix::fs::{PermissionsExt, chown};
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("it's a key");
+        fs::write(&path, "k\n").unwrap();
+        fs::set_permissions(&path, PermissionsExt::from_mode(0o600)).unwrap();
+        if !rustix::process::geteuid().is_root() {
+            let _ = std::io::Write::write_all(&mut std::io::stderr(), b"SKIPPED: only root gives files away\n");
+            return;
+        }
+        chown(&path, Some(12_345), None).unwrap();
+        let verdict = report(&from_source(&output(), &KeySource::File(path.clone()), &[]).unwrap_err());
+        assert_eq!((verdict.exit, verdict.message.contains("another user owns the API key file")), (Exit::Auth, true));
+        let words = shlex::split(verdict.hint.unwrap().split("then: ").nth(1).unwrap()).unwrap();
+        assert_eq!(words.last().map(String::as_str), path.to_str());
     }
 
     #[test]

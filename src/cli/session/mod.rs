@@ -4,7 +4,6 @@
 
 use std::cell::OnceCell;
 use std::env;
-use std::fs;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
@@ -14,17 +13,20 @@ use jiff::{SignedDuration, Timestamp};
 use super::Global;
 use super::exit::{self, Exit, Fault};
 use super::options::TargetOptions;
+use super::shell;
 use super::work::seals_in;
 use crate::config::trust::{self, Ledger};
-use crate::config::{Config, ConfigFile, Overrides, Target, file};
+use crate::config::{Config, ConfigFile, Overrides, Target};
 use crate::delivery::probe::PATIENCE;
+use crate::http;
+use crate::owned::{self, NotOwned};
 use crate::provider::Catalog;
 use crate::provider::client::{Client, ClientOptions};
 use crate::provider::spec::Meaning;
 use crate::rotation::RunError;
 use crate::rotation::state_key::StateKey;
 use crate::secret::Secret;
-use crate::store::{Environment, NoEnvelope, Surroundings};
+use crate::store::{self, Environment, NoEnvelope, Surroundings};
 use crate::ui::Output;
 use crate::ui::time::span;
 
@@ -74,12 +76,6 @@ impl Session {
     pub fn catalog(&self) -> anyhow::Result<&Catalog> {
         once(&self.catalog, || {
             let folder = self.folders()?.providers_dir();
-            for path in folder.iter().flat_map(fs::read_dir).flatten().flatten().map(|entry| entry.path()) {
-                if path.extension().is_some_and(|extension| extension == "toml") {
-                    // A description says where keys are sent.
-                    file::check_owner(&path)?;
-                }
-            }
             Ok(Catalog::load(folder.as_deref())?)
         })
     }
@@ -189,6 +185,10 @@ impl Session {
 
     fn client_with(&self, target: &Target, usual: Duration) -> anyhow::Result<Client> {
         let ca = target.ca.as_deref().map(read_ca).transpose()?;
+        if ca.is_none() && http::distrusts_environment() && !http::is_loopback(&target.endpoint.base_url) {
+            let hint = "name the authority in your own config, `ca = \"FILE\"`, or unset one of them";
+            return Err(Fault::new(Exit::Usage, format!("the API key is not sent: {}", http::SHOWN), hint));
+        }
         Ok(Client::new(&ClientOptions { timeout: self.global.timeout.unwrap_or(usual), ca })?)
     }
 
@@ -265,7 +265,7 @@ impl Session {
 
     /// A word as it is typed in a shell.
     pub fn quoted(&self, word: &str) -> String {
-        shlex::try_quote(word).map_or_else(|_| word.to_owned(), |quoted| quoted.into_owned())
+        shell::quoted(word)
     }
 
     fn own_file_given(&self) -> anyhow::Result<Option<PathBuf>> {
@@ -279,6 +279,16 @@ impl Session {
     }
 }
 
+/// Takes from the environment what holds for the whole process: where programs are looked up, and whether it could show a key.
+pub fn heed_environment() {
+    let path = env::var_os("PATH").unwrap_or_default();
+    store::search_programs_in(env::split_paths(&path));
+    let names =
+        |variables: &[&str]| variables.iter().any(|name| env::var_os(name).is_some_and(|value| !value.is_empty()));
+    let authorities = names(&["SSL_CERT_FILE", "SSL_CERT_DIR"]);
+    http::distrust_environment(authorities && names(&["https_proxy", "HTTPS_PROXY", "all_proxy", "ALL_PROXY"]));
+}
+
 /// How long a call to a provider may take unless somebody says otherwise.
 const CALL_TIMEOUT: Duration = Duration::from_secs(30);
 
@@ -286,15 +296,18 @@ const CALL_TIMEOUT: Duration = Duration::from_secs(30);
 const LONGEST_CA: u64 = 1 << 20;
 
 fn read_ca(path: &Path) -> anyhow::Result<Vec<u8>> {
-    file::check_owner(path)?;
-    let failed = |why: String| {
-        let message = format!("cannot read the CA file `{}`: {why}", path.display());
-        Fault::new(Exit::Usage, message, "`ca` names a file of PEM certificates")
-    };
-    if fs::metadata(path).is_ok_and(|metadata| metadata.len() > LONGEST_CA) {
-        return Err(failed("it is too long".to_owned()));
-    }
-    fs::read(path).map_err(|error| failed(error.to_string()))
+    let read = owned::read(path, LONGEST_CA)
+        .and_then(|read| read.ok_or_else(|| NotOwned::Unreadable(std::io::ErrorKind::NotFound.into())));
+    read.map_err(|error| {
+        error.map(
+            path,
+            |path, source| {
+                let message = format!("cannot read the CA file `{}`: {source}", path.display());
+                Fault::new(Exit::Usage, message, "`ca` names a file of PEM certificates")
+            },
+            |path, why, fix| Fault::new(Exit::Usage, format!("`{}` is not used: {why}", path.display()), fix),
+        )
+    })
 }
 
 #[cfg(unix)]

@@ -4,6 +4,7 @@ use jiff::{SignedDuration, Timestamp};
 use serde::Serialize;
 
 use crate::delivery::probe::Verdict;
+use crate::http::shown_address;
 use crate::rotation::drift::{self, Act, Drift};
 use crate::rotation::{Next, PlannedStore, Probed, Rotation, Sighting, Status, Step};
 use crate::secret::Fingerprint;
@@ -78,7 +79,7 @@ impl Row {
         self.contained = rotation.contained();
         self.leaking_since = rotation.leaking_since();
         let asked = |(at, found): &(Timestamp, Probed)| Asked {
-            url: found.url.clone(),
+            url: shown_address(&found.url),
             verdict: found.verdict,
             probed_at: *at,
         };

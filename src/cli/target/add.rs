@@ -76,7 +76,7 @@ pub fn run(args: &Args, session: &Session) -> anyhow::Result<Exit> {
     let guided = questions::complete(&mut target, args, session)?;
     let text = check(&mut target, old.as_deref().unwrap_or_default(), &path, session)?;
     let shown = target.to_toml();
-    output.data(shown.trim_end());
+    shown.trim_end().lines().for_each(|line| output.data(line));
     if args.dry_run {
         let fields = json!({ "target": target.name, "file": path, "toml": shown, "written": false });
         output.json(&result::object("target add", Exit::Done, fields));
@@ -89,7 +89,7 @@ pub fn run(args: &Args, session: &Session) -> anyhow::Result<Exit> {
         }
     }
     write::replace(&path, old.as_deref(), &text)?;
-    let next = format!("whsec inspect {}", target.name);
+    let next = session.come_back("inspect", &target.name);
     output.say(&format!("written into {}", path.display()));
     output.say(&format!("next: {next}"));
     let fields =

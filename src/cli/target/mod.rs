@@ -7,6 +7,7 @@ use super::exit::Exit;
 use super::session::Session;
 use super::signals::Signals;
 use crate::config::{KeySource, Target};
+use crate::http::shown_address;
 use crate::provider::duration_text;
 use crate::provider::spec::Cutover;
 
@@ -58,7 +59,7 @@ fn describe(target: &Target) -> Value {
         "ids": ids,
         "base_url": target.endpoint.base_url.as_str(),
         "stores": stores(target),
-        "receivers": target.receivers,
+        "receivers": target.receivers.iter().map(|url| shown_address(url)).collect::<Vec<_>>(),
         "api_key": target.api_key.as_ref().map(key_source),
         "cutover": cutover(target.cutover),
         "owner": target.owner,

@@ -30,7 +30,11 @@ pub fn run(args: &Args, session: &Session) -> anyhow::Result<Exit> {
     let target = session.config()?.named(name, session.catalog()?)?;
     if session.has_open_rotation(&target)? {
         let message = format!("`{name}` has an open rotation");
-        return Err(Fault::new(Exit::Conflict, message, format!("finish it first: whsec cutover {name}")));
+        return Err(Fault::new(
+            Exit::Conflict,
+            message,
+            format!("finish it first: {}", session.come_back("cutover", name)),
+        ));
     }
     let old = ConfigFile::own(&path)?.map(|file| file.text);
     let new = edit::remove(old.as_deref().unwrap_or_default(), &path, name)?;

@@ -7,6 +7,7 @@ use super::super::exit::Exit;
 use super::super::options::TargetOptions;
 use super::super::result;
 use super::super::session::Session;
+use crate::http::shown_address;
 use crate::provider::duration_text;
 
 /// Show one target as it will be used
@@ -36,7 +37,7 @@ pub fn run(args: &Args, session: &Session) -> anyhow::Result<Exit> {
     ];
     lines.extend(endpoint.ids.iter().map(|id| (id.name.as_str(), id.value.clone())));
     lines.extend(super::stores(&target).into_iter().map(|store| ("store", store)));
-    lines.extend(target.receivers.iter().map(|url| ("receiver", url.clone())));
+    lines.extend(target.receivers.iter().map(|url| ("receiver", shown_address(url))));
     lines.extend(target.api_key.as_ref().map(|key| ("api key", super::key_source(key))));
     lines.push(("cutover", super::cutover(target.cutover).to_owned()));
     lines.extend(target.owner.clone().map(|owner| ("owner", owner)));

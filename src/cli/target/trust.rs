@@ -64,7 +64,8 @@ pub fn run(args: &Args, session: &Session) -> anyhow::Result<Exit> {
         if !session.global.yes {
             ask::may_ask(session, "--yes")?;
             // Not silenced by -q: nobody should agree to what was not shown.
-            output.warn(&format!("this is all that will be honoured:\n{}", found.text.trim_end()));
+            output.warn("this is all that will be honoured:");
+            output.show(found.text.trim_end());
             for path in &covered {
                 output.warn(&format!("as it is now, it uses {}: look into it as well", path.display()));
             }

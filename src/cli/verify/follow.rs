@@ -33,7 +33,11 @@ const BLOCK: usize = 256 << 10;
 /// Counts until stdin ends or a signal asks to stop.
 pub fn run(args: &Args, session: &Session, knowledge: &mut Knowledge, scheme: &Scheme) -> anyhow::Result<Exit> {
     if let Some(file) = args.file.as_deref().filter(|file| *file != std::path::Path::new("-")) {
-        let hint = format!("tail -F '{}' | whsec verify {} --follow", file.display(), args.target);
+        let hint = format!(
+            "tail -F {} | whsec verify {} --follow",
+            session.quoted(&file.to_string_lossy()),
+            session.quoted(&args.target)
+        );
         return Err(Fault::new(Exit::Usage, "--follow and --summary read stdin", hint));
     }
     let signals = Signals::arm()?;

@@ -64,5 +64,5 @@ pub fn header(text: &str) -> Result<(String, String), String> {
 pub fn time(text: &str) -> Result<Timestamp, String> {
     let seconds = text.parse::<i64>().ok().and_then(|seconds| Timestamp::from_second(seconds).ok());
     let moment = seconds.or_else(|| text.parse().ok());
-    moment.ok_or_else(|| format!("`{text}` is no time such as `2026-04-21T18:28:00Z` or `1776796080`"))
+    moment.ok_or_else(|| "it is no time such as `2026-04-21T18:28:00Z` or `1776796080`".to_owned())
 }

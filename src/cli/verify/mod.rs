@@ -359,7 +359,8 @@ fn note(session: &Session, knowledge: &mut Knowledge, seen: Vec<Seen>, before: b
     match journal(session, knowledge, seen) {
         Ok(now) if now || before => {
             let next = session.come_back("cutover", &knowledge.target.name);
-            session.output.say(&format!("noted for the step `verify` of the open rotation\n  {next}"));
+            session.output.say("noted for the step `verify` of the open rotation");
+            session.output.say(&format!("  {next}"));
         }
         Ok(_) => {}
         Err(error) => session.output.warn(&format!("it was not noted in the journal: {error}")),
