@@ -9,7 +9,7 @@ use whsec::provider::stand_in::Fault;
 
 use crate::gates::{how, overlap_over};
 use crate::receivers::{Kind, Receiver};
-use crate::sandbox::Sandbox;
+use crate::sandbox::{OVERLAP, Sandbox};
 
 /// Empties the coming slot as a tool does that writes the file anew.
 fn lose_next(sandbox: &Sandbox) {
@@ -112,7 +112,7 @@ fn a_live_slot_that_may_be_dead_proves_nothing() {
 
 #[test]
 fn a_rotation_that_was_abandoned_before_promote_is_overdue() {
-    let sandbox = Sandbox::with_window("layers", Duration::from_secs(2));
+    let sandbox = Sandbox::with_window("layers", OVERLAP);
     sandbox.rotate().exits(0);
     sandbox.run(&["abandon", "hooks", "--reason", "tired", "--yes"]).exits(0);
     let run = sandbox.run(&["status", "--exit-code"]).exits(12);
@@ -125,7 +125,7 @@ fn a_rotation_that_was_abandoned_before_promote_is_overdue() {
 
 #[test]
 fn what_an_abandoned_rotation_left_is_named_and_not_gone_back_to() {
-    let sandbox = Sandbox::with_window("signa", Duration::from_secs(2));
+    let sandbox = Sandbox::with_window("signa", Duration::from_secs(50));
     sandbox.rotate().exits(0);
     sandbox.run(&["rollback", "hooks"]).exits(9).says("less than a minute");
     let sandbox = Sandbox::new("signa");

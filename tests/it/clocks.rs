@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use jiff::{SignedDuration, Timestamp};
 
-use crate::sandbox::Sandbox;
+use crate::sandbox::{OVERLAP, Sandbox};
 
 fn a_day_ahead() -> Timestamp {
     Timestamp::now() + SignedDuration::from_hours(24)
@@ -55,7 +55,7 @@ fn a_wait_ends_by_the_providers_clock() {
 
 #[test]
 fn a_provider_that_cannot_be_asked_for_its_clock_ends_no_wait() {
-    let sandbox = Sandbox::with_window("layers", Duration::from_secs(1));
+    let sandbox = Sandbox::with_window("layers", OVERLAP);
     let old = sandbox.newest();
     sandbox.rotate().exits(0);
     sandbox.run(&["cutover", "hooks", "--done", "deploy", "--done", "verify"]).exits(11);

@@ -8,7 +8,7 @@ use std::time::Duration;
 use jiff::Timestamp;
 use whsec::provider::stand_in::Fault;
 
-use crate::sandbox::{Run, Sandbox};
+use crate::sandbox::{OVERLAP, Run, Sandbox};
 
 const LIBRARY: &str = "/usr/lib/x86_64-linux-gnu/faketime/libfaketime.so.1";
 const WINDOW: Duration = Duration::from_secs(4);
@@ -102,7 +102,7 @@ fn faketime_a_wrong_clock_ends_no_countdown_early() {
 
 #[test]
 fn a_suspended_countdown_ends_when_it_is_woken() {
-    let sandbox = Sandbox::with_window("layers", Duration::from_secs(2));
+    let sandbox = Sandbox::with_window("layers", OVERLAP);
     sandbox.run(&["rotate", "hooks", "--yes"]).exits(0);
     let child = sandbox.spawn(&["cutover", "hooks", "--done", "deploy", "--done", "verify", "--wait"]);
     let signal = |name: &str| {

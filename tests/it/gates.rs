@@ -3,11 +3,10 @@
 
 use std::io::Write;
 use std::process::Stdio;
-use std::time::Duration;
 
 use crate::probes::in_overlap;
 use crate::receivers::{Kind, Receiver};
-use crate::sandbox::{Run, Sandbox};
+use crate::sandbox::{OVERLAP, Run, Sandbox};
 use crate::screen::Terminal;
 use crate::verify::{http, line, signed};
 use jiff::{SignedDuration, Timestamp};
@@ -162,7 +161,7 @@ fn a_log_that_is_followed_is_evidence_while_it_goes_on() {
 /// A rotation whose overlap is over, with deploy and verify said. The receiver keeps a copy of what it was deployed with.
 pub fn overlap_over(kind: Kind) -> (Sandbox, Receiver, Secret) {
     let receiver = Receiver::start(kind);
-    let sandbox = Sandbox::with_receiver("layers", &receiver.url, Some(Duration::from_secs(3)));
+    let sandbox = Sandbox::with_receiver("layers", &receiver.url, Some(OVERLAP));
     let old = sandbox.newest();
     sandbox.run(&["rotate", "hooks", "--yes"]).exits(0);
     let kept = sandbox.path("kept.env");

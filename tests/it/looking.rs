@@ -1,10 +1,8 @@
 //! The commands that only look: inspect, status, history, fingerprint, reveal.
 
-use std::time::Duration;
-
 use serde_json::Value;
 
-use crate::sandbox::Sandbox;
+use crate::sandbox::{OVERLAP, Sandbox};
 
 #[test]
 fn inspect_shows_provider_stores_and_journal_by_fingerprint() {
@@ -38,7 +36,7 @@ fn inspect_shows_what_it_has_when_the_provider_refuses() {
 
 #[test]
 fn status_counts_open_and_overdue() {
-    let sandbox = Sandbox::with_window("signa", Duration::from_secs(2));
+    let sandbox = Sandbox::with_window("signa", OVERLAP);
     let run = sandbox.run(&["status", "--exit-code"]).exits(0);
     assert_eq!(run.stdout, format!("{:<20}  age unknown: never rotated with whsec\n", "hooks"));
     sandbox.rotate().exits(0);

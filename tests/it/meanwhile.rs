@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use rustix::process::Signal;
 
-use crate::sandbox::Sandbox;
+use crate::sandbox::{OVERLAP, Sandbox};
 use crate::screen::Terminal;
 use crate::signals::send;
 
@@ -175,20 +175,20 @@ fn draining_goes_on_when_a_colleague_has_done_a_step() {
     let old = sandbox.newest();
     sandbox.rotate().exits(0);
     let begun = std::time::Instant::now();
-    let finish = ["finish", "hooks", "--drain", "8s", "--override", "--reason", "seen in the log"];
+    let finish = ["finish", "hooks", "--drain", "20s", "--override", "--reason", "seen in the log"];
     let mut terminal = Terminal::run(&sandbox, &finish);
     terminal.expect("draining");
     sandbox.run(&["cutover", "hooks", "--done", "deploy"]).exits(11).says("next: verify");
     terminal.expect("another whsec went on").expect("draining");
     assert_eq!(sandbox.slots(&old), ["empty", "new", "old"]);
     terminal.exits(0);
-    assert!(begun.elapsed() > Duration::from_secs(6), "drained for {:?}", begun.elapsed());
+    assert!(begun.elapsed() > Duration::from_secs(18), "drained for {:?}", begun.elapsed());
     assert_eq!(sandbox.slots(&old), ["empty", "new", "empty"]);
 }
 
 #[test]
 fn two_who_wait_for_the_same_end_both_see_it() {
-    let sandbox = Sandbox::with_window("layers", Duration::from_secs(6));
+    let sandbox = Sandbox::with_window("layers", OVERLAP);
     let old = sandbox.newest();
     sandbox.rotate().exits(0);
     sandbox.run(&SAID).exits(11);
@@ -201,7 +201,7 @@ fn two_who_wait_for_the_same_end_both_see_it() {
 
 #[test]
 fn who_comes_back_while_another_is_at_work_waits_for_that() {
-    let sandbox = Sandbox::with_window("layers", Duration::from_secs(6));
+    let sandbox = Sandbox::with_window("layers", OVERLAP);
     let old = sandbox.newest();
     sandbox.rotate().exits(0);
     sandbox.run(&SAID).exits(11);

@@ -1,11 +1,9 @@
 //! All five providers from rotate to the last step, off a terminal: exit codes, JSON, slots, and the bytes on the wire.
 
-use std::time::Duration;
-
 use serde_json::{Value, json};
 use whsec::secret::Secret;
 
-use crate::sandbox::{Run, Sandbox};
+use crate::sandbox::{OVERLAP, Run, Sandbox};
 
 /// Replaces what differs from run to run by a word for it.
 fn shape(sandbox: &Sandbox, old: &Secret, value: &Value) -> Value {
@@ -80,7 +78,7 @@ fn assert_as_on_the_page(sandbox: &Sandbox, fixture: &str, ids: &[&str], key: &s
 
 #[test]
 fn layers_waits_before_the_new_secret_goes_live() {
-    let sandbox = Sandbox::with_window("layers", Duration::from_secs(2));
+    let sandbox = Sandbox::with_window("layers", OVERLAP);
     let old = sandbox.newest();
 
     let run = sandbox.run(&["rotate", "hooks", "--yes", "--json"]).exits(0);
@@ -146,7 +144,7 @@ fn layers_waits_before_the_new_secret_goes_live() {
 
 #[test]
 fn signa_goes_live_at_once_and_removes_the_old_secret_after_the_overlap() {
-    let sandbox = Sandbox::with_window("signa", Duration::from_secs(2));
+    let sandbox = Sandbox::with_window("signa", OVERLAP);
     let old = sandbox.newest();
     let run = sandbox.run(&["rotate", "hooks", "--yes", "--json"]).exits(0);
     assert_eq!(sandbox.slots(&old), ["empty", "new", "old"]);

@@ -1,10 +1,8 @@
 //! The walk at a terminal: the plan, the questions, the countdown; and Ctrl-C anywhere leaves the terminal as it was.
 
-use std::time::Duration;
-
 use whsec::provider::stand_in::Fault;
 
-use crate::sandbox::Sandbox;
+use crate::sandbox::{OVERLAP, Sandbox};
 use crate::screen::Terminal;
 
 #[test]
@@ -38,7 +36,7 @@ fn unfolded(seen: &str) -> String {
 
 #[test]
 fn a_whole_walk_ends_with_done() {
-    let sandbox = Sandbox::with_window("signa", Duration::from_secs(2));
+    let sandbox = Sandbox::with_window("signa", OVERLAP);
     let mut terminal = Terminal::run(&sandbox, &["rotate", "hooks"]);
     terminal.expect("Rotate now?").types("y");
     terminal.expect("deploy: done?").types("y").expect("verify: done?").types("y");

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use whsec::provider::stand_in::Fault;
 
-use crate::sandbox::Sandbox;
+use crate::sandbox::{OVERLAP, Sandbox};
 
 #[test]
 fn rollback_puts_the_old_secret_back_and_cutover_goes_forward_again() {
@@ -64,7 +64,7 @@ fn rollback_is_refused_once_the_old_secret_is_dead() {
 
 #[test]
 fn finish_does_what_is_left_for_the_tool_and_nothing_before_it_is_safe() {
-    let sandbox = Sandbox::with_window("layers", Duration::from_secs(2));
+    let sandbox = Sandbox::with_window("layers", OVERLAP);
     let old = sandbox.newest();
     sandbox.rotate().exits(0);
     let run = sandbox.run(&["finish", "hooks", "--json"]).exits(9);

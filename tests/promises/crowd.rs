@@ -107,6 +107,12 @@ fn the_lock_of_a_killed_holder_is_free_at_once() {
     tally.promise(22, "the holder of the lock killed", &figure);
 }
 
+/// Gives the target a name of its own, as many share a state folder, and leaves it open where the seal's identity is kept.
+fn apart(number: usize, world: &World) {
+    world.sandbox.edit_config("[seal]\nidentity = \"file\"\n", "");
+    world.sandbox.edit_config("[targets.hooks]", &format!("[targets.hooks{number}]"));
+}
+
 #[test]
 #[ignore = "sweep: run by tests/run"]
 fn a18_many_at_once_in_one_folder_wait_for_each_other() {
@@ -116,14 +122,18 @@ fn a18_many_at_once_in_one_folder_wait_for_each_other() {
     for round in 0..rounds {
         tally.case(&format!("round {round}"), || {
             let worlds: Vec<World> = (0..processes).map(|_| World::new("signa", &[Kept::Dotenv], &clock)).collect();
-            worlds.iter().for_each(|world| world.sandbox.edit_config("[seal]\nidentity = \"file\"\n", ""));
+            for (number, world) in worlds.iter().enumerate() {
+                apart(number, world);
+            }
             let (state, shared) = (worlds[0].sandbox.state(), worlds[0].sandbox.path("shared"));
             std::fs::create_dir(&shared).unwrap();
             let line = |(number, world): (usize, &World)| {
                 let file = shared.join(format!("{number}.env"));
                 std::fs::copy(world.sandbox.dotenv(), &file).unwrap();
                 let (file, state) = (file.display(), state.display());
-                format!("rotate hooks --yes --timeout 60s --store dotenv:{file}#HOOK_SECRET --state-dir {state}")
+                format!(
+                    "rotate hooks{number} --yes --timeout 60s --store dotenv:{file}#HOOK_SECRET --state-dir {state}"
+                )
             };
             let lines: Vec<String> = worlds.iter().enumerate().map(line).collect();
             let runs = at_once(worlds.iter().zip(lines));
@@ -184,10 +194,12 @@ fn a_state_folder_made_by_many_at_once_opens_every_seal() {
         tally.case(&format!("round {round}"), || {
             let worlds: Vec<World> = (0..processes).map(|_| World::new("signa", &[Kept::Dotenv], &clock)).collect();
             // Each looks for a keychain, finds none, and makes the file or takes the one that another has made meanwhile.
-            worlds.iter().for_each(|world| world.sandbox.edit_config("[seal]\nidentity = \"file\"\n", ""));
+            for (number, world) in worlds.iter().enumerate() {
+                apart(number, world);
+            }
             let state = worlds[0].sandbox.state();
-            let line = format!("rotate hooks --yes --state-dir {}", state.display());
-            let runs = at_once(worlds.iter().map(|world| (world, line.clone())));
+            let line = |number| format!("rotate hooks{number} --yes --state-dir {}", state.display());
+            let runs = at_once(worlds.iter().zip((0..processes).map(line)));
             if let Some(run) = runs.iter().find(|run| run.code != 0) {
                 return Err(format!("exits {}: {}", run.code, run.stderr));
             }
