@@ -6,7 +6,7 @@ use super::work;
 use crate::config::{Config, Target};
 use crate::provider::Catalog;
 use crate::rotation::journal::Journal;
-use crate::rotation::{PlannedStore, Rotation};
+use crate::rotation::{Plan, PlannedStore, Rotation};
 use crate::store::{self, Reference, Slot, Store, Surroundings, places};
 
 /// A slot with where it is.
@@ -36,8 +36,11 @@ pub fn refuse_journaled(journal: &Journal, target: &Target, stores: &[Box<dyn St
         .zip(stores)
         .map(|(named, store)| (store.as_ref(), places(&named.reference, store.as_ref())))
         .collect();
-    for other in journal.newest_of_others(&target.endpoint.key())? {
-        let theirs: Vec<Placed> = other.plan.stores.iter().flat_map(of_planned).collect();
+    let of_plan = |plan: &Plan| plan.stores.iter().flat_map(of_planned).collect::<Vec<Placed>>();
+    let is_ours = |(_, place): &Placed| ours.iter().any(|(_, slots)| slots.iter().any(|(_, own)| own == place));
+    let has_common = |plan: &Plan| of_plan(plan).iter().any(is_ours);
+    for other in journal.newest_of_others(&target.endpoint.key(), &has_common)? {
+        let theirs = of_plan(&other.plan);
         for (store, slots) in &ours {
             let common = |(_, place): &&Placed| theirs.iter().any(|(_, other)| other == place);
             let whose = format!("{}/{} (`{}`)", other.plan.provider, other.plan.own_id(), other.plan.target);

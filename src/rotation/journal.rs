@@ -226,11 +226,15 @@ impl Journal {
         self.rename_endpoints(key).map_err(|error| self.classify(error))
     }
 
-    /// The newest few rotations of every other endpoint: what a slot of theirs holds is their doing.
-    pub fn newest_of_others(&self, endpoint: &str) -> Result<Vec<Rotation>, JournalError> {
+    /// The newest few rotations of every other endpoint whose plan is wanted: what a slot of theirs holds is their doing.
+    pub fn newest_of_others(
+        &self,
+        endpoint: &str,
+        is_wanted: &dyn Fn(&Plan) -> bool,
+    ) -> Result<Vec<Rotation>, JournalError> {
         let newest = "SELECT number FROM (SELECT rowid AS number, row_number() OVER \
                       (PARTITION BY endpoint ORDER BY rowid DESC) AS place FROM rotations) WHERE place <= 3";
-        self.load(&format!("WHERE NOT {OF_ENDPOINT} AND rowid IN ({newest})"), params![endpoint])
+        self.load_if(&format!("WHERE NOT {OF_ENDPOINT} AND rowid IN ({newest})"), params![endpoint], is_wanted)
     }
 
     /// Closed rotations since a moment, oldest first.
@@ -362,6 +366,16 @@ impl Journal {
     }
 
     fn load(&self, filter: &str, values: &[&dyn rusqlite::ToSql]) -> Result<Vec<Rotation>, JournalError> {
+        self.load_if(filter, values, &|_| true)
+    }
+
+    /// The same of those whose plan is wanted; the events of others are not read.
+    fn load_if(
+        &self,
+        filter: &str,
+        values: &[&dyn rusqlite::ToSql],
+        is_wanted: &dyn Fn(&Plan) -> bool,
+    ) -> Result<Vec<Rotation>, JournalError> {
         let run = || -> rusqlite::Result<Vec<(Option<Rotation>, String)>> {
             let mut statement =
                 self.connection.prepare(&format!("SELECT id, plan, opened_at, endpoint FROM rotations {filter}"))?;
@@ -371,6 +385,9 @@ impl Journal {
         let mut rotations = Vec::new();
         for (rotation, id) in run().map_err(|error| self.classify(error))? {
             let mut rotation = rotation.ok_or_else(|| self.damaged())?;
+            if !is_wanted(&rotation.plan) {
+                continue;
+            }
             for entry in self.entries(&id)? {
                 rotation.fold(&entry);
             }
