@@ -9,9 +9,9 @@ use super::work::{self, Tools, Work};
 use super::{ask, conclude, moved};
 use crate::config::Target;
 use crate::provider::spec::Cutover;
-use crate::provider::{Overlap, request};
+use crate::provider::{Force, Overlap, request};
 use crate::rotation::runner::Rest;
-use crate::rotation::{Direction, Event, Outcome, Plan, Rotation, RunError, Status, Step};
+use crate::rotation::{Direction, Event, Outcome, Plan, Rotation, RunError, Status, Step, at_hand};
 use crate::ui::prompt::{Answers, Moment, Person};
 use crate::ui::{dialog, preview, report};
 
@@ -20,8 +20,10 @@ use crate::ui::{dialog, preview, report};
 pub struct Wish<'a> {
     /// The command's name in JSON.
     pub command: &'static str,
-    /// End the old secret now, for this reason.
+    /// The old secret has leaked, for this reason.
     pub force: Option<&'a str>,
+    /// The fingerprint of the secret that has leaked, where it was said.
+    pub leaked: Option<&'a str>,
     pub reason: Option<&'a str>,
     pub idempotency_key: Option<&'a str>,
     pub confirm: Option<&'a str>,
@@ -42,11 +44,14 @@ pub fn plan(target: &Target, wish: &Wish<'_>) -> anyhow::Result<Plan> {
         Overlap::Fixed(window) => Some(window),
         Overlap::None | Overlap::Unknown => None,
     };
-    let direction = match (overlap, wish.force, target.cutover) {
+    // Every overlap that descriptions can tell of so far bears both signatures, which is what `contain` rests on. Where
+    // deliveries bore the old one alone until its end, receivers could not drop it before that.
+    let direction = match (overlap, wish.force, provider.force()) {
         (None, _, _) => Direction::Instant,
-        (Some(_), Some(_), _) => Direction::Force,
-        (Some(_), None, Cutover::Either) => Direction::OverlapEither,
-        (Some(_), None, Cutover::Switch) => Direction::OverlapSwitch,
+        (Some(_), Some(_), Force::Unavailable) => Direction::Contain,
+        (Some(_), Some(_), Force::Call | Force::SameCall) => Direction::Force,
+        (Some(_), None, _) if target.cutover == Cutover::Either => Direction::OverlapEither,
+        (Some(_), None, _) => Direction::OverlapSwitch,
     };
     let key = match wish.idempotency_key {
         Some(key) => {
@@ -78,6 +83,7 @@ pub fn plan(target: &Target, wish: &Wish<'_>) -> anyhow::Result<Plan> {
         may_probe: target.may_probe,
         probe_first: wish.probe_first,
         forced: wish.force.is_some(),
+        replaces: None,
         reason: wish.force.or(wish.reason).map(str::to_owned),
         owner: target.owner.clone(),
     })
@@ -131,7 +137,12 @@ pub fn rotate(
     let sent: Vec<Rotation> = work.journal.open_rotations()?.into_iter().filter(Rotation::may_be_applied).collect();
     moved::refuse(session, &sent, &work.target)?;
     shared::refuse_journaled(&work.journal, &work.target, &tools.stores)?;
-    let superseded = in_the_way(session, &work, wish)?;
+    let (over, replaced) = in_the_way(session, &work, wish)?;
+    if let Some(open) = &replaced {
+        plan.replaces = Some(open.id);
+        let title = work.target.endpoint.provider.title();
+        session.output.warn(&format!("the open rotation is given up for this one once {title} has carried it out"));
+    }
     let before = standing(&work)?;
     if session.may_ask() || !session.global.yes {
         preview::plan(&session.output, &plan, &work.target.endpoint.provider, &work::names(&tools.stores));
@@ -141,11 +152,9 @@ pub fn rotate(
         let hint = format!("see what is live now: {}", session.come_back("inspect", &work.target.name));
         return Err(Fault::new(Exit::Conflict, "nothing was sent: others rotated here while you were asked", hint));
     }
-    if let Some(Superseded { mut rotation, closed }) = superseded {
-        if wish.force.is_some() && rotation.may_be_applied() {
-            preflight(session, &work, &tools, &plan)?;
-            session.output.warn("the open rotation is given up for this one");
-        }
+    for mut rotation in over {
+        let reason = Some("cut off before anything was sent; started over".to_owned());
+        let closed = Event::Closed { outcome: Outcome::Failed, reason };
         work.journal.append(&mut rotation, &session.actor(), session.now(), &[closed])?;
     }
     let mut rotation = Rotation::new(id, plan, session.now());
@@ -166,25 +175,21 @@ fn standing(work: &Work) -> Result<impl PartialEq + use<>, RunError> {
     Ok(newest.map(|rotation| (rotation.id, rotation.done, rotation.call, rotation.closed.is_some())))
 }
 
-/// Proves that the new rotation may go ahead before an open one is closed for it.
-fn preflight(session: &Session, work: &Work, tools: &Tools, plan: &Plan) -> anyhow::Result<()> {
-    let mut rotation = Rotation::new(Uuid::new_v4(), plan.clone(), session.now());
-    let mut person = work.person(session, tools, Answers::default(), &|| false);
-    Ok(work.runner(&mut rotation, tools, &mut person).preflight()?)
-}
-
-/// Asks for what the plan needs: a yes, or the endpoint's id where the call ends the old secret. Lets go of the endpoint's
+/// Asks for what the plan needs: a yes, or the endpoint's id where receivers may soon refuse the old secret. Lets go of the endpoint's
 /// lock while somebody is asked.
 pub fn consent(session: &Session, work: &Work, plan: &Plan, confirm: Option<&str>) -> anyhow::Result<()> {
     let id = plan.own_id();
     if let Some(typed) = confirm {
         return if work.target.endpoint.is_own_id(typed) { Ok(()) } else { Err(wrong_id(id)) };
     }
-    if plan.direction.ends_old_secret() {
+    if plan.needs_id() {
         let flag = format!("--confirm {}", session.quoted(id));
         ask::may_ask(session, &flag)?;
         work.let_go();
-        let question = "This ends the old secret. Type the endpoint's id to go on";
+        let question = match plan.direction {
+            Direction::Contain => "Receivers are to refuse the old secret at once. Type the endpoint's id to go on",
+            _ => "This ends the old secret. Type the endpoint's id to go on",
+        };
         let typed = ask::answer(dialog::text(question, Some(""), |_| Ok(())), &flag)?;
         return if work.target.endpoint.is_own_id(&typed) { Ok(()) } else { Err(wrong_id(id)) };
     }
@@ -197,15 +202,10 @@ fn wrong_id(id: &str) -> anyhow::Error {
     Fault::new(Exit::Usage, message, format!("the endpoint of this target is `{id}`"))
 }
 
-/// An open rotation that makes way for a new one, and the event that closes it once that is agreed to.
-struct Superseded {
-    rotation: Rotation,
-    closed: Event,
-}
-
 /// Refuses where a rotation of this endpoint is open, except one that never sent anything, and except that a leak
-/// does not wait for an overlap. Reads the endpoint's whole journal, so that a damaged one is found out here.
-fn in_the_way(session: &Session, work: &Work, wish: &Wish<'_>) -> anyhow::Result<Option<Superseded>> {
+/// does not wait for an overlap. Yields those that are over, and the one that the new rotation replaces. Reads the endpoint's
+/// whole journal, so that a damaged one is found out here.
+fn in_the_way(session: &Session, work: &Work, wish: &Wish<'_>) -> anyhow::Result<(Vec<Rotation>, Option<Rotation>)> {
     let known = work.journal.of_endpoint(&work.target.endpoint.key())?;
     // A key that was sent before gets the old answer again, and nothing would be rotated.
     let reused = |rotation: &&Rotation| {
@@ -216,27 +216,22 @@ fn in_the_way(session: &Session, work: &Work, wish: &Wish<'_>) -> anyhow::Result
             format!("this idempotency key was used for the rotation of {}", crate::ui::time::moment(earlier.opened_at));
         return Err(Fault::new(Exit::Conflict, message, "leave `--idempotency-key` out, and a fresh one is made"));
     }
-    let Some(open) = known.into_iter().find(|rotation| rotation.closed.is_none()) else { return Ok(None) };
-    let status = open.status(session.now());
-    let superseded = |outcome, reason: String| {
-        Ok(Some(Superseded { rotation: open.clone(), closed: Event::Closed { outcome, reason: Some(reason) } }))
-    };
-    match (status, wish.force) {
-        (Status::Planned, _) => {
-            superseded(Outcome::Failed, "cut off before anything was sent; started over".to_owned())
-        }
-        (Status::Unknown | Status::Sealed, _) | (_, None) => {
-            let message = format!(
-                "a rotation of `{}` is open already ({}, since {})",
-                open.plan.own_id(),
-                status.name(),
-                crate::ui::time::moment(open.opened_at)
-            );
-            let hint = format!("go on with it: {}", session.come_back("cutover", &open.plan.target));
-            Err(Fault::new(Exit::Conflict, message, hint))
-        }
-        (_, Some(reason)) => superseded(Outcome::Abandoned, format!("superseded by force-rotate: {reason}")),
+    let open = known.into_iter().filter(|rotation| rotation.closed.is_none());
+    let (over, open): (Vec<_>, Vec<_>) = open.partition(|rotation| rotation.status(session.now()) == Status::Planned);
+    let Some(at) = at_hand(&open) else { return Ok((over, None)) };
+    let first = &open[at];
+    let status = first.status(session.now());
+    if wish.force.is_none() || matches!(status, Status::Unknown | Status::Sealed) {
+        let message = format!(
+            "a rotation of `{}` is open already ({}, since {})",
+            first.plan.own_id(),
+            status.name(),
+            crate::ui::time::moment(first.opened_at)
+        );
+        let hint = format!("go on with it: {}", session.come_back("cutover", &first.plan.target));
+        return Err(Fault::new(Exit::Conflict, message, hint));
     }
+    Ok((over, open.into_iter().nth(at)))
 }
 
 /// Refuses `--probe-first` where there is nothing to prove, or nobody to prove it.

@@ -51,8 +51,20 @@ pub fn conclude(
             (fault.exit, value)
         }
     };
+    if let Some(line) = beside(rotation, &come_back) {
+        session.output.say(&format!(" note: {line}"));
+    }
     session.output.json(&report::rotation(command, rotation, session.now(), exit.code(), &come_back, error));
     Ok(exit)
+}
+
+/// What is true of the rotation that this one was to replace.
+fn beside(rotation: &Rotation, come_back: &str) -> Option<String> {
+    if rotation.left_the_other_open() {
+        return Some(format!("the rotation that was open before is as it was; it goes on with\n  {come_back}"));
+    }
+    let waits = "the rotation that was open before stays open until it is known what came of this one";
+    rotation.is_pending().then(|| waits.to_owned())
 }
 
 fn error_value(fault: &Fault, evidence: &[String]) -> Value {

@@ -126,8 +126,11 @@ pub fn run(args: &Args, session: &Session) -> anyhow::Result<Exit> {
         };
         session.output.warn(&format!("--done {} had no effect: {why}", step.name()));
     }
+    // What comes next is the rotation that it was to replace.
+    let is_through = !rotation.left_the_other_open();
     let exit = |rest| match rest {
-        Rest::Finished => Exit::Done,
+        Rest::Finished if is_through => Exit::Done,
+        Rest::Finished => Exit::Open,
         Rest::Person(_) | Rest::Clock(_) => Exit::Open,
         Rest::Stopped => work.signals.exit(),
     };

@@ -135,6 +135,7 @@ fn run_exit(error: &RunError) -> Exit {
         | RunError::OverlapOpen { .. }
         | RunError::Undone { .. }
         | RunError::GivenUp { .. }
+        | RunError::Pending { .. }
         | RunError::Stale { .. } => Exit::Conflict,
         RunError::Journal(_) | RunError::Lock(_) | RunError::SameSecret { .. } => Exit::Failed,
         RunError::StoreCheck(_) | RunError::SealCheck(_) => Exit::Store,

@@ -11,7 +11,7 @@ use super::{begin, moved};
 use crate::config::Target;
 use crate::http::shown_address;
 use crate::rotation::journal::Journal;
-use crate::rotation::{Plan, Rotation, Step};
+use crate::rotation::{Plan, Rotation, Step, at_hand};
 use crate::store::Store;
 use crate::ui::time::moment;
 
@@ -75,9 +75,8 @@ pub fn open(session: &Session, name: &str, options: &TargetOptions) -> anyhow::R
     }
     moved::refuse(session, &in_the_way, &work.target)?;
     let mut rotations = work.journal.of_endpoint(&work.target.endpoint.key())?;
-    let open = rotations.iter().position(chosen);
-    let open = open.or_else(|| rotations.iter().position(|rotation| rotation.closed.is_none())).unwrap_or(0);
-    let mut rotation = (open < rotations.len()).then(|| rotations.swap_remove(open));
+    let open = rotations.iter().position(chosen).or_else(|| at_hand(&rotations));
+    let mut rotation = open.map(|at| rotations.swap_remove(at));
     if let Some(rotation) = rotation.as_mut().filter(|rotation| rotation.closed.is_none()) {
         refuse_other_stores(&work.target, &rotation.plan, options)?;
         if !options.receivers.is_empty() {

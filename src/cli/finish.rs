@@ -117,7 +117,8 @@ pub fn run(args: &Args, session: &Session) -> anyhow::Result<Exit> {
     let outcome = outcome.and_then(|rest| match rest {
         Rest::Stopped => Ok(work.signals.exit()),
         // What is left then is the receivers' part alone.
-        Rest::Finished | Rest::Person(Step::Drop) => Ok(Exit::Done),
+        Rest::Finished => Ok(Exit::Done),
+        Rest::Person(Step::Drop) if rotation.done.contains_key(&Step::Retire) => Ok(Exit::Done),
         Rest::Person(step) => {
             let why = format!("nobody has said that `{0}` is done (`cutover` with `--done {0}` says it)", step.name());
             Err(RunError::TooEarly { step: unfinished, why })

@@ -1,22 +1,29 @@
-//! `whsec force-rotate`: a new secret, and the old one ended now.
+//! `whsec force-rotate`: for a leaked secret, at every provider.
 
 use clap_complete::engine::ArgValueCandidates;
 
 use super::begin::{self, Wish};
 use super::complete;
+use super::contain;
 use super::exit::Exit;
 use super::options::TargetOptions;
 use super::rotate::BeginArgs;
 use super::session::Session;
 
-/// Rotate and end the old secret now
+/// Replace a secret that has leaked, and contain the leak
 ///
-/// For a leaked secret. Needs the endpoint's id, typed or as --confirm, because receivers that still use the old
-/// secret refuse every delivery from then on. It does not contain the leak: forged deliveries are accepted until every
-/// receiver has dropped the old secret, which is the walk's last step.
+/// Ends the old secret at the provider where that is possible. Where it is not, the new one is deployed alone, and the old
+/// one runs out at the provider while no receiver accepts it any more. Either way the leak is contained by the receivers:
+/// forged deliveries are accepted until every one of them has dropped the old secret, which is the walk's step `drop`.
+///
+/// Needs the endpoint's id, typed or as --confirm. Where a rotation is open already and the provider cannot end the old
+/// secret, that rotation contains the leak, and no second call is made; if it is the new secret that has leaked, say so
+/// with --leaked.
 ///
 /// Examples:
 ///   whsec force-rotate marks --reason 'INC-2931: secret in a public log' --confirm whk_01HK7
+///   printenv SECRET | whsec fingerprint -
+///   whsec force-rotate marks --reason INC-2931 --leaked sha256:ba7816bf8f01 --confirm whk_01HK7
 #[derive(Debug, clap::Args)]
 #[command(verbatim_doc_comment)]
 pub struct Args {
@@ -30,11 +37,21 @@ pub struct Args {
     /// Say why; it goes to the journal and, where it takes one, to the provider
     #[arg(long, value_name = "TEXT")]
     reason: String,
+    /// Say which secret has leaked, by its fingerprint
+    #[arg(long, value_name = "FINGERPRINT")]
+    leaked: Option<String>,
 }
 
 /// Runs the command.
 pub fn run(args: &Args, session: &Session) -> anyhow::Result<Exit> {
+    let wish = Wish {
+        force: Some(&args.reason),
+        leaked: args.leaked.as_deref(),
+        ..args.begin.wish("force-rotate", &args.options)
+    };
+    if let Some(exit) = contain::contain(session, &args.target, &args.options, &wish, args.begin.answers(session))? {
+        return Ok(exit);
+    }
     let target = session.target(&args.target, &args.options)?;
-    let wish = Wish { force: Some(&args.reason), ..args.begin.wish("force-rotate", &args.options) };
     begin::rotate(session, target, &wish, args.begin.answers(session), &|_, _, _| {})
 }

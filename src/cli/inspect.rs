@@ -9,7 +9,7 @@ use super::session::Session;
 use super::{complete, find, result};
 use crate::provider::answer::Inspected;
 use crate::rotation::drift::{self, Act, Drift};
-use crate::rotation::{RolledBack, Rotation, RunError};
+use crate::rotation::{RolledBack, Rotation, RunError, at_hand};
 use crate::secret::Fingerprint;
 use crate::store::{Access, Slot, Store, readable};
 use crate::ui::report;
@@ -37,7 +37,7 @@ pub fn run(args: &Args, session: &Session) -> anyhow::Result<Exit> {
     let journal = find::journal(session)?;
     let target = find::target(session, &journal, &args.target, &args.options)?;
     let rotations = journal.of_endpoint(&target.endpoint.key())?;
-    let newest = rotations.iter().find(|rotation| rotation.closed.is_none()).or(rotations.first());
+    let newest = at_hand(&rotations).and_then(|at| rotations.get(at));
     let stores = find::stores(&journal, &target, &args.options)?;
     let output = &session.output;
     output.data(&format!(
@@ -69,16 +69,15 @@ pub fn run(args: &Args, session: &Session) -> anyhow::Result<Exit> {
         Some(rotation) => journal_line(rotation, session),
         None => "journal   never rotated with whsec".to_owned(),
     });
-    let rotation = newest.map(|rotation| {
-        report::rotation(
-            "inspect",
-            rotation,
-            session.now(),
-            0,
-            &session.come_back("cutover", &target.name),
-            Value::Null,
-        )
-    });
+    // The one that is to be replaced, while nobody knows what came of that.
+    let replaced = newest.filter(|rotation| rotation.is_pending()).and_then(|rotation| rotation.plan.replaces);
+    let beside = replaced.and_then(|earlier| rotations.iter().find(|rotation| rotation.id == earlier));
+    if let Some(beside) = beside {
+        output.data(&format!("{}, and stays open until that is known", journal_line(beside, session)));
+    }
+    let come_back = session.come_back("cutover", &target.name);
+    let object = |rotation| report::rotation("inspect", rotation, session.now(), 0, &come_back, Value::Null);
+    let (rotation, beside) = (newest.map(object), beside.map(object));
     let (exit, error) = match asked {
         Ok(_) => (Exit::Done, Value::Null),
         Err(error) => {
@@ -88,7 +87,7 @@ pub fn run(args: &Args, session: &Session) -> anyhow::Result<Exit> {
     };
     let fields = json!({
         "target": target.name, "endpoint": target.endpoint.own_id(), "at_provider": provider, "stores": slots, "drift": differing,
-        "foreign": foreign, "rotation": rotation, "error": error,
+        "foreign": foreign, "rotation": rotation, "beside": beside, "error": error,
     });
     output.json(&result::object("inspect", exit, fields));
     Ok(exit)
@@ -196,5 +195,12 @@ fn journal_line(rotation: &Rotation, session: &Session) -> String {
     let since = moment(rotation.opened_at);
     let put_back = |back: &RolledBack| format!("; the old secret was put back at {} by {back}", moment(back.at));
     let back = rotation.taken_back().map(put_back).unwrap_or_default();
-    format!("journal   {} since {since}: {status}{}{back}", rotation.plan.direction.name(), step.unwrap_or_default())
+    let contained =
+        rotation.contained().map(|contained| if contained { "; contained: yes" } else { "; contained: no" });
+    format!(
+        "journal   {} since {since}: {status}{}{back}{}",
+        rotation.plan.direction.name(),
+        step.unwrap_or_default(),
+        contained.unwrap_or_default()
+    )
 }

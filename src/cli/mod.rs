@@ -15,6 +15,7 @@ mod begin;
 mod complete;
 mod completions;
 mod conclude;
+mod contain;
 mod cutover;
 mod doctor;
 pub mod exit;

@@ -18,7 +18,11 @@ pub fn refuse(session: &Session, open: &[Rotation], target: &Target) -> anyhow::
 /// Refuses where two rotations of the endpoint are open, as an earlier whsec took two spellings of its name for two endpoints.
 fn refuse_two(session: &Session, open: &[Rotation], target: &Target) -> anyhow::Result<()> {
     let key = target.endpoint.key();
-    let here: Vec<&Rotation> = open.iter().filter(|rotation| rotation.plan.endpoint_key == key).collect();
+    // One that is pending beside another is of the same name, and settled first.
+    let pending = open.iter().filter(|rotation| rotation.is_pending());
+    let replaced: Vec<_> = pending.filter_map(|rotation| rotation.plan.replaces).collect();
+    let is_here = |rotation: &&Rotation| rotation.plan.endpoint_key == key && !replaced.contains(&rotation.id);
+    let here: Vec<&Rotation> = open.iter().filter(is_here).collect();
     let [first, second, ..] = here.as_slice() else { return Ok(()) };
     let words = |rotation: &Rotation| {
         let (plan, status) = (&rotation.plan, rotation.status(session.now()).name());

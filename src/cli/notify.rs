@@ -57,6 +57,7 @@ impl<'a> Notifier<'a> {
             Event::Lost { why, .. } => json!({ "kind": "unknown", "why": why }),
             Event::Unreadable { why, .. } => json!({ "kind": "unreadable", "why": why }),
             Event::RolledBack { reason } => json!({ "kind": "rolled_back", "reason": reason }),
+            Event::LeakDeclared { reason } => json!({ "kind": "leak_declared", "reason": reason }),
             Event::Overridden { why, reason, .. } => json!({ "kind": "overridden", "why": why, "reason": reason }),
             Event::Closed { outcome, reason } => json!({ "kind": "closed", "outcome": outcome, "reason": reason }),
             _ => return,
@@ -79,9 +80,10 @@ impl<'a> Notifier<'a> {
         }
         // Another process may have told of it since the rotation was read.
         let Ok(journal) = find::journal(self.session) else { return };
-        let Ok(Some(mut current)) = journal.find_open(&rotation.plan.endpoint_key) else { return };
+        let Ok(open) = journal.open_rotations() else { return };
+        let Some(mut current) = open.into_iter().find(|open| open.id == rotation.id) else { return };
         current.clock_ahead_ms = rotation.clock_ahead_ms;
-        if current.id != rotation.id || passed(&current, now) != Some(moment) {
+        if passed(&current, now) != Some(moment) {
             return;
         }
         self.told.borrow_mut().insert((rotation.id, moment));

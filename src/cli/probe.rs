@@ -265,7 +265,8 @@ fn via_provider(args: &Args, session: &Session, knowledge: &Knowledge) -> anyhow
     let error = if exit == Exit::Done {
         Value::Null
     } else {
-        let hint = Some("`whsec probe` without --via-provider shows what the receiver accepts".to_owned());
+        let probe = session.come_back("probe", &target.name);
+        let hint = Some(format!("`{probe}` shows what the receiver accepts"));
         let fault =
             Fault { exit, message: format!("the receiver did not accept {}'s test delivery", provider.title()), hint };
         exit::say(&session.output, &fault)

@@ -52,7 +52,8 @@ pub fn run(args: &Args, session: &Session) -> anyhow::Result<Exit> {
         return Err(Fault::new(Exit::Usage, "--json never carries a secret", "leave --json out"));
     }
     if !args.unsafe_stdout && !session.output.stdout_is_terminal() {
-        let hint = "add --unsafe-stdout if the secret may go there; `whsec fingerprint` often is enough";
+        let fingerprint = session.come_back("fingerprint", &args.target);
+        let hint = format!("add --unsafe-stdout if the secret may go there; `{fingerprint}` often is enough");
         return Err(Fault::new(Exit::Usage, "stdout is not a terminal, so the secret is not printed", hint));
     }
     let secret = match args.slot {

@@ -2,7 +2,7 @@
 
 use clap_complete::engine::ArgValueCandidates;
 
-use super::exit::Exit;
+use super::exit::{Exit, Fault};
 use super::options::TargetOptions;
 use super::session::Session;
 use super::{complete, conclude, find};
@@ -12,7 +12,8 @@ use crate::ui::time::span;
 /// Put the old secret back into the live slot while it is still valid
 ///
 /// The new secret goes back to the `next` slot, so nothing is lost and `whsec cutover` goes forward again. Refused, with
-/// exit 9, once the provider no longer honours the old secret.
+/// exit 9, once the provider no longer honours the old secret. Where the old one has leaked it takes a --reason, because
+/// that opens the leak again.
 ///
 /// Examples:
 ///   whsec rollback marks --reason 'receivers refuse the new secret'
@@ -34,12 +35,28 @@ pub fn run(args: &Args, session: &Session) -> anyhow::Result<Exit> {
     let mut found = find::open(session, &args.target, &args.options)?;
     let mut rotation = find::need_open(session, &mut found)?;
     let work = &found.work;
+    if rotation.plan.forced && !rotation.plan.direction.ends_old_secret() && args.reason.is_none() {
+        let message = format!(
+            "the old secret of `{}` has leaked: live again, it lets whoever has it forge deliveries until it ends",
+            work.target.name
+        );
+        let hint = format!(
+            "go forward: {}; where deliveries matter more, say why: {} --reason TEXT",
+            session.come_back("cutover", &work.target.name),
+            session.come_back("rollback", &work.target.name)
+        );
+        let refused = Err(Fault::new(Exit::Gate, message, hint));
+        return conclude::conclude(session, "rollback", &rotation, &work.seals, refused);
+    }
     let stopped = || work.signals.arrived();
     let mut person = work.person(session, &found.tools, Answers::default(), &stopped);
     let outcome = work.runner(&mut rotation, &found.tools, &mut person).roll_back(args.reason.clone());
     if outcome.is_ok() {
         session.output.say("the old secret is live again in every store, and the new one waits in `next`");
         session.output.say("deploy or reload the receivers, so that they read it");
+        if rotation.plan.forced {
+            session.output.warn("this opens the leak again: whoever has the old secret can forge deliveries");
+        }
         if let Some(end) = rotation.expires_at() {
             let left = span(end.duration_since(rotation.provider_time(session.now())));
             session.output.say(&format!("the old secret ends in {left}; go forward before that"));

@@ -89,8 +89,8 @@ impl ConfigError {
             Self::UnknownTarget { .. } => {
                 Some("`whsec target list` shows them; PROVIDER/ID works without one".to_owned())
             }
-            Self::TargetExists { .. } => {
-                Some("choose another name, or remove that one first: `whsec target remove`".to_owned())
+            Self::TargetExists { name, .. } => {
+                Some(format!("choose another name, or remove that one first: `whsec target remove {name}`"))
             }
             Self::IdCount { place: Place::Flag(_), provider, ids, .. } => {
                 Some(format!("write `{provider}/{}`, or give each id as --id NAME=VALUE", ids.join("/")))

@@ -82,8 +82,6 @@ impl ProviderError {
 /// A request cannot be made as it was asked for.
 #[derive(Debug, Error)]
 pub enum RequestError {
-    #[error("`{provider}` has no call that ends the old secret early")]
-    NoForce { provider: String },
     #[error("the reason is longer than the {most} characters that `{provider}` takes")]
     ReasonTooLong { provider: String, most: usize },
     #[error("the reason is empty")]
@@ -98,9 +96,6 @@ impl RequestError {
     /// What the operator can do about it.
     pub fn hint(&self) -> Option<String> {
         Some(match self {
-            Self::NoForce { .. } => {
-                "what contains a leak is receivers that no longer accept the old secret: drop it there now".to_owned()
-            }
             Self::ReasonTooLong { .. } => "shorten it; a ticket number is enough".to_owned(),
             Self::ReasonEmpty => "say why in a few words: `--reason TEXT`".to_owned(),
             Self::KeyNotTaken { .. } => "leave `--idempotency-key` out; a repeated call would rotate again".to_owned(),

@@ -55,7 +55,7 @@ pub fn rotate(endpoint: &Endpoint, key: Option<&str>) -> Request {
     rotate_with(endpoint, key, endpoint.provider.spec().rotate.body.as_ref())
 }
 
-/// The call that makes a new secret and ends the old one at once.
+/// The call that makes a new secret because the old one has leaked: it ends the old one at once where the provider can.
 pub fn force(endpoint: &Endpoint, key: Option<&str>, reason: &str) -> Result<Request, RequestError> {
     let provider = &endpoint.provider;
     match (provider.force(), &provider.spec().force) {
@@ -66,8 +66,7 @@ pub fn force(endpoint: &Endpoint, key: Option<&str>, reason: &str) -> Result<Req
             let body = force.body.as_ref().map(|body| with_reason(body, reason));
             Ok(rotate_with(endpoint, key, body.as_ref()))
         }
-        (Force::SameCall, _) => Ok(rotate(endpoint, key)),
-        _ => Err(RequestError::NoForce { provider: provider.name().to_owned() }),
+        _ => Ok(rotate(endpoint, key)),
     }
 }
 

@@ -11,6 +11,7 @@ use super::guard::refuse;
 use super::operator::News;
 use super::runner::Runner;
 use super::{Direction, Event, Evidence, Outcome, Rotation, RunError};
+use crate::provider::Force;
 use crate::provider::answer::{self, Inspected};
 use crate::secret::Secret;
 use crate::store::slots::Held;
@@ -79,7 +80,7 @@ impl Runner<'_> {
             && self.rotation.plan.direction != Direction::Force
             && until > inspected.date.unwrap_or_else(self.now)
         {
-            return Err(RunError::OverlapOpen { endpoint: self.endpoint.own_id().to_owned(), until });
+            return Err(self.overlap_open(until));
         }
         Ok(Some(self.evidence(&inspected)))
     }
@@ -114,9 +115,19 @@ impl Runner<'_> {
         let since_force = earlier.iter().take_while(|rotation| !forced(rotation));
         let open = since_force.filter_map(may_live_until).find(|end| *end > provider_now);
         match open {
-            Some(until) => Err(RunError::OverlapOpen { endpoint: self.endpoint.own_id().to_owned(), until }),
+            Some(until) => Err(self.overlap_open(until)),
             None => Ok(()),
         }
+    }
+
+    fn overlap_open(&self, until: Timestamp) -> RunError {
+        let endpoint = self.endpoint.own_id().to_owned();
+        RunError::OverlapOpen { endpoint, until, can_force: self.can_force() }
+    }
+
+    /// Whether force-rotate ends an old secret that is in the way of this rotation.
+    pub(super) fn can_force(&self) -> bool {
+        self.endpoint.provider.force() == Force::Call && self.rotation.plan.direction != Direction::Force
     }
 
     /// What the slots of every readable store hold, looked at before the first is written.
@@ -152,11 +163,12 @@ impl Runner<'_> {
                     rotation.answered().is_some_and(|answered| answered.fingerprint == *fingerprint)
                 };
                 if let (Slot::Next, Some(rotation)) = (slot, earlier.iter().find(ours)) {
-                    let warning = format!(
-                        "`{}` holds {fingerprint} of the rotation that was closed at {}; the new secret replaces it",
-                        store.slot_name(slot),
-                        rotation.closed.as_ref().map(|closed| closed.at.to_string()).unwrap_or_default()
-                    );
+                    let which = match &rotation.closed {
+                        Some(closed) => format!("the rotation that was closed at {}", closed.at),
+                        None => "the rotation that is open".to_owned(),
+                    };
+                    let name = store.slot_name(slot);
+                    let warning = format!("`{name}` holds {fingerprint} of {which}; the new secret replaces it");
                     self.operator.tell(self.rotation, News::Warning(&warning));
                     continue;
                 }
@@ -185,11 +197,6 @@ impl Runner<'_> {
             }
         }
         Ok(())
-    }
-
-    /// Everything that `check` proves, without a record: before an open rotation makes way for this one.
-    pub fn preflight(&mut self) -> Result<(), RunError> {
-        self.look().map(|_| ())
     }
 
     /// What the readable stores have in their `next` slots.

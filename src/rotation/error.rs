@@ -5,12 +5,12 @@ use std::path::PathBuf;
 use jiff::Timestamp;
 use thiserror::Error;
 
+use super::Step;
 use super::drift::{self, Drift};
 use super::journal::JournalError;
 use super::lock::LockError;
 use super::operator::Comparison;
 use super::seal::SealError;
-use super::{Direction, Step};
 use crate::provider::answer::{self, Refusal};
 use crate::provider::spec::Meaning;
 use crate::store::StoreError;
@@ -29,7 +29,13 @@ pub enum RunError {
     SealCheck(#[source] SealError),
     /// The provider refused before or at the call; nothing changed.
     #[error("{} refused to {what}: {}", .provider, refusal_words(.refusal))]
-    Refused { provider: String, what: &'static str, refusal: Box<Refusal> },
+    Refused {
+        provider: String,
+        what: &'static str,
+        refusal: Box<Refusal>,
+        /// Whether force-rotate ends what an open overlap refuses, and was not what was refused.
+        can_force: bool,
+    },
     #[error("cannot reach {provider}: {why}; nothing was sent")]
     NotSent { provider: String, why: String },
     #[error("{provider} did not answer the check as it should: {why}")]
@@ -37,7 +43,7 @@ pub enum RunError {
     #[error(
         "the old secret of `{endpoint}` still lives until {until}, so this would be a second rotation in an open overlap"
     )]
-    OverlapOpen { endpoint: String, until: Timestamp },
+    OverlapOpen { endpoint: String, until: Timestamp, can_force: bool },
     /// Sent, and the outcome is not known.
     #[error("the request to {provider} was sent, but its outcome is unknown: {why}")]
     Lost { provider: String, why: String, replayable: bool, comparison: Option<Box<Comparison>> },
@@ -83,6 +89,9 @@ pub enum RunError {
     /// While this process waited, somebody put the old secret back.
     #[error("`{}` is due again: meanwhile a step of this rotation was undone by {by}", .step.name())]
     Undone { step: Step, by: String },
+    /// While this process waited, a forced rotation was begun beside this one, and nobody knows yet what came of it.
+    #[error("a force-rotate of `{endpoint}` is pending beside this rotation since {since}")]
+    Pending { endpoint: String, since: Timestamp },
     #[error("this rotation was closed meanwhile by {by}: {why}")]
     GivenUp { by: String, why: String },
     /// A person says of a lost call what the provider does not show.
@@ -107,9 +116,10 @@ pub enum RunError {
     #[error("nothing was sent, because {why}")]
     CannotProbe { why: &'static str },
     #[error("the old secret cannot be put back: {why}")]
-    NoWayBack { why: String, direction: Direction },
-    #[error("{provider} applied the lost call, and nobody has the secret: rotate again at once")]
-    SecretLost { provider: String },
+    NoWayBack { why: String, only_forward: bool },
+    /// `until` is when the old secret may end, where the provider keeps it for a while.
+    #[error("{provider} applied the lost call, and nobody has the secret: it has to be rotated again")]
+    SecretLost { provider: String, until: Option<Timestamp>, can_force: bool },
 }
 
 impl RunError {
@@ -120,11 +130,17 @@ impl RunError {
             Self::Lock(error) => error.hint(),
             Self::StoreCheck(error) => return error.hint(),
             Self::SealCheck(error) | Self::SealFailed(error) => return error.hint(),
-            Self::Refused { refusal, .. } => return refusal_hint(refusal),
+            Self::Refused { refusal, can_force, .. } => refusal_hint(refusal, *can_force, self.nothing_changed()),
             Self::NotSent { .. } => "check the network and `base_url`, then run it again".to_owned(),
             Self::CheckFailed { .. } => "to ask changes nothing at the provider; run it again later".to_owned(),
-            Self::OverlapOpen { .. } => {
-                "finish the cutover and wait for the old secret's end; for a leak there is `whsec force-rotate`".to_owned()
+            Self::OverlapOpen { can_force: true, .. } => {
+                "wait for the old secret's end; if one has leaked, `whsec force-rotate TARGET --reason TEXT` ends it now"
+                    .to_owned()
+            }
+            Self::OverlapOpen { can_force: false, .. } => {
+                "wait for the old secret's end; if one has leaked, let the receivers know only the other one until then: \
+                 `whsec inspect TARGET` shows which slot holds what"
+                    .to_owned()
             }
             Self::Lost { replayable: true, .. } => {
                 "nothing is lost yet: `whsec cutover TARGET` sends the same request with the same key again".to_owned()
@@ -168,6 +184,7 @@ impl RunError {
                 "`whsec inspect TARGET` shows which slot holds what; `whsec cutover TARGET --yes` goes forward again"
                     .to_owned()
             }
+            Self::Pending { .. } => "`whsec cutover TARGET` finds out what came of it, then this one goes on".to_owned(),
             Self::GivenUp { .. } => "`whsec inspect TARGET` shows which slot holds what".to_owned(),
             Self::AgainstEvidence { applied: false, .. } => {
                 "if it was, `whsec cutover TARGET --resolve applied`; if you know better, say why: --resolve not-applied \
@@ -197,12 +214,27 @@ impl RunError {
                 next.join(", ")
             ),
             Self::CannotProbe { .. } => "leave --probe-first out, or mend that".to_owned(),
-            Self::NoWayBack { direction, .. } if direction.ends_old_secret() => {
+            Self::NoWayBack { only_forward: true, .. } => {
                 "go forward: deploy the new secret to the receivers".to_owned()
             }
             Self::NoWayBack { .. } => "`whsec inspect TARGET` shows which slot holds what".to_owned(),
-            Self::SecretLost { .. } => "rotate again: `whsec rotate TARGET`".to_owned(),
+            Self::SecretLost { until: None, .. } => "rotate again at once: `whsec rotate TARGET`".to_owned(),
+            Self::SecretLost { can_force: true, until: Some(until), .. } => format!(
+                "receivers live on the old secret until {until}; `whsec force-rotate TARGET --reason TEXT` makes another one \
+                 before that"
+            ),
+            Self::SecretLost { can_force: false, until: Some(until), .. } => {
+                format!("receivers live on the old secret until {until}; the provider may take another rotation only then")
+            }
         })
+    }
+
+    /// What can be said after a refusal: a call that only asks changes nothing, and says nothing of one that went out before.
+    pub fn nothing_changed(&self) -> &'static str {
+        match self {
+            Self::Refused { what: ROTATE, .. } => "nothing was rotated",
+            _ => "to ask changes nothing at the provider",
+        }
     }
 
     /// The outcome of a call that only asks, where something else may have been sent before.
@@ -218,7 +250,9 @@ impl RunError {
     /// The outcome of a call that changes nothing and did not succeed.
     pub fn from_outcome(provider: String, what: &'static str, outcome: answer::Outcome) -> Self {
         match outcome {
-            answer::Outcome::Refused(refusal) => Self::Refused { provider, what, refusal: Box::new(refusal) },
+            answer::Outcome::Refused(refusal) => {
+                Self::Refused { provider, what, refusal: Box::new(refusal), can_force: false }
+            }
             answer::Outcome::NotSent { why } => Self::NotSent { provider, why },
             answer::Outcome::Unknown(unknown) => Self::CheckFailed { provider, why: unknown.why },
             answer::Outcome::Success(_) => {
@@ -228,16 +262,21 @@ impl RunError {
     }
 }
 
-fn refusal_hint(refusal: &Refusal) -> Option<String> {
-    Some(match refusal.meaning {
+/// What is refused where the call itself is.
+pub(super) const ROTATE: &str = "rotate";
+
+fn refusal_hint(refusal: &Refusal, can_force: bool, nothing_changed: &str) -> String {
+    match refusal.meaning {
         Meaning::Auth => "`whsec doctor` shows which key is used, and where it comes from".to_owned(),
         Meaning::NotFound => "check the ids, and that the key belongs to the same organisation".to_owned(),
-        Meaning::OverlapOpen => {
-            "wait for the old secret's end; if it has leaked, and where the provider can, `whsec force-rotate TARGET` ends it now".to_owned()
+        Meaning::OverlapOpen if can_force => {
+            "wait for the old secret's end; if it has leaked, `whsec force-rotate TARGET --reason TEXT` ends it now"
+                .to_owned()
         }
-        Meaning::RateLimited | Meaning::Unavailable => "nothing was rotated; run it again later".to_owned(),
-        _ => "nothing was rotated".to_owned(),
-    })
+        Meaning::OverlapOpen => format!("{nothing_changed}; wait for the old secret's end"),
+        Meaning::RateLimited | Meaning::Unavailable => format!("{nothing_changed}; run it again later"),
+        _ => nothing_changed.to_owned(),
+    }
 }
 
 fn against_words(applied: bool, comparison: &Comparison) -> &'static str {

@@ -50,6 +50,8 @@ pub enum Event {
     Notified { moment: String },
     /// The old secret goes back into the live slot of every store; some of them may have it already.
     RolledBack { reason: Option<String> },
+    /// The old secret has leaked: from here on the rotation contains that.
+    LeakDeclared { reason: String },
     /// Nothing more happens in this rotation.
     Closed { outcome: Outcome, reason: Option<String> },
 }

@@ -173,7 +173,8 @@ impl Runner<'_> {
     /// Seals the old secret before it leaves the stores: without it nobody could prove that receivers refuse it.
     pub(super) fn keep_old(&mut self) {
         let seal = old_seal(self.rotation.id);
-        if self.prober.is_none() || self.rotation.plan.receivers.is_empty() || self.seals.exists(seal) {
+        let is_proved = self.rotation.done.contains_key(&Step::Drop);
+        if is_proved || self.prober.is_none() || self.rotation.plan.receivers.is_empty() || self.seals.exists(seal) {
             return;
         }
         let old = self.secret().ok().and_then(|new| self.old_secret(&new));

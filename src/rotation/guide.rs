@@ -17,7 +17,7 @@ pub struct StoreNames {
 
 /// A short line for a step: what happens, in the words of this direction.
 pub fn title(direction: Direction, step: Step) -> &'static str {
-    use Direction::{Force, Instant, OverlapEither, OverlapSwitch};
+    use Direction::{Contain, Force, Instant, OverlapEither, OverlapSwitch};
     match (step, direction) {
         (Step::Check, _) => "prove the key, the endpoint, every store and the seal",
         (Step::Prepare, _) => "make the receivers ready to take the new secret at once",
@@ -28,11 +28,14 @@ pub fn title(direction: Direction, step: Step) -> &'static str {
         (Step::Promote, OverlapEither) => "make the new secret `current` in every store",
         (Step::Promote, _) => "make the new secret `current`, and the old one `previous`",
         (Step::Deploy, OverlapEither) => "let the receivers accept either secret",
+        (Step::Deploy, Contain) => "let the receivers know the new secret, and it alone",
         (Step::Deploy, OverlapSwitch) => "let the receivers take the new secret in place of the old one",
         (Step::Deploy, _) => "let the receivers take the new secret at once",
         (Step::Verify, _) => "see a delivery verified with the new secret",
+        (Step::Wait, Contain) => "let the old secret run out at the provider, where it does no harm any more",
         (Step::Wait, _) => "wait until the provider has dropped the old secret",
         (Step::Retire, _) => "remove the old secret from every store",
+        (Step::Drop, Contain) => "see that no receiver accepts the old secret any more: the leak is contained",
         (Step::Drop, _) => "see that no receiver accepts the old secret any more",
     }
 }
@@ -74,6 +77,16 @@ pub fn warnings(plan: &Plan, provider: &Provider) -> Vec<String> {
         }
         Direction::Force => {
             lines.push(format!("{title} ends the old secret now: receivers that still use it refuse every delivery"));
+        }
+        Direction::Contain => {
+            lines.push(format!(
+                "{title} cannot end the old secret early: it signs with it until that ends, and receivers that drop it make \
+                 it worthless now"
+            ));
+            lines.push(format!(
+                "what receivers refuse meanwhile: of what {title} signs from the call on, nothing, since each delivery bears \
+                 both signatures; a delivery signed before the call and sent again as it was is refused"
+            ));
         }
         Direction::OverlapEither | Direction::OverlapSwitch => {}
     }
@@ -117,6 +130,11 @@ pub fn verifier(signature: Option<&SignatureSpec>, direction: Direction) -> Vec<
             .push("Accept a delivery if ANY entry matches under EITHER secret; compare in constant time.".to_owned()),
         Direction::OverlapSwitch => lines.push(
             "Accept a delivery if ANY entry matches; during the overlap the old and the new secret both do.".to_owned(),
+        ),
+        Direction::Contain => lines.push(
+            "Check against the new secret alone, and accept a delivery if ANY entry matches: until the old one ends, each \
+             delivery bears an entry for both."
+                .to_owned(),
         ),
         Direction::Instant | Direction::Force => {
             lines.push("From the call on, deliveries carry the new signature only.".to_owned());
@@ -166,6 +184,10 @@ fn deploy(direction: Direction, rotation: &Rotation, provider: &Provider, stores
         Direction::OverlapEither => {
             format!("Deploy the receivers{} so that they accept either of the two.", at(&rotation.plan.receivers))
         }
+        Direction::Contain => format!(
+            "Deploy or reload the receivers{} so that they know it ALONE: nothing reads the old one any more.",
+            at(&rotation.plan.receivers)
+        ),
         _ => format!("Deploy or reload the receivers{} so that they read it.", at(&rotation.plan.receivers)),
     });
     lines.extend(verifier(provider.spec().signature.as_ref(), direction));

@@ -7,6 +7,7 @@ use std::time::{Duration, Instant};
 
 use jiff::{SignedDuration, Timestamp};
 
+use super::error::ROTATE;
 use super::operator::News;
 use super::runner::Runner;
 use super::seal::Sealed;
@@ -140,7 +141,8 @@ impl Runner<'_> {
                 let Refusal { meaning, status, retry_after, .. } = refusal;
                 let pause = pause(retry_after, attempt);
                 let request_id = refusal.request_id.clone();
-                let error = RunError::Refused { provider, what: "rotate", refusal: Box::new(refusal) };
+                let can_force = self.can_force();
+                let error = RunError::Refused { provider, what: ROTATE, refusal: Box::new(refusal), can_force };
                 match meaning {
                     // The first request with our key is still at work: applied or about to be.
                     Meaning::InFlight => {

@@ -1,8 +1,8 @@
 //! Rotations and their events on disk: one SQLite file, every commit synced before it counts.
 //!
 //! It never holds a secret or an API key. A damaged journal, or one of a newer whsec, is refused before anything is
-//! sent: each rotation has the sum of all that is recorded of it, stamped with the state folder's key. A partial unique index allows one open rotation an
-//! endpoint.
+//! sent: each rotation has the sum of all that is recorded of it, stamped with the state folder's key.
+//! Partial unique indexes allow one open rotation an endpoint, and one beside it that is to replace it.
 
 use std::path::{Path, PathBuf};
 use std::thread::sleep;
@@ -13,53 +13,17 @@ use rusqlite::{Connection, OpenFlags, Transaction, TransactionBehavior, params};
 use thiserror::Error;
 use uuid::Uuid;
 
+use super::endpoints;
 use super::lock::read_only_hint;
-use super::rows::{entry, rotation, without_mark};
+use super::rows::{entry, rotation};
+use super::schema::{APPLICATION_ID, MIGRATIONS, STAMPED, SUMMED};
 use super::state_key::{StateKey, StateKeyError};
 use super::sums::Sums;
-use super::{Entry, Event, Plan, Rotation};
+use super::{Entry, Event, Plan, Rotation, at_hand};
 use crate::http::Url;
 use crate::stamp::StampKey;
 use crate::store;
 
-/// Marks a SQLite file as ours (`PRAGMA application_id`): the letters `whse`.
-const APPLICATION_ID: i32 = 0x7768_7365;
-/// Each entry brings the file from its index to the next version.
-const MIGRATIONS: &[&str] = &[
-    "
-    CREATE TABLE rotations (
-        id         TEXT PRIMARY KEY,
-        endpoint   TEXT NOT NULL,
-        target     TEXT NOT NULL,
-        provider   TEXT NOT NULL,
-        plan       TEXT NOT NULL,
-        opened_at  TEXT NOT NULL,
-        closed_at  TEXT
-    ) STRICT;
-    CREATE UNIQUE INDEX one_open_rotation_per_endpoint ON rotations (endpoint) WHERE closed_at IS NULL;
-    CREATE TABLE events (
-        rotation  TEXT NOT NULL REFERENCES rotations (id),
-        seq       INTEGER NOT NULL,
-        at        TEXT NOT NULL,
-        by        TEXT NOT NULL,
-        event     TEXT NOT NULL,
-        PRIMARY KEY (rotation, seq)
-    ) STRICT, WITHOUT ROWID;
-",
-    "
-    ALTER TABLE rotations ADD COLUMN sum TEXT NOT NULL DEFAULT '';
-",
-    // Sums are stamps from here on.
-    "",
-    "
-    ALTER TABLE rotations ADD COLUMN identified INTEGER NOT NULL DEFAULT 0;
-    CREATE INDEX rotations_not_identified ON rotations (id) WHERE identified = 0;
-    CREATE INDEX rotations_by_endpoint ON rotations (endpoint);
-",
-];
-/// The versions from which on there are sums, and from which on they are stamps.
-const SUMMED: usize = 2;
-const STAMPED: usize = 3;
 /// Rotations of an endpoint: of one that is open twice, the second is marked by `#` and its own id.
 const OF_ENDPOINT: &str = "(endpoint = ?1 OR (endpoint > ?1 || '#' AND endpoint < ?1 || '$'))";
 /// How long a commit waits for other processes. Each needs milliseconds; but there may be hundreds.
@@ -171,7 +135,8 @@ impl Journal {
     }
 
     /// Makes events durable in one commit and folds them into the rotation. The first ones of a rotation also record
-    /// it as open, with its plan; that fails where another rotation of the endpoint is open.
+    /// it as open, with its plan; that fails where another rotation of the endpoint is open, unless its plan says that it
+    /// replaces that one. The other is closed in the commit that records that the provider has carried this one out.
     pub fn append(
         &self,
         rotation: &mut Rotation,
@@ -199,9 +164,11 @@ impl Journal {
         &self.key.stamps
     }
 
-    /// The open rotation of an endpoint.
+    /// The open rotation of an endpoint; where another is pending beside it, that one.
     pub fn find_open(&self, endpoint: &str) -> Result<Option<Rotation>, JournalError> {
-        Ok(self.load(&format!("WHERE {OF_ENDPOINT} AND closed_at IS NULL"), params![endpoint])?.pop())
+        let filter = format!("WHERE {OF_ENDPOINT} AND closed_at IS NULL ORDER BY opened_at DESC, rowid DESC");
+        let mut open = self.load(&filter, params![endpoint])?;
+        Ok(at_hand(&open).map(|at| open.swap_remove(at)))
     }
 
     /// All open rotations, oldest first.
@@ -223,7 +190,7 @@ impl Journal {
     /// those that an earlier whsec has written. `key` yields nothing where it cannot tell, and then the key stays. Where two
     /// open rotations turn out to be of one endpoint, both stay, and are found by its key.
     pub fn identify(&self, key: &dyn Fn(&Plan) -> Option<String>) -> Result<(), JournalError> {
-        self.rename_endpoints(key).map_err(|error| self.classify(error))
+        endpoints::rename(&self.connection, &self.sums(), key).map_err(|error| self.classify(error))
     }
 
     /// The newest few rotations of every other endpoint whose plan is wanted: what a slot of theirs holds is their doing.
@@ -342,27 +309,37 @@ impl Journal {
     fn write(&self, rotation: &Rotation, plan: &str, entries: &[Entry]) -> rusqlite::Result<()> {
         let transaction = Transaction::new_unchecked(&self.connection, TransactionBehavior::Immediate)?;
         let id = rotation.id.to_string();
-        let Plan { endpoint_key, target, provider, .. } = &rotation.plan;
+        let Plan { endpoint_key, target, provider, replaces, .. } = &rotation.plan;
+        let replaces = replaces.filter(|_| rotation.is_pending()).map(|earlier| earlier.to_string());
         transaction.execute(
-            "INSERT INTO rotations (id, endpoint, target, provider, plan, opened_at, identified)
-             SELECT ?1, ?2, ?3, ?4, ?5, ?6, 1 WHERE NOT EXISTS (SELECT 1 FROM rotations WHERE id = ?1)",
-            params![id, endpoint_key, target, provider, plan, rotation.opened_at.to_string()],
+            "INSERT INTO rotations (id, endpoint, target, provider, plan, opened_at, identified, replaces)
+             SELECT ?1, ?2, ?3, ?4, ?5, ?6, 1, ?7 WHERE NOT EXISTS (SELECT 1 FROM rotations WHERE id = ?1)",
+            params![id, endpoint_key, target, provider, plan, rotation.opened_at.to_string(), replaces],
         )?;
+        if let Some((earlier, closed)) = rotation.makes_way(entries) {
+            self.write_events(&earlier.to_string(), &[closed])?;
+            transaction.execute("UPDATE rotations SET replaces = NULL WHERE id = ?1", params![id])?;
+        }
+        self.write_events(&id, entries)?;
+        transaction.commit()
+    }
+
+    /// Adds events to a rotation, and brings its sum up to date.
+    fn write_events(&self, id: &str, entries: &[Entry]) -> rusqlite::Result<()> {
         for entry in entries {
             let event = serde_json::to_string(&entry.event)
                 .map_err(|error| rusqlite::Error::ToSqlConversionFailure(Box::new(error)))?;
-            transaction.execute(
+            self.connection.execute(
                 "INSERT INTO events (rotation, seq, at, by, event) VALUES
                  (?1, (SELECT coalesce(max(seq), 0) + 1 FROM events WHERE rotation = ?1), ?2, ?3, ?4)",
                 params![id, entry.at.to_string(), entry.by, event],
             )?;
             if matches!(entry.event, Event::Closed { .. }) {
-                transaction
-                    .execute("UPDATE rotations SET closed_at = ?2 WHERE id = ?1", params![id, entry.at.to_string()])?;
+                let closed = "UPDATE rotations SET closed_at = ?2 WHERE id = ?1";
+                self.connection.execute(closed, params![id, entry.at.to_string()])?;
             }
         }
-        self.sums().add_up(&self.connection, &id)?;
-        transaction.commit()
+        self.sums().add_up(&self.connection, id)
     }
 
     fn load(&self, filter: &str, values: &[&dyn rusqlite::ToSql]) -> Result<Vec<Rotation>, JournalError> {
@@ -394,47 +371,6 @@ impl Journal {
             rotations.push(rotation);
         }
         Ok(rotations)
-    }
-
-    fn rename_endpoints(&self, key: &dyn Fn(&Plan) -> Option<String>) -> rusqlite::Result<()> {
-        if self.connection.is_readonly("main")? {
-            return Ok(());
-        }
-        if self.renamed(key)?.is_empty() {
-            return Ok(());
-        }
-        let transaction = Transaction::new_unchecked(&self.connection, TransactionBehavior::Immediate)?;
-        // Another process may have done it while this one waited.
-        for (id, key, is_open) in self.renamed(key)? {
-            let taken = "SELECT count(*) FROM rotations WHERE endpoint = ?1 AND id <> ?2 AND closed_at IS NULL";
-            let taken: i64 = transaction.query_row(taken, params![key, id], |row| row.get(0))?;
-            let endpoint = if is_open && taken > 0 { format!("{key}#{id}") } else { key };
-            transaction
-                .execute("UPDATE rotations SET endpoint = ?2, identified = 1 WHERE id = ?1", params![id, endpoint])?;
-            self.sums().add_up(&transaction, &id)?;
-        }
-        transaction.commit()
-    }
-
-    /// The rotations whose endpoint has another key by now, or was never looked at: their ids, their keys, and whether
-    /// they are open.
-    fn renamed(&self, key: &dyn Fn(&Plan) -> Option<String>) -> rusqlite::Result<Vec<(String, String, bool)>> {
-        let mut statement = self.connection.prepare(
-            "SELECT id, endpoint, plan, closed_at IS NULL, identified FROM rotations WHERE closed_at IS NULL
-             UNION ALL
-             SELECT id, endpoint, plan, 0, identified FROM rotations WHERE identified = 0 AND closed_at IS NOT NULL",
-        )?;
-        let mut rows = statement.query([])?;
-        let mut renamed = Vec::new();
-        while let Some(row) = rows.next()? {
-            let (endpoint, plan, is_identified): (String, String, bool) = (row.get(1)?, row.get(2)?, row.get(4)?);
-            // A plan that cannot be read is an error for whoever needs it.
-            let Some(now) = serde_json::from_str(&plan).ok().and_then(|plan| key(&plan)) else { continue };
-            if !is_identified || without_mark(&endpoint) != now {
-                renamed.push((row.get(0)?, now, row.get(3)?));
-            }
-        }
-        Ok(renamed)
     }
 
     /// The events of one rotation in order.

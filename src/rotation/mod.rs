@@ -16,6 +16,7 @@ mod check;
 pub mod drift;
 #[cfg(test)]
 mod drift_tests;
+mod endpoints;
 mod error;
 mod event;
 mod facts;
@@ -24,19 +25,23 @@ mod guard;
 pub mod guide;
 mod issue;
 pub mod journal;
+mod leak;
 pub mod lock;
 pub mod operator;
 mod overrule;
+mod pending;
 pub mod plan;
 mod reconcile;
 pub mod rejoin;
 mod rollback;
 mod rows;
 pub mod runner;
+mod schema;
 pub mod seal;
 mod slotting;
 mod standing;
 pub mod state_key;
+mod status;
 mod sums;
 #[cfg(test)]
 mod tests;
@@ -47,8 +52,11 @@ pub use error::RunError;
 pub use event::{Answered, Entry, Event, Evidence, ExpirySource, How, Outcome, Overruled, Probed};
 pub use facts::{Proof, RolledBack, Sighting};
 pub use issue::ATTEMPTS;
+pub use leak::Leaked;
+pub use pending::at_hand;
 pub use plan::{Direction, Doer, Plan, PlannedStore, Step};
 pub use standing::{leaking, newest_sent};
+pub use status::Status;
 
 /// A plan and what has come of it.
 #[derive(Clone, Debug)]
@@ -60,6 +68,8 @@ pub struct Rotation {
     /// How far the provider's clock is ahead of ours, in milliseconds, as last heard.
     pub clock_ahead_ms: i64,
     pub call: Call,
+    /// Whether the provider has certainly carried the call out, whatever became of its answer.
+    pub applied: bool,
     /// When the first attempt that may have been applied was about to be sent: on our clock, and on the provider's as it was
     /// last heard then.
     pub first_sent_at: Option<(Timestamp, Timestamp)>,
@@ -84,6 +94,8 @@ pub struct Rotation {
     pub overruled: BTreeSet<Overruled>,
     /// The last of them that was sealed.
     pub last_overruled: Option<Fingerprint>,
+    /// When a leak of the old secret was declared of a rotation that was not begun for one.
+    pub leak_declared_at: Option<Timestamp>,
     /// Who put the old secret back last, and why.
     pub rolled_back: Option<RolledBack>,
     /// The moments that the notifier has been told of.
@@ -128,40 +140,6 @@ pub enum Next {
     Finished,
 }
 
-/// Where a rotation stands, in the one word that JSON and `status` show.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Serialize)]
-#[serde(rename_all = "lowercase")]
-pub enum Status {
-    Planned,
-    Unknown,
-    Sealed,
-    Stored,
-    Deployed,
-    Verified,
-    Waiting,
-    Done,
-    Abandoned,
-    Failed,
-}
-
-impl Status {
-    /// The word in JSON and `status`.
-    pub fn name(self) -> &'static str {
-        match self {
-            Self::Planned => "planned",
-            Self::Unknown => "unknown",
-            Self::Sealed => "sealed",
-            Self::Stored => "stored",
-            Self::Deployed => "deployed",
-            Self::Verified => "verified",
-            Self::Waiting => "waiting",
-            Self::Done => "done",
-            Self::Abandoned => "abandoned",
-            Self::Failed => "failed",
-        }
-    }
-}
-
 impl Rotation {
     /// A rotation of which nothing has happened yet.
     pub fn new(id: Uuid, plan: Plan, opened_at: Timestamp) -> Self {
@@ -172,6 +150,7 @@ impl Rotation {
             before: Evidence::default(),
             clock_ahead_ms: 0,
             call: Call::NotApplied,
+            applied: false,
             first_sent_at: None,
             sent_before_at: None,
             last_sent_at: None,
@@ -185,6 +164,7 @@ impl Rotation {
             overruled: BTreeSet::new(),
             last_overruled: None,
             notified: BTreeSet::new(),
+            leak_declared_at: None,
             rolled_back: None,
             closed: None,
         }
@@ -210,9 +190,13 @@ impl Rotation {
             Event::Answered(answered) => {
                 self.clock_ahead_ms = answered.clock_ahead_ms;
                 self.call = Call::Answered(answered.clone());
+                self.applied = true;
                 self.done.insert(Step::Issue, proof(How::Tool));
             }
-            Event::Unreadable { why, .. } => self.call = Call::Unreadable { why: why.clone() },
+            Event::Unreadable { why, .. } => {
+                self.call = Call::Unreadable { why: why.clone() };
+                self.applied = true;
+            }
             Event::NotApplied { .. } => {
                 // Recorded only where no attempt may have been applied, so the key is as good as new.
                 self.first_sent_at = None;
@@ -239,7 +223,8 @@ impl Rotation {
             }
             Event::RolledBack { reason } => {
                 self.rolled_back = Some(RolledBack { at: *at, by: by.clone(), reason: reason.clone() });
-                for step in [Step::Promote, Step::Deploy, Step::Verify] {
+                // Receivers that had dropped the old secret get it back.
+                for step in [Step::Promote, Step::Deploy, Step::Verify, Step::Drop] {
                     self.done.remove(&step);
                 }
                 self.stores_done.retain(|(step, _)| *step != Step::Promote);
@@ -263,9 +248,12 @@ impl Rotation {
                 self.notified.insert(moment.clone());
             }
             Event::Overridden { slot: Some(overruled), .. } => self.take_over(overruled),
+            Event::LeakDeclared { reason } => self.turn_to_containing(*at, reason),
             // For the record alone.
             Event::Overridden { slot: None, .. } => {}
             Event::Closed { outcome, reason } => {
+                // Closed as failed without an answer: a person has said that it was carried out.
+                self.applied |= *outcome == Outcome::Failed && self.lacks_answer();
                 self.closed = Some(Closed { at: *at, by: by.clone(), outcome: *outcome, reason: reason.clone() });
             }
         }
@@ -339,29 +327,6 @@ impl Rotation {
         // By both clocks: ours may have been set right in between, and the provider's may not have been heard again.
         let (ours, theirs) = (now.duration_since(sent.0), self.provider_time(now).duration_since(sent.1));
         !ours.is_negative() && ours < limit && theirs > -CLOCK_SLACK && theirs < limit
-    }
-
-    /// Where the rotation stands, at `now` on our own clock.
-    pub fn status(&self, now: Timestamp) -> Status {
-        match self.closed.as_ref().map(|closed| closed.outcome) {
-            Some(Outcome::Done) => return Status::Done,
-            Some(Outcome::Failed) => return Status::Failed,
-            Some(Outcome::Abandoned) => return Status::Abandoned,
-            None => {}
-        }
-        match self.call {
-            Call::NotApplied => return Status::Planned,
-            Call::Unknown { .. } | Call::Unreadable { .. } => return Status::Unknown,
-            Call::Answered(_) => {}
-        }
-        let done = |step| self.done.contains_key(&step);
-        match self.next(now) {
-            _ if !done(Step::Stage) => Status::Sealed,
-            Next::Wait(_) => Status::Waiting,
-            _ if done(Step::Verify) => Status::Verified,
-            _ if done(Step::Deploy) => Status::Deployed,
-            _ => Status::Stored,
-        }
     }
 }
 

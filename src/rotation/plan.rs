@@ -7,6 +7,7 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
+use uuid::Uuid;
 
 use crate::provider::Id;
 use crate::provider::request::Request;
@@ -99,6 +100,8 @@ pub enum Direction {
     Instant,
     /// An overlap provider is asked to end the old secret now.
     Force,
+    /// The old secret has leaked, and the provider cannot end it: receivers drop it while it still lives.
+    Contain,
 }
 
 impl Direction {
@@ -110,6 +113,7 @@ impl Direction {
             Self::OverlapSwitch => &[Check, Issue, Stage, Promote, Deploy, Verify, Wait, Retire, Drop],
             Self::Instant => &[Check, Prepare, Issue, Stage, Promote, Deploy, Verify, Retire, Drop],
             Self::Force => &[Check, Issue, Stage, Promote, Deploy, Verify, Retire, Drop],
+            Self::Contain => &[Check, Issue, Stage, Promote, Deploy, Verify, Drop, Wait, Retire],
         }
     }
 
@@ -120,10 +124,11 @@ impl Direction {
             Self::OverlapSwitch => "overlap-switch",
             Self::Instant => "instant",
             Self::Force => "force",
+            Self::Contain => "contain",
         }
     }
 
-    /// Whether the call itself ends the old secret, so that the endpoint's id has to be typed.
+    /// Whether the call itself ends the old secret.
     pub fn ends_old_secret(self) -> bool {
         matches!(self, Self::Instant | Self::Force)
     }
@@ -176,14 +181,22 @@ pub struct Plan {
     /// Whether receivers have to prove before the call that they would take a second secret.
     #[serde(default)]
     pub probe_first: bool,
-    /// Whether the old secret was to be ended now, by force-rotate.
+    /// Whether it is for a leak, by force-rotate.
     #[serde(default)]
     pub forced: bool,
+    /// The open rotation that this one closes once the provider has carried it out, and not before.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub replaces: Option<Uuid>,
     pub reason: Option<String>,
     pub owner: Option<String>,
 }
 
 impl Plan {
+    /// Whether somebody has to type the endpoint's id: receivers may soon refuse what they accept now.
+    pub fn needs_id(&self) -> bool {
+        self.direction.ends_old_secret() || self.forced
+    }
+
     /// The endpoint's own id, as `--confirm` wants it.
     pub fn own_id(&self) -> &str {
         self.ids.last().map_or("", |id| &id.value)
@@ -208,19 +221,38 @@ mod seconds {
 mod tests {
     use super::*;
 
-    const DIRECTIONS: [Direction; 4] =
-        [Direction::OverlapEither, Direction::OverlapSwitch, Direction::Instant, Direction::Force];
+    const DIRECTIONS: [Direction; 5] =
+        [Direction::OverlapEither, Direction::OverlapSwitch, Direction::Instant, Direction::Force, Direction::Contain];
 
     #[test]
-    fn every_direction_checks_first_seals_before_it_promotes_and_drops_last() {
+    fn every_direction_checks_first_and_seals_before_it_promotes() {
         for direction in DIRECTIONS {
             let steps = direction.steps();
             let at = |step| steps.iter().position(|&other| other == step);
             assert_eq!(at(Step::Check), Some(0));
-            assert_eq!(at(Step::Drop), Some(steps.len() - 1));
             assert!(at(Step::Issue) < at(Step::Stage) && at(Step::Stage) < at(Step::Promote));
             assert!(at(Step::Promote) < at(Step::Retire));
             assert!(at(Step::Deploy) < at(Step::Verify) && at(Step::Verify) < at(Step::Retire));
+            assert!(at(Step::Verify) < at(Step::Drop), "nothing is dropped before the new secret is seen to work");
+        }
+    }
+
+    #[test]
+    fn what_people_do_comes_before_the_clock_only_where_a_leak_is_contained() {
+        for direction in DIRECTIONS {
+            let steps = direction.steps();
+            let at = |step| steps.iter().position(|&other| other == step);
+            let is_contain = direction == Direction::Contain;
+            // A leak does not wait for the overlap; otherwise receivers keep the old secret as long as deliveries may bear it alone.
+            assert_eq!(at(Step::Drop) < at(Step::Wait), is_contain, "{direction:?}");
+            assert_eq!(at(Step::Drop) == Some(steps.len() - 1), !is_contain, "{direction:?}");
+            if is_contain {
+                // The new secret goes live first, because it is deployed alone; after the drop nobody is needed any more.
+                assert!(at(Step::Promote) < at(Step::Deploy));
+                let after = steps.iter().skip_while(|step| **step != Step::Drop).skip(1);
+                assert!(after.clone().all(|step| step.doer() != Doer::Person), "{direction:?}");
+                assert_eq!(after.count(), 2);
+            }
         }
     }
 

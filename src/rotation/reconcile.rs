@@ -70,7 +70,11 @@ impl Runner<'_> {
                 ])
             }
             Ruling::Said { applied: true, reason } => {
-                let error = RunError::SecretLost { provider };
+                let sent = self.rotation.last_sent_at.map(|sent| self.rotation.provider_time(sent));
+                let ends = self.rotation.plan.direction.ends_old_secret();
+                let until = sent.filter(|_| !ends).and_then(|sent| self.documented_end(sent));
+                let until = until.filter(|until| *until > self.rotation.provider_time((self.now)()));
+                let error = RunError::SecretLost { provider, until, can_force: self.can_force() };
                 let said = reason.map(|reason| format!(" ({reason})")).unwrap_or_default();
                 self.record(&[Event::Closed { outcome: Outcome::Failed, reason: Some(format!("{error}{said}")) }])?;
                 Err(error)

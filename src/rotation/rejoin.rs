@@ -4,11 +4,11 @@
 use std::thread::sleep;
 use std::time::Duration;
 
-use super::journal::Journal;
+use super::journal::{Journal, JournalError};
 use super::lock::LockError;
 use super::operator::News;
 use super::runner::Runner;
-use super::{Closed, Outcome, Rotation, RunError, Step};
+use super::{Closed, Outcome, Plan, Rotation, RunError, Step};
 
 /// How often it is looked whether another process is through.
 const PAUSE: Duration = Duration::from_millis(100);
@@ -27,7 +27,17 @@ pub enum Meanwhile {
 /// Whether others have done something to the rotation since it was read. A journal that cannot be read now says nothing.
 pub fn has_moved(journal: &Journal, rotation: &Rotation) -> bool {
     let Ok(now) = journal.find(rotation.id) else { return false };
-    !now.is_some_and(|now| now.closed.is_none() && now.done == rotation.done && now.call == rotation.call)
+    let is_same = |now: &Rotation| {
+        let is_done = now.done == rotation.done && now.call == rotation.call;
+        is_done && now.closed.is_none() && now.plan.forced == rotation.plan.forced
+    };
+    !now.is_some_and(|now| is_same(&now)) || beside(journal, rotation).is_ok_and(|pending| pending.is_some())
+}
+
+/// The rotation that is pending beside this one: what comes of it decides about this one.
+fn beside(journal: &Journal, rotation: &Rotation) -> Result<Option<Rotation>, JournalError> {
+    let open = journal.find_open(&rotation.plan.endpoint_key)?;
+    Ok(open.filter(|open| open.is_pending() && open.plan.replaces == Some(rotation.id)))
 }
 
 impl Runner<'_> {
@@ -58,6 +68,17 @@ impl Runner<'_> {
             }
             None => {}
         }
+        if let Some(pending) = beside(self.journal, &before)? {
+            return Err(RunError::Pending { endpoint: pending.plan.own_id().to_owned(), since: pending.opened_at });
+        }
+        if self.rotation.plan.forced != before.plan.forced {
+            // What that takes back is done anew in the order that contains the leak.
+            self.probed = false;
+            let why = self.rotation.plan.reason.as_deref().unwrap_or("no reason given");
+            let warning = format!("meanwhile the old secret was declared leaked ({why}); what is left contains that");
+            self.operator.tell(self.rotation, News::Warning(&warning));
+            return Ok(Meanwhile::WentOn);
+        }
         let back = self.rotation.rolled_back.as_ref().filter(|_| self.rotation.rolled_back != before.rolled_back);
         // Every run before the call checks once more, which undoes nothing.
         let mut done = before.done.iter().filter(|(step, _)| **step != Step::Check);
@@ -82,7 +103,9 @@ impl Runner<'_> {
         let now = self.journal.find(before.id).map_err(|error| self.unrecorded(error))?;
         if let Some(now) = now {
             // What flags of this command say of the receivers still counts, and so does the clock as it was last heard.
-            *self.rotation = Rotation { plan: before.plan.clone(), clock_ahead_ms: before.clock_ahead_ms, ..now };
+            let Plan { receivers, may_probe, .. } = before.plan.clone();
+            let plan = Plan { receivers, may_probe, ..now.plan.clone() };
+            *self.rotation = Rotation { plan, clock_ahead_ms: before.clock_ahead_ms, ..now };
         }
         let ours = self.rotation.answered().map(|answered| &answered.fingerprint);
         self.arrived = self.arrived.take().filter(|arrived| ours == Some(&arrived.fingerprint()));

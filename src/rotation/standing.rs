@@ -5,14 +5,14 @@ use jiff::Timestamp;
 use super::{Call, Outcome, Probed, RolledBack, Rotation, Step};
 
 impl Rotation {
-    /// For a force rotation: whether no receiver accepts the old secret any more, as proved or said.
+    /// For a rotation that is for a leak: whether no receiver accepts the old secret any more, as proved or said.
     pub fn contained(&self) -> Option<bool> {
         self.plan.forced.then(|| self.done.contains_key(&Step::Drop))
     }
 
-    /// For a force rotation whose leak is not contained: when it was declared.
+    /// For one whose leak is not contained: when that was declared.
     pub fn leaking_since(&self) -> Option<Timestamp> {
-        (self.contained() == Some(false)).then_some(self.opened_at)
+        (self.contained() == Some(false)).then(|| self.leak_since())
     }
 
     /// Receivers that were found to do the opposite of what a step says, by their last probe.

@@ -6,8 +6,8 @@ use super::*;
 use crate::provider::{Catalog, request};
 use crate::secret::Secret;
 
-const DIRECTIONS: [Direction; 4] =
-    [Direction::OverlapEither, Direction::OverlapSwitch, Direction::Instant, Direction::Force];
+const DIRECTIONS: [Direction; 5] =
+    [Direction::OverlapEither, Direction::OverlapSwitch, Direction::Instant, Direction::Force, Direction::Contain];
 
 fn time(text: &str) -> Timestamp {
     text.parse().unwrap()
@@ -22,7 +22,7 @@ pub(super) fn rotation(direction: Direction) -> Rotation {
     let provider = Catalog::builtin().get("signa").unwrap();
     let endpoint = provider.endpoint(None, &[("id".to_owned(), "whk_1".to_owned())], None, &BTreeMap::new()).unwrap();
     let plan = Plan {
-        forced: direction == Direction::Force,
+        forced: matches!(direction, Direction::Force | Direction::Contain),
         target: "hooks".to_owned(),
         provider: "signa".to_owned(),
         endpoint_key: endpoint.key(),
@@ -40,6 +40,7 @@ pub(super) fn rotation(direction: Direction) -> Rotation {
         receivers: Vec::new(),
         may_probe: false,
         probe_first: false,
+        replaces: None,
         reason: None,
         owner: None,
     };
@@ -104,19 +105,20 @@ fn after_every_prefix_of_events_the_step_that_was_cut_off_is_next() {
             }
         }
         assert_eq!(rotation.next(noon()), Next::Finished, "{direction:?}");
-        assert_eq!(rotation.contained(), (direction == Direction::Force).then_some(true));
+        assert_eq!(rotation.contained(), rotation.plan.forced.then_some(true));
     }
 }
 
 #[test]
 fn the_status_follows_the_steps_and_never_goes_back() {
-    let expected: [(Direction, &[Status]); 4] = {
+    let expected: [(Direction, &[Status]); 5] = {
         use Status::{Deployed, Planned, Sealed, Stored, Unknown, Verified, Waiting};
         [
             (Direction::OverlapEither, &[Planned, Unknown, Sealed, Stored, Deployed, Waiting, Verified]),
             (Direction::OverlapSwitch, &[Planned, Unknown, Sealed, Stored, Deployed, Waiting, Verified]),
             (Direction::Instant, &[Planned, Unknown, Sealed, Stored, Deployed, Verified]),
             (Direction::Force, &[Planned, Unknown, Sealed, Stored, Deployed, Verified]),
+            (Direction::Contain, &[Planned, Unknown, Sealed, Stored, Deployed, Verified, Waiting, Verified]),
         ]
     };
     for (direction, expected) in expected {
@@ -237,4 +239,76 @@ fn a_rollback_takes_back_what_a_promotion_did() {
     assert_eq!(rotation.next(noon()), Next::Run(Step::Promote));
     assert_eq!(rotation.status(noon()), Status::Stored);
     assert!(rotation.stores_done.iter().all(|(step, _)| *step == Step::Stage));
+}
+
+/// A journal with an open rotation whose new secret is deployed, and one pending beside it.
+fn with_a_pending_one() -> (tempfile::TempDir, journal::Journal, Rotation, Rotation) {
+    let folder = tempfile::tempdir().unwrap();
+    let journal = journal::Journal::open(folder.path()).unwrap();
+    let mut earlier = Rotation { id: Uuid::new_v4(), ..rotation(Direction::OverlapSwitch) };
+    for step in [Step::Check, Step::Issue, Step::Stage, Step::Promote, Step::Deploy] {
+        journal.append(&mut earlier, "ana@box", noon(), &events(Direction::OverlapSwitch, step)).unwrap();
+    }
+    let mut pending = Rotation { id: Uuid::new_v4(), ..rotation(Direction::Force) };
+    pending.plan.replaces = Some(earlier.id);
+    journal.append(&mut pending, "ana@box", noon(), &events(Direction::Force, Step::Check)).unwrap();
+    (folder, journal, earlier, pending)
+}
+
+fn open(journal: &journal::Journal) -> Vec<Uuid> {
+    journal.open_rotations().unwrap().iter().map(|rotation| rotation.id).collect()
+}
+
+#[test]
+fn a6_the_commit_that_records_a_success_closes_what_it_replaces_and_no_other_does() {
+    let sent = Event::Sent { attempt: 1, digest: String::new() };
+    let lost = Event::Lost { why: "cut off".to_owned(), status: None };
+    let unreadable = Event::Unreadable { status: 200, why: "no secret".to_owned() };
+    let closed = |outcome| Event::Closed { outcome, reason: None };
+    let not_applied = Event::NotApplied { why: "refused".to_owned(), status: Some(403), request_id: None };
+    let cases: [(&[Event], bool); 7] = [
+        (&[sent.clone(), Event::Answered(answered(Direction::Force))], true),
+        (&[sent.clone(), unreadable], true),
+        // A person says that it was carried out, and nobody has its secret.
+        (&[sent.clone(), lost.clone(), closed(Outcome::Failed)], true),
+        (&[sent.clone(), lost.clone()], false),
+        (&[sent.clone(), not_applied.clone(), closed(Outcome::Failed)], false),
+        (&[sent.clone(), lost.clone(), not_applied, closed(Outcome::Failed)], false),
+        (&[sent, lost, closed(Outcome::Abandoned)], false),
+    ];
+    for (events, makes_way) in cases {
+        let (folder, journal, earlier, mut pending) = with_a_pending_one();
+        assert_eq!(open(&journal).len(), 2);
+        assert_eq!(journal.find_open(&earlier.plan.endpoint_key).unwrap().unwrap().id, pending.id);
+        for (at, event) in events.iter().enumerate() {
+            assert!(open(&journal).contains(&earlier.id), "{events:?}: closed before {at}");
+            journal.append(&mut pending, "ana@box", noon(), std::slice::from_ref(event)).unwrap();
+        }
+        // As another process reads it, its sums and indexes included.
+        drop(journal);
+        let journal = journal::Journal::open(folder.path()).unwrap();
+        assert_eq!(!open(&journal).contains(&earlier.id), makes_way, "{events:?}");
+        assert_eq!(pending.applied, makes_way);
+        let known = journal.of_endpoint(&earlier.plan.endpoint_key).unwrap();
+        let now = known.iter().find(|rotation| rotation.id == earlier.id).unwrap();
+        assert_eq!((&now.done, &now.call, &now.plan), (&earlier.done, &earlier.call, &earlier.plan));
+        assert_eq!(now.closed.as_ref().map(|closed| closed.outcome), makes_way.then_some(Outcome::Abandoned));
+    }
+}
+
+#[test]
+fn a6_one_rotation_stands_beside_an_open_one_and_no_more() {
+    let (_folder, journal, earlier, mut pending) = with_a_pending_one();
+    let check = events(Direction::Force, Step::Check);
+    for replaces in [None, Some(earlier.id)] {
+        let mut another = Rotation { id: Uuid::new_v4(), ..rotation(Direction::Force) };
+        another.plan.replaces = replaces;
+        let refused = journal.append(&mut another, "ana@box", noon(), &check).unwrap_err();
+        assert!(matches!(refused, journal::JournalError::AlreadyOpen { .. }), "{refused:?}");
+    }
+    // Once it has taken the other's place it is the only one, and is in the way of the next.
+    journal.append(&mut pending, "ana@box", noon(), &events(Direction::Force, Step::Issue)).unwrap();
+    assert_eq!(open(&journal), [pending.id]);
+    let mut next = Rotation { id: Uuid::new_v4(), ..rotation(Direction::Force) };
+    assert!(journal.append(&mut next, "ana@box", noon(), &check).is_err());
 }

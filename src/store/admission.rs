@@ -128,8 +128,8 @@ pub(super) fn admit_folder(store: &str, path: &Path, metadata: &Metadata) -> Res
     if !metadata.is_dir() {
         return Err(refused(store, path, "is not a folder", "name a file in a folder"));
     }
-    if open_to_others(metadata) {
-        return Err(refused(store, path, "is a folder that others can write to", "`chmod o-w` it, or choose another"));
+    if let Some(fix) = open_to_others(path, metadata) {
+        return Err(refused(store, path, "is a folder that others can write to", &fix));
     }
     Ok(())
 }
@@ -176,14 +176,22 @@ fn names(metadata: &Metadata) -> u64 {
     std::os::unix::fs::MetadataExt::nlink(metadata)
 }
 
+/// What mends that somebody else could exchange files in a folder; `None` where nobody could.
 #[cfg(unix)]
-fn open_to_others(metadata: &Metadata) -> bool {
+fn open_to_others(path: &Path, metadata: &Metadata) -> Option<String> {
     use std::os::unix::fs::MetadataExt;
     let mode = metadata.mode();
-    let owned_by_a_stranger = !is_ours(metadata) && metadata.uid() != 0;
-    let written_by_others = mode & 0o002 != 0 || (mode & 0o020 != 0 && !is_ours(metadata));
-    let sticky = mode & 0o1000 != 0;
-    owned_by_a_stranger || (written_by_others && !sticky)
+    let is_sticky = mode & 0o1000 != 0;
+    let bits = match () {
+        () if !is_ours(metadata) && metadata.uid() != 0 => {
+            return Some("it is another user's: choose another folder, or run whsec as that user".to_owned());
+        }
+        () if mode & 0o002 != 0 && !is_sticky => "o-w",
+        () if mode & 0o020 != 0 && !is_sticky && !is_ours(metadata) => "g-w",
+        () => return None,
+    };
+    let chmod = format!("chmod {bits} '{}'", path.display());
+    Some(if is_ours(metadata) { chmod } else { format!("choose another folder, or as its owner: {chmod}") })
 }
 
 #[cfg(not(unix))]
@@ -202,6 +210,6 @@ fn names(_: &Metadata) -> u64 {
 }
 
 #[cfg(not(unix))]
-fn open_to_others(_: &Metadata) -> bool {
-    false
+fn open_to_others(_: &Path, _: &Metadata) -> Option<String> {
+    None
 }

@@ -5,7 +5,7 @@ use super::time::span;
 use crate::http::shown_address;
 use crate::provider::Provider;
 use crate::rotation::guide::{self, StoreNames};
-use crate::rotation::{Doer, Plan};
+use crate::rotation::{Doer, Plan, Rotation, Step};
 
 /// Shows a plan on stderr.
 pub fn plan(output: &Output, plan: &Plan, provider: &Provider, stores: &[StoreNames]) {
@@ -29,11 +29,7 @@ pub fn plan(output: &Output, plan: &Plan, provider: &Provider, stores: &[StoreNa
     output.say(&format!("  old one   {}", old_secret(plan)));
     output.say("");
     for (number, step) in plan.steps.iter().enumerate() {
-        let who = match step.doer() {
-            Doer::Tool => "whsec",
-            Doer::Person => "you  ",
-            Doer::Clock => "clock",
-        };
+        let who = who(*step);
         output.say(&format!("  {:>2}  {who}  {:<8} {}", number + 1, step.name(), guide::title(plan.direction, *step)));
     }
     output.say("");
@@ -42,6 +38,23 @@ pub fn plan(output: &Output, plan: &Plan, provider: &Provider, stores: &[StoreNa
     }
     for hazard in &provider.spec().hazards {
         output.say(&format!("  note: {hazard}"));
+    }
+}
+
+/// Shows what is left of a rotation on stderr.
+pub fn left(output: &Output, rotation: &Rotation, provider: &Provider) {
+    let plan = &rotation.plan;
+    for step in plan.steps.iter().filter(|step| !rotation.done.contains_key(step)) {
+        output.say(&format!("  {}  {:<8} {}", who(*step), step.name(), guide::title(plan.direction, *step)));
+    }
+    guide::warnings(plan, provider).iter().for_each(|warning| output.warn(warning));
+}
+
+fn who(step: Step) -> &'static str {
+    match step.doer() {
+        Doer::Tool => "whsec",
+        Doer::Person => "you  ",
+        Doer::Clock => "clock",
     }
 }
 

@@ -26,6 +26,7 @@ pub fn rotation(
         "provider": plan.provider,
         "endpoint": plan.own_id(),
         "rotation": rotation.id,
+        "replaces": plan.replaces,
         "direction": plan.direction.name(),
         "owner": plan.owner,
         "reason": plan.reason,

@@ -6,6 +6,7 @@ use std::str::FromStr;
 use sha2::{Digest, Sha256};
 use whsec::provider::stand_in::Fault;
 
+use crate::journals::SECOND;
 use crate::probes::in_overlap;
 use crate::receivers::Kind;
 use crate::sandbox::{Run, Sandbox};
@@ -93,13 +94,13 @@ fn b4_a_journal_whose_sums_anybody_could_write_sends_no_key_elsewhere() {
     sandbox.stand_in.fault(Fault::LoseAnswer);
     sandbox.stand_in.fault(Fault::LoseAnswer);
     sandbox.rotate();
-    for version in [None, Some(2)] {
+    for is_older in [false, true] {
         let connection = connection(&sandbox);
         let change = "UPDATE rotations SET plan = replace(plan, ?1, ?2)";
         connection.execute(change, [sandbox.stand_in.base_url(), other.stand_in.base_url()]).unwrap();
         add_up_bare(&connection);
-        if let Some(version) = version {
-            connection.pragma_update(None, "user_version", version).unwrap();
+        if is_older {
+            connection.execute_batch(SECOND).unwrap();
         }
         drop(connection);
         let mut cutover = sandbox.command(&["cutover", "hooks"]);
@@ -117,10 +118,7 @@ fn b4_a_journal_of_version_0_1_0_is_taken_over_once() {
     let downgrade = || {
         let connection = connection(&sandbox);
         add_up_bare(&connection);
-        let later = "DROP INDEX rotations_not_identified; DROP INDEX rotations_by_endpoint;
-                     ALTER TABLE rotations DROP COLUMN identified;";
-        connection.execute_batch(later).unwrap();
-        connection.pragma_update(None, "user_version", 2).unwrap();
+        connection.execute_batch(SECOND).unwrap();
     };
     downgrade();
     std::fs::remove_file(&key).unwrap();

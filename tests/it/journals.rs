@@ -4,6 +4,19 @@ use std::path::PathBuf;
 
 use crate::sandbox::Sandbox;
 
+/// What makes a journal one of version 0.1.0, and one of the format before that.
+pub const SECOND: &str = "
+    DROP INDEX one_pending_rotation_per_endpoint;
+    DROP INDEX one_open_rotation_per_endpoint;
+    ALTER TABLE rotations DROP COLUMN replaces;
+    DROP INDEX rotations_not_identified;
+    DROP INDEX rotations_by_endpoint;
+    ALTER TABLE rotations DROP COLUMN identified;
+    CREATE UNIQUE INDEX one_open_rotation_per_endpoint ON rotations (endpoint) WHERE closed_at IS NULL;
+    PRAGMA user_version = 2;
+";
+const FIRST: &str = "ALTER TABLE rotations DROP COLUMN sum; PRAGMA user_version = 1;";
+
 fn journal(sandbox: &Sandbox) -> PathBuf {
     sandbox.state().join("journal.sqlite")
 }
@@ -87,7 +100,7 @@ fn a_newer_journal_is_left_to_the_newer_whsec() {
     sandbox
         .rotate()
         .exits(1)
-        .says("was written by a newer whsec (format 99, this one knows 4)")
+        .says("was written by a newer whsec (format 99, this one knows ")
         .says("hint: install the newer whsec on this machine");
     assert_eq!(sandbox.requests(), before);
 }
@@ -96,9 +109,8 @@ fn a_newer_journal_is_left_to_the_newer_whsec() {
 fn a_journal_of_the_format_before_is_taken_over() {
     let sandbox = used();
     let connection = rusqlite::Connection::open(journal(&sandbox)).unwrap();
-    let later = "DROP INDEX rotations_not_identified; DROP INDEX rotations_by_endpoint;
-                 ALTER TABLE rotations DROP COLUMN identified; ALTER TABLE rotations DROP COLUMN sum;";
-    connection.execute_batch(&format!("{later} PRAGMA user_version = 1")).unwrap();
+    connection.execute_batch(SECOND).unwrap();
+    connection.execute_batch(FIRST).unwrap();
     drop(connection);
     std::fs::remove_file(sandbox.state().join("state-key")).unwrap();
     let history = sandbox.run(&["history", "--json"]).exits(0).json();

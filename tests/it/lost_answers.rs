@@ -79,7 +79,8 @@ fn where_nothing_can_be_replayed_the_evidence_is_shown() {
 
         let run = sandbox.run(&["cutover", "hooks", "--resolve", "applied", "--json"]).exits(7);
         assert_eq!(run.json()["status"], "failed");
-        run.says("nobody has the secret: rotate again at once").says("hint: rotate again: `whsec rotate hooks`");
+        run.says("nobody has the secret: it has to be rotated again")
+            .says("hint: rotate again at once: `whsec rotate hooks`");
         sandbox.rotate().exits(0);
         assert_eq!(sandbox.slot(""), Some(sandbox.newest()), "{name}");
         assert_eq!(sandbox.rotations(), 2, "{name}: the lost one and the one that was asked for");

@@ -27,7 +27,7 @@ fn until_the_lock_is_free(sandbox: &Sandbox) {
 }
 
 /// Starts a command that waits for the clock, and comes back when it does.
-fn waiting(sandbox: &Sandbox, arguments: &[&str]) -> std::process::Child {
+pub fn waiting(sandbox: &Sandbox, arguments: &[&str]) -> std::process::Child {
     let requests = sandbox.requests();
     let child = sandbox.spawn(arguments);
     sandbox.until("the provider's clock asked", |sandbox| sandbox.requests() > requests);

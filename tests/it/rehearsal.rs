@@ -33,5 +33,14 @@ fn a_description_of_ones_own_is_rehearsed_from_its_file() {
 fn force_is_rehearsed_where_there_is_one() {
     let sandbox = Sandbox::new("signa");
     sandbox.run(&["rehearse", "signa", "--force"]).exits(0).says("a delivery forged with the old secret was refused");
-    sandbox.run(&["rehearse", "layers", "--force"]).exits(2).says("no call that ends the old secret early");
+}
+
+#[test]
+fn c3_where_there_is_none_containing_a_leak_is_rehearsed() {
+    let sandbox = Sandbox::new("layers");
+    let run = sandbox.run(&["rehearse", "layers", "--force", "--window", "5s", "--json"]).exits(0);
+    // It is refused while the provider still signs with it, and every delivery is accepted all the same.
+    let at = |text: &str| run.stderr.find(text).unwrap_or_else(|| panic!("no `{text}` in {}", run.stderr));
+    assert!(at("drop: proved by every receiver") < at("the old secret has ended"), "{}", run.stderr);
+    assert_eq!((run.json()["deliveries_refused"].as_u64(), run.json()["rotations"].as_u64()), (Some(0), Some(1)));
 }

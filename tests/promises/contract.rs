@@ -114,6 +114,21 @@ const STATES: &[State] = &[
         arrange: |world| drop(world.run("force-rotate hooks --confirm ID --reason leaked").exits(0)),
     },
     State {
+        name: "containing",
+        provider: "layers",
+        status: Some("stored"),
+        arrange: |world| drop(world.run("force-rotate hooks --confirm ID --reason leaked").exits(0)),
+    },
+    State {
+        name: "contained",
+        provider: "layers",
+        status: Some("waiting"),
+        arrange: |world| {
+            world.run("force-rotate hooks --confirm ID --reason leaked").exits(0);
+            world.run("cutover hooks --done deploy --done verify --done drop").exits(11);
+        },
+    },
+    State {
         name: "done",
         provider: "hopae",
         status: Some("done"),

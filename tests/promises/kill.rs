@@ -21,6 +21,8 @@ pub enum Verb {
     Force,
     /// The same while an overlap is open.
     ForceOpen,
+    /// A leak that an open rotation contains.
+    Contain,
     /// All that is left after `rotate`, with the overlap over.
     Cutover,
     /// After a rotate that was killed while the answer was on its way.
@@ -45,6 +47,8 @@ pub const SCENARIOS: &[Scenario] = &[
     Scenario { verb: Verb::Rotate, provider: "verifa", stores: FILES },
     Scenario { verb: Verb::Force, provider: "signa", stores: FILES },
     Scenario { verb: Verb::ForceOpen, provider: "signa", stores: FILES },
+    Scenario { verb: Verb::Force, provider: "layers", stores: &[Kept::Dotenv] },
+    Scenario { verb: Verb::Contain, provider: "layers", stores: FILES },
     Scenario { verb: Verb::Cutover, provider: "layers", stores: FILES },
     Scenario { verb: Verb::Cutover, provider: "verifa", stores: &[Kept::Dotenv] },
     Scenario { verb: Verb::Resume, provider: "signa", stores: FILES },
@@ -113,7 +117,7 @@ impl Scenario {
     pub fn line(&self) -> &'static str {
         match self.verb {
             Verb::Rotate => "rotate hooks --yes --confirm ID",
-            Verb::Force | Verb::ForceOpen => "force-rotate hooks --yes --confirm ID --reason leaked",
+            Verb::Force | Verb::ForceOpen | Verb::Contain => "force-rotate hooks --yes --confirm ID --reason leaked",
             Verb::Cutover | Verb::Resume => GO_ON,
             Verb::Finish => "finish hooks",
             Verb::Rollback => "rollback hooks --reason refused",
@@ -151,7 +155,7 @@ impl Scenario {
                 world.run("cutover hooks --done deploy --done verify").exits(11);
                 world.jump();
             }
-            Verb::Rollback => drop(world.run("rotate hooks --yes").exits(0)),
+            Verb::Rollback | Verb::Contain => drop(world.run("rotate hooks --yes").exits(0)),
         }
         if !self.is_fresh() {
             world.remember();
@@ -259,7 +263,7 @@ impl Scenario {
         let keys: &[Key] = match self.verb {
             Verb::Rotate | Verb::Force | Verb::ForceOpen => &[Key::Rotated, Key::Sealed, Key::Unsealed],
             Verb::Resume => &[Key::Sealed, Key::Unsealed],
-            Verb::Cutover | Verb::Finish | Verb::Rollback => &[],
+            Verb::Contain | Verb::Cutover | Verb::Finish | Verb::Rollback => &[],
         };
         keys.iter().flat_map(|key| (0..AFTER_KEY).map(|offset| Point::After(*key, offset))).collect()
     }

@@ -41,7 +41,7 @@ pub struct Args {
     /// Let the old secret live this long
     #[arg(long, value_name = "DURATION", default_value = "20s", value_parser = parse_duration)]
     window: Duration,
-    /// End the old secret at once, as force-rotate does
+    /// Play a leak, as force-rotate has it: end the old secret at once, or contain it where the provider cannot
     #[arg(long)]
     force: bool,
 }

@@ -241,14 +241,14 @@ impl Session {
         if let Some(target) = target {
             fault.hint = fault.hint.map(|hint| self.hint_for(&hint, target));
         }
-        if let Some(RunError::Refused { refusal, .. }) = error.downcast_ref() {
+        if let Some(refused @ RunError::Refused { refusal, .. }) = error.downcast_ref() {
             match (refusal.meaning, self.key_way.get(), refusal.retry_after) {
                 (Meaning::Auth, Some(way), _) => {
                     fault.hint = Some(format!("the API key came from {way}: replace it there"));
                 }
                 (Meaning::RateLimited | Meaning::Unavailable, _, Some(wait)) => {
                     let wait = span(SignedDuration::try_from(wait).unwrap_or(SignedDuration::MAX));
-                    fault.hint = Some(format!("nothing was rotated; run it again in {wait}"));
+                    fault.hint = Some(format!("{}; run it again in {wait}", refused.nothing_changed()));
                 }
                 _ => {}
             }

@@ -44,11 +44,17 @@ fn words(row: &Row, now: Timestamp, is_whole: bool) -> String {
         }
         _ => {}
     }
+    if let Some(beside) = &row.beside {
+        let next = beside.step.unwrap_or("-");
+        parts.push(format!("pending beside one that is {}, next: {next}", beside.status.name()));
+    }
     if let Some(by) = &row.rolled_back {
         parts.push(format!("old secret put back by {}", plain_text(by)));
     }
     if let Some(since) = row.leaking_since {
         parts.push(format!("contained: no, {} since the leak was declared", span(now.duration_since(since))));
+    } else if row.contained == Some(true) {
+        parts.push("contained: yes".to_owned());
     }
     if is_whole && !row.receivers.is_empty() {
         let verdicts: BTreeSet<&str> = row.receivers.iter().map(|asked| asked.verdict.words()).collect();

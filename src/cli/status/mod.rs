@@ -7,7 +7,7 @@ use super::notify::Notifier;
 use super::session::Session;
 use super::signals::Signals;
 use super::{complete, find, parse_duration, result};
-use crate::rotation::{Rotation, Step, leaking, newest_sent};
+use crate::rotation::{Rotation, Step, at_hand, leaking, newest_sent};
 use crate::ui::board::Board;
 use lines::{line, wall};
 use row::Row;
@@ -148,13 +148,19 @@ fn look(args: &Args, session: &Session) -> anyhow::Result<(Vec<Row>, Vec<Rotatio
             row.clock_ahead_ms = rotation.clock_ahead_ms;
         }
         row.overdue |= row.lost || row.abandoned;
-        if let Some(rotation) = history.iter().find(|rotation| rotation.closed.is_none()) {
+        let hand = at_hand(&history).and_then(|at| history.get(at)).filter(|rotation| rotation.closed.is_none());
+        if let Some(rotation) = hand {
             row.take(rotation, now);
+        }
+        if let Some(earlier) = hand.filter(|rotation| rotation.is_pending()).and_then(|pending| pending.plan.replaces)
+            && let Some(earlier) = history.iter().find(|rotation| rotation.id == earlier)
+        {
+            row.take_beside(earlier, now);
         }
         // Whoever rotates again has contained nothing yet.
         if let Some(rotation) = leaking(&history) {
             row.contained = Some(false);
-            row.leaking_since = Some(rotation.opened_at);
+            row.leaking_since = Some(rotation.leak_since());
             row.overdue |= row.status.is_none();
         }
         rows.push(row);

@@ -38,6 +38,8 @@ pub(super) struct Row {
     /// How far the provider's clock, on which `expires_at` is, is ahead of ours.
     #[serde(skip)]
     pub(super) clock_ahead_ms: i64,
+    /// The rotation that the open one is to replace, while nobody knows what came of that.
+    pub(super) beside: Option<Beside>,
     /// Who put the old secret back, and why, where the new one is not live again.
     pub(super) rolled_back: Option<String>,
     pub(super) contained: Option<bool>,
@@ -47,6 +49,15 @@ pub(super) struct Row {
     pub(super) receivers: Vec<Asked>,
     /// The deliveries that were seen, by the secret that signed them.
     pub(super) deliveries: Vec<Arrived>,
+}
+
+/// An open rotation with another one pending beside it.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub(super) struct Beside {
+    pub(super) status: Status,
+    pub(super) step: Option<&'static str>,
+    pub(super) opened_at: Timestamp,
+    pub(super) expires_at: Option<Timestamp>,
 }
 
 /// What a receiver was found to accept.
@@ -95,6 +106,18 @@ impl Row {
         let ended = rotation.expires_at().is_some_and(|end| rotation.provider_time(now) >= end);
         self.overdue |= ended && !matches!(rotation.next(now), Next::Finished);
         self.foreign = foreign(rotation);
+    }
+
+    /// Takes the rotation into account that a pending one is to replace.
+    pub(super) fn take_beside(&mut self, earlier: &Rotation, now: Timestamp) {
+        self.beside = Some(Beside {
+            status: earlier.status(now),
+            step: earlier.step().map(Step::name),
+            opened_at: earlier.opened_at,
+            expires_at: earlier.expires_at(),
+        });
+        let ended = earlier.expires_at().is_some_and(|end| earlier.provider_time(now) >= end);
+        self.overdue |= ended && !matches!(earlier.next(now), Next::Finished);
     }
 
     /// How old the secret is.

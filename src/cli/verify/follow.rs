@@ -94,7 +94,8 @@ pub fn run(args: &Args, session: &Session, knowledge: &mut Knowledge, scheme: &S
             0 => "no delivery came".to_owned(),
             all => format!("not all of {all} deliveries were signed with a live secret, in time"),
         };
-        let hint = Some("`whsec verify` on one of them says why".to_owned());
+        let verify = session.come_back("verify", &knowledge.target.name);
+        let hint = Some(format!("`{verify} FILE` says why, with one of them in FILE"));
         let fault = Fault { exit, message, hint };
         fields["error"] = exit::say(&session.output, &fault);
     }

@@ -1,0 +1,141 @@
+//! `force-rotate` where a rotation is open that has brought a new secret already: that one contains the leak, without a second
+//! call, unless it is the new secret that has leaked.
+
+use super::begin::{self, Wish};
+use super::exit::{Exit, Fault};
+use super::options::TargetOptions;
+use super::session::Session;
+use super::{ask, conclude, find};
+use crate::config::Target;
+use crate::provider::Force;
+use crate::rotation::journal::Journal;
+use crate::rotation::runner::Rest;
+use crate::rotation::{Leaked, Rotation, Step, at_hand};
+use crate::store::{Slot, readable};
+use crate::ui::dialog;
+use crate::ui::preview;
+use crate::ui::prompt::Answers;
+use crate::ui::time::moment;
+
+/// Contains the leak with the open rotation; `None` where there is none that could, so that a call has to be made.
+pub fn contain(
+    session: &Session,
+    name: &str,
+    options: &TargetOptions,
+    wish: &Wish<'_>,
+    answers: Answers,
+) -> anyhow::Result<Option<Exit>> {
+    let journal = find::journal(session)?;
+    let target = find::target(session, &journal, name, options)?;
+    let known = journal.of_endpoint(&target.endpoint.key())?;
+    let open = at_hand(&known).and_then(|at| known.get(at)).filter(|rotation| rotation.closed.is_none());
+    // One that is pending is settled first, and one of which nothing was sent has brought nothing.
+    let Some(open) = open.filter(|rotation| rotation.may_be_applied() && !rotation.is_pending()) else {
+        refuse_unknown(&journal, &target, options, wish)?;
+        return Ok(None);
+    };
+    let cannot_force = target.endpoint.provider.force() == Force::Unavailable;
+    let old_lives = open.old_secret_lives(session.now());
+    match leaked(session, open, wish, cannot_force)? {
+        Leaked::New if cannot_force && old_lives => Err(no_way_yet(session, &target, open)),
+        // Whoever names the old one of a rotation that has ended it needs no other.
+        Leaked::Old if cannot_force || (wish.leaked.is_some() && !old_lives) => {
+            go_on(session, name, options, wish, answers).map(Some)
+        }
+        Leaked::New | Leaked::Old => Ok(None),
+    }
+}
+
+/// Which secret has leaked: as was said, or asked where it decides between containing and another call.
+fn leaked(session: &Session, open: &Rotation, wish: &Wish<'_>, decides: bool) -> anyhow::Result<Leaked> {
+    let old = open.before.current.as_ref().map(ToString::to_string);
+    let new = open.answered().map(|answered| answered.fingerprint.to_string());
+    if let Some(said) = wish.leaked {
+        return open.which(said).ok_or_else(|| {
+            let shown = |secret: &Option<String>| secret.clone().unwrap_or_else(|| "not known".to_owned());
+            let message = format!("{said} is neither secret of the open rotation of `{}`", open.plan.target);
+            Fault::new(Exit::Usage, message, format!("the old one is {}, the new one {}", shown(&old), shown(&new)))
+        });
+    }
+    if !decides || !session.may_ask() || wish.dry_run || new.is_none() {
+        return Ok(Leaked::Old);
+    }
+    let named = |what: &str, secret: Option<String>| format!("{what} ({})", secret.unwrap_or_default());
+    let choices = [named("the old one, which is being replaced", old), named("the new one", new)];
+    let flag = "--leaked FINGERPRINT";
+    ask::may_ask(session, flag)?;
+    let chosen = ask::answer(dialog::select("Which secret has leaked?", &choices), flag)?;
+    Ok(if chosen == 0 { Leaked::Old } else { Leaked::New })
+}
+
+/// Refuses a fingerprint that is not of what is live, where nothing is open.
+fn refuse_unknown(journal: &Journal, target: &Target, options: &TargetOptions, wish: &Wish<'_>) -> anyhow::Result<()> {
+    let Some(said) = wish.leaked else { return Ok(()) };
+    let mut live = Vec::new();
+    for store in readable(&find::stores(journal, target, options)?) {
+        live.extend(store.get(Slot::Current)?.map(|secret| secret.fingerprint().to_string()));
+    }
+    if live.iter().any(|live| live == said) {
+        return Ok(());
+    }
+    let live = live.first().map_or_else(|| "nothing is".to_owned(), |live| format!("{live} is"));
+    let message = format!("{said} is not live at `{}`, and no rotation that brought it is open", target.name);
+    Err(Fault::new(Exit::Usage, message, format!("{live}; leave --leaked out to replace what is live")))
+}
+
+/// The new secret has leaked, and the provider takes no further rotation while the old one lives.
+fn no_way_yet(session: &Session, target: &Target, open: &Rotation) -> anyhow::Error {
+    let (title, name) = (target.endpoint.provider.title(), &target.name);
+    let until = open.expires_at().map_or_else(|| "the old one has ended".to_owned(), moment);
+    let message = format!(
+        "nothing was sent: {title} takes no further rotation until {until}, and the new secret of `{name}` stays alive there"
+    );
+    let is_live = open.done.contains_key(&Step::Promote);
+    let back = match is_live {
+        true => format!("{} --reason TEXT puts the old one back; ", session.come_back("rollback", name)),
+        false => String::new(),
+    };
+    let hint = format!(
+        "receivers that know the old secret alone contain it until then: {back}deploy that, and at that time close this \
+         rotation ({} --reason TEXT --yes) and rotate",
+        session.come_back("abandon", name)
+    );
+    Fault::new(Exit::Conflict, message, hint)
+}
+
+/// Turns the open rotation to containing the leak, and goes on with it.
+fn go_on(
+    session: &Session,
+    name: &str,
+    options: &TargetOptions,
+    wish: &Wish<'_>,
+    answers: Answers,
+) -> anyhow::Result<Exit> {
+    let mut found = find::open(session, name, options)?;
+    let mut rotation = find::need_open(session, &mut found)?;
+    let work = &found.work;
+    let output = &session.output;
+    let reason = wish.force.unwrap_or_default();
+    let since = moment(rotation.opened_at);
+    output.say(&format!("the rotation that is open since {since} contains the leak; no second call is made"));
+    let turned = rotation.containing(session.now(), reason);
+    preview::left(output, &turned, &work.target.endpoint.provider);
+    if wish.dry_run {
+        output.say("dry run: nothing was sent, written or asked");
+        return conclude::conclude(session, wish.command, &rotation, &work.seals, anyhow::Ok(Exit::Done));
+    }
+    begin::consent(session, work, &turned.plan, wish.confirm)?;
+    let stopped = || work.signals.arrived();
+    let mut person = work.person(session, &found.tools, answers, &stopped);
+    let mut runner = work.runner(&mut rotation, &found.tools, &mut person);
+    let last = wish.detach.then_some(Step::Stage);
+    let outcome = runner.declare_leak(reason).and_then(|declared| match declared {
+        true => runner.run(last),
+        false => Ok(Rest::Stopped),
+    });
+    let exit = |rest| match rest {
+        Rest::Finished | Rest::Person(_) | Rest::Clock(_) => Exit::Done,
+        Rest::Stopped => work.signals.exit(),
+    };
+    conclude::conclude(session, wish.command, &rotation, &work.seals, outcome.map(exit))
+}
