@@ -53,7 +53,7 @@ const COSTS: &[Cost] = &[
         prepare: |folder, size| config(folder, targets(size)),
         line: "target list",
         seconds: 0.5,
-        megabytes: 150.0,
+        megabytes: 256.0,
     },
     Cost {
         name: "list targets, a config of 1 MB in one line",
@@ -61,7 +61,7 @@ const COSTS: &[Cost] = &[
         prepare: |folder, size| config(folder, format!("targets = {{ {} }}\n", in_line(size))),
         line: "target list",
         seconds: 0.5,
-        megabytes: 150.0,
+        megabytes: 256.0,
     },
     Cost {
         name: "show one target of 1,000",
@@ -77,7 +77,7 @@ const DELIVERY: &str = "{\"startedDateTime\":\"2026-11-20T10:00:00Z\",\"request\
     \"value\":\"t=1763632800,v1=00000000000000000000000000000000\"}],\"postData\":{\"text\":\"{\\\"id\\\":1}\"}}}";
 
 /// The target that is used; its store holds a secret.
-const OWN: &str = "provider = \"layers\"\nid = \"t\"\nstore = \"dotenv:t.env#SECRET\"\n";
+const OWN: &str = "provider = \"layers\"\nid = \"t\"\nstore = \"dotenv:~/t.env#SECRET\"\n";
 
 fn main() {
     // `cargo test --benches` must not time anything.

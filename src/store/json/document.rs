@@ -49,7 +49,9 @@ impl Document {
         let (ours, theirs) = (Object::find(&self.0, &[])?, Object::find(&other.0, &[])?);
         let others = |object: &Object<'_>| -> BTreeMap<String, String> {
             let members = object.members.iter().filter(|member| member.name != name);
-            members.map(|member| (member.name.clone(), object.text[member.value.clone()].to_owned())).collect()
+            members
+                .map(|member| (member.name.clone().into_owned(), object.text[member.value.clone()].to_owned()))
+                .collect()
         };
         Ok(others(&ours) == others(&theirs))
     }

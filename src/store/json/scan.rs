@@ -1,5 +1,6 @@
 //! Finds an object in JSON text, and where its members are written. Never repeats what it read in an error.
 
+use std::borrow::Cow;
 use std::collections::HashSet;
 use std::ops::Range;
 
@@ -16,14 +17,15 @@ pub enum Flaw {
 /// One object in valid JSON text.
 pub struct Object<'a> {
     pub text: &'a str,
-    pub members: Vec<Member>,
+    pub members: Vec<Member<'a>>,
     /// From `{` to `}`.
     pub range: Range<usize>,
 }
 
 /// One member of an object: where its name and its value are written.
-pub struct Member {
-    pub name: String,
+pub struct Member<'a> {
+    /// Borrowed where it has no escapes: there may be hundreds of thousands.
+    pub name: Cow<'a, str>,
     pub key: Range<usize>,
     pub value: Range<usize>,
 }
@@ -74,8 +76,8 @@ impl<'a> Object<'a> {
 }
 
 /// The members of the object that starts here. Fails for two of one name: readers differ on which one counts.
-fn members(text: &str, start: usize) -> Result<Vec<Member>, Flaw> {
-    let mut found: Vec<Member> = Vec::new();
+fn members(text: &str, start: usize) -> Result<Vec<Member<'_>>, Flaw> {
+    let mut found: Vec<Member<'_>> = Vec::new();
     let mut names = HashSet::new();
     let mut at = blank(text, start + 1);
     while text.as_bytes()[at] != b'}' {
@@ -84,7 +86,10 @@ fn members(text: &str, start: usize) -> Result<Vec<Member>, Flaw> {
         let value = blank(text, colon + 1);
         let value = value..end_of_value(text, value);
         at = after_comma(text, value.end);
-        let name = decoded(text, &key)?;
+        let name = match &text[key.start + 1..key.end - 1] {
+            plain if !plain.contains('\\') => Cow::Borrowed(plain),
+            _ => Cow::Owned(decoded(text, &key)?),
+        };
         if !names.insert(name.clone()) {
             return Err(flaw_at(text, key.start, "a second member of the same name"));
         }
