@@ -4,7 +4,8 @@ use clap::ValueEnum;
 use clap::builder::NonEmptyStringValueParser;
 use clap_complete::engine::ArgValueCandidates;
 
-use super::exit::Exit;
+use super::exit::{Exit, Fault};
+use super::find::Found;
 use super::options::TargetOptions;
 use super::overrule::{self, Over};
 use super::session::Session;
@@ -13,7 +14,7 @@ use super::{ask, begin, complete, conclude, find};
 use crate::rotation::operator::Ruling;
 use crate::rotation::rejoin::Meanwhile;
 use crate::rotation::runner::Rest;
-use crate::rotation::{Call, How, RolledBack, Rotation, Step};
+use crate::rotation::{Call, Closed, How, Outcome, RolledBack, Rotation, Step, elsewhere};
 use crate::ui::prompt::Answers;
 use crate::ui::time::moment;
 
@@ -21,6 +22,9 @@ use crate::ui::time::moment;
 ///
 /// Does the tool's steps, asks for a person's, counts down to the old secret's end. Any colleague on the same machine
 /// can take over. Without a terminal it does what needs nobody and exits 11 while a person or a clock is due.
+///
+/// The state folder is the rotation: where it knows none, --done, --wait and --resolve exit 4, and so does every cutover
+/// where a slot holds a secret of a rotation that was begun elsewhere.
 ///
 /// Examples:
 ///   whsec cutover payments
@@ -84,7 +88,13 @@ enum Resolve {
 pub fn run(args: &Args, session: &Session) -> anyhow::Result<Exit> {
     let mut found = find::open(session, &args.target, &args.options)?;
     let Some(mut rotation) = found.rotation.take() else {
-        session.output.say(&format!("nothing to do: `{}` has never been rotated with whsec", args.target));
+        find::refuse_elsewhere(&found)?;
+        if args.asserts_a_rotation() {
+            return Err(find::none_open(session, &args.target, None));
+        }
+        session
+            .output
+            .say(&format!("nothing to do: `{}` has never been rotated with whsec on this machine", args.target));
         session.output.json(&super::result::object(
             "cutover",
             Exit::Done,
@@ -92,11 +102,16 @@ pub fn run(args: &Args, session: &Session) -> anyhow::Result<Exit> {
         ));
         return Ok(Exit::Done);
     };
-    let work = &found.work;
-    if rotation.closed.is_some() {
-        session.output.say(&format!("nothing to do: no rotation of `{}` is open", args.target));
-        return conclude::conclude(session, "cutover", &rotation, &work.seals, anyhow::Ok(Exit::Done));
+    if let Some(closed) = &rotation.closed {
+        find::refuse_elsewhere(&found)?;
+        let outcome = if args.asserts_a_rotation() { holds(session, &found, &rotation, closed) } else { Ok(()) };
+        if outcome.is_ok() {
+            session.output.say(&format!("nothing to do: no rotation of `{}` is open", args.target));
+        }
+        let outcome = outcome.map(|()| Exit::Done);
+        return conclude::conclude(session, "cutover", &rotation, &found.work.seals, outcome);
     }
+    let work = &found.work;
     if args.resolve.is_some() && !rotation.lacks_answer() {
         session.output.warn("--resolve had no effect: what came of the call is known");
     }
@@ -137,6 +152,25 @@ pub fn run(args: &Args, session: &Session) -> anyhow::Result<Exit> {
     conclude::conclude(session, "cutover", &rotation, &work.seals, outcome.map(exit))
 }
 
+/// Whether what is asserted of a rotation holds although none is open: the last one was closed as done, and what it made live
+/// is live, as where a job of CI is tried again.
+fn holds(session: &Session, found: &Found, rotation: &Rotation, closed: &Closed) -> anyhow::Result<()> {
+    let target = &found.work.target;
+    if closed.outcome != Outcome::Done {
+        return Err(find::none_open(session, &target.name, Some(rotation)));
+    }
+    let known = found.work.journal.of_endpoint(&target.endpoint.key())?;
+    let Some(stray) = elsewhere::stray_live(&found.tools.stores, &known)? else { return Ok(()) };
+    let message = format!(
+        "the last rotation of `{}` that this machine knows was closed at {}, and others have rotated since: {}",
+        target.name,
+        moment(closed.at),
+        stray.words()
+    );
+    let hint = "what you go on with was begun elsewhere: go on there, or bring its state folder here and name it: --state-dir DIR";
+    Err(Fault::new(Exit::NotFound, message, hint))
+}
+
 /// Asks for a yes before the new secret goes live again that somebody has taken back.
 fn go_forward(session: &Session, work: &Work, back: &RolledBack) -> anyhow::Result<()> {
     session.output.warn(&format!("the old secret was put back at {} by {back}", moment(back.at)));
@@ -149,6 +183,11 @@ fn is_proved(rotation: &Rotation, step: Step) -> bool {
 }
 
 impl Args {
+    /// Whether the command line says that there is a rotation, as a script does that believes to be in the middle of one.
+    fn asserts_a_rotation(&self) -> bool {
+        !self.done.is_empty() || self.wait || self.resolve.is_some()
+    }
+
     fn answers(&self, session: &Session) -> Answers {
         let step = |step: &PersonStep| match step {
             PersonStep::Prepare => Step::Prepare,

@@ -10,6 +10,7 @@ use super::work::{self, Tools, Work};
 use super::{begin, moved};
 use crate::config::Target;
 use crate::http::shown_address;
+use crate::rotation::elsewhere::{self, Stray};
 use crate::rotation::journal::Journal;
 use crate::rotation::{Plan, Rotation, Step, at_hand};
 use crate::store::Store;
@@ -133,22 +134,61 @@ fn refuse_other_stores(target: &Target, plan: &Plan, options: &TargetOptions) ->
 
 /// The open rotation, or a plain word that there is none.
 pub fn need_open(session: &Session, found: &mut Found) -> anyhow::Result<Rotation> {
-    match found.rotation.take().filter(|rotation| rotation.closed.is_none()) {
-        Some(rotation) => Ok(rotation),
-        None => {
-            let name = &found.work.target.name;
-            let known = found.work.journal.of_endpoint(&found.work.target.endpoint.key())?;
-            let Some((last, closed)) = known.first().and_then(|last| Some((last, last.closed.as_ref()?))) else {
-                let hint = format!("begin one: {}", session.come_back("rotate", name));
-                return Err(Fault::new(Exit::NotFound, format!("no rotation of `{name}` is open"), hint));
-            };
-            let (status, by) = (last.status(session.now()).name(), &closed.by);
-            let at = moment(closed.at);
-            let message = format!("no rotation of `{name}` is open: {by} closed the last one at {at} ({status})");
-            let hint = format!("what is live, and where: {}", session.come_back("inspect", name));
-            Err(Fault::new(Exit::NotFound, message, hint))
+    match found.rotation.take() {
+        Some(rotation) if rotation.closed.is_none() => Ok(rotation),
+        last => {
+            refuse_elsewhere(found)?;
+            Err(none_open(session, &found.work.target.name, last.as_ref()))
         }
     }
+}
+
+/// Fails where the slots say that a rotation goes on of which this journal knows nothing. A store that cannot be read is a
+/// failure too: what is in it cannot be ruled out.
+pub fn refuse_elsewhere(found: &Found) -> anyhow::Result<()> {
+    let Work { target, journal, .. } = &found.work;
+    let configured = work::open_stores(target)?;
+    // A target that was named without its stores has those of its last rotation.
+    let stores = if configured.is_empty() { &found.tools.stores } else { &configured };
+    let strays = elsewhere::strays(stores, &target.endpoint.key(), journal)?;
+    match strays.first() {
+        None => Ok(()),
+        Some(Stray { of: Some(_), .. }) => {
+            let message = format!("no rotation of `{}` is open: {}", target.name, words(&strays));
+            Err(Fault::new(
+                Exit::NotFound,
+                message,
+                "give each target slots of its own; the secret may be the only copy",
+            ))
+        }
+        Some(_) => {
+            let message = format!("{} of `{}`: {}", elsewhere::UNDER_WAY, target.name, words(&strays));
+            Err(Fault::new(Exit::NotFound, message, elsewhere::GO_ON_THERE))
+        }
+    }
+}
+
+/// What strays hold, in words.
+pub fn words(strays: &[Stray]) -> String {
+    strays.iter().map(Stray::words).collect::<Vec<_>>().join("; ")
+}
+
+/// The word that none is open: none is known, or the last one is closed.
+pub fn none_open(session: &Session, name: &str, last: Option<&Rotation>) -> anyhow::Error {
+    let Some((last, closed)) = last.and_then(|last| Some((last, last.closed.as_ref()?))) else {
+        let message = format!("no rotation of `{name}` is open, and this machine knows of none");
+        let hint = format!(
+            "if one was begun elsewhere, its state folder is the rotation: go on there, or name it: --state-dir DIR; begin \
+             one: {}",
+            session.come_back("rotate", name)
+        );
+        return Fault::new(Exit::NotFound, message, hint);
+    };
+    let (status, by) = (last.status(session.now()).name(), &closed.by);
+    let message =
+        format!("no rotation of `{name}` is open: {by} closed the last one at {} ({status})", moment(closed.at));
+    let hint = format!("what is live, and where: {}", session.come_back("inspect", name));
+    Fault::new(Exit::NotFound, message, hint)
 }
 
 fn from_plan(session: &Session, plan: &Plan) -> anyhow::Result<Target> {

@@ -9,6 +9,7 @@ use super::session::Session;
 use super::{complete, find, result};
 use crate::provider::answer::Inspected;
 use crate::rotation::drift::{self, Act, Drift};
+use crate::rotation::elsewhere::{self, Stray};
 use crate::rotation::{RolledBack, Rotation, RunError, at_hand};
 use crate::secret::Fingerprint;
 use crate::store::{Access, Slot, Store, readable};
@@ -65,6 +66,14 @@ pub fn run(args: &Args, session: &Session) -> anyhow::Result<Exit> {
     for drift in &foreign {
         output.data(&format!("drift     {}", drift::words(std::slice::from_ref(drift))));
     }
+    // A slot that cannot be read has said so above, and beside an open rotation it is drift.
+    let is_open = newest.is_some_and(|rotation| rotation.closed.is_none());
+    let strays = elsewhere::strays(&stores, &target.endpoint.key(), &journal).ok().filter(|_| !is_open);
+    let strays = strays.unwrap_or_default();
+    if let Some(stray) = strays.first() {
+        let what = if stray.of.is_some() { "a slot is shared" } else { elsewhere::UNDER_WAY };
+        output.data(&format!("elsewhere {what}: {}", find::words(&strays)));
+    }
     output.data(&match newest {
         Some(rotation) => journal_line(rotation, session),
         None => "journal   never rotated with whsec".to_owned(),
@@ -87,7 +96,8 @@ pub fn run(args: &Args, session: &Session) -> anyhow::Result<Exit> {
     };
     let fields = json!({
         "target": target.name, "endpoint": target.endpoint.own_id(), "at_provider": provider, "stores": slots, "drift": differing,
-        "foreign": foreign, "rotation": rotation, "beside": beside, "error": error,
+        "foreign": foreign, "elsewhere": strays.iter().map(stray_json).collect::<Vec<_>>(),
+        "rotation": rotation, "beside": beside, "error": error,
     });
     output.json(&result::object("inspect", exit, fields));
     Ok(exit)
@@ -167,6 +177,10 @@ fn differing(stores: &[Value]) -> Vec<Value> {
     let all = slots.map(|slot| (slot, held(slot)));
     let differ = all.filter(|(_, held)| held.windows(2).any(|pair| pair[0]["fingerprint"] != pair[1]["fingerprint"]));
     differ.map(|(slot, held)| json!({ "slot": slot, "stores": held })).collect()
+}
+
+fn stray_json(stray: &Stray) -> Value {
+    json!({ "store": stray.store, "slot": stray.slot, "fingerprint": stray.fingerprint, "of_target": stray.of })
 }
 
 fn drift_lines(drift: &Value) -> Vec<String> {

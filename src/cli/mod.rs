@@ -75,7 +75,7 @@ Exit codes:
   1  failed; nothing changed at the provider
   2  misuse or bad configuration, or a question that nobody can answer; it names the flag
   3  no API key, or it is refused
-  4  target or endpoint not found
+  4  target, endpoint or rotation not found
   5  conflict: an overlap or another rotation is open, or another whsec is at work
   6  a store failed its check; nothing was sent
   7  unknown: sent, and the outcome is not known; only `cutover` may go on
@@ -97,6 +97,10 @@ pub struct Global {
     #[arg(long, global = true, value_name = "FILE", env = "WHSEC_CONFIG", hide_env = true)]
     pub config: Option<PathBuf>,
     /// Keep journal, seals and locks in this folder
+    ///
+    /// It is the rotation: who goes on with one on another machine brings this folder along, and one copy at a time goes on.
+    /// In it are `journal.sqlite`, which holds no secret, `seals/`, and where there is no keychain `seal-identity`, the key
+    /// that opens them.
     #[arg(long, global = true, value_name = "DIR", env = "WHSEC_STATE_DIR", hide_env = true)]
     pub state_dir: Option<PathBuf>,
     /// Print one JSON object last on stdout

@@ -6,6 +6,7 @@ use std::collections::BTreeMap;
 use jiff::{SignedDuration, Timestamp};
 
 use super::drift::{self, Drift};
+use super::elsewhere::{self, Stray};
 use super::gate::old_seal;
 use super::guard::refuse;
 use super::operator::News;
@@ -15,7 +16,7 @@ use crate::provider::Force;
 use crate::provider::answer::{self, Inspected};
 use crate::secret::Secret;
 use crate::store::slots::Held;
-use crate::store::{Slot, Store, StoreError, readable, slots};
+use crate::store::{Slot, Store, readable, slots};
 
 impl Runner<'_> {
     /// Proves key, endpoint, stores and seal. What fails closes the rotation, since nothing was sent.
@@ -185,14 +186,9 @@ impl Runner<'_> {
                     }
                 };
                 if !is_known {
-                    return Err(RunError::StoreCheck(StoreError::Refused {
-                        store: store.reference(),
-                        why: format!(
-                            "`{}` holds a secret ({fingerprint}) that is not of this endpoint",
-                            store.slot_name(slot)
-                        ),
-                        hint: "it may be the only copy of it: move it where it belongs, then empty the slot".to_owned(),
-                    }));
+                    let mut strays = [Stray::new(store, slot, fingerprint.clone())];
+                    elsewhere::name_owners(&mut strays, &self.rotation.plan.endpoint_key, self.journal)?;
+                    return Err(RunError::StoreCheck(strays[0].refused()));
                 }
             }
         }

@@ -16,6 +16,7 @@ mod check;
 pub mod drift;
 #[cfg(test)]
 mod drift_tests;
+pub mod elsewhere;
 mod endpoints;
 mod error;
 mod event;

@@ -27,6 +27,7 @@ mod lost_answers;
 mod manual;
 mod meanwhile;
 mod misuse;
+mod no_journal;
 mod notify;
 mod probes;
 mod provider_descriptions;

@@ -13,6 +13,7 @@ mod crowd;
 mod damage;
 mod kill;
 mod live;
+mod no_journal;
 mod pipes;
 mod probed;
 #[allow(dead_code)]

@@ -3,8 +3,10 @@
 
 use super::Check;
 use crate::cli::session::Session;
+use crate::cli::{find, work};
 use crate::config::{Target, TargetStore};
-use crate::store::{self, Access, Slot};
+use crate::rotation::elsewhere;
+use crate::store::{self, Access, Slot, readable};
 
 /// A check for every key and every store of every target.
 pub fn look(session: &Session) -> Vec<Check> {
@@ -31,7 +33,30 @@ fn look_at(target: &Target, session: &Session) -> Vec<Check> {
         checks.push(Check::note(&target.name, "it has no store, so it can be looked at but not rotated", fix));
     }
     checks.extend(target.stores.iter().map(|store| look_at_store(store, target)));
+    checks.extend(look_elsewhere(target, session));
     checks
+}
+
+/// A word on slots that a rotation has filled which this state folder does not know. What cannot be read is named by the other
+/// checks.
+fn look_elsewhere(target: &Target, session: &Session) -> Option<Check> {
+    let exists = session.folders().ok()?.state_dir().ok()?.is_dir();
+    let stores = work::open_stores(target).ok()?;
+    let strays = if exists {
+        let journal = find::journal(session).ok()?;
+        // Beside an open rotation it is drift, which `status` and `inspect` name.
+        if journal.find_open(&target.endpoint.key()).ok()?.is_some() {
+            return None;
+        }
+        elsewhere::strays(&stores, &target.endpoint.key(), &journal).ok()?
+    } else {
+        readable(&stores).filter_map(|store| elsewhere::of_store(store, &[]).ok()).flatten().collect()
+    };
+    let (what, fix) = match &strays.first()?.of {
+        Some(_) => ("a slot is shared", "give each target slots of its own; the secret may be the only copy"),
+        None => (elsewhere::UNDER_WAY, elsewhere::GO_ON_THERE),
+    };
+    Some(Check::bad(&target.name, format!("{what}: {}", find::words(&strays)), fix))
 }
 
 fn look_at_store(store: &TargetStore, target: &Target) -> Check {

@@ -18,7 +18,8 @@ mod row;
 /// Show open rotations and how old secrets are
 ///
 /// With --exit-code: 11 while a rotation waits for a person or a clock, 12 when an overlap ended with steps undone, a secret is
-/// older than its `max_age`, or a file of an open rotation holds what somebody else put there.
+/// older than its `max_age`, or a file of an open rotation holds what somebody else put there. A secret whose age is not known
+/// here counts as older.
 ///
 /// Examples:
 ///   whsec status
@@ -138,7 +139,7 @@ fn look(args: &Args, session: &Session) -> anyhow::Result<(Vec<Row>, Vec<Rotatio
             max_age_seconds: max_age.map(|age| age.as_secs()),
             ..Row::default()
         };
-        row.overdue = row.age(now).zip(max_age).is_some_and(|(age, most)| age.as_secs() > clamp(most.as_secs()));
+        row.overdue = max_age.is_some_and(|most| row.is_older_than(most, now));
         let newest = newest_sent(&history);
         row.lost = newest.is_some_and(Rotation::lost_its_secret);
         row.abandoned =
@@ -180,8 +181,4 @@ fn look(args: &Args, session: &Session) -> anyhow::Result<(Vec<Row>, Vec<Rotatio
         }));
     }
     Ok((rows, open))
-}
-
-fn clamp(seconds: u64) -> i64 {
-    i64::try_from(seconds).unwrap_or(i64::MAX)
 }

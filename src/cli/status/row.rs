@@ -1,5 +1,7 @@
 //! One target as it stands, for people and for JSON.
 
+use std::time::Duration;
+
 use jiff::{SignedDuration, Timestamp};
 use serde::Serialize;
 
@@ -118,6 +120,11 @@ impl Row {
         });
         let ended = earlier.expires_at().is_some_and(|end| earlier.provider_time(now) >= end);
         self.overdue |= ended && !matches!(earlier.next(now), Next::Finished);
+    }
+
+    /// Whether the secret is older than that, or nobody here knows that it is not.
+    pub(super) fn is_older_than(&self, most: Duration, now: Timestamp) -> bool {
+        self.age(now).is_none_or(|age| age.as_secs() > i64::try_from(most.as_secs()).unwrap_or(i64::MAX))
     }
 
     /// How old the secret is.
