@@ -114,7 +114,19 @@ fn close(dir: &Path, state: &Path, base: &str) {
 
 fn arguments(command: &mut Command, dir: &Path, state: &Path, base: &str) {
     command
-        .args(["rotate", "hopae/app-1", "--confirm", "app-1", "--no-input", "--detach", "--quiet", "--base-url", base])
+        .args([
+            "rotate",
+            "hopae/app-1",
+            "--confirm",
+            "app-1",
+            "--done",
+            "prepare",
+            "--no-input",
+            "--detach",
+            "--quiet",
+            "--base-url",
+            base,
+        ])
         .arg("--api-key-file")
         .arg(dir.join("key"))
         .arg(format!("--store=dotenv:{}#HOOK_SECRET", dir.join("ours.env").display()))

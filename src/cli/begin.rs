@@ -129,9 +129,17 @@ pub fn rotate(
         ));
         return Ok(Exit::Done);
     }
+    // Agreeing to the old secret's end says nothing of the receivers.
+    let is_unready = plan.steps.contains(&Step::Prepare) && !plan.probe_first && !answers.speaks_for(Step::Prepare);
+    if is_unready && refuse_unprovable(&plan, &target).is_ok() {
+        session
+            .output
+            .say("the receivers are probed before the call, as with --probe-first; --done prepare goes without");
+        plan.probe_first = true;
+    }
     let tools = Tools { stores, api_key: Some(session.api_key(&target, wish.api_key_file)?) };
     let mut work = Work::open(session, target)?;
-    if session.may_ask() || wish.probe_first || wish.probes {
+    if session.may_ask() || plan.probe_first || wish.probes {
         work.enable_probes(session, &plan)?;
     }
     let sent: Vec<Rotation> = work.journal.open_rotations()?.into_iter().filter(Rotation::may_be_applied).collect();
@@ -148,6 +156,11 @@ pub fn rotate(
         preview::plan(&session.output, &plan, &work.target.endpoint.provider, &work::names(&tools.stores));
     }
     consent(session, &work, &plan, wish.confirm)?;
+    if is_unready && !plan.probe_first {
+        let message = "`--done prepare` is needed, and there is nobody to ask: the old secret ends with the call";
+        let hint = "give it once the receivers can take the new secret at once; or name receivers that may be probed: --receiver URL";
+        return Err(Fault::new(Exit::Usage, message, hint));
+    }
     if work.retake()? && standing(&work)? != before {
         let hint = format!("see what is live now: {}", session.come_back("inspect", &work.target.name));
         return Err(Fault::new(Exit::Conflict, "nothing was sent: others rotated here while you were asked", hint));

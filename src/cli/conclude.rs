@@ -106,11 +106,16 @@ fn say_next(session: &Session, rotation: &Rotation, come_back: &str) {
                 output.warn(&format!("the old secret ended at {}: {late}", moment(end)));
             }
             let yes = if rotation.taken_back().is_some() && !session.may_ask() { " --yes" } else { "" };
+            let ends = rotation.call == Call::NotApplied && direction.ends_old_secret();
+            let confirm = match ends && !session.may_ask() {
+                true => format!(" --confirm {}", session.quoted(rotation.plan.own_id())),
+                false => String::new(),
+            };
             output.say(&format!("next: {}, {}", step.name(), guide::title(direction, step)));
             output.say(&format!("  {come_back}{yes}"));
             if step.doer() == Doer::Person && !session.may_ask() {
                 output.say("once it is done, where nobody can be asked:");
-                output.say(&format!("  {come_back} --done {}", step.name()));
+                output.say(&format!("  {come_back} --done {}{confirm}", step.name()));
             }
         }
     }

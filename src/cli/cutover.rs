@@ -200,7 +200,6 @@ impl Args {
             done: self.done.iter().map(step).collect(),
             reason: self.reason.clone(),
             wait: self.wait,
-            confirmed: self.confirm.is_some(),
             ruling: self.resolve.map(|what| match what {
                 Resolve::Applied => Ruling::Said { applied: true, reason: self.reason.clone() },
                 Resolve::NotApplied => Ruling::Said { applied: false, reason: self.reason.clone() },

@@ -15,7 +15,8 @@ use crate::ui::prompt::Answers;
 /// Shows the plan, asks, calls the provider once, keeps the new secret in every store, and goes on with the cutover.
 /// Off a terminal it stops after the last step that needs nobody, names the next command and exits 0.
 ///
-/// Where the old secret dies with the call, the endpoint's id has to be typed or given as --confirm.
+/// Where the old secret dies with the call, the endpoint's id has to be typed or given as --confirm, and the receivers have
+/// to be ready: off a terminal they are probed as with --probe-first where the target names any, else --done prepare says it.
 ///
 /// Examples:
 ///   whsec rotate payments
@@ -42,6 +43,9 @@ pub struct BeginArgs {
     /// Agree that the old secret ends, by the endpoint's last id
     #[arg(long, value_name = "ID")]
     pub confirm: Option<String>,
+    /// Say that the receivers are ready to take the new secret at once, for providers that end the old one with the call
+    #[arg(long, value_name = "STEP", value_enum, conflicts_with = "probe_first")]
+    pub done: Option<StepBefore>,
     /// Send this idempotency key in place of a fresh one
     #[arg(long, value_name = "KEY")]
     pub idempotency_key: Option<String>,
@@ -59,6 +63,12 @@ pub struct BeginArgs {
     pub probe_first: bool,
 }
 
+/// The one step of a person that comes before the call.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
+pub enum StepBefore {
+    Prepare,
+}
+
 impl BeginArgs {
     /// These options as a wish for a target.
     pub fn wish<'a>(&'a self, command: &'static str, options: &'a TargetOptions) -> Wish<'a> {
@@ -74,14 +84,10 @@ impl BeginArgs {
         }
     }
 
-    /// What is decided before anybody is asked. Agreeing to the old secret's end by flag says that receivers are ready.
+    /// What is decided before anybody is asked.
     pub fn answers(&self, session: &Session) -> Answers {
-        let mut answers = Answers { may_ask: session.may_ask(), ..Answers::default() };
-        if self.confirm.is_some() && !answers.may_ask {
-            answers.done.insert(Step::Prepare);
-            answers.confirmed = true;
-        }
-        answers
+        let done = self.done.map(|StepBefore::Prepare| Step::Prepare);
+        Answers { done: done.into_iter().collect(), may_ask: session.may_ask(), ..Answers::default() }
     }
 }
 

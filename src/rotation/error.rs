@@ -210,7 +210,7 @@ impl RunError {
             }
             Self::NotReady { next, .. } => format!(
                 "let the receivers accept a delivery if its signature matches under either of two secrets, the live one or \
-                 the one in {}, then run it again",
+                 the one in {}, then run it again; where they are ready in another way, say so: --done prepare",
                 next.join(", ")
             ),
             Self::CannotProbe { .. } => "leave --probe-first out, or mend that".to_owned(),

@@ -17,14 +17,19 @@ pub struct Answers {
     pub done: BTreeSet<Step>,
     /// The reason for the record, by `--reason`.
     pub reason: Option<String>,
-    /// Whether `--confirm` agreed to the old secret's end, which says that receivers are ready.
-    pub confirmed: bool,
     /// Block until a countdown ends, by `--wait`.
     pub wait: bool,
     /// What came of a lost call, by `--resolve`.
     pub ruling: Option<Ruling>,
     /// Whether there is a person at a terminal who may be asked.
     pub may_ask: bool,
+}
+
+impl Answers {
+    /// Whether somebody can be asked for a person's step, or has said already that it is done.
+    pub fn speaks_for(&self, step: Step) -> bool {
+        self.may_ask || self.done.contains(&step)
+    }
 }
 
 /// Told of what happens beside the person.
@@ -91,9 +96,7 @@ impl Operator for Person<'_> {
         if said {
             self.output.say("      done elsewhere, as was said");
             (self.along)(rotation, step, Moment::After);
-            let implied = (step == Step::Prepare && self.answers.confirmed && !rotation.plan.probe_first)
-                .then(|| "implied by --confirm".to_owned());
-            return Reply::Done { reason: self.answers.reason.clone().or(implied) };
+            return Reply::Done { reason: self.answers.reason.clone() };
         }
         if !self.answers.may_ask {
             return Reply::NobodyToAsk;

@@ -136,11 +136,11 @@ const WALKS: &[Walk] = &[
             ("doctor", &[0]),
             ("store check REF", &[0]),
             ("rotate hooks --dry-run", &[0]),
-            ("rotate hooks --yes --confirm ID", &[0]),
+            ("rotate hooks --yes --confirm ID --done prepare", &[0]),
             ("inspect hooks", &[0]),
             ("status", &[0]),
             (ALL_DONE, &[0]),
-            ("rotate hooks --yes --confirm ID", &[0]),
+            ("rotate hooks --yes --confirm ID --done prepare", &[0]),
             ("abandon hooks --reason swept --yes", &[0]),
         ],
     ),
@@ -162,7 +162,7 @@ const WALKS: &[Walk] = &[
     (
         "verifa",
         Some(|scene| scene.sandbox.stand_in.fault(Fault::StatusAfter(200, "<html>".to_owned()))),
-        &[("rotate hooks --yes --confirm ID", &[7]), ("cutover hooks", &[7])],
+        &[("rotate hooks --yes --confirm ID --done prepare", &[7]), ("cutover hooks", &[7])],
     ),
     (
         "layers",

@@ -116,8 +116,8 @@ fn tour(sandbox: &Sandbox) -> Vec<Vec<String>> {
         "inspect hooks -v".to_owned(),
         "inspect hooks --json".to_owned(),
         "rotate hooks --dry-run -v".to_owned(),
-        format!("rotate hooks --yes --confirm {id} -v"),
-        format!("rotate hooks --yes --confirm {id} --json"),
+        format!("rotate hooks --yes --confirm {id} --done prepare -v"),
+        format!("rotate hooks --yes --confirm {id} --done prepare --json"),
         "fingerprint hooks".to_owned(),
         "inspect hooks --json".to_owned(),
         "status -v".to_owned(),
@@ -130,7 +130,7 @@ fn tour(sandbox: &Sandbox) -> Vec<Vec<String>> {
         "verify hooks /dev/null".to_owned(),
         "reveal hooks".to_owned(),
         "abandon hooks --reason over --yes -v".to_owned(),
-        format!("force-rotate hooks --reason leak --confirm {id} -v"),
+        format!("force-rotate hooks --reason leak --confirm {id} --done prepare -v"),
         "history --json".to_owned(),
         "history".to_owned(),
         "completions bash".to_owned(),
@@ -229,7 +229,7 @@ fn no_secret_reaches_another_programs_arguments_or_environment() {
                     command.env(&sandbox.provider.spec().auth.env, sandbox.api_key.expose());
                     trace::run_command(&sandbox, &options, &command)
                 };
-                let first = traced(&["rotate", "hooks", "--yes", "--confirm", &id]);
+                let first = traced(&["rotate", "hooks", "--yes", "--confirm", &id, "--done", "prepare"]);
                 ensure!(first.run.code == 0, "exit {}:\n{}", first.run.code, first.run.stderr);
                 let second = traced(&["cutover", "hooks", "--done", "deploy", "--done", "verify"]);
                 known.extend(sandbox.stand_in.live_secrets());

@@ -102,7 +102,7 @@ fn drive(provider: &str, kind: Kind) -> Result<(), String> {
         sandbox.config_text().replace(&format!("http://{backend}"), &format!("https://localhost:{}", address.port()));
     sandbox.config(&config.replace("api_key =", &format!("ca = \"{}\"\napi_key =", sandbox.path("ca.pem").display())));
     let id = sandbox.id();
-    let run = sandbox.run(&["rotate", "hooks", "--yes", "--confirm", &id, "--timeout", "5s"]);
+    let run = sandbox.run(&["rotate", "hooks", "--yes", "--confirm", &id, "--done", "prepare", "--timeout", "5s"]);
     if kind == Kind::Good {
         ensure!(run.code == 0 && sandbox.rotations() == 1, "exit {}:\n{}", run.code, run.stderr);
         return Ok(());

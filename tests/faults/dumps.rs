@@ -61,7 +61,7 @@ fn drive(folder: &Path, after: Duration, provider: &str) -> Result<(), String> {
     let (sender, called) = channel();
     scene.server.when_called(move || sender.send(()).unwrap());
     let id = scene.sandbox.id();
-    let inner = scene.sandbox.command(&["rotate", "hooks", "--yes", "--confirm", &id]);
+    let inner = scene.sandbox.command(&["rotate", "hooks", "--yes", "--confirm", &id, "--done", "prepare"]);
     let mut command = Command::new("sh");
     command.args(["-c", "ulimit -c unlimited; exec \"$@\"", "sh"]).arg(inner.get_program()).args(inner.get_args());
     command.env_clear().current_dir(inner.get_current_dir().unwrap());

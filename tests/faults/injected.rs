@@ -22,7 +22,7 @@ const DRAWS: usize = 8;
 
 fn rotate(scene: &Scene, fault: Option<&Fault>) -> Broken {
     let id = scene.sandbox.id();
-    let arguments = ["rotate", "hooks", "--yes", "--confirm", &id, "--json", "--timeout", "20s"];
+    let arguments = ["rotate", "hooks", "--yes", "--confirm", &id, "--done", "prepare", "--json", "--timeout", "20s"];
     breaker::run(&scene.sandbox, fault, &arguments)
 }
 

@@ -46,7 +46,7 @@ fn run(scene: &Scene, arguments: &[&str]) -> Result<(i32, String, Duration), Str
 
 fn rotate(scene: &Scene) -> Result<(i32, String, Duration), String> {
     let id = scene.sandbox.id();
-    run(scene, &["rotate", "hooks", "--yes", "--confirm", &id, "--timeout", "10s"])
+    run(scene, &["rotate", "hooks", "--yes", "--confirm", &id, "--done", "prepare", "--timeout", "10s"])
 }
 
 fn stopped_before(provider: &str) -> Result<Duration, String> {

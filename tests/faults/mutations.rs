@@ -69,7 +69,7 @@ fn drive(seed: u64, provider: &str) -> Result<(), String> {
     let mut shown = Vec::new();
     let id = scene.sandbox.id();
     for arguments in [
-        &["rotate", "hooks", "--yes", "--confirm", &id, "-v", "--timeout", "20s"][..],
+        &["rotate", "hooks", "--yes", "--confirm", &id, "--done", "prepare", "-v", "--timeout", "20s"][..],
         &["cutover", "hooks", "--json", "--timeout", "20s"],
         &["inspect", "hooks"],
         &["history", "--json"],

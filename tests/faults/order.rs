@@ -181,8 +181,8 @@ fn what_is_sent_was_written_ahead_and_what_comes_is_sealed_first() {
     if !trace::is_here() {
         return skip("the order of system calls", "strace is missing or may not trace");
     }
-    const ROTATE: [&str; 5] = ["rotate", "hooks", "--yes", "--confirm", "ID"];
-    const FORCE: [&str; 6] = ["force-rotate", "hooks", "--confirm", "ID", "--reason", "leaked"];
+    const ROTATE: [&str; 7] = ["rotate", "hooks", "--yes", "--confirm", "ID", "--done", "prepare"];
+    const FORCE: [&str; 8] = ["force-rotate", "hooks", "--confirm", "ID", "--done", "prepare", "--reason", "leaked"];
     let mut cases: Vec<Case<'_>> = Vec::new();
     for kind in Kind::ALL {
         for provider in ALL {

@@ -109,7 +109,8 @@ fn cut_all_along(provider: &str, kind: Kind) -> Result<(), String> {
         let id = scene.sandbox.id();
         let calls = "fsync,fdatasync,rename,renameat,renameat2,linkat,unlink,unlinkat,write,openat";
         let options = ["-e", &format!("trace={calls}"), "-e", &format!("inject={calls}:delay_exit=20000")];
-        let traced = trace::run(&scene.sandbox, &options, &["rotate", "hooks", "--yes", "--confirm", &id]);
+        let traced =
+            trace::run(&scene.sandbox, &options, &["rotate", "hooks", "--yes", "--confirm", &id, "--done", "prepare"]);
         over.store(true, Ordering::SeqCst);
         cuts = looker.join().unwrap();
         traced
@@ -143,7 +144,7 @@ fn cut_when_sealed(provider: &str) -> Result<(), String> {
     let id = scene.sandbox.id();
     let store = place.clone();
     scene.server.when_done(move || std::fs::rename(&store, store.with_extension("aside")).unwrap());
-    let arguments = ["--state-dir", &state, "rotate", "hooks", "--yes", "--confirm", &id];
+    let arguments = ["--state-dir", &state, "rotate", "hooks", "--yes", "--confirm", &id, "--done", "prepare"];
     let run = scene.run(&arguments)?.run;
     let bytes = disk.cut();
     ensure!(run.code == 8, "exit {}:\n{}", run.code, run.stderr);
@@ -169,7 +170,7 @@ fn cut_when_sent(provider: &str) -> Result<(), String> {
     let own = std::sync::Arc::clone(&disk);
     scene.server.when_called(move || sender.send(own.cut()).unwrap());
     let id = scene.sandbox.id();
-    scene.run(&["--state-dir", &state, "rotate", "hooks", "--yes", "--confirm", &id])?;
+    scene.run(&["--state-dir", &state, "rotate", "hooks", "--yes", "--confirm", &id, "--done", "prepare"])?;
     let bytes = taken.recv_timeout(Duration::from_secs(5)).map_err(|error| error.to_string())?;
     SNAPSHOTS.fetch_add(1, Ordering::Relaxed);
     let (_folder, found) = after_cut(&bytes);

@@ -167,7 +167,7 @@ fn drive(umask: &str, kind: Kind, found: Found) -> Result<(), String> {
     let before = around();
     let first = std::fs::metadata(&file).ok().map(|metadata| metadata.mode());
     let id = scene.sandbox.id();
-    let code = run_with(umask, &scene, &["rotate", "hooks", "--confirm", &id])?;
+    let code = run_with(umask, &scene, &["rotate", "hooks", "--confirm", &id, "--done", "prepare"])?;
     if !found.is_fine() {
         ensure!(code == 6, "exit {code} in place of 6");
         ensure!(scene.server.arrivals() == 0, "a rotate call was made");

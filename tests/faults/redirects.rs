@@ -35,7 +35,8 @@ fn through_no_proxy(provider: &str, variable: &'static str) -> Result<(), String
     let elsewhere = Elsewhere::at("127.0.0.2");
     let scene = Scene::new(provider);
     let id = scene.sandbox.id();
-    let mut command = scene.sandbox.command(&["rotate", "hooks", "--yes", "--confirm", &id, "--timeout", "2s"]);
+    let mut command =
+        scene.sandbox.command(&["rotate", "hooks", "--yes", "--confirm", &id, "--done", "prepare", "--timeout", "2s"]);
     command.env(variable, format!("http://{}", elsewhere.address));
     let run = scene.measure(&mut command)?.run;
     ensure!(run.code == 0, "exit {}:\n{}", run.code, run.stderr);

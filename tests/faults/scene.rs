@@ -192,7 +192,7 @@ impl Scene {
     /// Rotates with everything agreed to.
     pub fn rotate(&self, timeout: &str) -> Result<Measured, String> {
         let id = self.sandbox.id();
-        self.run(&["rotate", "hooks", "--yes", "--confirm", &id, "--json", "--timeout", timeout])
+        self.run(&["rotate", "hooks", "--yes", "--confirm", &id, "--done", "prepare", "--json", "--timeout", timeout])
     }
 
     /// What this target's status is in the journal.

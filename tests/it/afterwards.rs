@@ -48,7 +48,7 @@ fn deploy_and_verify_are_not_taken_on_a_word_while_nothing_has_the_secret() {
 fn a_secret_that_is_nowhere_and_cannot_be_had_again_is_said_at_once() {
     let sandbox = Sandbox::new("verifa");
     let id = sandbox.id();
-    sandbox.run(&["rotate", "hooks", "--yes", "--confirm", &id, "--detach"]).exits(0);
+    sandbox.run(&["rotate", "hooks", "--yes", "--confirm", &id, "--done", "prepare", "--detach"]).exits(0);
     lose_next(&sandbox);
     sandbox.run(&["cutover", "hooks"]).exits(7).says("no store and no seal has the new secret any more");
     assert_eq!((sandbox.rotations(), sandbox.rotate_requests().len()), (1, 1));
@@ -73,13 +73,13 @@ fn an_answer_with_the_live_secret_is_no_rotation() {
     let body = serde_json::json!({ "id": sandbox.id(), "secret": old.expose(), "secret_version": 2 }).to_string();
     sandbox.stand_in.fault(Fault::Status(200, body));
     let id = sandbox.id();
-    let run = sandbox.run(&["force-rotate", "hooks", "--reason", "leak", "--confirm", &id, "--json"]).exits(1);
+    let run = sandbox.run(&["force-rotate", "hooks", "--reason", "leak", "--confirm", &id, "--done", "prepare", "--json"]).exits(1);
     assert_ne!(run.json()["contained"], true);
     run.says("answered with the very secret that was live before").says("a leak is not contained");
     assert_eq!(sandbox.slot(""), Some(old));
     assert!(sandbox.leftovers().is_empty());
     let id = sandbox.id();
-    sandbox.run(&["force-rotate", "hooks", "--reason", "leak", "--confirm", &id]).exits(0);
+    sandbox.run(&["force-rotate", "hooks", "--reason", "leak", "--confirm", &id, "--done", "prepare"]).exits(0);
 }
 
 #[test]
@@ -134,7 +134,7 @@ fn what_an_abandoned_rotation_left_is_named_and_not_gone_back_to() {
     let first = sandbox.newest();
     sandbox.run(&["rollback", "hooks"]).exits(0);
     sandbox.run(&["abandon", "hooks", "--reason", "tired", "--yes"]).exits(0);
-    let forced = ["force-rotate", "hooks", "--reason", "again", "--confirm", &sandbox.id(), "--json"];
+    let forced = ["force-rotate", "hooks", "--reason", "again", "--confirm", &sandbox.id(), "--done", "prepare", "--json"];
     let run = sandbox.run(&forced).exits(0);
     run.says(&format!("holds {} of the rotation that was closed", first.fingerprint()));
     assert_eq!(sandbox.slots(&old), ["empty", "new", "old"]);

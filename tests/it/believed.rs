@@ -39,7 +39,7 @@ fn b4_a_forged_seal_does_not_go_live_after_a_lost_call() {
     let old = sandbox.newest();
     sandbox.stand_in.fault(Fault::LoseAnswer);
     let id = sandbox.id();
-    let run = sandbox.run(&["rotate", "hooks", "--yes", "--confirm", &id, "--json"]).exits(7);
+    let run = sandbox.run(&["rotate", "hooks", "--yes", "--confirm", &id, "--done", "prepare", "--json"]).exits(7);
     let forged = forge_seal(&sandbox, run.json()["rotation"].as_str().unwrap());
     for line in [&["cutover", "hooks"][..], &["cutover", "hooks", "--resolve", "applied"], &["finish", "hooks"]] {
         let run = sandbox.run(line);

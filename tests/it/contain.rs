@@ -16,7 +16,7 @@ const STEPS: [&str; 9] = ["check", "issue", "stage", "promote", "deploy", "verif
 
 fn force(sandbox: &Sandbox, more: &[&str]) -> Run {
     let id = sandbox.id();
-    let line = ["force-rotate", "hooks", "--reason", "INC-9", "--confirm", &id, "--json"];
+    let line = ["force-rotate", "hooks", "--reason", "INC-9", "--confirm", &id, "--done", "prepare", "--json"];
     sandbox.run(&[&line[..], more].concat())
 }
 

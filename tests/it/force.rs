@@ -10,7 +10,7 @@ fn signa_is_asked_to_force_with_the_reason_in_the_body() {
     let old = sandbox.newest();
     let reason = "Suspected secret leak — incident IR-2026-04-12";
     let id = sandbox.id();
-    let run = sandbox.run(&["force-rotate", "hooks", "--reason", reason, "--confirm", &id, "--json"]).exits(0);
+    let run = sandbox.run(&["force-rotate", "hooks", "--reason", reason, "--confirm", &id, "--done", "prepare", "--json"]).exits(0);
     let json = run.json();
     assert_eq!((json["direction"].as_str(), json["contained"].as_bool()), (Some("force"), Some(false)));
     assert_eq!(json["reason"], reason);
@@ -37,7 +37,7 @@ fn at_instant_providers_force_is_the_same_call_with_the_reason_in_the_journal() 
         let sandbox = Sandbox::new(name);
         let plain = Sandbox::new(name);
         let id = sandbox.id();
-        let run = sandbox.run(&["force-rotate", "hooks", "--reason", "INC-1", "--confirm", &id, "--json"]).exits(0);
+        let run = sandbox.run(&["force-rotate", "hooks", "--reason", "INC-1", "--confirm", &id, "--done", "prepare", "--json"]).exits(0);
         assert_eq!((run.json()["reason"].as_str(), run.json()["direction"].as_str()), (Some("INC-1"), Some("instant")));
         plain.rotate().exits(0);
         let (forced, rotated) = (sandbox.rotate_requests().pop().unwrap(), plain.rotate_requests().pop().unwrap());
@@ -77,7 +77,7 @@ fn force_ends_the_overlap_of_an_open_rotation() {
     sandbox.run(&["rotate", "hooks", "--yes"]).exits(5).says("is open already (stored");
     let id = sandbox.id();
     sandbox
-        .run(&["force-rotate", "hooks", "--reason", "leak", "--confirm", &id])
+        .run(&["force-rotate", "hooks", "--reason", "leak", "--confirm", &id, "--done", "prepare"])
         .exits(0)
         .says("the open rotation is given up for this one once Signa has carried it out");
     let third = sandbox.newest();
@@ -123,7 +123,7 @@ fn a_conflict_at_the_provider_never_becomes_force() {
 #[test]
 fn a_leak_is_not_forgotten_with_the_rotation_that_is_given_up() {
     let sandbox = Sandbox::new("signa");
-    sandbox.run(&["force-rotate", "hooks", "--reason", "leak", "--confirm", &sandbox.id()]).exits(0);
+    sandbox.run(&["force-rotate", "hooks", "--reason", "leak", "--confirm", &sandbox.id(), "--done", "prepare"]).exits(0);
     sandbox.run(&["abandon", "hooks", "--reason", "tired", "--yes"]).exits(0);
     let run = sandbox.run(&["status", "--exit-code"]).exits(12);
     assert!(run.stdout.contains("contained: no"), "{}", run.stdout);
@@ -133,7 +133,7 @@ fn a_leak_is_not_forgotten_with_the_rotation_that_is_given_up() {
     assert_eq!(sandbox.run(&["status", "--json"]).exits(0).json()["targets"][0]["contained"], false);
     sandbox.run(&["abandon", "hooks", "--reason", "tired", "--yes"]).exits(0);
     sandbox.run(&["status", "--exit-code"]).exits(12);
-    sandbox.run(&["force-rotate", "hooks", "--reason", "leak", "--confirm", &sandbox.id()]).exits(0);
+    sandbox.run(&["force-rotate", "hooks", "--reason", "leak", "--confirm", &sandbox.id(), "--done", "prepare"]).exits(0);
     sandbox.run(&["cutover", "hooks", "--done", "deploy", "--done", "verify", "--done", "drop"]).exits(0);
     sandbox.run(&["status", "--exit-code"]).exits(0);
 }

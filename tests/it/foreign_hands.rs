@@ -102,7 +102,7 @@ fn a1_a_foreign_next_is_not_overwritten_by_the_secret_that_was_there() {
         let sandbox = Sandbox::new(provider);
         let old = sandbox.newest();
         let id = sandbox.id();
-        sandbox.run(&["rotate", "hooks", "--yes", "--confirm", &id, "--detach"]).exits(0);
+        sandbox.run(&["rotate", "hooks", "--yes", "--confirm", &id, "--done", "prepare", "--detach"]).exits(0);
         let new = sandbox.newest();
         put(&sandbox, "_NEW", Some(&foreign()));
         refused(&sandbox, &["cutover", "hooks"], "_NEW");
@@ -262,7 +262,7 @@ fn a7_a_store_that_somebody_has_written_holds_no_other() {
     let sandbox = Sandbox::new("verifa");
     let id = sandbox.id();
     with_a_program(&sandbox);
-    sandbox.run(&["rotate", "hooks", "--confirm", &id, "--detach"]).exits(0);
+    sandbox.run(&["rotate", "hooks", "--confirm", &id, "--done", "prepare", "--detach"]).exits(0);
     put(&sandbox, "_OLD", Some(&foreign()));
     refused(&sandbox, &["cutover", "hooks"], "_OLD");
     assert_eq!(kept(&sandbox), sandbox.newest());
@@ -432,7 +432,7 @@ fn a10_what_the_journal_knows_of_an_ad_hoc_target_is_found_too() {
     let own = format!("dotenv:{}#{KEY}", sandbox.dotenv().display());
     let [spelt, ..] = spellings(&sandbox);
     sandbox.config(&block.replace(&own, &spelt));
-    let rotate = ["rotate", "other", "--confirm", "another-7Qx", "--json"];
+    let rotate = ["rotate", "other", "--confirm", "another-7Qx", "--done", "prepare", "--json"];
     let run = sandbox.run(&rotate).exits(6).says("one of the open rotation of verifa/");
     assert_eq!(run.json()["error"]["kind"], "store");
     sandbox.config(&config);

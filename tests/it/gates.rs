@@ -95,7 +95,7 @@ fn probe_first_never_overwrites_the_only_copy_of_a_secret() {
     let id = sandbox.id();
     // The old secret died with the call, and the new one is in `next` alone.
     let kill = ["abandon", "hooks", "--reason", "tried", "--yes"];
-    sandbox.run(&["rotate", "hooks", "--yes", "--confirm", &id, "--detach"]).exits(0);
+    sandbox.run(&["rotate", "hooks", "--yes", "--confirm", &id, "--done", "prepare", "--detach"]).exits(0);
     sandbox.run(&kill).exits(0);
     let only = sandbox.newest();
     let run = sandbox.run(&["rotate", "hooks", "--yes", "--confirm", &id, "--probe-first"]).exits(6);
@@ -220,7 +220,7 @@ fn force_is_contained_once_every_receiver_rejects_the_old_secret() {
     std::fs::copy(sandbox.dotenv(), &stale).unwrap();
     receiver.reads(&stale);
     let id = sandbox.id();
-    let force = ["force-rotate", "hooks", "--yes", "--confirm", &id, "--reason", "leaked"];
+    let force = ["force-rotate", "hooks", "--yes", "--confirm", &id, "--done", "prepare", "--reason", "leaked"];
     sandbox.run(&force).exits(0);
     let run = sandbox.run(&["status", "--json"]).exits(0);
     let row = &run.json()["targets"][0];
@@ -251,6 +251,37 @@ fn where_the_old_secret_dies_with_the_call_receivers_can_be_proved_ready_before_
     // It reads its file anew for each delivery, so that it runs with the new secret already.
     let run = sandbox.run(&["cutover", "hooks", "--json"]).exits(0);
     assert_eq!((how(&run, "verify"), how(&run, "drop")), ("probe".to_owned(), "probe".to_owned()));
+}
+
+#[test]
+fn c2_agreeing_to_the_old_secrets_end_is_no_word_on_receivers() {
+    let sandbox = Sandbox::new("hopae");
+    let id = sandbox.id();
+    let rotate = ["rotate", "hooks", "--yes", "--confirm", &id];
+    let run = sandbox.run(&rotate).exits(2).says("`--done prepare` is needed, and there is nobody to ask");
+    run.says("--receiver URL").says_not("done elsewhere");
+    sandbox.run(&["force-rotate", "hooks", "--reason", "leak", "--confirm", &id]).exits(2).says("--done prepare");
+    assert_eq!((sandbox.rotations(), sandbox.run(&["status", "--exit-code"]).code), (0, 0));
+    let run = sandbox.run(&[&rotate[..], &["--done", "prepare", "--json"]].concat()).exits(0);
+    assert_eq!((how(&run, "prepare"), sandbox.rotations()), ("word".to_owned(), 1));
+    // It is no matter where the old secret outlives the call.
+    let sandbox = Sandbox::new("layers");
+    sandbox.run(&["rotate", "hooks", "--yes", "--confirm", "id0-7Qx"]).exits(0);
+}
+
+#[test]
+fn c2_receivers_that_are_named_are_probed_before_the_call() {
+    let receiver = Receiver::start(Kind::LiveOnly);
+    let sandbox = Sandbox::with_receiver("hopae", &receiver.url, None);
+    receiver.reads(&sandbox.dotenv());
+    let id = sandbox.id();
+    let rotate = ["rotate", "hooks", "--yes", "--confirm", &id, "--json"];
+    let run = sandbox.run(&rotate).exits(9).says("does not take a second secret yet");
+    assert_eq!(sandbox.rotations(), 0, "nothing was sent");
+    run.says("say so: --done prepare");
+    receiver.becomes(Kind::Both);
+    let run = sandbox.run(&rotate).exits(0);
+    assert_eq!((how(&run, "prepare"), sandbox.rotations()), ("probe".to_owned(), 1));
 }
 
 #[test]

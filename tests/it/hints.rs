@@ -113,8 +113,8 @@ fn chmod(path: &Path, mode: u32) {
     std::fs::set_permissions(path, std::fs::Permissions::from_mode(mode)).unwrap();
 }
 
-const FORCE: &str = "force-rotate hooks --reason leaked --confirm ID";
-const ROTATE: &str = "rotate hooks --yes --confirm ID";
+const FORCE: &str = "force-rotate hooks --reason leaked --confirm ID --done prepare";
+const ROTATE: &str = "rotate hooks --yes --confirm ID --done prepare";
 
 const TABLE: &[Case] = &[
     Case { name: "a rotation is open", arrange: || rotated("layers"), line: ROTATE, code: 5, commands: 1 },
@@ -210,14 +210,14 @@ const TABLE: &[Case] = &[
             sandbox.rotate().exits(0);
             sandbox
         },
-        line: "force-rotate hooks --reason leaked --confirm ID --leaked NEW",
+        line: "force-rotate hooks --reason leaked --confirm ID --done prepare --leaked NEW",
         code: 5,
         commands: 2,
     },
     Case {
         name: "the new secret has leaked, and is not live",
         arrange: || rotated("layers"),
-        line: "force-rotate hooks --reason leaked --confirm ID --leaked NEW",
+        line: "force-rotate hooks --reason leaked --confirm ID --done prepare --leaked NEW",
         code: 5,
         commands: 1,
     },

@@ -25,7 +25,7 @@ fn a5_an_upper_case_uuid_is_the_same_endpoint() {
 #[test]
 fn a5_the_id_of_an_endpoint_is_confirmed_in_any_spelling() {
     let sandbox = Sandbox::with_ids("kadosei", &["app", SMALL]);
-    sandbox.run(&["rotate", "hooks", "--yes", "--confirm", &SMALL.to_uppercase()]).exits(0);
+    sandbox.run(&["rotate", "hooks", "--yes", "--confirm", &SMALL.to_uppercase(, "--done", "prepare")]).exits(0);
     assert_eq!(sandbox.rotations(), 1);
 }
 
@@ -41,8 +41,8 @@ fn a5_another_documented_address_is_the_same_endpoint_after_an_unknown_call() {
     sandbox.edit_config(&address, other);
     let moved = format!("was begun at {address}/, and `hooks` is at {other}/ by now");
     for words in [
-        vec!["rotate", "hooks", "--yes", "--confirm", "id0-7Qx"],
-        vec!["force-rotate", "hooks", "--reason", "leak", "--confirm", "id0-7Qx"],
+        vec!["rotate", "hooks", "--yes", "--confirm", "id0-7Qx", "--done", "prepare"],
+        vec!["force-rotate", "hooks", "--reason", "leak", "--confirm", "id0-7Qx", "--done", "prepare"],
         vec!["cutover", "hooks"],
         vec!["finish", "hooks"],
         vec!["rollback", "hooks"],
@@ -66,7 +66,7 @@ fn a5_a_target_that_is_another_endpoint_by_now_is_not_rotated() {
     sandbox.edit_config(&address, "http://127.0.0.9:9");
     for words in [
         vec!["rotate", "hooks", "--yes"],
-        vec!["force-rotate", "hooks", "--reason", "leak", "--confirm", &id],
+        vec!["force-rotate", "hooks", "--reason", "leak", "--confirm", &id, "--done", "prepare"],
         vec!["cutover", "hooks"],
     ] {
         let run = sandbox.run(&words).exits(5);

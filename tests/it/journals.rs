@@ -34,7 +34,7 @@ fn refuses(sandbox: &Sandbox, what: &str) {
     let id = sandbox.id();
     let damaged = std::fs::read(journal(sandbox)).unwrap();
     for arguments in
-        [vec!["rotate", "hooks", "--confirm", &id], vec!["cutover", "hooks"], vec!["status"], vec!["history"]]
+        [vec!["rotate", "hooks", "--confirm", &id, "--done", "prepare"], vec!["cutover", "hooks"], vec!["status"], vec!["history"]]
     {
         let run = sandbox.run(&arguments).exits(1);
         assert!(run.stderr.contains("is damaged or not a whsec journal"), "{what}: {arguments:?}\n{}", run.stderr);
@@ -83,7 +83,7 @@ fn flipped_bytes_never_lead_to_a_call() {
         let sent = sandbox.rotate_requests().len();
         if run.code == 1 {
             refused += 1;
-            sandbox.run(&["rotate", "hooks", "--confirm", &id]).exits(1);
+            sandbox.run(&["rotate", "hooks", "--confirm", &id, "--done", "prepare"]).exits(1);
             assert_eq!(sandbox.rotate_requests().len(), sent, "byte {at}");
         }
     }

@@ -109,7 +109,7 @@ fn a5_an_unknown_call_of_0_1_0_is_settled() {
     let sandbox = Sandbox::with_ids("verifa", &["we_51x"]);
     settle(&sandbox, "unknown");
     sandbox.run(&["status"]).exits(0);
-    sandbox.run(&["rotate", "hooks", "--yes", "--confirm", "we_51x"]).exits(5);
+    sandbox.run(&["rotate", "hooks", "--yes", "--confirm", "we_51x", "--done", "prepare"]).exits(5);
     sandbox.run(&["cutover", "hooks"]).exits(7).says("its outcome is unknown");
     let settled = ["cutover", "hooks", "--resolve", "applied", "--reason", "their log says so"];
     sandbox.run(&settled).exits(7).says("nobody has the secret");

@@ -70,7 +70,7 @@ fn sweep_call(provider: &str, call: &str, step: usize) -> (usize, usize) {
         let sandbox = sandbox(provider);
         let old = sandbox.newest();
         let id = sandbox.id();
-        let dead = killed(&sandbox, &["rotate", "hooks", "--yes", "--confirm", &id], call, when);
+        let dead = killed(&sandbox, &["rotate", "hooks", "--yes", "--confirm", &id, "--done", "prepare"], call, when);
         assert!(sandbox.rotations() <= 1, "{provider} {call} {when}");
         // Whatever is live is whole: the old secret or the new one, never a part of either.
         let wholes = [old.expose().to_owned(), sandbox.newest().expose().to_owned()];
@@ -147,7 +147,7 @@ fn strace_kills_cutover_again_and_again_and_it_comes_to_the_same_end() {
     for call in CALLS {
         for when in 1..4 {
             let line: &[&str] = if sandbox.rotations() == 0 {
-                &["rotate", "hooks", "--yes", "--confirm", &id]
+                &["rotate", "hooks", "--yes", "--confirm", &id, "--done", "prepare"]
             } else {
                 &["cutover", "hooks", "--confirm", &id, "--done", "deploy", "--done", "verify", "--done", "drop"]
             };

@@ -49,10 +49,10 @@ fn nothing_secret_is_said_or_left_behind_at_any_provider() {
         let id = sandbox.id();
         let lines: [&[&str]; 14] = [
             &["rotate", "hooks", "--dry-run"],
-            &["rotate", "hooks", "--yes", "--confirm", &id],
+            &["rotate", "hooks", "--yes", "--confirm", &id, "--done", "prepare"],
             &["cutover", "hooks"],
             &["cutover", "hooks", "--resolve", "not-applied"],
-            &["rotate", "hooks", "--yes", "--confirm", &id],
+            &["rotate", "hooks", "--yes", "--confirm", &id, "--done", "prepare"],
             &["inspect", "hooks"],
             &["status", "hooks"],
             &["fingerprint", "hooks"],
@@ -114,7 +114,7 @@ fn a_store_program_gets_the_secret_on_stdin_only() {
         sandbox.config_text()
     ));
     let id = sandbox.id();
-    let mut command = sandbox.command(&["rotate", "hooks", "--confirm", &id, "--store", "command:keep"]);
+    let mut command = sandbox.command(&["rotate", "hooks", "--confirm", &id, "--done", "prepare", "--store", "command:keep"]);
     let run = sandbox.watch(command.env("HOPAE_API_KEY", sandbox.api_key.expose()).output().unwrap()).exits(0);
     assert_eq!(run.stdout, "");
     assert_eq!(std::fs::read_to_string(sandbox.path("work/kept.current")).unwrap(), sandbox.newest().expose());

@@ -65,7 +65,7 @@ fn history_lists_closed_rotations_oldest_first() {
     sandbox.run(&["history"]).exits(0).says("no rotation has been closed");
     let id = sandbox.id();
     for reason in ["first", "second"] {
-        sandbox.run(&["rotate", "hooks", "--confirm", &id, "--reason", reason]).exits(0);
+        sandbox.run(&["rotate", "hooks", "--confirm", &id, "--done", "prepare", "--reason", reason]).exits(0);
         sandbox.run(&["cutover", "hooks", "--done", "deploy", "--done", "verify", "--done", "drop"]).exits(0);
     }
     let json = sandbox.run(&["history", "hooks", "--json"]).exits(0).json();

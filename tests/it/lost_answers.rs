@@ -33,7 +33,7 @@ fn after_a_kill_cutover_gets_the_same_secret() {
         let old = sandbox.newest();
         sandbox.stand_in.fault(Fault::Stall);
         let id = sandbox.id();
-        let mut child = sandbox.spawn(&["rotate", "hooks", "--yes", "--confirm", &id]);
+        let mut child = sandbox.spawn(&["rotate", "hooks", "--yes", "--confirm", &id, "--done", "prepare"]);
         sandbox.until("the call", |sandbox| sandbox.rotations() == 1);
         child.kill().unwrap();
         sandbox.finish(child);
@@ -57,7 +57,7 @@ fn where_nothing_can_be_replayed_the_evidence_is_shown() {
         let live = std::fs::read(sandbox.dotenv()).unwrap();
         sandbox.stand_in.fault(Fault::LoseAnswer);
         let id = sandbox.id();
-        let run = sandbox.run(&["rotate", "hooks", "--confirm", &id, "--json"]).exits(7);
+        let run = sandbox.run(&["rotate", "hooks", "--confirm", &id, "--done", "prepare", "--json"]).exits(7);
         let json = run.json();
         assert_eq!((json["status"].as_str(), json["error"]["kind"].as_str()), (Some("unknown"), Some("unknown")));
         let evidence = json["error"]["evidence"].to_string();
@@ -69,7 +69,7 @@ fn where_nothing_can_be_replayed_the_evidence_is_shown() {
         assert_eq!(sandbox.slot(""), Some(old));
 
         sandbox.run(&["cutover", "hooks"]).exits(7);
-        sandbox.run(&["rotate", "hooks", "--confirm", &id]).exits(5);
+        sandbox.run(&["rotate", "hooks", "--confirm", &id, "--done", "prepare"]).exits(5);
         assert_eq!(sandbox.rotate_requests().len(), 1, "{name}: never sent twice");
 
         let run = sandbox.run(&["cutover", "hooks", "--resolve", "not-applied"]).exits(7);
@@ -134,7 +134,7 @@ fn a_kill_before_the_answer_never_becomes_a_second_rotation() {
         let sandbox = Sandbox::new(name);
         sandbox.stand_in.fault(Fault::Stall);
         let id = sandbox.id();
-        let mut child = sandbox.spawn(&["rotate", "hooks", "--confirm", &id]);
+        let mut child = sandbox.spawn(&["rotate", "hooks", "--confirm", &id, "--done", "prepare"]);
         sandbox.until("the call", |sandbox| sandbox.rotations() == 1);
         child.kill().unwrap();
         sandbox.finish(child);

@@ -123,7 +123,7 @@ fn a_question_before_the_call_is_in_nobodys_way() {
     let sandbox = Sandbox::new("signa");
     let mut terminal = Terminal::run(&sandbox, &["rotate", "hooks"]);
     terminal.expect("Rotate now?");
-    sandbox.run(&["force-rotate", "hooks", "--reason", "leaked", "--confirm", &sandbox.id(), "--yes"]).exits(0);
+    sandbox.run(&["force-rotate", "hooks", "--reason", "leaked", "--confirm", &sandbox.id(), "--done", "prepare", "--yes"]).exits(0);
     terminal.types("y").expect("others rotated here while you were asked");
     terminal.exits(5);
     assert_eq!(sandbox.rotations(), 1);
@@ -144,7 +144,7 @@ fn an_id_that_was_typed_ends_no_secret_that_came_while_it_was_asked_for() {
         let id = sandbox.id();
         let mut terminal = Terminal::run(&sandbox, &[command, "hooks", "--reason", "leaked"]);
         terminal.expect("Type the endpoint's id");
-        sandbox.run(&[command, "hooks", "--reason", "leaked", "--confirm", &id]).exits(0);
+        sandbox.run(&[command, "hooks", "--reason", "leaked", "--confirm", &id, "--done", "prepare"]).exits(0);
         if name == "verifa" {
             sandbox.run(&[&SAID[..], &["--done", "drop"]].concat()).exits(0);
         }

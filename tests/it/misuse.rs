@@ -194,7 +194,7 @@ fn an_endpoint_that_the_provider_does_not_know_is_exit_4() {
         let sandbox = Sandbox::new(name);
         sandbox.edit_config("-7Qx\"", "-8Qx\"");
         let id = sandbox.id().replace("-7Qx", "-8Qx");
-        sandbox.run(&["rotate", "hooks", "--yes", "--confirm", &id]).exits(4).says("hint: check the ids");
+        sandbox.run(&["rotate", "hooks", "--yes", "--confirm", &id, "--done", "prepare"]).exits(4).says("hint: check the ids");
         assert_eq!(sandbox.rotate_requests().len(), 0, "{name}");
     }
 }
@@ -224,7 +224,7 @@ fn a_second_process_on_the_same_endpoint_is_refused_at_once() {
         vec!["finish", "hooks"],
         vec!["rollback", "hooks"],
         vec!["abandon", "hooks", "--reason", "x", "--yes"],
-        vec!["force-rotate", "hooks", "--reason", "x", "--confirm", &id],
+        vec!["force-rotate", "hooks", "--reason", "x", "--confirm", &id, "--done", "prepare"],
     ] {
         sandbox
             .run(&arguments)
@@ -241,7 +241,7 @@ fn a_second_process_on_the_same_endpoint_is_refused_at_once() {
 fn twenty_processes_at_once_rotate_once() {
     let sandbox = Sandbox::new("hopae");
     let id = sandbox.id();
-    let children: Vec<_> = (0..20).map(|_| sandbox.spawn(&["rotate", "hooks", "--confirm", &id])).collect();
+    let children: Vec<_> = (0..20).map(|_| sandbox.spawn(&["rotate", "hooks", "--confirm", &id, "--done", "prepare"])).collect();
     let mut codes: Vec<i32> = children.into_iter().map(|child| sandbox.finish(child).code).collect();
     codes.sort_unstable();
     assert_eq!(codes[0], 0);
@@ -284,7 +284,7 @@ fn keys_of_ones_own_are_checked_before_anything_is_sent() {
     nothing_is_sent(
         &kadosei,
         &[(
-            &["rotate", "hooks", "--confirm", "id1-7Qx", "--idempotency-key", "k"],
+            &["rotate", "hooks", "--confirm", "id1-7Qx", "--done", "prepare", "--idempotency-key", "k"],
             2,
             "`kadosei` takes no idempotency key",
             "hint: leave `--idempotency-key` out; a repeated call would rotate again",
@@ -305,10 +305,10 @@ fn a_clap_error_is_an_object_as_well_with_json() {
 fn stdout_cannot_be_a_store_and_carry_json() {
     let sandbox = Sandbox::new("hopae");
     let id = sandbox.id();
-    let line = ["rotate", "hooks", "--confirm", &id, "--store", "stdout:", "--json"];
+    let line = ["rotate", "hooks", "--confirm", &id, "--done", "prepare", "--store", "stdout:", "--json"];
     sandbox.run(&line).exits(2).says("`stdout:` cannot share stdout");
     assert_eq!(sandbox.requests(), 0);
-    let run = sandbox.run_revealing(&["rotate", "hooks", "--confirm", &id, "--store", "stdout:"]).exits(0);
+    let run = sandbox.run_revealing(&["rotate", "hooks", "--confirm", &id, "--done", "prepare", "--store", "stdout:"]).exits(0);
     assert_eq!(run.stdout.trim_end(), sandbox.newest().expose());
     assert!(!run.stderr.contains(sandbox.newest().expose()));
     assert!(std::fs::read_to_string(sandbox.dotenv()).unwrap().contains(KEY));

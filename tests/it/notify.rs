@@ -33,7 +33,7 @@ fn every_step_is_told_once_and_no_secret() {
     let file = notified(&sandbox);
     let old = sandbox.newest();
     let id = sandbox.id();
-    sandbox.run(&["rotate", "hooks", "--confirm", &id]).exits(0);
+    sandbox.run(&["rotate", "hooks", "--confirm", &id, "--done", "prepare"]).exits(0);
     sandbox.run(&["cutover", "hooks", "--done", "deploy", "--done", "verify", "--done", "drop"]).exits(0);
     let steps: Vec<String> = told(&file).into_iter().map(|(kind, what)| format!("{kind} {what}")).collect();
     let expected = [

@@ -189,7 +189,7 @@ fn at_instant_providers_the_new_secret_goes_live_as_soon_as_it_is_stored() {
         let sandbox = Sandbox::new(name);
         let old = sandbox.newest();
         let id = sandbox.id();
-        let run = sandbox.run(&["rotate", "hooks", "--confirm", &id, "--json"]).exits(0);
+        let run = sandbox.run(&["rotate", "hooks", "--confirm", &id, "--done", "prepare", "--json"]).exits(0);
         assert_eq!(sandbox.slots(&old), ["empty", "new", "old"], "{name}");
         let json = run.json();
         assert_eq!((&json["status"], &json["direction"]), (&json!("stored"), &json!("instant")), "{name}");

@@ -221,7 +221,7 @@ impl Sandbox {
     /// Rotates as a script would, agreeing to whatever the provider's kind of rotation needs.
     pub fn rotate(&self) -> Run {
         let id = self.id();
-        self.run(&["rotate", "hooks", "--yes", "--confirm", &id])
+        self.run(&["rotate", "hooks", "--yes", "--confirm", &id, "--done", "prepare"])
     }
 
     /// Starts a command and lets it run.

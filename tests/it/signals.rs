@@ -22,7 +22,7 @@ fn a_signal_during_the_call_lets_it_end_and_keeps_the_secret() {
             let old = sandbox.newest();
             sandbox.stand_in.fault(Fault::Late(Duration::from_millis(500)));
             let id = sandbox.id();
-            let child = sandbox.spawn(&["rotate", "hooks", "--yes", "--confirm", &id, "--json"]);
+            let child = sandbox.spawn(&["rotate", "hooks", "--yes", "--confirm", &id, "--done", "prepare", "--json"]);
             sandbox.until("the call", |sandbox| sandbox.rotations() == 1);
             send(&child, signal);
             let run = sandbox.finish(child).exits(code);
@@ -42,7 +42,7 @@ fn a_second_signal_ends_the_process_at_once_and_cutover_has_the_secret() {
     let sandbox = Sandbox::new("hopae");
     sandbox.stand_in.fault(Fault::Stall);
     let id = sandbox.id();
-    let child = sandbox.spawn(&["rotate", "hooks", "--confirm", &id]);
+    let child = sandbox.spawn(&["rotate", "hooks", "--confirm", &id, "--done", "prepare"]);
     sandbox.until("the call", |sandbox| sandbox.rotations() == 1);
     send(&child, Signal::INT);
     // Said at once, while the provider is silent: only then is the second one sent.
@@ -114,7 +114,7 @@ fn stdout_that_is_closed_or_full_never_stops_a_rotation() {
             let sandbox = Sandbox::new("hopae");
             let old = sandbox.newest();
             let id = sandbox.id();
-            let inner = sandbox.command(&["rotate", "hooks", "--confirm", &id, json]);
+            let inner = sandbox.command(&["rotate", "hooks", "--confirm", &id, "--done", "prepare", json]);
             let mut command = Command::new("bash");
             command.args(["-c", shell]).arg(inner.get_program()).args(inner.get_args()).stdin(Stdio::null());
             command.env_clear().current_dir(sandbox.path("work"));

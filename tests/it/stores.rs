@@ -138,7 +138,7 @@ fn a_store_that_breaks_after_the_answer_keeps_the_seal_and_cutover_completes_it(
         ));
         sandbox.stores(&["command:keep", "dotenv:./receiver.env#HOOK_SECRET"]);
         let id = sandbox.id();
-        let run = sandbox.run(&["rotate", "hooks", "--yes", "--confirm", &id, "--json"]).exits(8);
+        let run = sandbox.run(&["rotate", "hooks", "--yes", "--confirm", &id, "--done", "prepare", "--json"]).exits(8);
         let json = run.json();
         assert_eq!(
             (json["status"].as_str(), json["error"]["kind"].as_str()),

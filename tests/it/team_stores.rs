@@ -178,7 +178,7 @@ fn what_aws_refuses_is_found_before_anything_is_sent_or_keeps_the_seal() {
         let old = sandbox.newest();
         aws.create("prod/hooks", old.expose());
         sandbox.stores(&["aws-sm:prod/hooks", "dotenv:./receiver.env#HOOK_SECRET"]);
-        let rotate = format!("rotate hooks --yes --confirm {} --json", sandbox.id());
+        let rotate = format!("rotate hooks --yes --confirm {} --done prepare --json", sandbox.id());
         aws.fail(Some(fault));
         with_aws(&sandbox, &aws, &rotate).exits(6).says(why);
         assert_eq!(

@@ -52,7 +52,7 @@ fn elsewhere_the_whole_answer_is_sealed_and_can_be_seen() {
             };
             sandbox.stand_in.fault(fault);
             let id = sandbox.id();
-            let run = sandbox.run(&["rotate", "hooks", "--confirm", &id, "--json"]).exits(7);
+            let run = sandbox.run(&["rotate", "hooks", "--confirm", &id, "--done", "prepare", "--json"]).exits(7);
             assert_eq!(run.json()["status"], "unknown");
             run.says(says).says("the whole answer is sealed in").says("whsec reveal hooks --slot sealed");
             let shown = sandbox.run_revealing(&["reveal", "hooks", "--slot", "sealed", "--unsafe-stdout"]).exits(0);

@@ -88,7 +88,7 @@ fn try_ending(provider: &str, line: &str, clock: &Clock) -> Tally {
         }
     }
     tally.case(&format!("{name}, with its id"), || {
-        let run = world.run(&format!("{line} --confirm ID"));
+        let run = world.run(&format!("{line} --confirm ID --done prepare"));
         match world.rotations() == 1 {
             true => Ok(()),
             false => Err(format!("exits {}, {} rotations: {}", run.code, world.rotations(), run.stderr)),

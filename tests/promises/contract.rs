@@ -25,7 +25,7 @@ struct State {
 
 const DEPLOYED: &str = "cutover hooks --done deploy";
 const VERIFIED: &str = "cutover hooks --done deploy --done verify";
-const ROTATE: &str = "rotate hooks --yes --confirm ID";
+const ROTATE: &str = "rotate hooks --yes --confirm ID --done prepare";
 
 const STATES: &[State] = &[
     State { name: "new", provider: "layers", status: None, arrange: |_| {} },
@@ -111,20 +111,20 @@ const STATES: &[State] = &[
         name: "forced",
         provider: "signa",
         status: Some("stored"),
-        arrange: |world| drop(world.run("force-rotate hooks --confirm ID --reason leaked").exits(0)),
+        arrange: |world| drop(world.run("force-rotate hooks --confirm ID --done prepare --reason leaked").exits(0)),
     },
     State {
         name: "containing",
         provider: "layers",
         status: Some("stored"),
-        arrange: |world| drop(world.run("force-rotate hooks --confirm ID --reason leaked").exits(0)),
+        arrange: |world| drop(world.run("force-rotate hooks --confirm ID --done prepare --reason leaked").exits(0)),
     },
     State {
         name: "contained",
         provider: "layers",
         status: Some("waiting"),
         arrange: |world| {
-            world.run("force-rotate hooks --confirm ID --reason leaked").exits(0);
+            world.run("force-rotate hooks --confirm ID --done prepare --reason leaked").exits(0);
             world.run("cutover hooks --done deploy --done verify --done drop").exits(11);
         },
     },
@@ -172,7 +172,8 @@ const KINDS: [(i32, &str); 10] = [
 ];
 
 /// Commands that may ask the provider for a new secret, each of which gets a world of its own.
-const CALLING: &[&str] = &[ROTATE, "force-rotate hooks --confirm ID --reason leaked", "cutover hooks", VERIFIED];
+const CALLING: &[&str] =
+    &[ROTATE, "force-rotate hooks --confirm ID --done prepare --reason leaked", "cutover hooks", VERIFIED];
 const LOOKING: &[&str] = &[
     "rotate hooks --dry-run",
     "inspect hooks",
@@ -194,7 +195,7 @@ const ELSEWHERE: [&str; 10] =
 fn rotate_until(world: &World, signal: Option<Signal>, holds: fn(&World) -> bool, then: fn(&World)) {
     let id = world.sandbox.id();
     let mut is_over = false;
-    let rotate = world.command(&["rotate", "hooks", "--yes", "--confirm", &id]);
+    let rotate = world.command(&["rotate", "hooks", "--yes", "--confirm", &id, "--done", "prepare"]);
     tracer::run(&rotate, signal.unwrap_or(Signal::SIGKILL), |_| {
         let now = !is_over && holds(world);
         is_over |= now;

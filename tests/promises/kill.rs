@@ -116,8 +116,10 @@ impl Scenario {
 
     pub fn line(&self) -> &'static str {
         match self.verb {
-            Verb::Rotate => "rotate hooks --yes --confirm ID",
-            Verb::Force | Verb::ForceOpen | Verb::Contain => "force-rotate hooks --yes --confirm ID --reason leaked",
+            Verb::Rotate => "rotate hooks --yes --confirm ID --done prepare",
+            Verb::Force | Verb::ForceOpen | Verb::Contain => {
+                "force-rotate hooks --yes --confirm ID --done prepare --reason leaked"
+            }
             Verb::Cutover | Verb::Resume => GO_ON,
             Verb::Finish => "finish hooks",
             Verb::Rollback => "rollback hooks --reason refused",
@@ -143,7 +145,7 @@ impl Scenario {
                 world.begin();
             }
             Verb::Cutover => {
-                world.run("rotate hooks --yes --confirm ID").exits(0);
+                world.run("rotate hooks --yes --confirm ID --done prepare").exits(0);
                 world.jump();
             }
             Verb::Resume => {
@@ -225,7 +227,7 @@ impl Scenario {
     fn again(&self) -> &'static str {
         match self.verb {
             Verb::Force | Verb::ForceOpen => self.line(),
-            _ => "rotate hooks --yes --confirm ID",
+            _ => "rotate hooks --yes --confirm ID --done prepare",
         }
     }
 

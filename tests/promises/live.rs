@@ -71,13 +71,16 @@ fn the_live_slot_is_whole_at_every_system_call() {
                 let world = World::new(provider, FILES, &clock);
                 fail(&world);
                 if what.starts_with("a store") {
-                    world.run("rotate hooks --yes --confirm ID").exits(6);
+                    world.run("rotate hooks --yes --confirm ID --done prepare").exits(6);
                     return match world.rotations() {
                         0 => Ok(()),
                         made => Err(format!("{made} rotations")),
                     };
                 }
-                looks.fetch_add(look(&world, "rotate hooks --yes --confirm ID", false)?, Ordering::SeqCst);
+                looks.fetch_add(
+                    look(&world, "rotate hooks --yes --confirm ID --done prepare", false)?,
+                    Ordering::SeqCst,
+                );
                 Ok(())
             });
         }

@@ -22,7 +22,7 @@ struct Point {
     sampled: bool,
 }
 
-const ROTATE: &str = "rotate hooks --yes --confirm ID";
+const ROTATE: &str = "rotate hooks --yes --confirm ID --done prepare";
 const VERIFIED: &str = "cutover hooks --done deploy --done verify";
 const TO_THE_END: &str = "cutover hooks --done deploy --done verify --done drop";
 

@@ -22,7 +22,7 @@ const LINES: &[&str] = &[
     "--version",
     "rotate hooks --yes",
     "rotate hooks --dry-run",
-    "force-rotate hooks --yes --confirm ID --reason leaked",
+    "force-rotate hooks --yes --confirm ID --done prepare --reason leaked",
     "inspect hooks",
     "cutover hooks --done deploy",
     "status",
