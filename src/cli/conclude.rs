@@ -32,7 +32,11 @@ pub fn conclude(
                 ) => prompt::evidence(comparison),
                 _ => Vec::new(),
             };
-            let fault = session.fault(&error, Some(&rotation.plan.target));
+            let mut fault = session.fault(&error, None);
+            // Once it is closed, nothing remembers an endpoint that the config does not have.
+            let again = session.again("rotate", &rotation.plan);
+            fault.hint = fault.hint.map(|hint| hint.replace("whsec rotate TARGET", &again));
+            fault.hint = fault.hint.map(|hint| session.hint_for(&hint, &rotation.plan.target));
             // A person at a terminal saw it with the question, if there was one.
             let is_seen = session.may_ask() && matches!(error.downcast_ref(), Some(RunError::Lost { .. }));
             for line in evidence.iter().filter(|_| !is_seen) {
@@ -78,6 +82,13 @@ fn error_value(fault: &Fault, evidence: &[String]) -> Value {
 fn say_next(session: &Session, rotation: &Rotation, come_back: &str) {
     let output = &session.output;
     let direction = rotation.plan.direction;
+    // A rehearsal is gone once it is left, and nothing comes back to it.
+    let is_rehearsal = session.comes_back_with.is_some();
+    let command = |line: String| {
+        if !is_rehearsal {
+            output.say(&format!("  {line}"));
+        }
+    };
     match rotation.next(session.now()) {
         Next::Finished => match &rotation.closed {
             Some(closed) if closed.outcome == crate::rotation::Outcome::Done => {
@@ -89,12 +100,11 @@ fn say_next(session: &Session, rotation: &Rotation, come_back: &str) {
         },
         Next::Reconcile => {
             output.say("next: find out what came of the call");
-            output.say(&format!("  {come_back}"));
+            command(come_back.to_owned());
         }
         Next::Wait(until) => {
-            let wait = if session.comes_back_with.is_some() { "" } else { " --wait" };
             output.say(&format!("next: wait; the old secret ends at {}", moment(until)));
-            output.say(&format!("  {come_back}{wait}"));
+            command(format!("{come_back} --wait"));
         }
         Next::Run(step) | Next::Ask(step) => {
             if rotation.call == Call::NotApplied {
@@ -112,10 +122,10 @@ fn say_next(session: &Session, rotation: &Rotation, come_back: &str) {
                 false => String::new(),
             };
             output.say(&format!("next: {}, {}", step.name(), guide::title(direction, step)));
-            output.say(&format!("  {come_back}{yes}"));
-            if step.doer() == Doer::Person && !session.may_ask() {
+            command(format!("{come_back}{yes}"));
+            if step.doer() == Doer::Person && !session.may_ask() && !is_rehearsal {
                 output.say("once it is done, where nobody can be asked:");
-                output.say(&format!("  {come_back} --done {}{confirm}", step.name()));
+                command(format!("{come_back} --done {}{confirm}", step.name()));
             }
         }
     }

@@ -191,7 +191,8 @@ pub fn none_open(session: &Session, name: &str, last: Option<&Rotation>) -> anyh
     Fault::new(Exit::NotFound, message, hint)
 }
 
-fn from_plan(session: &Session, plan: &Plan) -> anyhow::Result<Target> {
+/// The target that a rotation was begun with, as its plan remembers it.
+pub fn from_plan(session: &Session, plan: &Plan) -> anyhow::Result<Target> {
     let provider = session.catalog()?.get(&plan.provider)?;
     let ids: Vec<(String, String)> = plan.ids.iter().map(|id| (id.name.clone(), id.value.clone())).collect();
     let auth = Some(plan.auth.as_str()).filter(|name| !name.is_empty());

@@ -1,18 +1,23 @@
 //! `whsec fingerprint`: which slot a value is in, without printing it.
 
+use std::collections::BTreeSet;
+
 use clap_complete::engine::ArgValueCandidates;
+use jiff::Timestamp;
 use serde_json::json;
 
-use super::exit::{Exit, Fault};
+use super::exit::{self, Exit, Fault};
 use super::session::{self, Session};
-use super::{complete, find, result};
+use super::{complete, find, result, whose, work};
+use crate::rotation::Plan;
 use crate::secret::{Fingerprint, Secret};
-use crate::store::{Slot, readable};
+use crate::store::{Slot, Store, readable};
 
 /// Show fingerprints, and which slot a value is in
 ///
 /// With a target: the fingerprint in each slot of its stores. With `-`: the fingerprint of the value on stdin (one newline
-/// at its end does not count), and every configured target's slots that hold it.
+/// at its end does not count), the slots that hold it, and whose secret it is or was and until when, as the journal knows
+/// it. Exits 4 where it is nobody's.
 ///
 /// Examples:
 ///   whsec fingerprint payments
@@ -54,27 +59,45 @@ fn stdin(session: &Session) -> anyhow::Result<Exit> {
     }
     let fingerprint = value.fingerprint();
     session.output.data(&fingerprint.to_string());
-    let mut found = Vec::new();
-    for name in session.target_names() {
-        let mut slots = match slots(session, &name) {
-            Ok(slots) => slots,
-            Err(error) => {
-                session.output.warn(&format!("`{name}` was not looked at: {error}"));
-                continue;
-            }
-        };
+    let journal = find::journal(session)?;
+    let (mut found, mut looked) = (Vec::new(), BTreeSet::new());
+    let mut hold = |name: &str, slots: anyhow::Result<Vec<Held>>| {
+        let mut slots = slots.unwrap_or_else(|error| {
+            session.output.warn(&format!("`{name}` was not looked at: {error:#}"));
+            Vec::new()
+        });
         slots.retain(|(_, _, held)| *held == fingerprint);
         for (store, slot, _) in &slots {
             session.output.data(&format!("{name}  {slot}  {store}"));
         }
-        found.extend(objects(&name, &slots));
+        found.extend(objects(name, &slots));
+    };
+    for name in session.target_names() {
+        let target = find::target(session, &journal, &name, &Default::default());
+        looked.extend(target.map(|target| target.endpoint.key()));
+        hold(&name, slots(session, &name));
     }
-    session.output.json(&result::object(
-        "fingerprint",
-        Exit::Done,
-        json!({ "fingerprint": fingerprint, "slots": found }),
-    ));
-    Ok(Exit::Done)
+    // Endpoints that the config does not have, as their last rotation left them.
+    let mut known = journal.closed_since(Timestamp::UNIX_EPOCH)?;
+    known.extend(journal.open_rotations()?);
+    for rotation in known.iter().rev().filter(|rotation| rotation.may_be_applied()) {
+        if looked.insert(rotation.plan.endpoint_key.clone()) {
+            hold(&rotation.plan.target, slots_of_plan(session, &rotation.plan));
+        }
+    }
+    let whose = whose::whose(&journal, &fingerprint, session.now())?;
+    for of in &whose {
+        session.output.data(&format!("{}  {}", of.target, of.words()));
+    }
+    let exit = if found.is_empty() && whose.is_empty() { Exit::NotFound } else { Exit::Done };
+    let mut fields = json!({ "fingerprint": fingerprint, "slots": found, "known": whose });
+    if exit == Exit::NotFound {
+        let message = format!("{fingerprint} is in no slot, and this machine's journal knows nothing of it");
+        let hint = "was the value taken over whole, without quotes and spaces? a rotation that was begun elsewhere is known there";
+        fields["error"] = exit::say(&session.output, &Fault { exit, message, hint: Some(hint.to_owned()) });
+    }
+    session.output.json(&result::object("fingerprint", exit, fields));
+    Ok(exit)
 }
 
 type Held = (String, &'static str, Fingerprint);
@@ -83,8 +106,17 @@ type Held = (String, &'static str, Fingerprint);
 fn slots(session: &Session, name: &str) -> anyhow::Result<Vec<Held>> {
     let journal = find::journal(session)?;
     let target = find::target(session, &journal, name, &Default::default())?;
+    held(&find::stores(&journal, &target, &Default::default())?)
+}
+
+/// The same of an endpoint that only the journal knows.
+fn slots_of_plan(session: &Session, plan: &Plan) -> anyhow::Result<Vec<Held>> {
+    held(&work::open_planned(&find::from_plan(session, plan)?, &plan.stores)?)
+}
+
+fn held(stores: &[Box<dyn Store>]) -> anyhow::Result<Vec<Held>> {
     let mut held = Vec::new();
-    for store in readable(&find::stores(&journal, &target, &Default::default())?) {
+    for store in readable(stores) {
         for slot in Slot::KEPT {
             if let Some(secret) = store.get(slot)? {
                 held.push((store.reference(), slot.name(), secret.fingerprint()));

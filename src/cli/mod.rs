@@ -51,6 +51,7 @@ mod store;
 mod table;
 mod target;
 mod verify;
+mod whose;
 mod work;
 
 /// Rotate webhook signing secrets without losing one

@@ -82,6 +82,7 @@ impl Work {
             stores: names(&tools.stores),
             answers,
             come_back: session.come_back("cutover", &self.target.name),
+            is_rehearsal: session.comes_back_with.is_some(),
             stopped,
             awaits: Box::new(|word| self.signals.awaits(word, &session.output)),
             let_go: Box::new(|| self.let_go()),

@@ -14,8 +14,14 @@ use crate::store::StoreError;
 /// A place in a config file, lines and columns from 1; or a flag, which needs no line.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Place {
-    File { path: PathBuf, line: usize, column: usize },
+    File {
+        path: PathBuf,
+        line: usize,
+        column: usize,
+    },
     Flag(&'static str),
+    /// In a target that is in no file yet.
+    New,
 }
 
 /// The configuration cannot be used as it is. Nothing was sent.
@@ -68,6 +74,22 @@ pub enum ConfigError {
 }
 
 impl ConfigError {
+    /// The same of a text that adds a target to `lines` lines of a file: what the file does not have is not cited.
+    pub fn not_written_yet(mut self, lines: usize) -> Self {
+        if let Self::Toml { place, .. }
+        | Self::UnknownKey { place, .. }
+        | Self::NotTrusted { place, .. }
+        | Self::BadValue { place, .. }
+        | Self::Provider { place, .. }
+        | Self::Store { place, .. }
+        | Self::IdCount { place, .. } = &mut self
+            && matches!(place, Place::File { line, .. } if *line > lines)
+        {
+            *place = Place::New;
+        }
+        self
+    }
+
     /// What the operator can do about it.
     pub fn hint(&self) -> Option<String> {
         match self {
@@ -109,6 +131,7 @@ impl fmt::Display for Place {
         match self {
             Self::File { path, line, column } => write!(out, "{}:{line}:{column}", path.display()),
             Self::Flag(flag) => write!(out, "`{flag}`"),
+            Self::New => write!(out, "the new target"),
         }
     }
 }

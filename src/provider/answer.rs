@@ -148,7 +148,7 @@ pub(crate) fn inspected(endpoint: &Endpoint, item: &Value, date: Option<Timestam
     let answer = &inspect.answer;
     Inspected {
         url: plain(item, answer.url.as_ref()),
-        status: plain(item, answer.status.as_ref()),
+        status: state(item, answer.status.as_ref()),
         version: plain(item, answer.version.as_ref()),
         fingerprint: plain(item, answer.fingerprint.as_ref()),
         updated_at: plain(item, answer.updated_at.as_ref()),
@@ -178,6 +178,17 @@ pub(crate) fn text(body: &Value, pointer: Option<&String>) -> Option<String> {
         Value::Bool(value) => Some(value.to_string()),
         _ => None,
     }
+}
+
+/// A state as a word: a yes or no is told by the name of its field, `isActive` as `active` or `not active`.
+fn state(body: &Value, pointer: Option<&String>) -> Option<String> {
+    let Value::Bool(is) = body.pointer(pointer?)? else { return plain(body, pointer) };
+    let name = pointer?.rsplit('/').next()?;
+    // `isActive` and `is_active`, but not `issued`.
+    let bare =
+        name.strip_prefix("is").filter(|rest| rest.starts_with(|first: char| first == '_' || first.is_uppercase()));
+    let name = bare.map_or(name, |rest| rest.trim_start_matches('_'));
+    Some(format!("{}{}", if *is { "" } else { "not " }, plain_text(&name.to_lowercase())))
 }
 
 /// The same, safe to show; `None` where there is nothing to see.
@@ -228,5 +239,20 @@ impl fmt::Debug for Reply {
             .field("request_id", &self.request_id)
             .field("replayed", &self.replayed)
             .finish()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn c8_a_yes_or_no_is_told_as_a_word() {
+        let item =
+            serde_json::json!({ "isActive": true, "is_on": false, "status": "live", "enabled": true, "issued": true });
+        let word = |pointer: &str| state(&item, Some(&pointer.to_owned()));
+        let words = ["/isActive", "/is_on", "/status", "/enabled", "/issued", "/none"].map(word);
+        let expected = [Some("active"), Some("not on"), Some("live"), Some("enabled"), Some("issued"), None];
+        assert_eq!(words, expected.map(|word| word.map(str::to_owned)));
     }
 }

@@ -177,6 +177,9 @@ fn deploy(direction: Direction, rotation: &Rotation, provider: &Provider, stores
             Direction::OverlapEither => {
                 format!("The new secret is in {}, the old one stays in {}.", store.next, store.current)
             }
+            _ if rotation.before.current.is_none() => {
+                format!("The new secret is in {}; nothing was live there.", store.current)
+            }
             _ => format!("The new secret is in {}; the old one moved to {}.", store.current, store.previous),
         });
     }

@@ -21,6 +21,7 @@ mod endpoints;
 mod error;
 mod event;
 mod facts;
+mod failing;
 pub mod gate;
 mod guard;
 pub mod guide;

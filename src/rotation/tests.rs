@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use super::*;
+use crate::delivery::probe::Verdict;
 use crate::provider::{Catalog, request};
 use crate::secret::Secret;
 
@@ -311,4 +312,51 @@ fn a6_one_rotation_stands_beside_an_open_one_and_no_more() {
     assert_eq!(open(&journal), [pending.id]);
     let mut next = Rotation { id: Uuid::new_v4(), ..rotation(Direction::Force) };
     assert!(journal.append(&mut next, "ana@box", noon(), &check).is_err());
+}
+
+#[test]
+fn c1_deliveries_may_be_failing_once_a_receiver_refuses_or_nothing_is_proved_for_ten_minutes() {
+    let (later, late) = (time("2026-11-20T12:09:59Z"), time("2026-11-20T12:10:00Z"));
+    let url = "https://a.example/".to_owned();
+    let probed = |accepts_new| Event::Probed {
+        receivers: vec![Probed { url: url.clone(), verdict: Verdict::OldOnly, accepts_new, rejects_old: None }],
+    };
+    let word = |step| Event::Done { step, how: How::Word { reason: None } };
+    // What comes after the call and the promotion, and whether deliveries may be failing before and after ten minutes.
+    let table: [(Vec<Event>, bool, bool); 9] = [
+        (vec![], false, true),
+        (vec![word(Step::Deploy)], false, true),
+        (vec![probed(None)], false, true),
+        (vec![probed(Some(false))], true, true),
+        (vec![word(Step::Deploy), probed(Some(false))], true, true),
+        (vec![probed(Some(false)), probed(Some(true))], false, false),
+        (vec![Event::Done { step: Step::Deploy, how: How::Probe }], false, false),
+        (vec![probed(Some(false)), word(Step::Deploy), word(Step::Verify)], false, false),
+        (vec![word(Step::Deploy), word(Step::Verify), probed(Some(false))], true, true),
+    ];
+    for direction in [Direction::Instant, Direction::Force] {
+        for (events_after, early, after) in &table {
+            let mut rotation = rotation(direction);
+            rotation.plan.receivers = vec![url.clone()];
+            let steps = direction.steps().iter().take_while(|step| **step != Step::Deploy);
+            for event in steps.flat_map(|step| events(direction, *step)) {
+                fold(&mut rotation, noon(), event);
+            }
+            for (second, event) in events_after.iter().enumerate() {
+                fold(&mut rotation, noon() + SignedDuration::from_secs(second as i64 + 1), event.clone());
+            }
+            let found = [later, late].map(|now| rotation.failing_since(now));
+            let since = |fails: bool| fails.then(noon);
+            assert_eq!(found, [since(*early), since(*after)], "{direction:?} {events_after:?}");
+        }
+    }
+    // The old secret outlives the call.
+    let mut rotation = rotation(Direction::OverlapSwitch);
+    for event in
+        [Step::Check, Step::Issue, Step::Stage].into_iter().flat_map(|step| events(Direction::OverlapSwitch, step))
+    {
+        fold(&mut rotation, noon(), event);
+    }
+    fold(&mut rotation, noon(), probed(Some(false)));
+    assert_eq!(rotation.failing_since(late), None);
 }

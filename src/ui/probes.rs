@@ -9,8 +9,7 @@ use crate::ui::time::span;
 
 /// The verdict and every case on a line, for the walk.
 pub fn brief(report: &Report) -> Vec<String> {
-    let cases: Vec<String> =
-        report.tried.iter().map(|tried| format!("{} {}", tried.case.name(), mark(tried))).collect();
+    let cases: Vec<String> = report.tried.iter().map(in_short).collect();
     let mut lines = vec![headline(report)];
     if !cases.is_empty() && report.verdict != Verdict::Unreachable {
         lines.push(format!("  {}", cases.join("  ")));
@@ -73,13 +72,24 @@ fn clock(report: &Report) -> Option<String> {
     ))
 }
 
+/// A case with its mark; where neither answer is wrong, with what was answered.
+fn in_short(tried: &Tried) -> String {
+    let name = tried.case.name();
+    match (tried.case.is_rightly_accepted(), tried.is_accepted()) {
+        (None, Some(accepted)) => format!("{name} {}", if accepted { "accepted" } else { "refused" }),
+        _ => format!("{name} {}", mark(tried)),
+    }
+}
+
+/// Whether the answer is right for the case. The word beside it says which answer it was.
 fn mark(tried: &Tried) -> String {
     let green = anstyle::AnsiColor::Green.on_default();
     let red = anstyle::AnsiColor::Red.on_default();
-    match tried.is_accepted() {
-        Some(true) => format!("{green}✓{green:#}"),
-        Some(false) => format!("{red}✗{red:#}"),
-        None => "?".to_owned(),
+    match (tried.case.is_rightly_accepted(), tried.is_accepted()) {
+        (Some(right), Some(accepted)) if right == accepted => format!("{green}✓{green:#}"),
+        (Some(_), Some(_)) => format!("{red}✗{red:#}"),
+        (None, Some(_)) => "·".to_owned(),
+        (_, None) => "?".to_owned(),
     }
 }
 
@@ -116,4 +126,38 @@ fn took(answers: &[Answer]) -> String {
 
 fn millis(took: std::time::Duration) -> String {
     format!("{} ms", took.as_millis().max(1))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::delivery::probe::Case;
+
+    fn report(accepted: &[Case]) -> Report {
+        let answered = |case: Case| Answer {
+            status: Ok(if accepted.contains(&case) { 204 } else { 401 }),
+            took: std::time::Duration::ZERO,
+            clock_ahead: None,
+        };
+        let tried = Case::ALL.map(|case| Tried { case, answers: vec![answered(case)] });
+        Report::new("https://a.example/".to_owned(), tried.to_vec())
+    }
+
+    #[test]
+    fn c5_a_healthy_receiver_shows_no_red_and_one_that_accepts_anything_no_green_where_it_is_wrong() {
+        use Case::{Both, FirstWrong, New, Old};
+        let red = anstyle::AnsiColor::Red.on_default().to_string();
+        for healthy in [&[New, Both, FirstWrong][..], &[New, Old, Both, FirstWrong]] {
+            let report = report(healthy);
+            let lines = [table(&report), brief(&report)].concat().join("\n");
+            assert!(!lines.contains(&red) && !lines.contains('✗'), "{lines}");
+        }
+        let rows = table(&report(&Case::ALL));
+        for case in Case::ALL {
+            let row = rows.iter().find(|row| row.contains(&format!(" {:<12} accepted", case.name()))).unwrap();
+            assert_eq!(row.contains('✗'), !case.is_sound(), "{row}");
+        }
+        let row = &table(&report(&[New, Both, FirstWrong]))[2];
+        assert!(row.contains("· old          refused"), "{row}");
+    }
 }

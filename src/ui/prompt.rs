@@ -43,6 +43,8 @@ pub struct Person<'a> {
     pub answers: Answers,
     /// The command that comes back to this rotation.
     pub come_back: String,
+    /// Whether there is nothing to come back to.
+    pub is_rehearsal: bool,
     /// Whether a signal asked to stop.
     pub stopped: &'a dyn Fn() -> bool,
     /// Takes what is to be said to a signal that comes while an answer is awaited, and `None` once none is.
@@ -164,7 +166,10 @@ impl Operator for Person<'_> {
         if first {
             self.output.say(&narrate::heading(rotation, Step::Wait));
             if self.answers.may_ask {
-                self.output.say(&format!("      • Leave whenever you like; come back with: {}", self.come_back));
+                self.output.say(&match self.is_rehearsal {
+                    true => "      • Leave whenever you like; a rehearsal is gone then".to_owned(),
+                    false => format!("      • Leave whenever you like; come back with: {}", self.come_back),
+                });
             }
         }
         (self.let_go)();

@@ -48,6 +48,12 @@ pub fn escaped(text: &str) -> String {
     text.chars().flat_map(escape).collect()
 }
 
+/// A line in red, for what is happening now.
+pub fn alarming(line: &str) -> String {
+    let red = anstyle::AnsiColor::Red.on_default().bold();
+    format!("{red}{line}{red:#}")
+}
+
 /// A line folded to a width, the rest of it indented a little deeper than its beginning.
 pub fn folded(line: &str, width: usize) -> String {
     if console::measure_text_width(line) < width || width < 40 {

@@ -1,5 +1,7 @@
 //! A target without a config: named by provider and ids, remembered by its open rotation.
 
+use whsec::provider::stand_in::Fault;
+
 use crate::sandbox::{KEY, Sandbox};
 
 #[test]
@@ -71,4 +73,39 @@ fn the_command_to_come_back_with_names_config_and_state() {
     let arguments: Vec<&str> = words.iter().skip(1).map(String::as_str).collect();
     let mut back = sandbox.command(&arguments);
     sandbox.watch(back.current_dir("/").output().unwrap()).exits(11).says("next: deploy");
+}
+
+#[test]
+fn c4_an_endpoint_without_a_target_stays_in_status_and_its_hint_works() {
+    let sandbox = Sandbox::new("verifa");
+    sandbox.config("[seal]\nidentity = \"file\"\n");
+    let (base_url, store) = (sandbox.stand_in.base_url(), format!("dotenv:receiver.env#{KEY}"));
+    let run = |line: &[&str]| {
+        let mut command = sandbox.command(line);
+        sandbox.watch(command.env("VERIFA_API_KEY", sandbox.api_key.expose()).output().unwrap())
+    };
+    let agree = ["--confirm", "id0-7Qx", "--done", "prepare"];
+    let name = "verifa/id0-7Qx";
+    sandbox.stand_in.fault(Fault::LoseAnswer);
+    run(&[&["rotate", name, "--store", &store, "--base-url", &base_url][..], &agree].concat()).exits(7);
+    let lost = run(&["cutover", name, "--resolve", "applied", "--reason", "seen", "--json"]).exits(7);
+    let again = format!(
+        "whsec rotate {name} --base-url {base_url}{} --store dotenv:{}#{KEY}",
+        if base_url.ends_with('/') { "" } else { "/" },
+        sandbox.dotenv().display()
+    );
+    let hint = lost.json()["error"]["hint"].as_str().unwrap().replace('\'', "");
+    assert!(hint.contains(&again), "no `{again}` in {hint}");
+    let shown = run(&["status", "--exit-code"]).exits(12).stdout;
+    assert!(shown.contains("SECRET LOST: rotate again: whsec rotate") && shown.contains(&base_url), "{shown}");
+    let row = run(&["status", "--json"]).exits(0).json()["targets"][0].clone();
+    assert_eq!((row["lost"].as_bool(), row["overdue"].as_bool()), (Some(true), Some(true)), "{row}");
+    // As it is shown, with what agrees to it.
+    let words = shlex::split(row["again"].as_str().unwrap()).unwrap();
+    let words: Vec<&str> = words.iter().skip(1).map(String::as_str).chain(agree).collect();
+    run(&words).exits(0);
+    run(&["cutover", name, "--done", "deploy", "--done", "verify", "--done", "drop"]).exits(0);
+    let shown = run(&["status", "--exit-code"]).exits(0).stdout;
+    assert!(shown.contains("closed") && shown.contains(&base_url), "{shown}");
+    run(&["status", "--exit-code", "--max-age", "0s"]).exits(12);
 }

@@ -73,7 +73,9 @@ fn an_answer_with_the_live_secret_is_no_rotation() {
     let body = serde_json::json!({ "id": sandbox.id(), "secret": old.expose(), "secret_version": 2 }).to_string();
     sandbox.stand_in.fault(Fault::Status(200, body));
     let id = sandbox.id();
-    let run = sandbox.run(&["force-rotate", "hooks", "--reason", "leak", "--confirm", &id, "--done", "prepare", "--json"]).exits(1);
+    let run = sandbox
+        .run(&["force-rotate", "hooks", "--reason", "leak", "--confirm", &id, "--done", "prepare", "--json"])
+        .exits(1);
     assert_ne!(run.json()["contained"], true);
     run.says("answered with the very secret that was live before").says("a leak is not contained");
     assert_eq!(sandbox.slot(""), Some(old));
@@ -134,7 +136,8 @@ fn what_an_abandoned_rotation_left_is_named_and_not_gone_back_to() {
     let first = sandbox.newest();
     sandbox.run(&["rollback", "hooks"]).exits(0);
     sandbox.run(&["abandon", "hooks", "--reason", "tired", "--yes"]).exits(0);
-    let forced = ["force-rotate", "hooks", "--reason", "again", "--confirm", &sandbox.id(), "--done", "prepare", "--json"];
+    let forced =
+        ["force-rotate", "hooks", "--reason", "again", "--confirm", &sandbox.id(), "--done", "prepare", "--json"];
     let run = sandbox.run(&forced).exits(0);
     run.says(&format!("holds {} of the rotation that was closed", first.fingerprint()));
     assert_eq!(sandbox.slots(&old), ["empty", "new", "old"]);

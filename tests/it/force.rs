@@ -10,7 +10,9 @@ fn signa_is_asked_to_force_with_the_reason_in_the_body() {
     let old = sandbox.newest();
     let reason = "Suspected secret leak — incident IR-2026-04-12";
     let id = sandbox.id();
-    let run = sandbox.run(&["force-rotate", "hooks", "--reason", reason, "--confirm", &id, "--done", "prepare", "--json"]).exits(0);
+    let run = sandbox
+        .run(&["force-rotate", "hooks", "--reason", reason, "--confirm", &id, "--done", "prepare", "--json"])
+        .exits(0);
     let json = run.json();
     assert_eq!((json["direction"].as_str(), json["contained"].as_bool()), (Some("force"), Some(false)));
     assert_eq!(json["reason"], reason);
@@ -37,7 +39,9 @@ fn at_instant_providers_force_is_the_same_call_with_the_reason_in_the_journal() 
         let sandbox = Sandbox::new(name);
         let plain = Sandbox::new(name);
         let id = sandbox.id();
-        let run = sandbox.run(&["force-rotate", "hooks", "--reason", "INC-1", "--confirm", &id, "--done", "prepare", "--json"]).exits(0);
+        let run = sandbox
+            .run(&["force-rotate", "hooks", "--reason", "INC-1", "--confirm", &id, "--done", "prepare", "--json"])
+            .exits(0);
         assert_eq!((run.json()["reason"].as_str(), run.json()["direction"].as_str()), (Some("INC-1"), Some("instant")));
         plain.rotate().exits(0);
         let (forced, rotated) = (sandbox.rotate_requests().pop().unwrap(), plain.rotate_requests().pop().unwrap());
@@ -111,7 +115,7 @@ fn a_conflict_at_the_provider_never_becomes_force() {
     sandbox.rotate().exits(5).says("would be a second rotation in an open overlap").says("whsec force-rotate");
     // A machine that knows nothing is told by the provider.
     std::fs::remove_dir_all(sandbox.state()).unwrap();
-    sandbox.rotate().exits(6).says("_OLD` holds a secret (");
+    sandbox.rotate().exits(6).says("that this machine does not know is under way: `HOOK_SECRET_OLD` holds ");
     let text = std::fs::read_to_string(sandbox.dotenv()).unwrap();
     let rest = text.lines().filter(|line| !line.contains("_OLD=")).fold(String::new(), |rest, line| rest + line + "\n");
     std::fs::write(sandbox.dotenv(), rest).unwrap();
@@ -123,7 +127,9 @@ fn a_conflict_at_the_provider_never_becomes_force() {
 #[test]
 fn a_leak_is_not_forgotten_with_the_rotation_that_is_given_up() {
     let sandbox = Sandbox::new("signa");
-    sandbox.run(&["force-rotate", "hooks", "--reason", "leak", "--confirm", &sandbox.id(), "--done", "prepare"]).exits(0);
+    sandbox
+        .run(&["force-rotate", "hooks", "--reason", "leak", "--confirm", &sandbox.id(), "--done", "prepare"])
+        .exits(0);
     sandbox.run(&["abandon", "hooks", "--reason", "tired", "--yes"]).exits(0);
     let run = sandbox.run(&["status", "--exit-code"]).exits(12);
     assert!(run.stdout.contains("contained: no"), "{}", run.stdout);
@@ -133,7 +139,9 @@ fn a_leak_is_not_forgotten_with_the_rotation_that_is_given_up() {
     assert_eq!(sandbox.run(&["status", "--json"]).exits(0).json()["targets"][0]["contained"], false);
     sandbox.run(&["abandon", "hooks", "--reason", "tired", "--yes"]).exits(0);
     sandbox.run(&["status", "--exit-code"]).exits(12);
-    sandbox.run(&["force-rotate", "hooks", "--reason", "leak", "--confirm", &sandbox.id(), "--done", "prepare"]).exits(0);
+    sandbox
+        .run(&["force-rotate", "hooks", "--reason", "leak", "--confirm", &sandbox.id(), "--done", "prepare"])
+        .exits(0);
     sandbox.run(&["cutover", "hooks", "--done", "deploy", "--done", "verify", "--done", "drop"]).exits(0);
     sandbox.run(&["status", "--exit-code"]).exits(0);
 }

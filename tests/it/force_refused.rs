@@ -15,7 +15,17 @@ fn journaled(sandbox: &Sandbox) -> Value {
 }
 
 fn force(sandbox: &Sandbox) -> Run {
-    sandbox.run(&["force-rotate", "hooks", "--reason", "INC-7", "--confirm", &sandbox.id(), "--done", "prepare", "--json"])
+    sandbox.run(&[
+        "force-rotate",
+        "hooks",
+        "--reason",
+        "INC-7",
+        "--confirm",
+        &sandbox.id(),
+        "--done",
+        "prepare",
+        "--json",
+    ])
 }
 
 /// A rotation that is open, with its new secret deployed.

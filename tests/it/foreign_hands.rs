@@ -92,7 +92,7 @@ fn a1_a_foreign_previous_is_found_before_anything_is_sent() {
     let sandbox = Sandbox::new("layers");
     put(&sandbox, "_OLD", Some(&foreign()));
     let before = std::fs::read(sandbox.dotenv()).unwrap();
-    sandbox.rotate().exits(6).says(&format!("`{KEY}_OLD` holds a secret ({})", foreign().fingerprint()));
+    sandbox.rotate().exits(6).says(&format!("`{KEY}_OLD` holds {}", foreign().fingerprint()));
     assert_eq!((std::fs::read(sandbox.dotenv()).unwrap(), sandbox.rotations()), (before, 0));
 }
 
@@ -205,7 +205,7 @@ fn a7_where_the_old_secret_is_dead_each_store_goes_live_as_soon_as_it_can() {
         let (old, id) = (sandbox.newest(), sandbox.id());
         with_a_program(&sandbox);
         let broken = sandbox.path("work/broken");
-        sandbox.run(&[rotate, "hooks", "--reason", "leak", "--confirm", &id, "--detach"]).exits(0);
+        sandbox.run(&[rotate, "hooks", "--reason", "leak", "--confirm", &id, "--done", "prepare", "--detach"]).exits(0);
         std::fs::write(&broken, "").unwrap();
         for _ in 0..2 {
             let run = sandbox.run(&["cutover", "hooks", "--json"]).exits(8).says("`command:keep`");

@@ -285,6 +285,35 @@ fn c2_receivers_that_are_named_are_probed_before_the_call() {
 }
 
 #[test]
+fn c1_deliveries_that_fail_come_first_and_are_overdue() {
+    let receiver = Receiver::start(Kind::LiveOnly);
+    let sandbox = Sandbox::with_receiver("hopae", &receiver.url, None);
+    let stale = sandbox.path("stale.env");
+    std::fs::copy(sandbox.dotenv(), &stale).unwrap();
+    receiver.reads(&stale);
+    let another = sandbox.config_text().replace("[targets.hooks]", "[targets.another]").replace("id0-7Qx", "id9-7Qx");
+    let another = another.replace("receiver.env", "another.env");
+    let another = another.split("[seal]").next().unwrap();
+    sandbox.config(&format!("{another}\n{}", sandbox.config_text()));
+    sandbox.rotate().exits(0);
+    // Nothing is known of the receiver yet, and the call was a moment ago.
+    let run = sandbox.run(&["status", "--exit-code"]).exits(11);
+    assert!(!run.stdout.contains("may be failing"), "{}", run.stdout);
+    sandbox.run(&["probe", "hooks"]).exits(9);
+    let run = sandbox.run(&["status", "--exit-code", "--color", "always"]).exits(12);
+    let first = run.stdout.lines().next().unwrap();
+    assert!(first.contains("hooks") && first.contains("deliveries may be failing since "), "{}", run.stdout);
+    assert!(first.contains("\u{1b}[31m") || first.contains("\u{1b}[1m\u{1b}[31m"), "it is not red: {first:?}");
+    let json = sandbox.run(&["status", "--exit-code", "--json"]).exits(12).json();
+    assert!(json["targets"][0]["failing_since"].is_string() && json["targets"][0]["overdue"] == true, "{json}");
+    // Somebody is at it: what goes on with the rotation says only that it is open.
+    sandbox.run(&["cutover", "hooks"]).exits(11);
+    receiver.reads(&sandbox.dotenv());
+    sandbox.run(&["cutover", "hooks", "--json"]).exits(0);
+    sandbox.run(&["status", "--exit-code"]).exits(0);
+}
+
+#[test]
 fn probe_first_says_where_there_is_nothing_to_prove() {
     let receiver = Receiver::start(Kind::Both);
     let sandbox = Sandbox::with_receiver("layers", &receiver.url, None);

@@ -25,7 +25,7 @@ fn a5_an_upper_case_uuid_is_the_same_endpoint() {
 #[test]
 fn a5_the_id_of_an_endpoint_is_confirmed_in_any_spelling() {
     let sandbox = Sandbox::with_ids("kadosei", &["app", SMALL]);
-    sandbox.run(&["rotate", "hooks", "--yes", "--confirm", &SMALL.to_uppercase(, "--done", "prepare")]).exits(0);
+    sandbox.run(&["rotate", "hooks", "--yes", "--confirm", &SMALL.to_uppercase(), "--done", "prepare"]).exits(0);
     assert_eq!(sandbox.rotations(), 1);
 }
 

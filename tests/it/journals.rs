@@ -33,9 +33,12 @@ fn refuses(sandbox: &Sandbox, what: &str) {
     let before = sandbox.requests();
     let id = sandbox.id();
     let damaged = std::fs::read(journal(sandbox)).unwrap();
-    for arguments in
-        [vec!["rotate", "hooks", "--confirm", &id, "--done", "prepare"], vec!["cutover", "hooks"], vec!["status"], vec!["history"]]
-    {
+    for arguments in [
+        vec!["rotate", "hooks", "--confirm", &id, "--done", "prepare"],
+        vec!["cutover", "hooks"],
+        vec!["status"],
+        vec!["history"],
+    ] {
         let run = sandbox.run(&arguments).exits(1);
         assert!(run.stderr.contains("is damaged or not a whsec journal"), "{what}: {arguments:?}\n{}", run.stderr);
         assert!(run.stderr.contains("hint: nothing was sent; keep a copy of"), "{what}: {}", run.stderr);

@@ -114,7 +114,8 @@ fn a_store_program_gets_the_secret_on_stdin_only() {
         sandbox.config_text()
     ));
     let id = sandbox.id();
-    let mut command = sandbox.command(&["rotate", "hooks", "--confirm", &id, "--done", "prepare", "--store", "command:keep"]);
+    let mut command =
+        sandbox.command(&["rotate", "hooks", "--confirm", &id, "--done", "prepare", "--store", "command:keep"]);
     let run = sandbox.watch(command.env("HOPAE_API_KEY", sandbox.api_key.expose()).output().unwrap()).exits(0);
     assert_eq!(run.stdout, "");
     assert_eq!(std::fs::read_to_string(sandbox.path("work/kept.current")).unwrap(), sandbox.newest().expose());

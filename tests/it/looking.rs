@@ -1,6 +1,7 @@
 //! The commands that only look: inspect, status, history, fingerprint, reveal.
 
 use serde_json::Value;
+use whsec::secret::Secret;
 
 use crate::sandbox::{OVERLAP, Sandbox};
 
@@ -89,11 +90,42 @@ fn fingerprint_says_which_slot_a_value_is_in() {
     assert_eq!((run.stdout.as_str(), run.stderr.as_str()), (expected.as_str(), ""));
     for end in ["", "\n"] {
         let run = sandbox.run_with_stdin(&["fingerprint", "-"], &format!("{}{end}", old.expose())).exits(0);
-        assert_eq!(run.stdout, format!("{}\nhooks  previous  {store}\n", old.fingerprint()));
+        let shown = format!("{}\nhooks  previous  {store}\nhooks  the old secret since ", old.fingerprint());
+        assert!(run.stdout.starts_with(&shown) && run.stdout.contains("; it lives until "), "{}", run.stdout);
     }
-    let run = sandbox.run_with_stdin(&["fingerprint", "-", "--json"], "something else").exits(0);
-    assert_eq!(run.json()["slots"], Value::Array(vec![]));
+    let run = sandbox.run_with_stdin(&["fingerprint", "-", "--json"], "something else").exits(4);
+    run.says("is in no slot, and this machine's journal knows nothing of it");
     sandbox.run_with_stdin(&["fingerprint", "-"], "").exits(2).says("there is no value on stdin");
+}
+
+#[test]
+fn c6_a_value_that_no_slot_holds_any_more_is_still_known() {
+    let sandbox = Sandbox::new("hopae");
+    let old = sandbox.newest();
+    let ask = |secret: &Secret| sandbox.run_with_stdin(&["fingerprint", "-", "--json"], secret.expose());
+    sandbox.rotate().exits(0);
+    let new = sandbox.newest();
+    sandbox.run(&["cutover", "hooks", "--done", "deploy", "--done", "verify", "--done", "drop"]).exits(0);
+    let known = ask(&old).exits(0).json();
+    assert_eq!(known["slots"], Value::Array(vec![]));
+    let whose = &known["known"][0];
+    assert_eq!((whose["role"].as_str(), whose["ended"].as_bool()), (Some("old"), Some(true)), "{known}");
+    assert!(whose["ends_at"].is_string() && whose["endpoint"] == sandbox.id().as_str(), "{known}");
+    // The same once the target has left the config: the journal has the endpoint and its store.
+    sandbox.config("[seal]\nidentity = \"file\"\n");
+    assert_eq!(ask(&old).exits(0).json()["known"][0]["target"], "hooks");
+    let known = ask(&new).exits(0).json();
+    assert_eq!((&known["slots"][0]["slot"], &known["known"][0]["role"]), (&"current".into(), &"new".into()), "{known}");
+    let run = ask(&Secret::new("whsec_another")).exits(4);
+    assert_eq!(run.json()["error"]["kind"], "not_found");
+}
+
+#[test]
+fn c8_a_quiet_status_is_quiet_and_a_yes_or_no_is_a_word() {
+    let sandbox = Sandbox::new("kadosei");
+    sandbox.rotate().exits(0);
+    let run = sandbox.run(&["status", "--exit-code", "-q"]).exits(11);
+    assert_eq!((run.stdout.as_str(), run.stderr.as_str()), ("", ""));
 }
 
 #[test]

@@ -123,7 +123,9 @@ fn a_question_before_the_call_is_in_nobodys_way() {
     let sandbox = Sandbox::new("signa");
     let mut terminal = Terminal::run(&sandbox, &["rotate", "hooks"]);
     terminal.expect("Rotate now?");
-    sandbox.run(&["force-rotate", "hooks", "--reason", "leaked", "--confirm", &sandbox.id(), "--done", "prepare", "--yes"]).exits(0);
+    sandbox
+        .run(&["force-rotate", "hooks", "--reason", "leaked", "--confirm", &sandbox.id(), "--done", "prepare", "--yes"])
+        .exits(0);
     terminal.types("y").expect("others rotated here while you were asked");
     terminal.exits(5);
     assert_eq!(sandbox.rotations(), 1);

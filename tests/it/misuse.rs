@@ -194,7 +194,10 @@ fn an_endpoint_that_the_provider_does_not_know_is_exit_4() {
         let sandbox = Sandbox::new(name);
         sandbox.edit_config("-7Qx\"", "-8Qx\"");
         let id = sandbox.id().replace("-7Qx", "-8Qx");
-        sandbox.run(&["rotate", "hooks", "--yes", "--confirm", &id, "--done", "prepare"]).exits(4).says("hint: check the ids");
+        sandbox
+            .run(&["rotate", "hooks", "--yes", "--confirm", &id, "--done", "prepare"])
+            .exits(4)
+            .says("hint: check the ids");
         assert_eq!(sandbox.rotate_requests().len(), 0, "{name}");
     }
 }
@@ -241,7 +244,8 @@ fn a_second_process_on_the_same_endpoint_is_refused_at_once() {
 fn twenty_processes_at_once_rotate_once() {
     let sandbox = Sandbox::new("hopae");
     let id = sandbox.id();
-    let children: Vec<_> = (0..20).map(|_| sandbox.spawn(&["rotate", "hooks", "--confirm", &id, "--done", "prepare"])).collect();
+    let children: Vec<_> =
+        (0..20).map(|_| sandbox.spawn(&["rotate", "hooks", "--confirm", &id, "--done", "prepare"])).collect();
     let mut codes: Vec<i32> = children.into_iter().map(|child| sandbox.finish(child).code).collect();
     codes.sort_unstable();
     assert_eq!(codes[0], 0);
@@ -308,7 +312,9 @@ fn stdout_cannot_be_a_store_and_carry_json() {
     let line = ["rotate", "hooks", "--confirm", &id, "--done", "prepare", "--store", "stdout:", "--json"];
     sandbox.run(&line).exits(2).says("`stdout:` cannot share stdout");
     assert_eq!(sandbox.requests(), 0);
-    let run = sandbox.run_revealing(&["rotate", "hooks", "--confirm", &id, "--done", "prepare", "--store", "stdout:"]).exits(0);
+    let run = sandbox
+        .run_revealing(&["rotate", "hooks", "--confirm", &id, "--done", "prepare", "--store", "stdout:"])
+        .exits(0);
     assert_eq!(run.stdout.trim_end(), sandbox.newest().expose());
     assert!(!run.stderr.contains(sandbox.newest().expose()));
     assert!(std::fs::read_to_string(sandbox.dotenv()).unwrap().contains(KEY));

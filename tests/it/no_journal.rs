@@ -59,7 +59,10 @@ fn a4_rotate_names_a_rotation_elsewhere_and_sends_nothing() {
     // A provider that would rotate again at once.
     let sandbox = Sandbox::new("hopae");
     sandbox.rotate().exits(0);
-    let run = elsewhere(&sandbox, "rotate hooks --yes --confirm ID --done prepare").exits(6).says(UNDER_WAY).says("HOOK_SECRET_OLD");
+    let run = elsewhere(&sandbox, "rotate hooks --yes --confirm ID --done prepare")
+        .exits(6)
+        .says(UNDER_WAY)
+        .says("HOOK_SECRET_OLD");
     run.says("the only copy").says_not("empty the slot");
     assert_eq!(sandbox.rotations(), 1);
 }

@@ -44,3 +44,10 @@ fn c3_where_there_is_none_containing_a_leak_is_rehearsed() {
     assert!(at("drop: proved by every receiver") < at("the old secret has ended"), "{}", run.stderr);
     assert_eq!((run.json()["deliveries_refused"].as_u64(), run.json()["rotations"].as_u64()), (Some(0), Some(1)));
 }
+
+#[test]
+fn c8_a_rehearsal_describes_no_receiver_that_it_lacks() {
+    let sandbox = Sandbox::new("layers");
+    let run = sandbox.run(&["rehearse", "kadosei", "--window", "2s"]).exits(0);
+    run.says("no deliveries are played").says_not("the stand-in receiver");
+}

@@ -87,6 +87,8 @@ fn a_target_that_could_not_be_used_is_not_written() {
         let (code, _, stderr) = home.run(&[&["target", "add"], &arguments[..]].concat());
         assert_eq!(code, 2, "{arguments:?}: {stderr}");
         assert!(!exists(&home.path("conf")), "{arguments:?}");
+        // There is no file yet, and so it has no lines.
+        assert!(!stderr.contains(".toml:"), "{arguments:?}: {stderr}");
     }
 }
 

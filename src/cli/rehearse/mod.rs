@@ -71,7 +71,8 @@ pub fn run(args: &Args, session: &Session) -> anyhow::Result<Exit> {
     output.say("");
     let exit = rotate(args, session, &stage, old.clone())?;
     if exit != Exit::Done {
-        output.say("The rehearsal ends here. Its stand-ins and its folder are gone; start over with `whsec rehearse`.");
+        let again = format!("start over with `whsec rehearse {}`", args.provider);
+        output.say(&format!("The rehearsal ends here. Its stand-ins and its folder are gone; {again}."));
         let error = not_through(exit, "the rehearsal was left before its end", args);
         output.json(&result::object("rehearse", exit, json!({ "provider": provider.name(), "error": error })));
         return Ok(exit);

@@ -23,8 +23,8 @@ use crate::owned::{self, NotOwned};
 use crate::provider::Catalog;
 use crate::provider::client::{Client, ClientOptions};
 use crate::provider::spec::Meaning;
-use crate::rotation::RunError;
 use crate::rotation::state_key::StateKey;
+use crate::rotation::{Plan, RunError};
 use crate::secret::Secret;
 use crate::store::{self, Environment, NoEnvelope, Surroundings};
 use crate::ui::Output;
@@ -231,6 +231,27 @@ impl Session {
             }
         }
         words.push(self.quoted(target));
+        words.join(" ")
+    }
+
+    /// The command line that acts on the endpoint of a rotation which is over. Where the config has no such target, provider, ids,
+    /// address and stores stand for it, as the journal knows them.
+    pub fn again(&self, command: &str, plan: &Plan) -> String {
+        let configured = self.config().is_ok_and(|config| config.has(&plan.target));
+        let same = |target: Target| target.endpoint.key() == plan.endpoint_key;
+        let is_named = || configured && self.target(&plan.target, &TargetOptions::default()).is_ok_and(same);
+        if self.comes_back_with.is_some() || is_named() {
+            return self.come_back(command, &plan.target);
+        }
+        let ids: Vec<&str> = plan.ids.iter().map(|id| id.value.as_str()).collect();
+        let mut words = vec![self.come_back(command, &format!("{}/{}", plan.provider, ids.join("/")))];
+        let usual = self.catalog().ok().and_then(|catalog| catalog.get(&plan.provider).ok());
+        if usual.and_then(|provider| Some(provider.base_url()?.to_string())).as_ref() != Some(&plan.base_url) {
+            words.extend(["--base-url".to_owned(), self.quoted(&plan.base_url)]);
+        }
+        for store in &plan.stores {
+            words.extend(["--store".to_owned(), self.quoted(&store.reference)]);
+        }
         words.join(" ")
     }
 

@@ -7,6 +7,7 @@ use jiff::{SignedDuration, Timestamp};
 use super::row::{Arrived, Asked, Row};
 use crate::provider::plain_text;
 use crate::rotation::{Status, drift};
+use crate::ui::text::alarming;
 use crate::ui::time::{moment, span};
 
 /// Cells of a countdown's bar.
@@ -14,7 +15,12 @@ const BAR: i64 = 30;
 
 /// Everything about a target on one line.
 pub(super) fn line(row: &Row, now: Timestamp) -> String {
-    words(row, now, true)
+    red_if_failing(row, words(row, now, true))
+}
+
+/// Red, where deliveries may be failing at this moment.
+fn red_if_failing(row: &Row, line: String) -> String {
+    if row.failing_since.is_some() { alarming(&line) } else { line }
 }
 
 /// A target on one line, with its end and its receivers or without.
@@ -48,6 +54,9 @@ fn words(row: &Row, now: Timestamp, is_whole: bool) -> String {
         let next = beside.step.unwrap_or("-");
         parts.push(format!("pending beside one that is {}, next: {next}", beside.status.name()));
     }
+    if let Some(since) = row.failing_since {
+        parts.push(format!("deliveries may be failing since {}", moment(since)));
+    }
     if let Some(by) = &row.rolled_back {
         parts.push(format!("old secret put back by {}", plain_text(by)));
     }
@@ -66,13 +75,17 @@ fn words(row: &Row, now: Timestamp, is_whole: bool) -> String {
     if !row.foreign.is_empty() {
         parts.push(format!("DRIFT: {}", plain_text(&drift::words(&row.foreign))));
     }
+    let again = row.again.as_ref().map(|command| format!(": {command}")).unwrap_or_default();
+    if let Some(base_url) = &row.base_url {
+        parts.push(format!("no target of the config: {} at {base_url}, in {}", row.provider, row.stores.join(", ")));
+    }
     if row.lost {
-        parts.push("SECRET LOST: rotate again".to_owned());
+        parts.push(format!("SECRET LOST: rotate again{again}"));
     } else if row.abandoned {
         let ahead = SignedDuration::from_millis(row.clock_ahead_ms);
         let lives = row.expires_at.is_some_and(|end| end.duration_since(now) > ahead);
         let what = if lives { "what is live ends with the old secret" } else { "what is live may be dead" };
-        parts.push(format!("ABANDONED: {what}; rotate again"));
+        parts.push(format!("ABANDONED: {what}; rotate again{again}"));
     } else if row.overdue {
         parts.push("OVERDUE".to_owned());
     }
@@ -84,7 +97,7 @@ pub(super) fn wall(row: &Row, now: Timestamp) -> Vec<String> {
     if row.status.is_none() {
         return vec![line(row, now)];
     }
-    let mut lines = vec![words(row, now, false)];
+    let mut lines = vec![red_if_failing(row, words(row, now, false))];
     lines.extend(bar(row, now).map(|bar| format!("  {bar}")));
     lines.extend(row.receivers.iter().map(|asked| receiver(asked, now)));
     lines.extend(row.deliveries.iter().map(delivery));

@@ -1,12 +1,16 @@
 //! `whsec status`: open rotations and secrets' ages.
 
+use std::collections::BTreeSet;
+
 use clap_complete::engine::ArgValueCandidates;
+use jiff::Timestamp;
 
 use super::exit::Exit;
 use super::notify::Notifier;
 use super::session::Session;
 use super::signals::Signals;
 use super::{complete, find, parse_duration, result};
+use crate::rotation::journal::Journal;
 use crate::rotation::{Rotation, Step, at_hand, leaking, newest_sent};
 use crate::ui::board::Board;
 use lines::{line, wall};
@@ -19,7 +23,8 @@ mod row;
 ///
 /// With --exit-code: 11 while a rotation waits for a person or a clock, 12 when an overlap ended with steps undone, a secret is
 /// older than its `max_age`, or a file of an open rotation holds what somebody else put there. A secret whose age is not known
-/// here counts as older.
+/// here counts as older. 12 too as soon as deliveries may be failing: the call ended the old secret, and a receiver refuses the
+/// new one, or ten minutes have shown none that takes it.
 ///
 /// Examples:
 ///   whsec status
@@ -50,9 +55,10 @@ pub fn run(args: &Args, session: &Session) -> anyhow::Result<Exit> {
     if args.watch {
         return watch(args, session);
     }
-    let (rows, _) = look(args, session)?;
+    let (mut rows, _) = look(args, session)?;
     let now = session.now();
-    for row in &rows {
+    rows.sort_by_key(|row| row.failing_since.is_none());
+    for row in rows.iter().filter(|_| !session.global.quiet) {
         session.output.data(&line(row, now));
     }
     if rows.is_empty() {
@@ -77,7 +83,7 @@ fn watch(args: &Args, session: &Session) -> anyhow::Result<Exit> {
         open.iter().for_each(|rotation| notifier.look_at_clock(rotation, now));
         if board.redraws() {
             // What needs somebody stands at the top.
-            shown.sort_by_key(|row| (!row.overdue, row.status.is_none()));
+            shown.sort_by_key(|row| (row.failing_since.is_none(), !row.overdue, row.status.is_none()));
             let mut lines: Vec<String> = shown.iter().flat_map(|row| wall(row, now)).collect();
             lines.push(format!("{}   Ctrl-C ends", crate::ui::time::moment(now)));
             board.draw(&lines);
@@ -107,78 +113,92 @@ fn exit(rows: &[Row], args: &Args) -> Exit {
     }
 }
 
-/// Every configured target, then every open rotation of another; and all open rotations.
+/// Every configured target, then every other endpoint that the journal knows; and all open rotations.
 fn look(args: &Args, session: &Session) -> anyhow::Result<(Vec<Row>, Vec<Rotation>)> {
-    let now = session.now();
     let journal = find::journal(session)?;
-    let open = journal.open_rotations()?;
-    let mut others: Vec<&Rotation> = open.iter().collect();
-    let mut rows = Vec::new();
     let names = if args.targets.is_empty() {
         session.config()?.names().map(str::to_owned).collect()
     } else {
         args.targets.clone()
     };
+    let (mut rows, mut shown) = (Vec::new(), BTreeSet::new());
     for name in names {
         let target = find::target(session, &journal, &name, &Default::default())?;
         let key = target.endpoint.key();
-        let history = journal.of_endpoint(&key)?;
-        others.retain(|rotation| rotation.plan.endpoint_key != key);
-        let max_age = args.max_age.or(target.max_age);
-        let mut row = Row {
+        let row = Row {
             target: target.name.clone(),
             provider: target.endpoint.provider.name().to_owned(),
             endpoint: target.endpoint.own_id().to_owned(),
             owner: target.owner.clone(),
-            rotated_at: history
-                .iter()
-                .filter(|rotation| rotation.done.contains_key(&Step::Promote))
-                .filter_map(|rotation| rotation.done.get(&Step::Issue))
-                .map(|issued| issued.at)
-                .max(),
-            max_age_seconds: max_age.map(|age| age.as_secs()),
             ..Row::default()
         };
-        row.overdue = max_age.is_some_and(|most| row.is_older_than(most, now));
-        let newest = newest_sent(&history);
-        row.lost = newest.is_some_and(Rotation::lost_its_secret);
-        row.abandoned =
-            newest.is_some_and(|rotation| rotation.left_a_dead_secret(now) || rotation.gave_up_before_live());
-        if let Some(rotation) = newest.filter(|rotation| rotation.gave_up_before_live()) {
-            row.expires_at = rotation.expires_at();
-            row.clock_ahead_ms = rotation.clock_ahead_ms;
-        }
-        row.overdue |= row.lost || row.abandoned;
-        let hand = at_hand(&history).and_then(|at| history.get(at)).filter(|rotation| rotation.closed.is_none());
-        if let Some(rotation) = hand {
-            row.take(rotation, now);
-        }
-        if let Some(earlier) = hand.filter(|rotation| rotation.is_pending()).and_then(|pending| pending.plan.replaces)
-            && let Some(earlier) = history.iter().find(|rotation| rotation.id == earlier)
-        {
-            row.take_beside(earlier, now);
-        }
-        // Whoever rotates again has contained nothing yet.
-        if let Some(rotation) = leaking(&history) {
-            row.contained = Some(false);
-            row.leaking_since = Some(rotation.leak_since());
-            row.overdue |= row.status.is_none();
-        }
-        rows.push(row);
+        rows.push(filled(row, &journal.of_endpoint(&key)?, args.max_age.or(target.max_age), session));
+        shown.insert(key);
     }
+    let open = journal.open_rotations()?;
     if args.targets.is_empty() {
-        rows.extend(others.into_iter().map(|rotation| {
-            let plan = &rotation.plan;
-            let mut row = Row {
+        for newest in strangers(&journal, &open, &shown)? {
+            let plan = &newest.plan;
+            let row = Row {
                 target: plan.target.clone(),
                 provider: plan.provider.clone(),
                 endpoint: plan.own_id().to_owned(),
                 owner: plan.owner.clone(),
+                base_url: Some(plan.base_url.clone()),
+                stores: plan.stores.iter().map(|store| store.reference.clone()).collect(),
                 ..Row::default()
             };
-            row.take(rotation, now);
-            row
-        }));
+            rows.push(filled(row, &journal.of_endpoint(&plan.endpoint_key)?, args.max_age, session));
+        }
     }
     Ok((rows, open))
+}
+
+/// The newest rotation of each endpoint that is not shown yet, open ones first. One that never sent anything has left nothing.
+fn strangers(journal: &Journal, open: &[Rotation], shown: &BTreeSet<String>) -> anyhow::Result<Vec<Rotation>> {
+    let closed = journal.closed_since(Timestamp::UNIX_EPOCH)?;
+    let (mut seen, mut strangers) = (shown.clone(), Vec::new());
+    let sent = closed.into_iter().rev().filter(Rotation::may_be_applied);
+    for rotation in open.iter().cloned().chain(sent) {
+        if seen.insert(rotation.plan.endpoint_key.clone()) {
+            strangers.push(rotation);
+        }
+    }
+    Ok(strangers)
+}
+
+/// A row with what has come of the endpoint's rotations, newest first.
+fn filled(mut row: Row, history: &[Rotation], max_age: Option<std::time::Duration>, session: &Session) -> Row {
+    let now = session.now();
+    let live = history.iter().filter(|rotation| rotation.done.contains_key(&Step::Promote));
+    row.rotated_at = live.filter_map(|rotation| rotation.done.get(&Step::Issue)).map(|issued| issued.at).max();
+    row.max_age_seconds = max_age.map(|age| age.as_secs());
+    row.overdue = max_age.is_some_and(|most| row.is_older_than(most, now));
+    let newest = newest_sent(history);
+    row.lost = newest.is_some_and(Rotation::lost_its_secret);
+    row.abandoned = newest.is_some_and(|rotation| rotation.left_a_dead_secret(now) || rotation.gave_up_before_live());
+    if let Some(rotation) = newest.filter(|rotation| rotation.gave_up_before_live()) {
+        row.expires_at = rotation.expires_at();
+        row.clock_ahead_ms = rotation.clock_ahead_ms;
+    }
+    row.overdue |= row.lost || row.abandoned;
+    if let Some(rotation) = newest.filter(|_| row.lost || row.abandoned) {
+        row.again = Some(session.again("rotate", &rotation.plan));
+    }
+    let hand = at_hand(history).and_then(|at| history.get(at)).filter(|rotation| rotation.closed.is_none());
+    if let Some(rotation) = hand {
+        row.take(rotation, now);
+    }
+    if let Some(earlier) = hand.filter(|rotation| rotation.is_pending()).and_then(|pending| pending.plan.replaces)
+        && let Some(earlier) = history.iter().find(|rotation| rotation.id == earlier)
+    {
+        row.take_beside(earlier, now);
+    }
+    // Whoever rotates again has contained nothing yet.
+    if let Some(rotation) = leaking(history) {
+        row.contained = Some(false);
+        row.leaking_since = Some(rotation.leak_since());
+        row.overdue |= row.status.is_none();
+    }
+    row
 }

@@ -34,6 +34,12 @@ pub(super) struct Row {
     pub(super) lost: bool,
     /// The newest rotation was abandoned where what is live may be dead, or ends with the old secret.
     pub(super) abandoned: bool,
+    /// The command that rotates again, where the secret is lost or given up.
+    pub(super) again: Option<String>,
+    /// Where the provider is called, of an endpoint that only the journal knows.
+    pub(super) base_url: Option<String>,
+    /// The stores of an endpoint that only the journal knows.
+    pub(super) stores: Vec<String>,
     /// When the old secret began to be an old one, on the provider's clock.
     #[serde(skip)]
     pub(super) issued_at: Option<Timestamp>,
@@ -42,6 +48,9 @@ pub(super) struct Row {
     pub(super) clock_ahead_ms: i64,
     /// The rotation that the open one is to replace, while nobody knows what came of that.
     pub(super) beside: Option<Beside>,
+    /// Since when deliveries may be failing: the call ended the old secret, and receivers refuse the new one or have not been
+    /// seen to take it.
+    pub(super) failing_since: Option<Timestamp>,
     /// Who put the old secret back, and why, where the new one is not live again.
     pub(super) rolled_back: Option<String>,
     pub(super) contained: Option<bool>,
@@ -106,6 +115,8 @@ impl Row {
         };
         self.deliveries = rotation.seen.iter().map(arrived).collect();
         let ended = rotation.expires_at().is_some_and(|end| rotation.provider_time(now) >= end);
+        self.failing_since = rotation.failing_since(now);
+        self.overdue |= self.failing_since.is_some();
         self.overdue |= ended && !matches!(rotation.next(now), Next::Finished);
         self.foreign = foreign(rotation);
     }
@@ -124,7 +135,8 @@ impl Row {
 
     /// Whether the secret is older than that, or nobody here knows that it is not.
     pub(super) fn is_older_than(&self, most: Duration, now: Timestamp) -> bool {
-        self.age(now).is_none_or(|age| age.as_secs() > i64::try_from(most.as_secs()).unwrap_or(i64::MAX))
+        let most = SignedDuration::try_from(most).unwrap_or(SignedDuration::MAX);
+        self.age(now).is_none_or(|age| age > most)
     }
 
     /// How old the secret is.

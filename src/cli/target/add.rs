@@ -137,8 +137,10 @@ fn check(target: &mut NewTarget, old: &str, path: &std::path::Path, session: &Se
     };
     target.make_absolute(&folders.current, folders.home.as_deref());
     let text = edit::add(old, path, target)?;
-    let config = load(text.clone())?;
-    shared::refuse_configured(&config, catalog, &config.named(&target.name, catalog)?)?;
+    let lines = old.lines().count();
+    let loaded = load(text.clone()).and_then(|config| Ok((config.named(&target.name, catalog)?, config)));
+    let (named, config) = loaded.map_err(|error| error.not_written_yet(lines))?;
+    shared::refuse_configured(&config, catalog, &named)?;
     Ok(text)
 }
 

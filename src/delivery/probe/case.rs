@@ -84,6 +84,11 @@ impl Case {
         matches!(self, Self::New | Self::Old | Self::Both | Self::FirstWrong)
     }
 
+    /// Whether a receiver that works accepts it; `None` where that depends on how far the rotation has come.
+    pub fn is_rightly_accepted(self) -> Option<bool> {
+        (self != Self::Old).then_some(self.is_sound())
+    }
+
     /// Whether what a receiver accepts is decided by it.
     pub(super) fn decides(self) -> bool {
         matches!(self, Self::New | Self::Old)
