@@ -67,6 +67,26 @@ pub struct Knowledge {
 }
 
 impl Knowledge {
+    /// Takes what is found now into account. Secrets keep their places in the list; what no slot holds any more is an old one.
+    pub fn renew(&mut self, fresh: Self) {
+        for known in &mut self.secrets {
+            if known.is_only_given() {
+                continue;
+            }
+            match fresh.secrets.iter().find(|found| found.fingerprint == known.fingerprint) {
+                Some(found) => known.clone_from(found),
+                None => (known.role, known.places) = (Role::Old, vec![("gone", "no store".to_owned())]),
+            }
+        }
+        let is_known = |found: &Known, all: &[Known]| all.iter().any(|known| known.fingerprint == found.fingerprint);
+        for found in fresh.secrets {
+            if !is_known(&found, &self.secrets) {
+                self.secrets.push(found);
+            }
+        }
+        self.open = fresh.open;
+    }
+
     /// Takes one more secret into account, which may be in a slot already.
     pub fn add_from_stdin(&mut self, secret: Secret) {
         let fingerprint = secret.fingerprint();
@@ -92,6 +112,11 @@ impl Knowledge {
 /// Everything that is known of a target's secrets. A slot that cannot be read is warned of and left out.
 pub fn look(session: &Session, name: &str, options: &TargetOptions) -> anyhow::Result<Knowledge> {
     gather(session, name, options, &|warning| session.output.warn(warning))
+}
+
+/// The same once more, without the warnings of the first time.
+pub fn look_again(session: &Session, name: &str, options: &TargetOptions) -> anyhow::Result<Knowledge> {
+    gather(session, name, options, &|_| {})
 }
 
 /// The same of a target that was not asked for, without a warning.

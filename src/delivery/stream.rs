@@ -6,38 +6,59 @@ use std::sync::{Mutex, PoisonError};
 use jiff::Timestamp;
 
 use super::capture::parse_line;
-use super::examine::Examiner;
+use super::examine::{Cause, Examiner};
 use super::tally::Tally;
 
 /// Longest line that is read, in bytes; a longer one is counted as unreadable.
 const LONGEST_LINE: u64 = 4 << 20;
 
-/// Counts every line to the end.
+/// Why counting came to rest.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Rest {
+    /// The input is at its end.
+    End,
+    /// The line that is left over was signed by none of the secrets, and others may have come since these were read.
+    Unknown,
+}
+
+/// Counts lines to the end, or to the first that nothing here signed where `may_renew` says that secrets may be read again. That
+/// one is left in `line`, uncounted, and the next call begins with it.
 ///
 /// The age of a delivery is judged where its line says when it arrived.
-pub fn count(mut input: impl BufRead, examiner: &Examiner<'_>, tally: &Mutex<Tally>) -> io::Result<()> {
-    let mut line = Vec::with_capacity(64 << 10);
+pub fn count(
+    input: &mut impl BufRead,
+    line: &mut Vec<u8>,
+    examiner: &Examiner<'_>,
+    tally: &Mutex<Tally>,
+    may_renew: &mut dyn FnMut() -> bool,
+) -> io::Result<Rest> {
     loop {
-        line.clear();
-        // Waiting for a line is done without the lock.
-        if input.by_ref().take(LONGEST_LINE).read_until(b'\n', &mut line)? == 0 {
-            return Ok(());
+        let (is_left_over, mut is_cut) = (!line.is_empty(), false);
+        if !is_left_over {
+            // Waiting for a line is done without the lock.
+            if input.by_ref().take(LONGEST_LINE).read_until(b'\n', line)? == 0 {
+                return Ok(Rest::End);
+            }
+            is_cut = !line.ends_with(b"\n") && line.len() as u64 == LONGEST_LINE;
         }
-        let is_cut = !line.ends_with(b"\n") && line.len() as u64 == LONGEST_LINE;
         if is_cut {
-            skip_line(&mut input)?;
+            skip_line(input)?;
         }
         let mut counts = tally.lock().unwrap_or_else(PoisonError::into_inner);
-        match parse_line(&line) {
+        match parse_line(line) {
             Ok(delivery) if !is_cut && examiner.is_probe(&delivery) => counts.probes += 1,
             Ok(delivery) if !is_cut => {
                 let examination = examiner.look(&delivery, delivery.received_at.map(Timestamp::as_second));
+                if examination.causes.contains(&Cause::NoMatch) && !is_left_over && may_renew() {
+                    return Ok(Rest::Unknown);
+                }
                 let signed_at = examination.signed_at.and_then(|seconds| Timestamp::from_second(seconds).ok());
                 counts.add(&examination, signed_at.or(delivery.received_at), delivery.is_marked());
             }
             _ if line.iter().all(u8::is_ascii_whitespace) && !is_cut => {}
             _ => counts.add_unreadable(),
         }
+        line.clear();
     }
 }
 
@@ -65,7 +86,9 @@ mod tests {
         let tally = Mutex::new(Tally::new(Vec::new()));
         let long = vec![b'x'; usize::try_from(LONGEST_LINE).unwrap() * 2 + 7];
         let input = [long.as_slice(), b"\n\n  \n{}\n{\"headers\":{}}"].concat();
-        count(input.as_slice(), &Examiner::new(&scheme, Vec::new()), &tally).unwrap();
+        let (mut input, mut line) = (input.as_slice(), Vec::new());
+        let rest = count(&mut input, &mut line, &Examiner::new(&scheme, Vec::new()), &tally, &mut || false);
+        assert_eq!(rest.unwrap(), Rest::End);
         let tally = tally.into_inner().unwrap();
         assert_eq!((tally.unreadable, tally.deliveries.count), (2, 1));
     }

@@ -49,6 +49,13 @@ impl Tally {
         Self { secrets: none.clone(), proofs: none, is_old, ..Self::default() }
     }
 
+    /// Goes on with these secrets, the ones from before in their places; `is_old` as in [`Self::new`].
+    pub fn know(&mut self, is_old: Vec<bool>) {
+        self.secrets.resize(is_old.len(), Count::default());
+        self.proofs.resize(is_old.len(), Count::default());
+        self.is_old = is_old;
+    }
+
     /// Counts one delivery, which was signed at this time. One that is too old is evidence of nothing, and neither is one that is
     /// marked as a probe.
     pub fn add(&mut self, examination: &Examination, at: Option<Timestamp>, is_marked: bool) {

@@ -73,7 +73,7 @@ fn main() {
     let examiner = Examiner::new(&scheme, vec![&secret]);
     row("whsec, from NDJSON (parse and verify)", best(|| {
         let tally = Mutex::new(Tally::new(vec![false]));
-        stream::count(log.as_slice(), &examiner, &tally).expect("from memory");
+        stream::count(&mut log.as_slice(), &mut Vec::new(), &examiner, &tally, &mut || false).expect("from memory");
         let tally = tally.into_inner().expect("one thread");
         assert_eq!(tally.secrets[0].count as usize, DELIVERIES);
     }), Some(floor));

@@ -2,7 +2,7 @@
 
 use std::io::BufReader;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError, mpsc};
 use std::time::{Duration, Instant};
 
 use jiff::Timestamp;
@@ -10,14 +10,16 @@ use serde_json::{Value, json};
 
 use super::{Args, Seen, journal, note, role};
 use crate::cli::exit::{self, Exit, Fault};
-use crate::cli::known::{Knowledge, Known, Role};
+use crate::cli::known::{self, Knowledge, Known, Role};
 use crate::cli::result;
 use crate::cli::session::Session;
 use crate::cli::signals::Signals;
 use crate::delivery::examine::Examiner;
-use crate::delivery::stream;
+use crate::delivery::stream::{self, Rest};
 use crate::delivery::tally::{Count, Tally};
 use crate::provider::signature::Scheme;
+use crate::secret::Secret;
+use crate::stamp::StampKey;
 use crate::ui::board::Board;
 use crate::ui::time::moment;
 
@@ -26,6 +28,9 @@ const LOOK_EVERY: Duration = Duration::from_millis(250);
 
 /// How often what was seen is journaled, beside the end: a walk in another terminal waits for it, and a log may never end.
 const NOTE_EVERY: Duration = Duration::from_secs(30);
+
+/// How often stores and journal are read again at most: somebody may have rotated since.
+const RENEW_EVERY: Duration = Duration::from_secs(1);
 
 /// How much of stdin is read at a time.
 const BLOCK: usize = 256 << 10;
@@ -41,16 +46,23 @@ pub fn run(args: &Args, session: &Session, knowledge: &mut Knowledge, scheme: &S
         return Err(Fault::new(Exit::Usage, "--follow and --summary read stdin", hint));
     }
     let signals = Signals::arm()?;
-    let secrets = knowledge.secrets.clone();
-    let tally = Arc::new(Mutex::new(Tally::new(secrets.iter().map(|known| known.role == Role::Old).collect())));
+    let is_old = |known: &Known| known.role == Role::Old;
+    let tally = Arc::new(Mutex::new(Tally::new(knowledge.secrets.iter().map(is_old).collect())));
     let ended = Arc::new(AtomicBool::new(false));
-    let (counts, scheme, is_over) = (Arc::clone(&tally), scheme.clone(), Arc::clone(&ended));
-    let (worker_secrets, own) = (secrets.clone(), Some(knowledge.journal.stamps().clone()));
+    let (ask, asked) = mpsc::channel();
+    let (answer, answered) = mpsc::channel();
+    let mut reader = Reader {
+        scheme: scheme.clone(),
+        secrets: knowledge.secrets.iter().map(|known| known.secret.clone()).collect(),
+        stamps: knowledge.journal.stamps().clone(),
+        counts: Arc::clone(&tally),
+        ask,
+        answered,
+    };
+    let is_over = Arc::clone(&ended);
     // A thread of its own, because reading waits and signals must not. It ends with the process.
     let worker = std::thread::Builder::new().name("deliveries".to_owned()).spawn(move || {
-        let examiner = Examiner::new(&scheme, worker_secrets.iter().map(|known| &known.secret).collect());
-        let examiner = examiner.knowing_probes(own);
-        let counted = stream::count(BufReader::with_capacity(BLOCK, std::io::stdin()), &examiner, &counts);
+        let counted = reader.run();
         is_over.store(true, Ordering::SeqCst);
         counted
     })?;
@@ -58,18 +70,32 @@ pub fn run(args: &Args, session: &Session, knowledge: &mut Knowledge, scheme: &S
     let mut told = Tally::default();
     let (mut noted, mut noted_at, mut is_evidence) = (Tally::default(), None::<Instant>, false);
     while !ended.load(Ordering::SeqCst) && !signals.arrived() {
-        std::thread::sleep(LOOK_EVERY);
+        match asked.recv_timeout(LOOK_EVERY) {
+            Ok(()) => {
+                if let Ok(fresh) = known::look_again(session, &args.target, &args.options) {
+                    knowledge.renew(fresh);
+                }
+                let mut counts = tally.lock().unwrap_or_else(PoisonError::into_inner);
+                counts.know(knowledge.secrets.iter().map(is_old).collect());
+                // A reader that is gone needs no answer.
+                let _ = answer.send(knowledge.secrets.iter().map(|known| known.secret.clone()).collect());
+            }
+            Err(mpsc::RecvTimeoutError::Timeout) => {}
+            // The reader is through, and says so in a moment.
+            Err(mpsc::RecvTimeoutError::Disconnected) => std::thread::yield_now(),
+        }
         let Some(board) = board.as_mut() else { continue };
         let now = tally.lock().unwrap_or_else(PoisonError::into_inner).clone();
         if board.redraws() {
-            board.draw(&lines(knowledge, &secrets, &now));
+            board.draw(&lines(knowledge, &now));
         } else {
-            changes(session, &secrets, &told, &now);
+            changes(session, &knowledge.secrets, &told, &now);
         }
+        let seen_now = seen(&knowledge.secrets, &noted, &now);
         // The end tries once more, and says what came of it.
         if now.deliveries.count > noted.deliveries.count
             && noted_at.is_none_or(|at| at.elapsed() >= NOTE_EVERY)
-            && let Ok(evident) = journal(session, knowledge, seen(&secrets, &noted, &now))
+            && let Ok(evident) = journal(session, knowledge, seen_now)
         {
             is_evidence |= evident;
             (noted, noted_at) = (now.clone(), Some(Instant::now()));
@@ -82,13 +108,14 @@ pub fn run(args: &Args, session: &Session, knowledge: &mut Knowledge, scheme: &S
     }
     drop(board);
     let tally = tally.lock().unwrap_or_else(PoisonError::into_inner).clone();
-    lines(knowledge, &secrets, &tally).iter().for_each(|line| session.output.data(line));
+    lines(knowledge, &tally).iter().for_each(|line| session.output.data(line));
     if let Some(error) = failed {
         session.output.warn(&format!("stdin could not be read to its end: {error}"));
     }
-    note(session, knowledge, seen(&secrets, &noted, &tally), is_evidence);
-    let exit = judged(&secrets, &tally);
-    let mut fields = object(knowledge, &secrets, &tally);
+    let seen_last = seen(&knowledge.secrets, &noted, &tally);
+    note(session, knowledge, seen_last, is_evidence);
+    let exit = judged(&knowledge.secrets, &tally);
+    let mut fields = object(knowledge, &tally);
     if exit == Exit::Gate {
         let message = match tally.deliveries.count {
             0 => "no delivery came".to_owned(),
@@ -101,6 +128,38 @@ pub fn run(args: &Args, session: &Session, knowledge: &mut Knowledge, scheme: &S
     }
     session.output.json(&result::object("verify", exit, fields));
     Ok(exit)
+}
+
+/// What reads stdin, and asks for the secrets anew where none that it has signed a delivery.
+struct Reader {
+    scheme: Scheme,
+    secrets: Vec<Secret>,
+    stamps: StampKey,
+    counts: Arc<Mutex<Tally>>,
+    ask: mpsc::Sender<()>,
+    answered: mpsc::Receiver<Vec<Secret>>,
+}
+
+impl Reader {
+    /// Reads to the end.
+    fn run(&mut self) -> std::io::Result<()> {
+        let mut input = BufReader::with_capacity(BLOCK, std::io::stdin());
+        let (mut line, mut asked_at) = (Vec::with_capacity(64 << 10), None::<Instant>);
+        loop {
+            let examiner = Examiner::new(&self.scheme, self.secrets.iter().collect());
+            let examiner = examiner.knowing_probes(Some(self.stamps.clone()));
+            let mut may_renew = || asked_at.is_none_or(|at| at.elapsed() >= RENEW_EVERY);
+            if stream::count(&mut input, &mut line, &examiner, &self.counts, &mut may_renew)? == Rest::End {
+                return Ok(());
+            }
+            if self.ask.send(()).is_ok()
+                && let Ok(secrets) = self.answered.recv()
+            {
+                self.secrets = secrets;
+            }
+            asked_at = Some(Instant::now());
+        }
+    }
 }
 
 /// The deliveries that each secret has signed since `before`.
@@ -122,7 +181,8 @@ fn judged(secrets: &[Known], tally: &Tally) -> Exit {
     if tally.deliveries.count > 0 && bad == 0 { Exit::Done } else { Exit::Gate }
 }
 
-fn lines(knowledge: &Knowledge, secrets: &[Known], tally: &Tally) -> Vec<String> {
+fn lines(knowledge: &Knowledge, tally: &Tally) -> Vec<String> {
+    let secrets = &knowledge.secrets;
     let mut lines = vec![row("deliveries", &tally.deliveries, "")];
     for (known, count) in secrets.iter().zip(&tally.secrets) {
         let about = format!("{}{}", known.fingerprint, role(knowledge, known));
@@ -166,7 +226,8 @@ fn changes(session: &Session, secrets: &[Known], told: &Tally, now: &Tally) {
     }
 }
 
-fn object(knowledge: &Knowledge, secrets: &[Known], tally: &Tally) -> Value {
+fn object(knowledge: &Knowledge, tally: &Tally) -> Value {
+    let secrets = &knowledge.secrets;
     let count = |count: &Count| json!({ "count": count.count, "last_at": count.last.map(|at: Timestamp| at) });
     let slots: Vec<Value> = secrets
         .iter()

@@ -59,7 +59,8 @@ pub struct Args {
     at: Option<Timestamp>,
     /// Count the deliveries of a log, a line of JSON each, as they come on stdin
     ///
-    /// How old a delivery is is judged where its line says when it came, as `received_at`.
+    /// How old a delivery is is judged where its line says when it came, as `received_at`. Where none of the secrets signed one,
+    /// stores and journal are read again, at most once a second: somebody may have rotated since.
     #[arg(long, conflicts_with_all = ["header", "at", "secret_stdin"])]
     follow: bool,
     /// The same, and print the counts at the end only
