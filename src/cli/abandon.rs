@@ -34,7 +34,7 @@ pub struct Args {
 
 /// Runs the command.
 pub fn run(args: &Args, session: &Session) -> anyhow::Result<Exit> {
-    let mut found = find::open(session, &args.target, &args.options)?;
+    let mut found = find::open_to_close(session, &args.target, &args.options)?;
     let mut rotation = find::need_open(session, &mut found)?;
     let work = &found.work;
     for line in conclude::whereabouts(&rotation, &work.seals, session.now()) {

@@ -6,7 +6,7 @@ use super::exit::{Exit, Fault};
 use super::session::Session;
 use super::shared;
 use super::work::{self, Tools, Work};
-use super::{ask, conclude, moved};
+use super::{ask, changes, conclude, moved};
 use crate::config::Target;
 use crate::provider::spec::Cutover;
 use crate::provider::{Force, Overlap, request};
@@ -79,6 +79,8 @@ pub fn plan(target: &Target, wish: &Wish<'_>) -> anyhow::Result<Plan> {
         idempotency_key: key,
         overlap,
         stores: Vec::new(),
+        passed_over: Vec::new(),
+        by_flags: Vec::new(),
         receivers: target.receivers.clone(),
         may_probe: target.may_probe,
         probe_first: wish.probe_first,
@@ -106,6 +108,7 @@ pub fn rotate(
     target.surroundings.rotation = Some(id);
     let stores = work::open_stores(&target)?;
     plan.stores = work::planned(&target, &stores)?;
+    changes::note_flags(session, &mut plan)?;
     refuse_bare_stdout(session, &plan)?;
     shared::refuse_configured(session.config()?, session.catalog()?, &target)?;
     if plan.probe_first {
@@ -151,6 +154,7 @@ pub fn rotate(
         let title = work.target.endpoint.provider.title();
         session.output.warn(&format!("the open rotation is given up for this one once {title} has carried it out"));
     }
+    changes::look_at_others(session, &work.target, &plan)?;
     let before = standing(&work)?;
     if session.may_ask() || !session.global.yes {
         preview::plan(&session.output, &plan, &work.target.endpoint.provider, &work::names(&tools.stores));

@@ -31,7 +31,7 @@ pub fn contain(
     let open = at_hand(&known).and_then(|at| known.get(at)).filter(|rotation| rotation.closed.is_none());
     // One that is pending is settled first, and one of which nothing was sent has brought nothing.
     let Some(open) = open.filter(|rotation| rotation.may_be_applied() && !rotation.is_pending()) else {
-        refuse_unknown(&journal, &target, options, wish)?;
+        refuse_unknown(session, &journal, &target, options, wish)?;
         return Ok(None);
     };
     let cannot_force = target.endpoint.provider.force() == Force::Unavailable;
@@ -69,10 +69,16 @@ fn leaked(session: &Session, open: &Rotation, wish: &Wish<'_>, decides: bool) ->
 }
 
 /// Refuses a fingerprint that is not of what is live, where nothing is open.
-fn refuse_unknown(journal: &Journal, target: &Target, options: &TargetOptions, wish: &Wish<'_>) -> anyhow::Result<()> {
+fn refuse_unknown(
+    session: &Session,
+    journal: &Journal,
+    target: &Target,
+    options: &TargetOptions,
+    wish: &Wish<'_>,
+) -> anyhow::Result<()> {
     let Some(said) = wish.leaked else { return Ok(()) };
     let mut live = Vec::new();
-    for store in readable(&find::stores(journal, target, options)?) {
+    for store in readable(&find::stores(session, journal, target, options)?) {
         live.extend(store.get(Slot::Current)?.map(|secret| secret.fingerprint().to_string()));
     }
     if live.iter().any(|live| live == said) {

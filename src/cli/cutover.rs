@@ -10,7 +10,7 @@ use super::options::TargetOptions;
 use super::overrule::{self, Over};
 use super::session::Session;
 use super::work::Work;
-use super::{ask, begin, complete, conclude, find};
+use super::{ask, begin, changes, complete, conclude, find};
 use crate::rotation::operator::Ruling;
 use crate::rotation::rejoin::Meanwhile;
 use crate::rotation::runner::Rest;
@@ -57,6 +57,9 @@ pub struct Args {
     #[arg(long = "override", value_name = "FINGERPRINT", num_args = 0..=1, require_equals = true, default_missing_value = "",
           requires = "reason", value_parser = overrule::parse)]
     overrides: Vec<Over>,
+    /// Let go a store or a receiver that has left the config since the rotation was begun
+    #[arg(long, value_name = "WHAT", requires = "reason", value_hint = clap::ValueHint::Other)]
+    let_go: Vec<String>,
     /// Agree that the old secret ends, by the endpoint's last id
     #[arg(long, value_name = "ID")]
     confirm: Option<String>,
@@ -102,6 +105,11 @@ pub fn run(args: &Args, session: &Session) -> anyhow::Result<Exit> {
         ));
         return Ok(Exit::Done);
     };
+    if rotation.closed.is_some()
+        && let Err(error) = changes::refuse_without_the_secret(session, &found.work, &mut rotation)
+    {
+        return conclude::conclude(session, "cutover", &rotation, &found.work.seals, Err(error));
+    }
     if let Some(closed) = &rotation.closed {
         find::refuse_elsewhere(&found)?;
         let outcome = if args.asserts_a_rotation() { holds(session, &found, &rotation, closed) } else { Ok(()) };
@@ -119,6 +127,11 @@ pub fn run(args: &Args, session: &Session) -> anyhow::Result<Exit> {
         begin::consent(session, work, &rotation.plan, args.confirm.as_deref())?;
     } else if let Some(back) = rotation.taken_back() {
         go_forward(session, work, back)?;
+    }
+    let let_go = (args.let_go.as_slice(), args.reason.as_deref());
+    let settled = changes::settle(session, work, &mut found.tools, &mut rotation, &found.changes, let_go);
+    if let Err(error) = settled {
+        return conclude::conclude(session, "cutover", &rotation, &work.seals, Err(error));
     }
     let stopped = || work.signals.arrived();
     let mut person = work.person(session, &found.tools, args.answers(session), &stopped);

@@ -136,6 +136,7 @@ fn run_exit(error: &RunError) -> Exit {
         | RunError::Undone { .. }
         | RunError::GivenUp { .. }
         | RunError::Pending { .. }
+        | RunError::OtherStores
         | RunError::Stale { .. } => Exit::Conflict,
         RunError::Journal(_) | RunError::Lock(_) | RunError::SameSecret { .. } => Exit::Failed,
         RunError::StoreCheck(_) | RunError::SealCheck(_) => Exit::Store,
@@ -147,9 +148,10 @@ fn run_exit(error: &RunError) -> Exit {
         | RunError::AgainstEvidence { .. }
         | RunError::SecretLost { .. }
         | RunError::NotRecorded { is_answered: false, .. } => Exit::Unknown,
-        RunError::StoreFailed { .. } | RunError::SealFailed(_) | RunError::NotRecorded { is_answered: true, .. } => {
-            Exit::Sealed
-        }
+        RunError::Lacking { .. }
+        | RunError::StoreFailed { .. }
+        | RunError::SealFailed(_)
+        | RunError::NotRecorded { is_answered: true, .. } => Exit::Sealed,
         RunError::KeyNeeded { .. } => Exit::Auth,
         RunError::CannotProbe { .. } => Exit::Usage,
         RunError::TooEarly { .. }

@@ -1,18 +1,20 @@
 //! Finds a target and its rotation: by the config, by an ad hoc name, or by what an open rotation was begun with.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 
-use super::exit::{Exit, Fault};
+use super::exit::{Exit, Fault, report};
 use super::identify::identify;
 use super::options::TargetOptions;
 use super::session::Session;
 use super::work::{self, Tools, Work};
-use super::{begin, moved};
+use super::{begin, changes, moved};
 use crate::config::Target;
-use crate::http::shown_address;
+use crate::http::{Url, shown_address};
+use crate::provider;
+use crate::rotation::changed::Change;
 use crate::rotation::elsewhere::{self, Stray};
 use crate::rotation::journal::Journal;
-use crate::rotation::{Plan, Rotation, Step, at_hand};
+use crate::rotation::{Plan, PlannedStore, Rotation, Step, at_hand};
 use crate::store::Store;
 use crate::ui::time::moment;
 
@@ -22,6 +24,8 @@ pub struct Found {
     pub tools: Tools,
     /// The open rotation; else the newest closed one.
     pub rotation: Option<Rotation>,
+    /// What the config says otherwise by now.
+    pub changes: Vec<Change>,
 }
 
 /// The journal of this state folder, to be looked at: on a read-only disk it takes no events.
@@ -32,7 +36,8 @@ pub fn journal(session: &Session) -> anyhow::Result<Journal> {
 }
 
 /// The target as configured, or as its open rotation remembers it. The second serves ad hoc targets whose flags are
-/// not repeated, and targets that left the config meanwhile.
+/// not repeated, and targets that left the config meanwhile or cannot be used as they stand there: what is journaled is enough
+/// to look, to reveal, to close and to go back.
 pub fn target(session: &Session, journal: &Journal, name: &str, options: &TargetOptions) -> anyhow::Result<Target> {
     let configured = session.target(name, options);
     if configured.is_ok() && session.config()?.has(name) {
@@ -52,22 +57,83 @@ pub fn target(session: &Session, journal: &Journal, name: &str, options: &Target
     }
 }
 
+/// The target for a command that may send: where it is configured, it has to be usable as it is.
+fn usable(session: &Session, journal: &Journal, name: &str, options: &TargetOptions) -> anyhow::Result<Target> {
+    if let Some(error) = session.trouble(name) {
+        return Err(error);
+    }
+    let target = target(session, journal, name, options)?;
+    // Nothing can be sent to a provider of which the journal knows no more than the name.
+    session.catalog()?.get(target.endpoint.provider.name())?;
+    Ok(target)
+}
+
+/// Warns that a target is not used as it is configured.
+pub fn warn_of_trouble(session: &Session, name: &str) {
+    if let Some(error) = session.trouble(name) {
+        let why = report(&error).message;
+        session.output.warn(&format!("{why}; what the rotation of `{name}` was begun with is used"));
+    }
+}
+
 /// Whether a name is the rotation's own id: of two that are open at one endpoint, nothing else tells which.
 fn is_named(rotation: &Rotation, name: &str) -> bool {
     name.parse().is_ok_and(|id: uuid::Uuid| rotation.closed.is_none() && id == rotation.id)
 }
 
-/// The stores that `--store` names; else those that the open rotation was begun with; else the configured ones.
-pub fn stores(journal: &Journal, target: &Target, options: &TargetOptions) -> anyhow::Result<Vec<Box<dyn Store>>> {
+/// The stores that `--store` names; else those that the open rotation was begun with, as far as they can be opened; else the
+/// configured ones.
+pub fn stores(
+    session: &Session,
+    journal: &Journal,
+    target: &Target,
+    options: &TargetOptions,
+) -> anyhow::Result<Vec<Box<dyn Store>>> {
     match journal.find_open(&target.endpoint.key())?.filter(|_| options.stores.is_empty()) {
-        Some(open) => work::open_planned(target, &open.plan.stores),
+        Some(open) => Ok(those_that_open(session, target, &open.plan.stores)),
         None => work::open_stores(target),
     }
 }
 
 /// Opens an endpoint with its open rotation. The API key is looked for, but only some steps need it.
 pub fn open(session: &Session, name: &str, options: &TargetOptions) -> anyhow::Result<Found> {
+    let target = usable(session, &journal(session)?, name, options)?;
+    open_target(session, target, name, options, work::open_planned)
+}
+
+/// The same with what the rotation was begun with, where the target cannot be used as it is configured.
+pub fn open_as_begun(session: &Session, name: &str, options: &TargetOptions) -> anyhow::Result<Found> {
     let target = target(session, &journal(session)?, name, options)?;
+    warn_of_trouble(session, name);
+    open_target(session, target, name, options, work::open_planned)
+}
+
+/// The same to close it: a store that cannot be opened is warned of, and left alone.
+pub fn open_to_close(session: &Session, name: &str, options: &TargetOptions) -> anyhow::Result<Found> {
+    let target = target(session, &journal(session)?, name, options)?;
+    warn_of_trouble(session, name);
+    open_target(session, target, name, options, |target, planned| Ok(those_that_open(session, target, planned)))
+}
+
+/// Those of a plan's stores that can be opened; the others are warned of.
+fn those_that_open(session: &Session, target: &Target, planned: &[PlannedStore]) -> Vec<Box<dyn Store>> {
+    let open = |planned: &PlannedStore| match work::open_planned(target, std::slice::from_ref(planned)) {
+        Ok(stores) => stores,
+        Err(error) => {
+            session.output.warn(&format!("{} is left out: {}", planned.reference, report(&error).message));
+            Vec::new()
+        }
+    };
+    planned.iter().flat_map(open).collect()
+}
+
+fn open_target(
+    session: &Session,
+    target: Target,
+    name: &str,
+    options: &TargetOptions,
+    open_planned: impl Fn(&Target, &[PlannedStore]) -> anyhow::Result<Vec<Box<dyn Store>>>,
+) -> anyhow::Result<Found> {
     let mut work = Work::open(session, target)?;
     let chosen = |rotation: &Rotation| is_named(rotation, name);
     let mut in_the_way = work.journal.open_rotations()?;
@@ -78,7 +144,9 @@ pub fn open(session: &Session, name: &str, options: &TargetOptions) -> anyhow::R
     let mut rotations = work.journal.of_endpoint(&work.target.endpoint.key())?;
     let open = rotations.iter().position(chosen).or_else(|| at_hand(&rotations));
     let mut rotation = open.map(|at| rotations.swap_remove(at));
+    let mut changes = Vec::new();
     if let Some(rotation) = rotation.as_mut().filter(|rotation| rotation.closed.is_none()) {
+        changes = changes::since(session, &work.target, &rotation.plan);
         refuse_other_stores(&work.target, &rotation.plan, options)?;
         if !options.receivers.is_empty() {
             for url in rotation.plan.receivers.iter().filter(|url| !options.receivers.contains(url)) {
@@ -89,9 +157,13 @@ pub fn open(session: &Session, name: &str, options: &TargetOptions) -> anyhow::R
             }
             rotation.plan.receivers.clone_from(&options.receivers);
             rotation.plan.may_probe = true;
-        } else if work.target.file.is_some() {
-            // A receiver that was added or mended since counts; what the config says now is what is true of it.
-            rotation.plan.receivers.clone_from(&work.target.receivers);
+            // What flags say is of this run alone.
+            changes.retain(|change| !matches!(change, Change::ReceiverJoined { .. } | Change::ReceiverLeft { .. }));
+        } else if work.target.file.is_some() && !work.target.receivers.is_empty() {
+            // A receiver that was added since counts, beside those that nobody has let go.
+            let added = work.target.receivers.iter().filter(|url| !rotation.plan.receivers.contains(url));
+            let added: Vec<String> = added.cloned().collect();
+            rotation.plan.receivers.extend(added);
             rotation.plan.may_probe = work.target.may_probe;
         }
         work.enable_probes(session, &rotation.plan)?;
@@ -101,7 +173,7 @@ pub fn open(session: &Session, name: &str, options: &TargetOptions) -> anyhow::R
         begin::refuse_bare_stdout(session, &rotation.plan)?;
     }
     let stores = match &rotation {
-        Some(rotation) => work::open_planned(&work.target, &rotation.plan.stores)?,
+        Some(rotation) => open_planned(&work.target, &rotation.plan.stores)?,
         None => work::open_stores(&work.target)?,
     };
     let api_key = match session.api_key(&work.target, options.api_key_file.as_deref()) {
@@ -112,7 +184,7 @@ pub fn open(session: &Session, name: &str, options: &TargetOptions) -> anyhow::R
             None
         }
     };
-    Ok(Found { work, tools: Tools { stores, api_key }, rotation })
+    Ok(Found { work, tools: Tools { stores, api_key }, rotation, changes })
 }
 
 /// Refuses flags that name other stores than the rotation was begun with: they would change nothing.
@@ -191,27 +263,33 @@ pub fn none_open(session: &Session, name: &str, last: Option<&Rotation>) -> anyh
     Fault::new(Exit::NotFound, message, hint)
 }
 
-/// The target that a rotation was begun with, as its plan remembers it.
+/// The target as its rotation was begun; where its provider has no description any more, one that can be looked at and closed.
 pub fn from_plan(session: &Session, plan: &Plan) -> anyhow::Result<Target> {
-    let provider = session.catalog()?.get(&plan.provider)?;
-    let ids: Vec<(String, String)> = plan.ids.iter().map(|id| (id.name.clone(), id.value.clone())).collect();
-    let auth = Some(plan.auth.as_str()).filter(|name| !name.is_empty());
-    let options: BTreeMap<String, String> = plan.options.clone();
-    let endpoint = provider.endpoint(Some(&plan.base_url), &ids, auth, &options)?;
-    let surroundings = session.surroundings(&plan.target)?;
+    let provider = session.catalog().and_then(|catalog| Ok(catalog.get(&plan.provider)?));
+    let endpoint = match provider {
+        Ok(provider) => {
+            let ids: Vec<(String, String)> = plan.ids.iter().map(|id| (id.name.clone(), id.value.clone())).collect();
+            let auth = Some(plan.auth.as_str()).filter(|name| !name.is_empty());
+            provider.endpoint(Some(&plan.base_url), &ids, auth, &plan.options)?
+        }
+        Err(error) => {
+            let Ok(base_url) = Url::parse(&plan.base_url) else { return Err(error) };
+            provider::remembered(&plan.provider, &plan.ids, &base_url, &plan.endpoint_key)?
+        }
+    };
     Ok(Target {
         name: plan.target.clone(),
-        cutover: provider.default_cutover(),
+        cutover: endpoint.provider.default_cutover(),
         endpoint,
         stores: Vec::new(),
-        surroundings,
+        surroundings: session.surroundings(&plan.target)?,
         receivers: plan.receivers.clone(),
         may_probe: plan.may_probe,
         stores_from_checkout: false,
         api_key: None,
         owner: plan.owner.clone(),
         max_age: None,
-        ca: session.config()?.ca.clone(),
+        ca: session.config_at_hand()?.ca.clone(),
         file: None,
     })
 }

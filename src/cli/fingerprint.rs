@@ -106,7 +106,7 @@ type Held = (String, &'static str, Fingerprint);
 fn slots(session: &Session, name: &str) -> anyhow::Result<Vec<Held>> {
     let journal = find::journal(session)?;
     let target = find::target(session, &journal, name, &Default::default())?;
-    held(&find::stores(&journal, &target, &Default::default())?)
+    held(&find::stores(session, &journal, &target, &Default::default())?)
 }
 
 /// The same of an endpoint that only the journal knows.

@@ -11,7 +11,7 @@ use super::options::TargetOptions;
 use super::overrule::{self, Over};
 use super::session::Session;
 use super::work::Work;
-use super::{complete, conclude, find, parse_duration};
+use super::{changes, complete, conclude, find, parse_duration};
 use crate::rotation::operator::Countdown;
 use crate::rotation::rejoin::{self, Meanwhile};
 use crate::rotation::runner::Rest;
@@ -70,6 +70,10 @@ pub fn run(args: &Args, session: &Session) -> anyhow::Result<Exit> {
         let why = format!("the old secret was put back at {} by {back}", moment(back.at));
         return refuse(RunError::TooEarly { step: Step::Promote, why }.into());
     }
+    if let Err(error) = changes::refuse_joined(session, &args.target, &found.changes) {
+        return refuse(error);
+    }
+    changes::say(session, &rotation, &found.changes);
     let work = &found.work;
     let stopped = || work.signals.arrived();
     // Whoever goes on whatever the receivers do says that they are ready, with the same reason.

@@ -6,11 +6,11 @@ use serde_json::{Value, json};
 use super::exit::{self, Exit};
 use super::options::TargetOptions;
 use super::session::Session;
-use super::{complete, find, result};
+use super::{changes, complete, find, result};
 use crate::provider::answer::Inspected;
 use crate::rotation::drift::{self, Act, Drift};
 use crate::rotation::elsewhere::{self, Stray};
-use crate::rotation::{RolledBack, Rotation, RunError, at_hand};
+use crate::rotation::{RolledBack, Rotation, RunError, at_hand, newest_sent};
 use crate::secret::Fingerprint;
 use crate::store::{Access, Slot, Store, readable};
 use crate::ui::report;
@@ -37,9 +37,10 @@ pub struct Args {
 pub fn run(args: &Args, session: &Session) -> anyhow::Result<Exit> {
     let journal = find::journal(session)?;
     let target = find::target(session, &journal, &args.target, &args.options)?;
+    find::warn_of_trouble(session, &args.target);
     let rotations = journal.of_endpoint(&target.endpoint.key())?;
     let newest = at_hand(&rotations).and_then(|at| rotations.get(at));
-    let stores = find::stores(&journal, &target, &args.options)?;
+    let stores = find::stores(session, &journal, &target, &args.options)?;
     let output = &session.output;
     output.data(&format!(
         "{}: endpoint {} at {}",
@@ -78,6 +79,16 @@ pub fn run(args: &Args, session: &Session) -> anyhow::Result<Exit> {
         Some(rotation) => journal_line(rotation, session),
         None => "journal   never rotated with whsec".to_owned(),
     });
+    let open = newest.filter(|rotation| rotation.closed.is_none());
+    let changed = open.map(|rotation| changes::since(session, &target, &rotation.plan)).unwrap_or_default();
+    let behind = changes::without_the_secret(&target, newest_sent(&rotations)).filter(|_| open.is_none());
+    for change in &changed {
+        output.data(&format!("config    {}", change.words(&target.name)));
+    }
+    if let Some((of, stores)) = &behind {
+        output
+            .data(&format!("config    the last rotation was that of `{of}`: not known to be in {}", stores.join(", ")));
+    }
     // The one that is to be replaced, while nobody knows what came of that.
     let replaced = newest.filter(|rotation| rotation.is_pending()).and_then(|rotation| rotation.plan.replaces);
     let beside = replaced.and_then(|earlier| rotations.iter().find(|rotation| rotation.id == earlier));
@@ -97,7 +108,8 @@ pub fn run(args: &Args, session: &Session) -> anyhow::Result<Exit> {
     let fields = json!({
         "target": target.name, "endpoint": target.endpoint.own_id(), "at_provider": provider, "stores": slots, "drift": differing,
         "foreign": foreign, "elsewhere": strays.iter().map(stray_json).collect::<Vec<_>>(),
-        "rotation": rotation, "beside": beside, "error": error,
+        "rotation": rotation, "beside": beside, "changes": changed,
+        "without_the_secret": behind.map(|(_, stores)| stores), "error": error,
     });
     output.json(&result::object("inspect", exit, fields));
     Ok(exit)

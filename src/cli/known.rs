@@ -135,7 +135,7 @@ fn gather(session: &Session, name: &str, options: &TargetOptions, warn: &dyn Fn(
         return Err(Fault::new(Exit::Usage, message, hint));
     }
     let mut secrets: Vec<Known> = Vec::new();
-    for store in readable(&find::stores(&journal, &target, options)?) {
+    for store in readable(&find::stores(session, &journal, &target, options)?) {
         for slot in Slot::KEPT {
             match store.get(slot) {
                 Ok(Some(secret)) => add(&mut secrets, secret, slot.name(), store.reference(), open.as_ref()),

@@ -12,6 +12,7 @@ use session::Session;
 mod abandon;
 mod ask;
 mod begin;
+mod changes;
 mod complete;
 mod completions;
 mod conclude;

@@ -72,7 +72,8 @@ pub fn run(args: &Args, session: &Session) -> anyhow::Result<Exit> {
 fn stored(args: &Args, session: &Session, slot: Slot) -> anyhow::Result<Secret> {
     let journal = find::journal(session)?;
     let target = find::target(session, &journal, &args.target, &args.options)?;
-    for store in readable(&find::stores(&journal, &target, &args.options)?) {
+    find::warn_of_trouble(session, &args.target);
+    for store in readable(&find::stores(session, &journal, &target, &args.options)?) {
         if let Some(secret) = store.get(slot)? {
             return Ok(secret);
         }
@@ -88,6 +89,7 @@ fn stored(args: &Args, session: &Session, slot: Slot) -> anyhow::Result<Secret> 
 fn sealed(args: &Args, session: &Session) -> anyhow::Result<Secret> {
     let journal = find::journal(session)?;
     let target = find::target(session, &journal, &args.target, &args.options)?;
+    find::warn_of_trouble(session, &args.target);
     let seals = work::seals(session)?;
     for rotation in journal.of_endpoint(&target.endpoint.key())? {
         if seals.exists(rotation.id) {

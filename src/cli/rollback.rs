@@ -5,7 +5,7 @@ use clap_complete::engine::ArgValueCandidates;
 use super::exit::{Exit, Fault};
 use super::options::TargetOptions;
 use super::session::Session;
-use super::{complete, conclude, find};
+use super::{changes, complete, conclude, find};
 use crate::ui::prompt::Answers;
 use crate::ui::time::span;
 
@@ -32,8 +32,9 @@ pub struct Args {
 
 /// Runs the command.
 pub fn run(args: &Args, session: &Session) -> anyhow::Result<Exit> {
-    let mut found = find::open(session, &args.target, &args.options)?;
+    let mut found = find::open_as_begun(session, &args.target, &args.options)?;
     let mut rotation = find::need_open(session, &mut found)?;
+    changes::say(session, &rotation, &found.changes);
     let work = &found.work;
     if rotation.plan.forced && !rotation.plan.direction.ends_old_secret() && args.reason.is_none() {
         let message = format!(

@@ -3,6 +3,7 @@
 
 use jiff::Timestamp;
 
+use super::changes;
 use super::identify::identify;
 use super::notify::Notifier;
 use super::session::{Folders, Session};
@@ -86,6 +87,7 @@ impl Work {
             stopped,
             awaits: Box::new(|word| self.signals.awaits(word, &session.output)),
             let_go: Box::new(|| self.let_go()),
+            lacking: Box::new(|rotation| changes::lacking(session, &self.target, rotation)),
             along: &|_, _, _| {},
             notify: Box::new(move |rotation, notice| match notice {
                 Notice::Recorded(event) => notifier.recorded(rotation, event),
@@ -197,7 +199,7 @@ pub fn names(stores: &[Box<dyn Store>]) -> Vec<StoreNames> {
 
 /// The seals of this state folder.
 pub fn seals(session: &Session) -> anyhow::Result<Seals> {
-    seals_in(session.folders()?, &session.config()?.seal)
+    seals_in(session.folders()?, &session.config_at_hand()?.seal)
 }
 
 /// The seals of a state folder. Their identity is where the config says, else where it already is, else in the

@@ -5,6 +5,7 @@
 use std::fmt;
 use std::io;
 use std::path::PathBuf;
+use std::sync::Arc;
 
 use thiserror::Error;
 
@@ -69,6 +70,9 @@ pub enum ConfigError {
     TargetExists { name: String, path: PathBuf },
     #[error("the target `{name}` is not in `{path}`")]
     TargetElsewhere { name: String, path: PathBuf },
+    /// What is wrong with one target, found when the files were read.
+    #[error(transparent)]
+    Broken(Arc<ConfigError>),
     #[error("{place}: `{name}` gives {given} of the {} ids that `{provider}` needs", .ids.len())]
     IdCount { place: Place, name: String, provider: String, given: usize, ids: Vec<String> },
 }
@@ -100,6 +104,7 @@ impl ConfigError {
                 "read the file; if it says what you want: `whsec target trust`; or run it from another folder"
                     .to_owned(),
             ),
+            Self::Broken(error) => error.hint(),
             Self::Provider { source, .. } => source.hint(),
             Self::Store { source, .. } => source.hint(),
             Self::UnknownTarget { known, .. } if known.is_empty() => {

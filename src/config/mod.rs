@@ -36,7 +36,12 @@ pub mod write;
 #[derive(Clone, Debug, Default)]
 pub struct Config {
     drafts: BTreeMap<String, Draft>,
+    /// Targets that cannot be used: their words cannot be read, or two of them are in each other's way. What is wrong with a
+    /// single one otherwise is said when it is used.
+    broken: BTreeMap<String, Arc<ConfigError>>,
     commands: Arc<BTreeMap<String, CommandSpec>>,
+    /// The targets of each endpoint, by its key.
+    endpoints: BTreeMap<String, Vec<String>>,
     /// Environment variables that may hold an API key, of this target or another.
     private: Arc<[String]>,
     /// Where sealed copies are encrypted to.
@@ -107,28 +112,46 @@ pub enum KeySource {
 }
 
 impl Config {
-    /// Takes the files together, the most important one first, and checks every target. A target is taken whole from
-    /// the first file that has it; a checkout's file that is not trusted may not have one of the user's own.
+    /// Takes the files together, the most important one first. A target is taken whole from the first file that has it; a
+    /// checkout's file that is not trusted may not have one of the user's own. What is wrong with one target is an error for
+    /// whoever uses that one.
     pub fn load(files: &[ConfigFile], catalog: &Catalog, home: Option<&Path>) -> Result<Self, ConfigError> {
         let mut config = Self { home: home.map(Path::to_owned), ..Self::default() };
         let mut checkout = BTreeSet::new();
         let mut commands = BTreeMap::new();
+        let mut keys = Vec::new();
         // From the least important to the most important, so that each file replaces what stands.
         for file in files.iter().rev() {
-            let raw = raw::parse(file)?;
+            let mut raw = raw::parse(file)?;
             if file.trust == Trust::Checkout {
                 trust::check(&raw, file)?;
+                // A word that nobody has thought about may be anything.
+                if let Some(unread) = raw.unread.pop() {
+                    return Err(unread.error);
+                }
             }
             for (name, target) in raw.targets {
                 let place = file.place(name.span().start);
-                let draft = Draft::from_file(name.into_inner(), place, target, file)?;
-                if file.trust == Trust::Checkout {
-                    if config.drafts.contains_key(&draft.name) {
-                        return Err(draft.shadows(&draft.name));
+                let name = name.into_inner();
+                match Draft::from_file(name.clone(), place, target, file) {
+                    Ok(draft) if file.trust == Trust::Checkout => {
+                        if config.has(&name) {
+                            return Err(draft.shadows(&name));
+                        }
+                        checkout.insert(name.clone());
+                        config.drafts.insert(name, draft);
                     }
-                    checkout.insert(draft.name.clone());
+                    Err(error) if file.trust == Trust::Checkout => return Err(error),
+                    Ok(draft) => {
+                        config.broken.remove(&name);
+                        config.drafts.insert(name, draft);
+                    }
+                    Err(error) => config.breaks(name, error),
                 }
-                config.drafts.insert(draft.name.clone(), draft);
+            }
+            for unread in raw.unread {
+                keys.extend(unread.api_key);
+                config.breaks(unread.name, unread.error);
             }
             for (name, command) in raw.commands {
                 commands.insert(name.into_inner(), paths::command(command, file.folder(), home));
@@ -150,19 +173,30 @@ impl Config {
             }
         }
         config.commands = Arc::new(commands);
-        config.private = normalise::private_variables(config.drafts.values(), catalog).into();
+        config.private = normalise::private_variables(config.drafts.values(), &keys, catalog).into();
         config.check_all(&checkout, catalog)?;
         Ok(config)
     }
 
+    /// What there is without any file.
+    pub fn bare(catalog: &Catalog, home: Option<&Path>) -> Self {
+        let private = normalise::private_variables([].into_iter(), &[], catalog).into();
+        Self { home: home.map(Path::to_owned), private, ..Self::default() }
+    }
+
     /// The names of all targets, sorted.
     pub fn names(&self) -> impl Iterator<Item = &str> {
-        self.drafts.keys().map(String::as_str)
+        self.drafts.keys().chain(self.broken.keys()).map(String::as_str).collect::<BTreeSet<_>>().into_iter()
     }
 
     /// Whether the config has a target of this name.
     pub fn has(&self, name: &str) -> bool {
-        self.drafts.contains_key(name)
+        self.drafts.contains_key(name) || self.broken.contains_key(name)
+    }
+
+    /// The names of the targets of an endpoint, sorted; those that cannot be used are not among them.
+    pub fn of_endpoint(&self, key: &str) -> impl Iterator<Item = &str> {
+        self.endpoints.get(key).into_iter().flatten().map(String::as_str)
     }
 
     /// The programs that keep secrets, by name.
@@ -190,6 +224,7 @@ impl Config {
     /// of what the files say.
     pub fn target(&self, name: &str, overrides: &Overrides, catalog: &Catalog) -> Result<Target, ConfigError> {
         let mut draft = match self.drafts.get(name) {
+            _ if self.broken.contains_key(name) => return self.named(name, catalog),
             Some(draft) => draft.clone(),
             None => Draft::ad_hoc(name, overrides, catalog)?.ok_or_else(|| self.unknown(name))?,
         };
@@ -199,6 +234,9 @@ impl Config {
 
     /// The target as the files describe it.
     pub fn named(&self, name: &str, catalog: &Catalog) -> Result<Target, ConfigError> {
+        if let Some(error) = self.broken.get(name) {
+            return Err(ConfigError::Broken(Arc::clone(error)));
+        }
         let draft = self.drafts.get(name).ok_or_else(|| self.unknown(name))?;
         normalise::target(draft.clone(), self, catalog)
     }
@@ -208,36 +246,60 @@ impl Config {
         ConfigError::UnknownTarget { name: name.to_owned(), nearest: nearest(name, self.names()), known }
     }
 
-    /// Normalises every target once, and looks at what only all of them together can show.
-    fn check_all(&self, checkout: &BTreeSet<String>, catalog: &Catalog) -> Result<(), ConfigError> {
+    fn breaks(&mut self, name: String, error: ConfigError) {
+        self.drafts.remove(&name);
+        self.broken.insert(name, Arc::new(error));
+    }
+
+    /// Normalises every target once, and looks at what only all of them together can show. Of two that are in each other's
+    /// way neither can be used: what is put into the one would be lost to the other.
+    fn check_all(&mut self, checkout: &BTreeSet<String>, catalog: &Catalog) -> Result<(), ConfigError> {
         let mut stores: BTreeMap<String, &str> = BTreeMap::new();
         let mut taken: BTreeMap<(String, String), &str> = BTreeMap::new();
         let mut own: BTreeMap<String, &str> = BTreeMap::new();
+        let mut broken: Vec<(String, ConfigError)> = Vec::new();
+        let mut endpoints: BTreeMap<String, Vec<String>> = BTreeMap::new();
         // The user's own come first, so that the blame falls on the checkout's.
-        let (theirs, ours): (Vec<&str>, Vec<&str>) = self.names().partition(|name| checkout.contains(*name));
-        for name in ours.into_iter().chain(theirs) {
-            let Some(draft) = self.drafts.get(name) else { continue };
-            let target = normalise::target(draft.clone(), self, catalog)?;
+        let (theirs, ours): (Vec<&Draft>, Vec<&Draft>) =
+            self.drafts.values().partition(|draft| checkout.contains(&draft.name));
+        for draft in ours.into_iter().chain(theirs) {
+            let name = draft.name.as_str();
+            // One that is broken says so when it is used.
+            let Ok(target) = normalise::target(draft.clone(), self, catalog) else { continue };
             let key = target.endpoint.key();
+            endpoints.entry(key.clone()).or_default().push(name.to_owned());
             match own.get(&key) {
                 Some(other) if checkout.contains(name) => return Err(draft.shadows(other)),
                 _ => own.insert(key, name),
             };
+            // The user's own stays as it is where a checkout's comes into its way.
+            let is_blamed = |other: &str| checkout.contains(other) || !checkout.contains(name);
+            let rival = |other: &str| self.drafts.get(other).filter(|_| is_blamed(other));
             for store in &target.stores {
                 // A program may well keep the secrets of several targets.
                 if matches!(store.reference, Reference::Command { .. } | Reference::Stdout) {
                     continue;
                 }
-                if let Some(other) = stores.insert(store.reference.to_string(), name) {
-                    return Err(draft.shared_store(&store.reference.to_string(), other));
+                let reference = store.reference.to_string();
+                if let Some(other) = stores.insert(reference.clone(), name) {
+                    broken.push((name.to_owned(), draft.shared_store(&reference, other)));
+                    broken.extend(rival(other).map(|it| (other.to_owned(), it.shared_store(&reference, name))));
                 }
                 for (place, slot) in slots(store, &target.surroundings) {
                     match taken.insert((place, slot.clone()), name) {
-                        Some(other) if other != name => return Err(draft.shared_slot(&slot, other)),
+                        Some(other) if other != name => {
+                            broken.push((name.to_owned(), draft.shared_slot(&slot, other)));
+                            broken.extend(rival(other).map(|it| (other.to_owned(), it.shared_slot(&slot, name))));
+                        }
                         _ => {}
                     }
                 }
             }
+        }
+        self.endpoints = endpoints;
+        // The first that is wrong with each is said, the stores before their slots.
+        for (name, error) in broken {
+            self.broken.entry(name).or_insert_with(|| Arc::new(error));
         }
         Ok(())
     }

@@ -78,14 +78,21 @@ pub(super) fn target(draft: Draft, config: &Config, catalog: &Catalog) -> Result
 }
 
 /// The environment variables that may hold an API key: every provider's own, and those that any target names. Read off
-/// the words as written, so that a target which is broken otherwise hides nothing.
-pub(super) fn private_variables<'a>(drafts: impl Iterator<Item = &'a Draft>, catalog: &Catalog) -> Vec<String> {
+/// the words as written, so that a target which is broken otherwise hides nothing; `unread` is what could be read of those whose
+/// other words could not.
+pub(super) fn private_variables<'a>(
+    drafts: impl Iterator<Item = &'a Draft>,
+    unread: &[String],
+    catalog: &Catalog,
+) -> Vec<String> {
     let providers = catalog.names().into_iter().filter_map(|name| catalog.get(&name).ok());
     let own = providers.map(|provider| provider.spec().auth.env.clone());
-    let named = drafts.filter_map(|draft| match &draft.api_key.as_ref()?.value {
-        RawKey::Reference(text) => text.strip_prefix("env:").filter(|name| is_variable(name)).map(str::to_owned),
+    let written = drafts.filter_map(|draft| match &draft.api_key.as_ref()?.value {
+        RawKey::Reference(text) => Some(text),
         RawKey::Command(_) => None,
     });
+    let variable = |text: &String| text.strip_prefix("env:").filter(|name| is_variable(name)).map(str::to_owned);
+    let named = written.chain(unread).filter_map(variable);
     own.chain(named).collect::<BTreeSet<_>>().into_iter().collect()
 }
 

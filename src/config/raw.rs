@@ -7,7 +7,9 @@ use std::collections::BTreeMap;
 use std::ops::Range;
 
 use serde::Deserialize;
+use serde::de::IntoDeserializer;
 use toml::Spanned;
+use toml::de::{DeTable, DeValue};
 
 use super::ConfigError;
 use super::file::ConfigFile;
@@ -15,7 +17,7 @@ use crate::provider::spec::Cutover;
 use crate::store::{CommandSpec, SlotNames};
 
 /// A whole config file.
-#[derive(Clone, Debug, Default, Deserialize)]
+#[derive(Debug, Default, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct RawConfig {
     #[serde(default)]
@@ -26,6 +28,18 @@ pub(crate) struct RawConfig {
     /// A file of CA certificates (PEM) that are accepted beside the system's own.
     pub ca: Option<Spanned<String>>,
     pub notify: Option<Spanned<RawNotify>>,
+    /// Targets whose words cannot be read.
+    #[serde(skip)]
+    pub unread: Vec<Unread>,
+}
+
+/// A target whose words cannot be read; what is wrong with it concerns no other.
+#[derive(Debug)]
+pub(crate) struct Unread {
+    pub name: String,
+    pub error: ConfigError,
+    /// Where its API key is, as far as that can be read: a variable that holds a key is kept from programs all the same.
+    pub api_key: Option<String>,
 }
 
 /// The program that is told what happens.
@@ -106,19 +120,39 @@ impl OneOrMany {
     }
 }
 
-/// Reads the words of one file; says file, line and column where they are not TOML or not our words.
+/// Reads the words of one file; says file, line and column where they are not TOML or not our words. Of the targets each is
+/// read by itself.
 pub(crate) fn parse(file: &ConfigFile) -> Result<RawConfig, ConfigError> {
-    toml::from_str(&file.text).map_err(|error| {
-        let Range { start, .. } = error.span().unwrap_or_default();
-        let place = file.place(start);
-        match unknown_key(error.message()) {
-            Some((key, known)) => {
-                let nearest = super::nearest(&key, known.iter().map(String::as_str));
-                ConfigError::UnknownKey { place, key, nearest, known }
-            }
-            None => ConfigError::Toml { place, message: without_values(error.message()) },
+    let wrong = |error: &toml::de::Error| wrong(error, file);
+    let mut words = DeTable::parse(&file.text).map_err(|error| wrong(&error))?;
+    let targets = match words.get_mut().remove("targets").map(Spanned::into_inner) {
+        Some(DeValue::Table(targets)) => targets,
+        Some(_) => return toml::from_str(&file.text).map_err(|error| wrong(&error)),
+        None => DeTable::default(),
+    };
+    let mut raw = RawConfig::deserialize(words.into_deserializer()).map_err(|error| wrong(&error))?;
+    for (name, words) in targets {
+        let place = name.span();
+        let name = name.into_inner().into_owned();
+        let api_key = words.get_ref().get("api_key").and_then(|key| key.get_ref().as_str()).map(str::to_owned);
+        match RawTarget::deserialize(words.into_deserializer()) {
+            Ok(target) => drop(raw.targets.insert(Spanned::new(place, name), target)),
+            Err(error) => raw.unread.push(Unread { name, error: wrong(&error), api_key }),
         }
-    })
+    }
+    Ok(raw)
+}
+
+fn wrong(error: &toml::de::Error, file: &ConfigFile) -> ConfigError {
+    let Range { start, .. } = error.span().unwrap_or_default();
+    let place = file.place(start);
+    match unknown_key(error.message()) {
+        Some((key, known)) => {
+            let nearest = super::nearest(&key, known.iter().map(String::as_str));
+            ConfigError::UnknownKey { place, key, nearest, known }
+        }
+        None => ConfigError::Toml { place, message: without_values(error.message()) },
+    }
 }
 
 /// Takes serde's sentence about an unknown field apart: the field, and the ones it knows.

@@ -12,8 +12,19 @@ fn file(path: &str, text: &str, trust: Trust) -> ConfigFile {
     ConfigFile { path: PathBuf::from(path), text: text.to_owned(), trust, places: places::Places::default() }
 }
 
+/// The config, or what is wrong with it or with the first target that is broken.
 fn load(files: &[ConfigFile]) -> Result<Config, ConfigError> {
-    Config::load(files, &Catalog::builtin(), Some(Path::new(HOME)))
+    let catalog = Catalog::builtin();
+    let config = Config::load(files, &catalog, Some(Path::new(HOME)))?;
+    let broken = config.names().find_map(|name| config.named(name, &catalog).err());
+    match broken {
+        None => Ok(config),
+        Some(ConfigError::Broken(error)) => {
+            drop(config);
+            Err(Arc::into_inner(error).unwrap())
+        }
+        Some(error) => Err(error),
+    }
 }
 
 fn own(text: &str) -> Result<Config, ConfigError> {
@@ -39,8 +50,57 @@ fn a_target_that_is_broken_hides_no_variable_that_holds_a_key() {
         Draft::from_file(name.into_inner(), Place::Flag("x"), raw, &file).unwrap()
     };
     let drafts: Vec<Draft> = raw::parse(&file).unwrap().targets.into_iter().map(draft).collect();
-    let names = normalise::private_variables(drafts.iter(), &Catalog::builtin());
+    let names = normalise::private_variables(drafts.iter(), &[], &Catalog::builtin());
     assert_eq!((names.len(), names.contains(&"OTHER".to_owned())), (6, true), "{names:?}");
+}
+
+#[test]
+fn a12_what_is_wrong_with_one_target_concerns_no_other() {
+    let good = "[targets.good]\nprovider = \"signa\"\nid = \"1\"\nstore = \"file:good\"\n";
+    for (bad, why) in [
+        ("provider = \"nobody\"\nid = \"2\"", "no provider is called `nobody`"),
+        ("provider = \"signa\"\nid = \"2\"\nfrobnicate = 1", "there is no key `frobnicate`"),
+        ("provider = \"signa\"\nid = 2", "expected a string"),
+        ("provider = \"signa\"\nid = \"2\"\nids = { id = \"2\" }", "two ways of saying the same"),
+        ("provider = \"signa\"\nid = \"2\"\nstore = \"command:gone\"", "there is no [commands.gone]"),
+        ("provider = \"signa\"\nid = \"2\"\napi_key = \"env:BAD_KEY\"\nsurprise = 1", "there is no key `surprise`"),
+    ] {
+        let text = format!("{good}[targets.bad]\n{bad}\n[targets.last]\nprovider = \"signa\"\nid = \"3\"\n");
+        let config = Config::load(&[file(OWN, &text, Trust::Own)], &Catalog::builtin(), None).unwrap();
+        assert_eq!(config.names().collect::<Vec<_>>(), ["bad", "good", "last"], "{bad}");
+        assert!(config.has("bad"));
+        for name in ["good", "last"] {
+            config.named(name, &Catalog::builtin()).unwrap();
+        }
+        for error in [
+            config.named("bad", &Catalog::builtin()).unwrap_err(),
+            config.target("bad", &Overrides::default(), &Catalog::builtin()).unwrap_err(),
+        ] {
+            let (message, _) = words(&error);
+            assert!(message.starts_with("config.toml:") && message.contains(why), "{bad}: {message}");
+        }
+        let is_private = config.private_variables().contains(&"BAD_KEY".to_owned());
+        assert_eq!(is_private, bad.contains("BAD_KEY"), "{bad}");
+    }
+}
+
+#[test]
+fn a12_of_two_targets_in_each_others_way_neither_is_used_and_a_third_is() {
+    let target = |name: &str, store: &str| {
+        format!("[targets.{name}]\nprovider = \"signa\"\nid = \"{name}\"\nstore = \"{store}\"\n")
+    };
+    for (one, other, why) in [
+        ("file:/x", "file:/x", "names the store `file:/x` as the target"),
+        ("file:/x", "file:/x.next", "has a slot `/x.next`, where the target"),
+    ] {
+        let text = [target("a", one), target("b", other), target("c", "file:/y")].concat();
+        let config = Config::load(&[file(OWN, &text, Trust::Own)], &Catalog::builtin(), None).unwrap();
+        config.named("c", &Catalog::builtin()).unwrap();
+        for (name, rival) in [("a", "b"), ("b", "a")] {
+            let (message, _) = words(&config.named(name, &Catalog::builtin()).unwrap_err());
+            assert!(message.contains(why) && message.contains(&format!("`{rival}`")), "{name}: {message}");
+        }
+    }
 }
 
 #[test]
@@ -261,7 +321,7 @@ fn a_trusted_checkouts_file_wins_over_the_users_own() {
 fn two_targets_do_not_share_a_store() {
     let two = "[targets.a]\nprovider = \"layers\"\nid = \"1\"\nstore = \"file:s\"\n[targets.b]\nprovider = \"layers\"\nid = \"2\"\nstore = \"file:./s\"";
     let (message, _) = words(&own(two).unwrap_err());
-    assert!(message.ends_with("the target `b` names the store `file:s` as the target `a` does"), "{message}");
+    assert!(message.ends_with("the target `a` names the store `file:s` as the target `b` does"), "{message}");
 }
 
 #[test]
@@ -280,7 +340,7 @@ fn a_targets_store_is_no_other_slot_of_anothers() {
             )
         };
         let (message, _) = words(&own(&text("")).unwrap_err());
-        assert!(message.contains("where the target `a` has one too"), "{message}");
+        assert!(message.contains("where the target `b` has one too"), "{message}");
         assert!(message.contains(slot), "{message}");
     }
     let apart = "[targets.a]\nprovider = \"layers\"\nid = \"1\"\nstore = \"dotenv:.env#A\"\n\

@@ -31,7 +31,7 @@ const SLOT: &str = "a slot's name may hold letters, digits, `_` and `-` there, n
 /// Refuses everything that a checkout's file may not say. `slots` and stores are judged as written, before anything
 /// is opened.
 pub(crate) fn check(raw: &RawConfig, file: &ConfigFile) -> Result<(), ConfigError> {
-    let RawConfig { targets, seal, commands, ca, notify } = raw;
+    let RawConfig { targets, seal, commands, ca, notify, unread: _ } = raw;
     refuse_any(file, "ca", ca.as_ref(), SENDS_KEY)?;
     refuse_any(file, "seal", seal.as_ref(), SEALS)?;
     refuse_any(file, "notify", notify.as_ref(), RUNS)?;

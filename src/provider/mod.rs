@@ -24,6 +24,7 @@ mod path;
 mod placeholders;
 pub mod preview;
 pub mod receiver;
+mod remembered;
 pub mod request;
 mod rules;
 mod sections;
@@ -40,6 +41,7 @@ pub use duration::{duration, duration_text};
 pub use endpoint::id_flaw;
 pub use error::{ProviderError, RequestError};
 pub use identity::is_same_address;
+pub use remembered::remembered;
 pub use tested::Tested;
 pub use text::{is_hostile, plain_text};
 
@@ -60,6 +62,8 @@ pub struct Endpoint {
     pub auth: usize,
     /// Values for the provider's optional headers.
     pub options: BTreeMap<String, String>,
+    /// What the journal calls it, where its provider's description is gone and cannot say.
+    pub known_as: Option<String>,
 }
 
 /// An id that names an endpoint or part of the way to it. One path segment; never empty, `.`, `..`, no control characters.
@@ -82,7 +86,7 @@ impl Endpoint {
 
     /// The same for every way of naming this endpoint.
     pub fn key(&self) -> String {
-        self.provider.identity(&self.base_url, &self.ids)
+        self.known_as.clone().unwrap_or_else(|| self.provider.identity(&self.base_url, &self.ids))
     }
 
     /// Whether a text is the endpoint's own id, in whatever spelling.

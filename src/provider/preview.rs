@@ -30,8 +30,14 @@ pub fn describe(provider: &Arc<Provider>) -> Vec<Shown> {
     let base_url = provider.base_url().cloned().or_else(|| crate::http::Url::parse(HOST).ok());
     let Some(base_url) = base_url else { return Vec::new() };
     let ids = provider.spec().ids.iter().map(|name| Id { name: name.clone(), value: name.to_uppercase() }).collect();
-    let endpoint =
-        Endpoint { provider: Arc::clone(provider), base_url, ids, auth: 0, options: std::collections::BTreeMap::new() };
+    let endpoint = Endpoint {
+        provider: Arc::clone(provider),
+        base_url,
+        ids,
+        auth: 0,
+        options: std::collections::BTreeMap::new(),
+        known_as: None,
+    };
     let forced = (provider.force() == Force::Call).then(|| request::force(&endpoint, Some(KEY), REASON).ok()).flatten();
     let calls = [
         ("rotate", Some(request::rotate(&endpoint, Some(KEY)))),

@@ -132,7 +132,7 @@ impl Runner<'_> {
     }
 
     /// What the slots of every readable store hold, looked at before the first is written.
-    fn held(&self) -> Result<BTreeMap<String, Held>, RunError> {
+    pub(super) fn held(&self) -> Result<BTreeMap<String, Held>, RunError> {
         let held = |store: &dyn Store| Ok((store.reference(), slots::look(store).map_err(RunError::StoreCheck)?));
         readable(self.stores).map(held).collect()
     }
@@ -155,7 +155,11 @@ impl Runner<'_> {
 
     /// Refuses to overwrite a secret that is not of this endpoint's own rotations: it may be the only copy. Names one in
     /// `next` that is.
-    fn refuse_foreign(&mut self, held: &BTreeMap<String, Held>, earlier: &[Rotation]) -> Result<(), RunError> {
+    pub(super) fn refuse_foreign(
+        &mut self,
+        held: &BTreeMap<String, Held>,
+        earlier: &[Rotation],
+    ) -> Result<(), RunError> {
         for store in readable(self.stores) {
             let Some(held) = held.get(&store.reference()) else { continue };
             for slot in [Slot::Next, Slot::Previous] {

@@ -92,6 +92,12 @@ pub enum RunError {
     /// While this process waited, a forced rotation was begun beside this one, and nobody knows yet what came of it.
     #[error("a force-rotate of `{endpoint}` is pending beside this rotation since {since}")]
     Pending { endpoint: String, since: Timestamp },
+    /// While this process waited, somebody took a store in or let one go.
+    #[error("meanwhile another whsec has changed which stores take part in this rotation")]
+    OtherStores,
+    /// The config names a store that the rotation does not know.
+    #[error("`{store}` came to the config since this rotation was begun, and does not have the new secret")]
+    Lacking { store: String },
     #[error("this rotation was closed meanwhile by {by}: {why}")]
     GivenUp { by: String, why: String },
     /// A person says of a lost call what the provider does not show.
@@ -185,6 +191,8 @@ impl RunError {
                     .to_owned()
             }
             Self::Pending { .. } => "`whsec cutover TARGET` finds out what came of it, then this one goes on".to_owned(),
+            Self::OtherStores => "`whsec cutover TARGET` goes on with the stores as they are now".to_owned(),
+            Self::Lacking { .. } => "`whsec cutover TARGET` puts it there".to_owned(),
             Self::GivenUp { .. } => "`whsec inspect TARGET` shows which slot holds what".to_owned(),
             Self::AgainstEvidence { applied: false, .. } => {
                 "if it was, `whsec cutover TARGET --resolve applied`; if you know better, say why: --resolve not-applied \

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
-use super::plan::Step;
+use super::plan::{PlannedStore, Step};
 use crate::delivery::probe::Verdict;
 use crate::secret::Fingerprint;
 use crate::store::Slot;
@@ -52,6 +52,14 @@ pub enum Event {
     RolledBack { reason: Option<String> },
     /// The old secret has leaked: from here on the rotation contains that.
     LeakDeclared { reason: String },
+    /// A store takes part from here on, which the config names since; `held` is what its slots held then.
+    StoreJoined { store: PlannedStore, held: Option<Held> },
+    /// A store takes no part any more; its slots stay as they are.
+    StoreLeft { store: String, reason: String },
+    /// A receiver takes part from here on.
+    ReceiverJoined { url: String },
+    /// A receiver takes no part any more.
+    ReceiverLeft { url: String, reason: String },
     /// Nothing more happens in this rotation.
     Closed { outcome: Outcome, reason: Option<String> },
 }

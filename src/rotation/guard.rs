@@ -53,7 +53,8 @@ impl Runner<'_> {
     /// before anything is built on it. A store that cannot be read now is looked into when it is changed.
     pub(super) fn refuse_drift_at_rest(&self) -> Result<(), RunError> {
         let is_staged = self.rotation.done.contains_key(&Step::Stage) && self.rotation.answered().is_some();
-        if !is_staged || self.rotation.closed.is_some() {
+        // One that joined is compared when it gets what the others have.
+        if !is_staged || self.rotation.closed.is_some() || self.rotation.behind().is_some() {
             return Ok(());
         }
         refuse(self.drifts(Act::due(self.rotation)), true)

@@ -12,6 +12,7 @@ use crate::secret::Fingerprint;
 use crate::store::Slot;
 
 mod busy;
+pub mod changed;
 mod check;
 pub mod drift;
 #[cfg(test)]
@@ -26,6 +27,7 @@ pub mod gate;
 mod guard;
 pub mod guide;
 mod issue;
+pub mod join;
 pub mod journal;
 mod leak;
 pub mod lock;
@@ -86,6 +88,8 @@ pub struct Rotation {
     pub done: BTreeMap<Step, Proof>,
     /// Steps done in single stores.
     pub stores_done: BTreeSet<(Step, String)>,
+    /// Stores that joined after it was begun.
+    pub joined: BTreeSet<String>,
     /// What each receiver was found to accept, with when, by its URL.
     pub probed: BTreeMap<String, (Timestamp, Probed)>,
     /// Deliveries that were seen, by the secret that signed them.
@@ -160,6 +164,7 @@ impl Rotation {
             attempts: 0,
             done: BTreeMap::new(),
             stores_done: BTreeSet::new(),
+            joined: BTreeSet::new(),
             probed: BTreeMap::new(),
             seen: BTreeMap::new(),
             tried: BTreeSet::new(),
@@ -251,6 +256,18 @@ impl Rotation {
             }
             Event::Overridden { slot: Some(overruled), .. } => self.take_over(overruled),
             Event::LeakDeclared { reason } => self.turn_to_containing(*at, reason),
+            Event::StoreJoined { store, held } => self.join(store, held.as_ref()),
+            Event::StoreLeft { store, .. } => {
+                self.plan.stores.retain(|known| known.reference != *store);
+                self.stores_done.retain(|(_, known)| known != store);
+                self.joined.remove(store);
+            }
+            Event::ReceiverJoined { url } => {
+                if !self.plan.receivers.contains(url) {
+                    self.plan.receivers.push(url.clone());
+                }
+            }
+            Event::ReceiverLeft { url, .. } => self.plan.receivers.retain(|known| known != url),
             // For the record alone.
             Event::Overridden { slot: None, .. } => {}
             Event::Closed { outcome, reason } => {
@@ -290,9 +307,9 @@ impl Rotation {
         }
     }
 
-    /// The first step that is not done.
+    /// The first step that is not done, or not in a store that joined since.
     pub fn step(&self) -> Option<Step> {
-        self.plan.steps.iter().copied().find(|step| !self.done.contains_key(step))
+        self.behind().or_else(|| self.plan.steps.iter().copied().find(|step| !self.done.contains_key(step)))
     }
 
     /// The facts of the answer, once there is one.

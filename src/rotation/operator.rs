@@ -128,6 +128,10 @@ pub trait Operator {
     /// point comes between.
     fn awaits_answer(&mut self, at_most: Option<Duration>);
 
+    /// A store that the config names by now, and that the rotation does not know. Asked before a rotation is closed as done,
+    /// which may be a day after the config was read.
+    fn lacking(&self, rotation: &Rotation) -> Option<String>;
+
     /// Whether a signal asked to stop at the next safe point.
     fn wants_to_stop(&self) -> bool;
 }

@@ -173,6 +173,12 @@ pub struct Plan {
     #[serde(with = "seconds")]
     pub overlap: Option<Duration>,
     pub stores: Vec<PlannedStore>,
+    /// Stores of the target's config that flags passed over.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub passed_over: Vec<String>,
+    /// Stores and receivers that flags named, and no config.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub by_flags: Vec<String>,
     #[serde(default)]
     pub receivers: Vec<String>,
     /// Whether the receivers may be probed: not where a checkout's file names them.

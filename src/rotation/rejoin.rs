@@ -71,6 +71,9 @@ impl Runner<'_> {
         if let Some(pending) = beside(self.journal, &before)? {
             return Err(RunError::Pending { endpoint: pending.plan.own_id().to_owned(), since: pending.opened_at });
         }
+        if self.rotation.plan.stores != before.plan.stores {
+            return Err(RunError::OtherStores);
+        }
         if self.rotation.plan.forced != before.plan.forced {
             // What that takes back is done anew in the order that contains the leak.
             self.probed = false;

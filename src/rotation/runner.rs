@@ -77,7 +77,8 @@ impl Runner<'_> {
         let spent = done(Step::Stage)
             && (!has(Access::WriteOnly) || (done(Step::Promote) && (has(Access::ReadWrite) || done(Step::Verify))))
             && (!has(Access::Once) || done(Step::Deploy));
-        if spent {
+        // One that joined may have it from nowhere else.
+        if spent && self.rotation.behind().is_none() {
             self.seals.remove(self.rotation.id).map_err(RunError::SealFailed)?;
         }
         // With the old secret it is proved that no receiver takes it any more.
@@ -126,6 +127,9 @@ impl Runner<'_> {
             match next {
                 Next::Finished => {
                     if self.rotation.closed.is_none() {
+                        if let Some(store) = self.operator.lacking(self.rotation) {
+                            return Err(RunError::Lacking { store });
+                        }
                         self.record(&[Event::Closed { outcome: Outcome::Done, reason: None }])?;
                     }
                     self.clear_up()?;
@@ -208,6 +212,8 @@ impl Runner<'_> {
             Step::Stage => {
                 let secret = match self.secret() {
                     Ok(secret) => secret,
+                    // The others have it, and cannot give it back.
+                    Err(_) if self.rotation.behind().is_some() => return Err(self.nothing_to_give()),
                     // The process that had the answer could keep it nowhere: the call is as good as unanswered.
                     Err(_) if !self.seals.exists(self.rotation.id) => {
                         return self.record(&[Event::Lost { why: UNKEPT.to_owned(), status: None }]);

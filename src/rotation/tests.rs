@@ -38,6 +38,8 @@ pub(super) fn rotation(direction: Direction) -> Rotation {
         key_window: Some(Duration::from_secs(86_400)),
         overlap: Some(Duration::from_secs(86_400)),
         stores: Vec::new(),
+        passed_over: Vec::new(),
+        by_flags: Vec::new(),
         receivers: Vec::new(),
         may_probe: false,
         probe_first: false,

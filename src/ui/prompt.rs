@@ -35,6 +35,9 @@ impl Answers {
 /// Told of what happens beside the person.
 pub type Notify<'a> = Box<dyn Fn(&Rotation, Notice<'_>) + 'a>;
 
+/// Looks for a store that the config names by now, and that the rotation does not know.
+pub type Lacking<'a> = Box<dyn Fn(&Rotation) -> Option<String> + 'a>;
+
 /// Tells and asks the person who runs the command.
 pub struct Person<'a> {
     pub output: &'a Output,
@@ -51,6 +54,8 @@ pub struct Person<'a> {
     pub awaits: Box<dyn Fn(Option<String>) + 'a>,
     /// Lets others act on the endpoint until this process goes on.
     pub let_go: Box<dyn Fn() + 'a>,
+    /// A store that the config names by now, and that the rotation does not know.
+    pub lacking: Lacking<'a>,
     /// What goes along with a person's step, as the stand-ins of a rehearsal do.
     pub along: &'a dyn Fn(&Rotation, Step, Moment),
     /// Told of what is journaled, and that time passes.
@@ -187,6 +192,10 @@ impl Operator for Person<'_> {
     fn awaits_answer(&mut self, at_most: Option<Duration>) {
         let word = at_most.map(|at_most| narrate::stops_later(self.provider.title(), at_most, &self.come_back));
         (self.awaits)(word);
+    }
+
+    fn lacking(&self, rotation: &Rotation) -> Option<String> {
+        (self.lacking)(rotation)
     }
 
     fn wants_to_stop(&self) -> bool {

@@ -5,6 +5,8 @@
 mod ad_hoc;
 mod afterwards;
 mod believed;
+mod broken_configs;
+mod changed_configs;
 mod clocks;
 mod contain;
 mod countdown;

@@ -11,10 +11,16 @@ use crate::store::{self, Access, Slot, readable};
 /// A check for every key and every store of every target.
 pub fn look(session: &Session) -> Vec<Check> {
     let targets = all(session);
-    if targets.is_empty() && session.config().is_ok() {
+    if names(session).is_empty() && session.config().is_ok() {
         return vec![Check::note("targets", "none is set up", "whsec target add, or try it out: whsec rehearse")];
     }
-    targets.iter().flat_map(|target| look_at(target, session)).collect()
+    let broken = names(session).into_iter().filter_map(|name| Some(Check::failed(&name, &session.trouble(&name)?)));
+    targets.iter().flat_map(|target| look_at(target, session)).chain(broken).collect()
+}
+
+/// Every target of a config that can be read.
+fn names(session: &Session) -> Vec<String> {
+    session.config().map(|config| config.names().map(str::to_owned).collect()).unwrap_or_default()
 }
 
 /// Every target that can be used as it is configured.

@@ -49,6 +49,8 @@ pub struct Session {
     folders: OnceCell<Folders>,
     catalog: OnceCell<Catalog>,
     config: OnceCell<Config>,
+    /// What there is without a config that can be read.
+    bare: OnceCell<Config>,
     /// The way in which the API key was found, once it was.
     key_way: OnceCell<String>,
 }
@@ -63,6 +65,7 @@ impl Session {
             folders: OnceCell::new(),
             catalog: OnceCell::new(),
             config: OnceCell::new(),
+            bare: OnceCell::new(),
             key_way: OnceCell::new(),
         }
     }
@@ -83,21 +86,50 @@ impl Session {
     /// What the config files say.
     pub fn config(&self) -> anyhow::Result<&Config> {
         once(&self.config, || {
-            let files = self.config_files()?;
             let home = self.folders()?.home.clone();
-            let mut config = Config::load(&files, self.catalog()?, home.as_deref())?;
-            let (folders, seal) = (self.folders()?.clone(), config.seal.clone());
-            let envelope = move || {
-                let found = seals_in(&folders, &seal).and_then(|seals| Ok(seals.envelope()?));
-                found.map_err(|error| {
-                    let fault = exit::report(&error);
-                    NoEnvelope { why: fault.message, hint: fault.hint.unwrap_or_default() }
-                })
-            };
-            let environment = Environment::new(|name| env::var(name).ok(), home, Timestamp::now);
-            config.environment = environment.with_envelope(envelope);
-            Ok(config)
+            let config = Config::load(&self.config_files()?, self.catalog()?, home.as_deref())?;
+            Ok(self.with_environment(config, self.folders()?))
         })
+    }
+
+    /// The same, or what there is without any file where they cannot be read: enough for what the journal knows, and for
+    /// nothing that is sent.
+    pub fn config_at_hand(&self) -> anyhow::Result<&Config> {
+        if let Ok(config) = self.config() {
+            return Ok(config);
+        }
+        once(&self.bare, || {
+            let folders = self.folders()?;
+            let builtin = Catalog::builtin();
+            let bare = Config::bare(self.catalog().unwrap_or(&builtin), folders.home.as_deref());
+            Ok(self.with_environment(bare, folders))
+        })
+    }
+
+    /// Why a target cannot be used as it is configured; nothing where it can, or is not configured at all.
+    pub fn trouble(&self, name: &str) -> Option<anyhow::Error> {
+        let config = match self.config() {
+            Ok(config) => config,
+            Err(error) => return Some(error),
+        };
+        config
+            .has(name)
+            .then(|| self.catalog().and_then(|catalog| Ok(config.named(name, catalog).map(|_| ())?)).err())?
+    }
+
+    fn with_environment(&self, mut config: Config, folders: &Folders) -> Config {
+        let (seal, home) = (config.seal.clone(), folders.home.clone());
+        let folders = folders.clone();
+        let envelope = move || {
+            let found = seals_in(&folders, &seal).and_then(|seals| Ok(seals.envelope()?));
+            found.map_err(|error| {
+                let fault = exit::report(&error);
+                NoEnvelope { why: fault.message, hint: fault.hint.unwrap_or_default() }
+            })
+        };
+        let environment = Environment::new(|name| env::var(name).ok(), home, Timestamp::now);
+        config.environment = environment.with_envelope(envelope);
+        config
     }
 
     /// The config files that there are, the most important one first.
@@ -144,12 +176,13 @@ impl Session {
 
     /// What the stores of a target need that is not in the config, or those of none.
     pub fn surroundings(&self, target: &str) -> anyhow::Result<Surroundings> {
+        let config = self.config_at_hand()?;
         Ok(Surroundings {
-            commands: Arc::clone(self.config()?.commands()),
+            commands: Arc::clone(config.commands()),
             target: target.to_owned(),
             folder: self.folders()?.current.clone(),
-            private: Arc::clone(self.config()?.private_variables()),
-            environment: self.config()?.environment.clone(),
+            private: Arc::clone(config.private_variables()),
+            environment: config.environment.clone(),
             rotation: None,
         })
     }

@@ -44,8 +44,10 @@ fn words(row: &Row, now: Timestamp, is_whole: bool) -> String {
         });
     }
     match row.age(now) {
-        Some(age) if row.status.is_none() => parts.push(format!("secret is {} old", span(age))),
-        None if row.status.is_none() && !row.lost && !row.abandoned => {
+        Some(age) if row.status.is_none() && row.changes.is_empty() => {
+            parts.push(format!("secret is {} old", span(age)))
+        }
+        None if row.status.is_none() && !row.lost && !row.abandoned && row.trouble.is_none() => {
             parts.push("age unknown: never rotated with whsec".to_owned())
         }
         _ => {}
@@ -79,6 +81,8 @@ fn words(row: &Row, now: Timestamp, is_whole: bool) -> String {
     if let Some(base_url) = &row.base_url {
         parts.push(format!("no target of the config: {} at {base_url}, in {}", row.provider, row.stores.join(", ")));
     }
+    parts.extend(row.changes.iter().map(|change| plain_text(change)));
+    parts.extend(row.trouble.as_ref().map(|why| format!("CANNOT BE USED: {}", plain_text(why))));
     if row.lost {
         parts.push(format!("SECRET LOST: rotate again{again}"));
     } else if row.abandoned {

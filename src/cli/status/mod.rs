@@ -5,11 +5,12 @@ use std::collections::BTreeSet;
 use clap_complete::engine::ArgValueCandidates;
 use jiff::Timestamp;
 
-use super::exit::Exit;
+use super::exit::{self, Exit};
 use super::notify::Notifier;
 use super::session::Session;
 use super::signals::Signals;
-use super::{complete, find, parse_duration, result};
+use super::{changes, complete, find, parse_duration, result};
+use crate::config::Target;
 use crate::rotation::journal::Journal;
 use crate::rotation::{Rotation, Step, at_hand, leaking, newest_sent};
 use crate::ui::board::Board;
@@ -61,12 +62,20 @@ pub fn run(args: &Args, session: &Session) -> anyhow::Result<Exit> {
     for row in rows.iter().filter(|_| !session.global.quiet) {
         session.output.data(&line(row, now));
     }
+    if let Err(error) = session.config() {
+        // What is open is known without it.
+        let fault = exit::report(&error);
+        let error = exit::say(&session.output, &fault);
+        let fields = serde_json::json!({ "status": "failed", "targets": rows, "error": error });
+        session.output.json(&result::object("status", fault.exit, fields));
+        return Ok(fault.exit);
+    }
     if rows.is_empty() {
         session
             .output
             .say("no target is configured and no rotation is open; begin with `whsec rehearse` or `whsec target add`");
     }
-    let exit = exit(&rows, args);
+    let exit = exit_of(&rows, args);
     session.output.json(&result::object("status", exit, serde_json::json!({ "status": "done", "targets": rows })));
     Ok(exit)
 }
@@ -101,13 +110,14 @@ fn watch(args: &Args, session: &Session) -> anyhow::Result<Exit> {
             Err(error) => session.output.warn(&format!("{error:#}")),
         }
     }
-    Ok(if args.exit_code { exit(&shown, args) } else { signals.exit() })
+    Ok(if args.exit_code { exit_of(&shown, args) } else { signals.exit() })
 }
 
-fn exit(rows: &[Row], args: &Args) -> Exit {
+fn exit_of(rows: &[Row], args: &Args) -> Exit {
     match () {
         () if !args.exit_code => Exit::Done,
         () if rows.iter().any(|row| row.overdue || !row.foreign.is_empty()) => Exit::Overdue,
+        () if rows.iter().any(|row| row.trouble.is_some()) => Exit::Usage,
         () if rows.iter().any(|row| row.status.is_some()) => Exit::Open,
         () => Exit::Done,
     }
@@ -117,22 +127,35 @@ fn exit(rows: &[Row], args: &Args) -> Exit {
 fn look(args: &Args, session: &Session) -> anyhow::Result<(Vec<Row>, Vec<Rotation>)> {
     let journal = find::journal(session)?;
     let names = if args.targets.is_empty() {
-        session.config()?.names().map(str::to_owned).collect()
+        session.config().map(|config| config.names().map(str::to_owned).collect()).unwrap_or_default()
     } else {
         args.targets.clone()
     };
     let (mut rows, mut shown) = (Vec::new(), BTreeSet::new());
     for name in names {
-        let target = find::target(session, &journal, &name, &Default::default())?;
+        let trouble = session.trouble(&name).map(|error| exit::report(&error).message);
+        let target = match find::target(session, &journal, &name, &Default::default()) {
+            Ok(target) => target,
+            // What is wrong with one target hides no other.
+            Err(_) if trouble.is_some() => {
+                rows.push(Row { target: name, trouble, ..Row::default() });
+                continue;
+            }
+            Err(error) => return Err(error),
+        };
         let key = target.endpoint.key();
         let row = Row {
             target: target.name.clone(),
             provider: target.endpoint.provider.name().to_owned(),
             endpoint: target.endpoint.own_id().to_owned(),
             owner: target.owner.clone(),
+            trouble,
             ..Row::default()
         };
-        rows.push(filled(row, &journal.of_endpoint(&key)?, args.max_age.or(target.max_age), session));
+        let history = journal.of_endpoint(&key)?;
+        let mut row = filled(row, &history, args.max_age.or(target.max_age), session);
+        compare(&mut row, session, &target, &history);
+        rows.push(row);
         shown.insert(key);
     }
     let open = journal.open_rotations()?;
@@ -201,4 +224,23 @@ fn filled(mut row: Row, history: &[Rotation], max_age: Option<std::time::Duratio
         row.overdue |= row.status.is_none();
     }
     row
+}
+
+/// Adds to a row what the config says otherwise than its rotation.
+fn compare(row: &mut Row, session: &Session, target: &Target, history: &[Rotation]) {
+    let hand = at_hand(history).and_then(|at| history.get(at)).filter(|rotation| rotation.closed.is_none());
+    if let Some(rotation) = hand {
+        let changed = changes::since(session, target, &rotation.plan);
+        row.changes = changed.iter().map(|change| change.words(&target.name)).collect();
+        return;
+    }
+    let behind = changes::without_the_secret(target, newest_sent(history));
+    // One that came to its own target since is put right at leisure.
+    row.overdue |= behind.as_ref().is_some_and(|(of, _)| *of != target.name);
+    row.changes = behind.iter().map(|(of, stores)| without(of, stores)).collect();
+}
+
+/// A secret that lives elsewhere is not as old as the rotation that made it.
+fn without(of: &str, stores: &[String]) -> String {
+    format!("the last rotation was that of `{of}`: its secret is not known to be in {}", stores.join(", "))
 }

@@ -22,6 +22,10 @@ pub(super) struct Row {
     pub(super) status: Option<Status>,
     pub(super) step: Option<&'static str>,
     pub(super) owner: Option<String>,
+    /// What the config says otherwise than the rotation that is open, or was the last, in words.
+    pub(super) changes: Vec<String>,
+    /// Why the target cannot be used as it is configured.
+    pub(super) trouble: Option<String>,
     pub(super) opened_at: Option<Timestamp>,
     pub(super) expires_at: Option<Timestamp>,
     /// When the secret that is newest came; absent where whsec has never rotated it.

@@ -2,7 +2,7 @@
 
 use serde_json::json;
 
-use super::super::exit::Exit;
+use super::super::exit::{self, Exit, Fault};
 use super::super::result;
 use super::super::session::Session;
 use super::super::table::Table;
@@ -19,7 +19,9 @@ pub struct Args {}
 /// Prints every target of the config files.
 pub fn run(_args: &Args, session: &Session) -> anyhow::Result<Exit> {
     let (config, catalog) = (session.config()?, session.catalog()?);
-    let targets = config.names().map(|name| config.named(name, catalog)).collect::<Result<Vec<_>, _>>()?;
+    let targets: Vec<_> = config.names().filter_map(|name| config.named(name, catalog).ok()).collect();
+    let broken: Vec<(&str, Fault)> =
+        config.names().filter_map(|name| Some((name, exit::report(&session.trouble(name)?)))).collect();
     let mut table = Table::new(["TARGET", "PROVIDER", "ENDPOINT", "STORES", "OWNER"]);
     for target in &targets {
         table.row([
@@ -30,12 +32,17 @@ pub fn run(_args: &Args, session: &Session) -> anyhow::Result<Exit> {
             target.owner.clone().unwrap_or_default(),
         ]);
     }
-    if targets.is_empty() {
+    if targets.is_empty() && broken.is_empty() {
         session.output.say("no target is set up yet; set one up: whsec target add");
-    } else {
+    } else if !targets.is_empty() {
         table.print(&session.output);
     }
+    let broken: Vec<_> = broken
+        .iter()
+        .map(|(name, fault)| json!({ "target": name, "error": exit::say(&session.output, fault) }))
+        .collect();
+    let exit = if broken.is_empty() { Exit::Done } else { Exit::Usage };
     let targets: Vec<_> = targets.iter().map(super::describe).collect();
-    session.output.json(&result::object("target list", Exit::Done, json!({ "targets": targets })));
-    Ok(Exit::Done)
+    session.output.json(&result::object("target list", exit, json!({ "targets": targets, "broken": broken })));
+    Ok(exit)
 }

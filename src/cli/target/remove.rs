@@ -5,7 +5,7 @@ use serde_json::json;
 
 use super::super::exit::{Exit, Fault};
 use super::super::session::Session;
-use super::super::{ask, complete, result};
+use super::super::{ask, complete, find, result};
 use crate::config::{ConfigFile, edit, write};
 use crate::ui::dialog;
 
@@ -27,8 +27,15 @@ pub struct Args {
 pub fn run(args: &Args, session: &Session) -> anyhow::Result<Exit> {
     let name = &args.name;
     let path = session.own_file()?;
-    let target = session.config()?.named(name, session.catalog()?)?;
-    if session.has_open_rotation(&target)? {
+    let is_open = match session.config()?.named(name, session.catalog()?) {
+        Ok(target) => session.has_open_rotation(&target)?,
+        // One that cannot be used can be removed; what is open under its name is in its way all the same.
+        Err(_) if session.config()?.has(name) => {
+            find::journal(session)?.open_rotations()?.iter().any(|rotation| rotation.plan.target == *name)
+        }
+        Err(error) => return Err(error.into()),
+    };
+    if is_open {
         let message = format!("`{name}` has an open rotation");
         return Err(Fault::new(
             Exit::Conflict,

@@ -1,0 +1,308 @@
+//! What the config says by now, against what a rotation was begun with: said by every command that goes on with it, and made
+//! good by `cutover`.
+
+use std::collections::BTreeSet;
+
+use super::exit::{Exit, Fault};
+use super::session::Session;
+use super::shared;
+use super::work::{self, Tools, Work};
+use crate::config::{Config, Target};
+use crate::rotation::changed::{self, Change, Configured, left_behind};
+use crate::rotation::{Event, Outcome, Plan, PlannedStore, Rotation, RunError, Step};
+use crate::store::{self, Slot, readable, slots};
+use crate::ui::prompt::Answers;
+
+/// What is another by now than what the plan has, as it was decided and changed since.
+pub fn since(session: &Session, target: &Target, plan: &Plan) -> Vec<Change> {
+    changed::changes(plan, &configured(session, target))
+}
+
+/// What the config says of a target's endpoint now.
+fn configured(session: &Session, target: &Target) -> Configured {
+    let others = others(session, target);
+    let named = |other: &Target| {
+        let stores = named_stores(other).into_iter().map(|store| store.reference);
+        stores.chain(other.receivers.iter().cloned()).collect::<Vec<_>>()
+    };
+    Configured {
+        stores: named_stores(target),
+        receivers: target.receivers.clone(),
+        cutover: target.file.is_some().then_some(target.cutover),
+        is_written: target.file.is_some() || !others.is_empty(),
+        others: others.iter().flat_map(named).collect(),
+    }
+}
+
+/// The other targets that the config has of the same endpoint, as far as they can be used.
+fn others(session: &Session, target: &Target) -> Vec<Target> {
+    let (Ok(config), Ok(catalog)) = (session.config(), session.catalog()) else { return Vec::new() };
+    let key = target.endpoint.key();
+    let others = config.of_endpoint(&key).filter(|name| *name != target.name);
+    others.filter_map(|name| config.named(name, catalog).ok()).collect()
+}
+
+/// A target's stores as a plan would name them. Opens none.
+fn named_stores(target: &Target) -> Vec<PlannedStore> {
+    let planned = |wanted: &crate::config::TargetStore| {
+        let opened = store::open(&wanted.reference, &wanted.names, &target.surroundings);
+        let reference = opened.map_or_else(|_| wanted.reference.to_string(), |store| store.reference());
+        PlannedStore { reference, names: wanted.names.clone(), server: None }
+    };
+    target.stores.iter().map(planned).collect()
+}
+
+/// Notes in a new plan what flags named, and what of the config they passed over.
+pub fn note_flags(session: &Session, plan: &mut Plan) -> anyhow::Result<()> {
+    let (config, catalog) = (session.config_at_hand()?, session.catalog()?);
+    let written = Some(config).filter(|config| config.has(&plan.target)).map(|config: &Config| {
+        config.named(&plan.target, catalog).map(|target| (named_stores(&target), target.receivers))
+    });
+    let (stores, receivers) = written.transpose()?.unwrap_or_default();
+    let planned: BTreeSet<&String> = plan.stores.iter().map(|store| &store.reference).collect();
+    let named: BTreeSet<&String> = stores.iter().map(|store| &store.reference).chain(&receivers).collect();
+    let by_flags = planned.iter().copied().chain(&plan.receivers).filter(|name| !named.contains(*name));
+    let by_flags = by_flags.cloned().collect();
+    let passed_over = stores.iter().map(|store| &store.reference).filter(|store| !planned.contains(store));
+    plan.passed_over = passed_over.cloned().collect();
+    plan.by_flags = by_flags;
+    Ok(())
+}
+
+/// Before the call: another target of the endpoint has stores of its own, which go dead with it. Where that is at once it is
+/// refused, else it is warned of.
+pub fn look_at_others(session: &Session, target: &Target, plan: &Plan) -> anyhow::Result<()> {
+    for other in others(session, target) {
+        let has = |store: &PlannedStore| plan.stores.iter().any(|known| known.reference == store.reference);
+        let left: Vec<String> =
+            named_stores(&other).into_iter().filter(|store| !has(store)).map(|store| store.reference).collect();
+        if left.is_empty() {
+            continue;
+        }
+        let name = &other.name;
+        let message = format!("`{name}` is the same endpoint, and keeps its secret in {}", left.join(", "));
+        if !plan.direction.ends_old_secret() {
+            let bring = session.come_back("cutover", name);
+            session
+                .output
+                .warn(&format!("{message}: it goes dead with this rotation unless this brings it in: {bring}"));
+            continue;
+        }
+        let all = plan.stores.iter().map(|store| &store.reference).chain(&left);
+        let flags: Vec<String> = all.map(|store| format!("--store {}", session.quoted(store))).collect();
+        let hint = format!("name all stores, with the flags {}; or have one target for the endpoint", flags.join(" "));
+        return Err(Fault::new(
+            Exit::Conflict,
+            format!("nothing was sent: {message}, which would be dead at once"),
+            hint,
+        ));
+    }
+    Ok(())
+}
+
+/// A store that the config names by now and the rotation does not know, read anew: the config of a process that waits may be
+/// a day old.
+pub fn lacking(session: &Session, target: &Target, rotation: &Rotation) -> Option<String> {
+    target.file.as_ref()?;
+    let now = Session::new(session.global.clone(), session.output.clone());
+    let target = now.config().ok()?.named(&target.name, now.catalog().ok()?).ok()?;
+    if target.endpoint.key() != rotation.plan.endpoint_key {
+        return None;
+    }
+    since(&now, &target, &rotation.plan).into_iter().find_map(|change| match change {
+        Change::StoreJoined { store } => Some(store),
+        _ => None,
+    })
+}
+
+/// Says what is another by now.
+pub fn say(session: &Session, rotation: &Rotation, changes: &[Change]) {
+    for change in changes {
+        session.output.warn(&change.words(&rotation.plan.target));
+    }
+}
+
+/// Refuses to finish what the config has added to since.
+pub fn refuse_joined(session: &Session, name: &str, changes: &[Change]) -> anyhow::Result<()> {
+    refuse_renamed(changes)?;
+    let joined = changes.iter().find_map(|change| match change {
+        Change::StoreJoined { store } => Some(store.clone()),
+        _ => None,
+    });
+    let Some(store) = joined else { return Ok(()) };
+    let hint = format!("this puts it there: {}", session.come_back("cutover", name));
+    Err(Fault::new(Exit::Sealed, RunError::Lacking { store }.to_string(), hint))
+}
+
+fn refuse_renamed(changes: &[Change]) -> anyhow::Result<()> {
+    let renamed = changes.iter().find(|change| matches!(change, Change::SlotsRenamed { .. }));
+    let Some(renamed) = renamed else { return Ok(()) };
+    let hint = "set `slots` as they were, until this rotation is done";
+    Err(Fault::new(Exit::Conflict, renamed.words(""), hint))
+}
+
+/// Makes good what has changed since the rotation was begun: what is let go goes, with its reason; what joined is proved and
+/// taken in; the rest is said.
+pub fn settle(
+    session: &Session,
+    work: &Work,
+    tools: &mut Tools,
+    rotation: &mut Rotation,
+    changes: &[Change],
+    let_go: (&[String], Option<&str>),
+) -> anyhow::Result<()> {
+    refuse_renamed(changes)?;
+    let left = leave(session, work, rotation, changes, let_go)?;
+    tools.stores.retain(|store| !left.contains(&store.reference()));
+    let mut joined = Vec::new();
+    for change in changes {
+        match change {
+            Change::StoreJoined { store } => joined.push(store.clone()),
+            Change::ReceiverJoined { url } => {
+                let event = Event::ReceiverJoined { url: url.clone() };
+                work.journal.append(rotation, &session.actor(), session.now(), &[event])?;
+                session.output.warn(&change.words(&rotation.plan.target));
+            }
+            Change::StoreLeft { store: gone } | Change::ReceiverLeft { url: gone } if !left.contains(gone) => {
+                let command = session.come_back("cutover", &work.target.name);
+                let words = change.words(&rotation.plan.target);
+                let gone = session.quoted(gone);
+                session.output.warn(&format!("{words}; or let it go: {command} --let-go {gone} --reason TEXT"));
+            }
+            Change::Cutover { .. } => session.output.warn(&change.words(&rotation.plan.target)),
+            Change::StoreLeft { .. } | Change::ReceiverLeft { .. } | Change::SlotsRenamed { .. } => {}
+        }
+    }
+    take_in(session, work, tools, rotation, &joined)
+}
+
+/// Lets go what is to be let go, and yields it.
+fn leave(
+    session: &Session,
+    work: &Work,
+    rotation: &mut Rotation,
+    changes: &[Change],
+    (let_go, reason): (&[String], Option<&str>),
+) -> anyhow::Result<Vec<String>> {
+    let (mut events, mut left) = (Vec::new(), Vec::new());
+    for text in let_go {
+        let as_store = session.config_at_hand()?.reference(text, &session.folders()?.current);
+        let as_store = as_store.map(|reference| reference.to_string()).unwrap_or_default();
+        let reason = reason.unwrap_or_default().to_owned();
+        let event = changes.iter().find_map(|change| match change {
+            Change::StoreLeft { store } if *store == as_store => {
+                Some(Event::StoreLeft { store: store.clone(), reason: reason.clone() })
+            }
+            Change::ReceiverLeft { url } if url == text => {
+                Some(Event::ReceiverLeft { url: url.clone(), reason: reason.clone() })
+            }
+            _ => None,
+        });
+        let Some(event) = event else {
+            let message = format!("`{text}` is nothing of this rotation that has left the config");
+            let hint =
+                "take it out of the config first; `whsec inspect TARGET` shows what has changed since it was begun";
+            return Err(Fault::new(Exit::Usage, message, hint));
+        };
+        left.push(if let Event::StoreLeft { store, .. } = &event { store.clone() } else { text.clone() });
+        events.push(event);
+    }
+    let stay: Vec<&PlannedStore> =
+        rotation.plan.stores.iter().filter(|store| !left.contains(&store.reference)).collect();
+    let has = |store: &&&PlannedStore| rotation.stores_done.contains(&(Step::Stage, store.reference.clone()));
+    let is_kept =
+        rotation.answered().is_none() || work.seals.exists(rotation.id) || stay.iter().any(|store| has(&store));
+    let is_nowhere_else = !is_kept || stay.is_empty();
+    if is_nowhere_else && events.iter().any(|event| matches!(event, Event::StoreLeft { .. })) {
+        let message = "no other store and no seal has the new secret, so this one is not let go";
+        let hint = "name another store in the config, and run `whsec cutover TARGET` first";
+        return Err(Fault::new(Exit::Gate, message, hint));
+    }
+    if !events.is_empty() {
+        work.journal.append(rotation, &session.actor(), session.now(), &events)?;
+        left.iter()
+            .for_each(|gone| session.output.say(&format!("{gone} was let go; what is in its slots stays there")));
+    }
+    Ok(left)
+}
+
+/// Proves the stores that came to the config, and takes them into the rotation.
+fn take_in(
+    session: &Session,
+    work: &Work,
+    tools: &mut Tools,
+    rotation: &mut Rotation,
+    joined: &[String],
+) -> anyhow::Result<()> {
+    if joined.is_empty() {
+        return Ok(());
+    }
+    let is_answered = rotation.answered().is_some();
+    let failed = |error: anyhow::Error| match error.downcast::<store::StoreError>() {
+        Ok(source) if is_answered => RunError::StoreFailed { step: Step::Stage, sealed: None, source }.into(),
+        Ok(source) => RunError::StoreCheck(source).into(),
+        Err(error) => error,
+    };
+    let mut target = work.target.clone();
+    // Opened by the reference that they have once they are open.
+    let (named, wanted) = (named_stores(&target), std::mem::take(&mut target.stores));
+    let new = wanted.into_iter().zip(named).filter(|(_, named)| joined.contains(&named.reference));
+    target.stores = new.map(|(wanted, _)| wanted).collect();
+    let stores = work::open_stores(&target).map_err(failed)?;
+    shared::refuse_configured(session.config_at_hand()?, session.catalog()?, &target)?;
+    shared::refuse_journaled(&work.journal, &target, &stores)?;
+    let planned = work::planned(&target, &stores).map_err(failed)?;
+    let new = Tools { stores, api_key: None };
+    let stopped = || work.signals.arrived();
+    let mut person = work.person(session, &new, Answers::default(), &stopped);
+    work.runner(rotation, &new, &mut person).take_in(&planned)?;
+    drop(person);
+    for store in &planned {
+        session.output.say(&format!("{} takes part in this rotation from here on", store.reference));
+    }
+    tools.stores.extend(new.stores);
+    Ok(())
+}
+
+/// The stores of a target that the endpoint's last rotation, which is done, did not give its secret to, and whose it was.
+pub fn without_the_secret(target: &Target, newest: Option<&Rotation>) -> Option<(String, Vec<String>)> {
+    let newest =
+        newest.filter(|newest| newest.closed.as_ref().is_some_and(|closed| closed.outcome == Outcome::Done))?;
+    let stores = named_stores(target);
+    let passed_over = |store: &str| newest.plan.passed_over.iter().any(|known| known == store);
+    let left = left_behind(newest, &stores).into_iter().map(|store| store.reference.clone());
+    let left: Vec<String> = left.filter(|store| !passed_over(store)).collect();
+    (!left.is_empty()).then(|| (newest.plan.target.clone(), left))
+}
+
+/// After a rotation that is done: notes the stores of this target that have its secret by now, and refuses where one has not.
+pub fn refuse_without_the_secret(session: &Session, work: &Work, rotation: &mut Rotation) -> anyhow::Result<()> {
+    let Some((of, left)) = without_the_secret(&work.target, Some(rotation)) else { return Ok(()) };
+    let Some(new) = rotation.answered().map(|answered| answered.fingerprint.clone()) else { return Ok(()) };
+    let stores = work::open_stores(&work.target)?;
+    let planned = work::planned(&work.target, &stores)?;
+    let has = |reference: &String| {
+        let mut named = readable(&stores).filter(|store| store.reference() == *reference);
+        named.any(|store| slots::holds(store, Slot::Current, &new).unwrap_or(false))
+    };
+    let (have, lack): (Vec<String>, Vec<String>) = left.into_iter().partition(has);
+    let joined = planned.into_iter().filter(|store| have.contains(&store.reference));
+    let events: Vec<Event> = joined.map(|store| Event::StoreJoined { store, held: None }).collect();
+    if !events.is_empty() {
+        work.journal.append(rotation, &session.actor(), session.now(), &events)?;
+        session.output.say(&format!("{} has the secret of that rotation", have.join(", ")));
+    }
+    let Some(first) = lack.first() else { return Ok(()) };
+    let whose =
+        if of == work.target.name { "before it came to the config".to_owned() } else { format!("that of `{of}`") };
+    let message =
+        format!("the last rotation of this endpoint was {whose}, and {} does not have its secret", lack.join(", "));
+    let from = rotation.plan.stores.first().map(|store| store.reference.clone()).unwrap_or_default();
+    let again = session.come_back("cutover", &work.target.name);
+    let hint = format!(
+        "put it there: whsec store copy {} {}; then {again} notes it",
+        session.quoted(&from),
+        session.quoted(first)
+    );
+    Err(Fault::new(Exit::Sealed, message, hint))
+}

@@ -1,0 +1,90 @@
+//! A store that comes to a rotation which is under way, as the config names it since: it gets what the others have, before
+//! anything else happens.
+
+use super::operator::News;
+use super::runner::Runner;
+use super::{Event, PlannedStore, Rotation, RunError, Step};
+use crate::store::slots::Held;
+use crate::store::{StoreError, slots};
+
+impl Rotation {
+    /// Takes a store in. What receivers were proved or said to run with is not said of those that read this one.
+    pub(super) fn join(&mut self, store: &PlannedStore, held: Option<&Held>) {
+        let reference = store.reference.clone();
+        if let Some(held) = held {
+            self.before.held.insert(reference.clone(), held.clone());
+        }
+        if self.plan.stores.iter().any(|known| known.reference == reference) {
+            return;
+        }
+        self.plan.stores.push(store.clone());
+        if self.closed.is_some() {
+            // It was seen to have the secret of a rotation that is over.
+            return;
+        }
+        self.joined.insert(reference);
+        for step in [Step::Deploy, Step::Verify, Step::Drop] {
+            self.done.remove(&step);
+        }
+    }
+
+    /// The first step that is done, but not in every store that joined since.
+    pub fn behind(&self) -> Option<Step> {
+        let lacks = |step: Step| self.joined.iter().any(|store| !self.stores_done.contains(&(step, store.clone())));
+        let by_store = [Step::Stage, Step::Promote, Step::Retire].into_iter();
+        by_store.filter(|step| self.done.contains_key(step)).find(|step| lacks(*step))
+    }
+}
+
+impl Runner<'_> {
+    /// Proves stores, those that this runner has, and takes them into the rotation. What their slots hold is looked at
+    /// before the first is written; a secret that nobody knows is left alone.
+    pub fn take_in(&mut self, planned: &[PlannedStore]) -> Result<(), RunError> {
+        self.prove_new().map_err(|error| self.not_taken_in(error))?;
+        let held = self.held().map_err(|error| self.not_taken_in(error))?;
+        let joined = |store: &PlannedStore| Event::StoreJoined {
+            store: store.clone(),
+            held: held.get(&store.reference).cloned(),
+        };
+        let events: Vec<Event> = planned.iter().map(joined).collect();
+        self.record(&events)
+    }
+
+    fn prove_new(&mut self) -> Result<(), RunError> {
+        let held = self.held()?;
+        let known =
+            self.journal.of_endpoint(&self.rotation.plan.endpoint_key).map_err(|error| self.unrecorded(error))?;
+        self.refuse_foreign(&held, &known)?;
+        let canary = slots::canary(slots::USUAL_SECRET_LENGTH);
+        for store in self.stores {
+            slots::prove(store.as_ref(), &canary).map_err(RunError::StoreCheck)?;
+            self.operator.tell(self.rotation, News::StoreProved { store: &store.reference() });
+        }
+        Ok(())
+    }
+
+    /// After the call a store that fails its check is one that the new secret is not yet in.
+    fn not_taken_in(&self, error: RunError) -> RunError {
+        match error {
+            RunError::StoreCheck(source) if self.rotation.answered().is_some() => self.not_yet_in(source),
+            other => other,
+        }
+    }
+
+    /// No seal and no other store can give the new secret to those that joined.
+    pub(super) fn nothing_to_give(&self) -> RunError {
+        let lacks = |store: &&String| !self.rotation.stores_done.contains(&(Step::Stage, (*store).clone()));
+        self.not_yet_in(StoreError::Refused {
+            store: self.rotation.joined.iter().find(lacks).cloned().unwrap_or_default(),
+            why: "no seal and no store that can be read has the new secret any more to give it".to_owned(),
+            hint: "take it out of the config, and let it go: `whsec cutover TARGET --let-go STORE --reason TEXT`"
+                .to_owned(),
+        })
+    }
+
+    /// A store does not have what the others have.
+    pub(super) fn not_yet_in(&self, source: StoreError) -> RunError {
+        let sealed = self.seals.exists(self.rotation.id).then(|| self.seals.path(self.rotation.id));
+        RunError::StoreFailed { step: self.rotation.behind().unwrap_or(Step::Stage), sealed, source }
+    }
+}
