@@ -1,18 +1,17 @@
 //! Which files a store may read and replace. Looks only; changes nothing.
 //!
-//! A file is read if it is a regular one. It is replaced only if nobody else has a hand in it: the user owns it
-//! and every symlink on the way to it, it has one name, and nobody else can put another file in its place.
+//! A file is read if it is a regular one. It is replaced only if nobody else has a hand in it: the user owns it, it has
+//! one name, and nobody else can put another file in its place.
 
-use std::fs::{self, File, Metadata, OpenOptions};
-use std::io::{ErrorKind, Read};
-use std::path::{Path, PathBuf};
+use std::fs::{File, Metadata};
+use std::io::{ErrorKind, Read, Seek};
+use std::path::Path;
 
 use zeroize::Zeroizing;
 
 use super::StoreError;
-
-/// Symlinks that are followed one after the other before it counts as a loop.
-const LINKS: usize = 8;
+use super::folder::Folder;
+use super::way::Way;
 
 /// The most that is read of a file, in bytes; no file of settings comes near.
 const LIMIT: u64 = 4 * 1024 * 1024;
@@ -24,31 +23,48 @@ pub(super) struct Found {
     pub file: File,
 }
 
-/// Reads a whole file, following symlinks; `None` where there is none. A pipe or a device is not opened for
-/// long enough to wait for it.
+/// Reads a whole file; `None` where there is none in a folder that there is. Symlinks are followed on a way that nobody else has
+/// a hand in. A pipe or a device is not opened for long enough to wait for it.
 pub(super) fn read(store: &str, path: &Path) -> Result<Option<Found>, StoreError> {
-    match open(path, Links::Followed) {
+    let opened = match open_without_links(path) {
+        Some(Ok(file)) => Ok(file),
+        Some(Err(error)) if error.kind() != ErrorKind::NotFound => Err(error),
+        without => {
+            let way = Way::find(store, path)?;
+            if without.is_none() {
+                way.judge(store, way.folder.owner(&way.name))?;
+            }
+            way.folder.open(&way.name)
+        }
+    };
+    match opened {
         Ok(file) => content(store, path, file).map(Some),
         Err(error) if error.kind() == ErrorKind::NotFound => Ok(None),
         Err(source) => Err(StoreError::io(store, "read", path, source)),
     }
 }
 
-/// Reads a whole file that is to be replaced, once it is admitted. A symlink put here since the path was resolved is not
-/// followed.
-pub(super) fn read_to_replace(store: &str, path: &Path) -> Result<Option<Found>, StoreError> {
-    let file = match open(path, Links::Refused) {
+/// Reads a whole file that is to be replaced, once it is admitted: the user's, or for root that of the `owner` by whom its
+/// folders were judged.
+pub(super) fn read_to_replace(
+    store: &str,
+    folder: &Folder,
+    way: &Way,
+    owner: Option<u32>,
+) -> Result<Option<Found>, StoreError> {
+    let file = match folder.opened().open(&way.name) {
         Ok(file) => file,
         Err(error) if error.kind() == ErrorKind::NotFound => return Ok(None),
-        Err(source) => return Err(StoreError::io(store, "read", path, source)),
+        Err(source) => return Err(StoreError::io(store, "read", &way.path, source)),
     };
-    let metadata = file.metadata().map_err(|source| StoreError::io(store, "read", path, source))?;
-    admit(store, path, &metadata)?;
-    refuse_fixed(store, path, &file)?;
-    content(store, path, file).map(Some)
+    let metadata = file.metadata().map_err(|source| StoreError::io(store, "read", &way.path, source))?;
+    admit(store, &way.path, &metadata, owner)?;
+    refuse_fixed(store, &way.path, &file)?;
+    content(store, &way.path, file).map(Some)
 }
 
-fn content(store: &str, path: &Path, mut file: File) -> Result<Found, StoreError> {
+/// The content of an open file, from its beginning.
+pub(super) fn content(store: &str, path: &Path, mut file: File) -> Result<Found, StoreError> {
     let metadata = file.metadata().map_err(|source| StoreError::io(store, "read", path, source))?;
     if !metadata.is_file() {
         return Err(refused(store, path, "is not a regular file", "name a file, not a folder, pipe or device"));
@@ -58,38 +74,18 @@ fn content(store: &str, path: &Path, mut file: File) -> Result<Found, StoreError
     }
     // Reserved at once, so that no smaller buffer with a secret is left behind in memory.
     let mut bytes = Zeroizing::new(Vec::with_capacity(metadata.len() as usize + 1));
+    file.rewind().map_err(|source| StoreError::io(store, "read", path, source))?;
     let read = Read::by_ref(&mut file).take(LIMIT).read_to_end(&mut bytes);
     read.map_err(|source| StoreError::io(store, "read", path, source))?;
     Ok(Found { bytes, metadata, file })
 }
 
-/// The file that a write to `path` replaces: `path` itself, or the end of the symlinks there, each of which the
-/// user must own. The file need not exist; its folder must.
-pub(super) fn resolve(store: &str, path: &Path) -> Result<PathBuf, StoreError> {
-    let mut path = path.to_owned();
-    for _ in 0..LINKS {
-        match fs::symlink_metadata(&path) {
-            Ok(metadata) if metadata.is_symlink() => {
-                if !is_ours(&metadata) {
-                    return Err(refused(store, &path, "is somebody else's symlink", "name the file it points to"));
-                }
-                let to = fs::read_link(&path).map_err(|source| StoreError::io(store, "follow", &path, source))?;
-                path = path.parent().unwrap_or(Path::new("/")).join(to);
-            }
-            Ok(_) => return Ok(path),
-            Err(error) if error.kind() == ErrorKind::NotFound => return Ok(path),
-            Err(source) => return Err(StoreError::io(store, "look at", &path, source)),
-        }
-    }
-    Err(refused(store, &path, "is a symlink in a loop of symlinks", "name the file itself"))
-}
-
 /// Refuses a file that somebody else owns or that has further names, under which the old content would live on.
-fn admit(store: &str, path: &Path, metadata: &Metadata) -> Result<(), StoreError> {
+fn admit(store: &str, path: &Path, metadata: &Metadata, owner: Option<u32>) -> Result<(), StoreError> {
     if !metadata.is_file() {
         return Err(refused(store, path, "is not a regular file", "name a file, not a folder, pipe or device"));
     }
-    if !is_ours(metadata) {
+    if !is_ours(metadata) && !is_roots_to_change(metadata, owner) {
         return Err(refused(store, path, "belongs to another user", "run whsec as the user who owns it"));
     }
     if names(metadata) > 1 {
@@ -122,36 +118,27 @@ fn refuse_fixed(_: &str, _: &Path, _: &File) -> Result<(), StoreError> {
     Ok(())
 }
 
-/// Refuses a folder in which somebody else could put another file in place of ours: writable for everybody, or
-/// for a group where the user does not own it, and not sticky as `/tmp` is.
-pub(super) fn admit_folder(store: &str, path: &Path, metadata: &Metadata) -> Result<(), StoreError> {
-    if !metadata.is_dir() {
-        return Err(refused(store, path, "is not a folder", "name a file in a folder"));
-    }
-    if let Some(fix) = open_to_others(path, metadata) {
-        return Err(refused(store, path, "is a folder that others can write to", &fix));
-    }
-    Ok(())
-}
-
-fn refused(store: &str, path: &Path, why: &str, hint: &str) -> StoreError {
+pub(super) fn refused(store: &str, path: &Path, why: &str, hint: &str) -> StoreError {
     StoreError::Refused { store: store.to_owned(), why: format!("`{}` {why}", path.display()), hint: hint.to_owned() }
 }
 
-/// What becomes of a symlink at the end of a path.
-#[derive(PartialEq, Eq)]
-enum Links {
-    Followed,
-    Refused,
+/// Opens a file on a path without symlinks, as most are; `None` where there may be one, and on an old kernel.
+#[cfg(target_os = "linux")]
+fn open_without_links(path: &Path) -> Option<std::io::Result<File>> {
+    use rustix::fs::{CWD, Mode, OFlags, ResolveFlags, openat2};
+    use rustix::io::Errno;
+    // Non-blocking, because opening a named pipe waits for its writer otherwise.
+    let flags = OFlags::RDONLY | OFlags::NONBLOCK | OFlags::NOCTTY | OFlags::CLOEXEC;
+    match openat2(CWD, path, flags, Mode::empty(), ResolveFlags::NO_SYMLINKS) {
+        Ok(file) => Some(Ok(file.into())),
+        Err(Errno::LOOP | Errno::NOSYS | Errno::PERM | Errno::INVAL | Errno::AGAIN) => None,
+        Err(error) => Some(Err(error.into())),
+    }
 }
 
-#[cfg(unix)]
-fn open(path: &Path, links: Links) -> std::io::Result<File> {
-    use std::os::unix::fs::OpenOptionsExt;
-    // Non-blocking, because opening a named pipe waits for its writer otherwise.
-    let mut flags = rustix::fs::OFlags::NONBLOCK | rustix::fs::OFlags::NOCTTY;
-    flags.set(rustix::fs::OFlags::NOFOLLOW, links == Links::Refused);
-    OpenOptions::new().read(true).custom_flags(flags.bits() as i32).open(path)
+#[cfg(not(target_os = "linux"))]
+fn open_without_links(_: &Path) -> Option<std::io::Result<File>> {
+    None
 }
 
 /// Whether nobody but the user can read or write the file.
@@ -176,27 +163,15 @@ fn names(metadata: &Metadata) -> u64 {
     std::os::unix::fs::MetadataExt::nlink(metadata)
 }
 
-/// What mends that somebody else could exchange files in a folder; `None` where nobody could.
 #[cfg(unix)]
-fn open_to_others(path: &Path, metadata: &Metadata) -> Option<String> {
+fn is_roots_to_change(metadata: &Metadata, owner: Option<u32>) -> bool {
     use std::os::unix::fs::MetadataExt;
-    let mode = metadata.mode();
-    let is_sticky = mode & 0o1000 != 0;
-    let bits = match () {
-        () if !is_ours(metadata) && metadata.uid() != 0 => {
-            return Some("it is another user's: choose another folder, or run whsec as that user".to_owned());
-        }
-        () if mode & 0o002 != 0 && !is_sticky => "o-w",
-        () if mode & 0o020 != 0 && !is_sticky && !is_ours(metadata) => "g-w",
-        () => return None,
-    };
-    let chmod = format!("chmod {bits} '{}'", path.display());
-    Some(if is_ours(metadata) { chmod } else { format!("choose another folder, or as its owner: {chmod}") })
+    rustix::process::geteuid().is_root() && owner == Some(metadata.uid())
 }
 
 #[cfg(not(unix))]
-fn open(path: &Path, _: Links) -> std::io::Result<File> {
-    OpenOptions::new().read(true).open(path)
+fn is_roots_to_change(_: &Metadata, _: Option<u32>) -> bool {
+    false
 }
 
 #[cfg(not(unix))]
@@ -207,9 +182,4 @@ fn is_ours(_: &Metadata) -> bool {
 #[cfg(not(unix))]
 fn names(_: &Metadata) -> u64 {
     1
-}
-
-#[cfg(not(unix))]
-fn open_to_others(_: &Path, _: &Metadata) -> Option<String> {
-    None
 }

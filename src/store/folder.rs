@@ -1,17 +1,20 @@
 //! The folder of a file that is being replaced: the lock on it, its sync, and what a crash left in it.
 //!
 //! The lock is on the folder itself, so that no lock file stays behind; it makes writers of whsec wait for each
-//! other, and binds nobody else.
+//! other, and binds nobody else. All is done in the folder that was judged and locked, whatever its path becomes.
 
-use std::fs::{self, File, TryLockError};
+use std::ffi::{OsStr, OsString};
+use std::fs::{File, TryLockError};
 use std::path::{Path, PathBuf};
 use std::thread::sleep;
 use std::time::{Duration, Instant};
 
 use sha2::{Digest, Sha256};
-use tempfile::NamedTempFile;
+use uuid::Uuid;
 
-use super::{STORE_DEADLINE, StoreError, admission};
+use super::opened::Opened;
+use super::way::Way;
+use super::{STORE_DEADLINE, StoreError};
 
 /// How long to wait before the lock is tried again.
 const PAUSE: Duration = Duration::from_millis(10);
@@ -30,50 +33,61 @@ const SUFFIX: &str = ".tmp";
 pub(super) struct Folder {
     store: String,
     path: PathBuf,
-    handle: Option<File>,
+    opened: Opened,
+}
+
+/// A file beside the one that it is for. It is removed again unless it was let go of.
+pub(super) struct Temporary<'a> {
+    folder: &'a Folder,
+    name: OsString,
+    file: Option<File>,
 }
 
 impl Folder {
-    /// Waits for the lock, at most [`STORE_DEADLINE`] while one other has it. Fails if there is no such folder, or if others could
-    /// exchange files in it.
-    pub fn lock(store: &str, path: &Path) -> Result<Self, StoreError> {
-        let metadata = fs::metadata(path).map_err(|source| StoreError::io(store, "find the folder", path, source))?;
-        admission::admit_folder(store, path, &metadata)?;
-        let mut folder = Self { store: store.to_owned(), path: path.to_owned(), handle: None };
-        if cfg!(unix) {
-            let handle = File::open(path).map_err(|source| folder.io("open the folder", source))?;
-            folder.wait_for(&handle)?;
-            folder.handle = Some(handle);
-        }
+    /// Waits for the lock, at most [`STORE_DEADLINE`] while one other has it.
+    pub fn lock(store: &str, way: &Way) -> Result<Self, StoreError> {
+        let path = way.path.parent().unwrap_or(Path::new("/")).to_owned();
+        let opened = way.folder.readable().map_err(|source| StoreError::io(store, "open the folder", &path, source))?;
+        let folder = Self { store: store.to_owned(), path, opened };
+        folder.wait()?;
         Ok(folder)
     }
 
-    /// A new temporary file, readable for its owner only, that is removed again unless it is persisted.
-    pub fn temporary(&self, target: &Path) -> Result<NamedTempFile, StoreError> {
-        let created = tempfile::Builder::new().prefix(&prefix(target)).suffix(SUFFIX).tempfile_in(&self.path);
-        created.map_err(|source| self.io("write in", source))
+    /// The folder, open.
+    pub fn opened(&self) -> &Opened {
+        &self.opened
+    }
+
+    /// A new temporary file, readable for its owner only.
+    pub fn temporary(&self, target: &OsStr) -> Result<Temporary<'_>, StoreError> {
+        let name = self.free_name(target);
+        let file = self.opened.create(&name).map_err(|source| self.io("write in", source))?;
+        Ok(Temporary { folder: self, name, file: Some(file) })
+    }
+
+    /// Takes the target away, under a temporary file's name.
+    pub fn take(&self, target: &OsStr) -> std::io::Result<Temporary<'_>> {
+        let name = self.free_name(target);
+        self.opened.rename(target, &name)?;
+        Ok(Temporary { folder: self, name, file: None })
     }
 
     /// Removes the temporary files that runs cut off have left for this target. Only under the lock, so that
     /// none of them is in use.
-    pub fn remove_leftovers(&self, target: &Path) -> Result<(), StoreError> {
+    pub fn remove_leftovers(&self, target: &OsStr) -> Result<(), StoreError> {
         self.remove_beginning(&prefix(target))
     }
 
     /// The same for every target in a folder that whsec has to itself.
     pub fn remove_all_leftovers(&self) -> Result<(), StoreError> {
         // Without a lock another process may be about to rename one.
-        if self.handle.is_some() { self.remove_beginning(PREFIX) } else { Ok(()) }
+        if cfg!(unix) { self.remove_beginning(PREFIX) } else { Ok(()) }
     }
 
     fn remove_beginning(&self, prefix: &str) -> Result<(), StoreError> {
-        let entries = fs::read_dir(&self.path).map_err(|source| self.io("list", source))?;
-        for entry in entries {
-            let entry = entry.map_err(|source| self.io("list", source))?;
-            let name = entry.file_name();
-            let ours = name.to_str().is_some_and(|name| name.starts_with(prefix) && name.ends_with(SUFFIX));
-            if ours && entry.file_type().is_ok_and(|kind| kind.is_file()) {
-                fs::remove_file(entry.path()).map_err(|source| self.io("remove a leftover from", source))?;
+        for name in self.opened.files().map_err(|source| self.io("list", source))? {
+            if name.to_str().is_some_and(|name| name.starts_with(prefix) && name.ends_with(SUFFIX)) {
+                self.opened.remove(&name).map_err(|source| self.io("remove a leftover from", source))?;
             }
         }
         Ok(())
@@ -81,21 +95,18 @@ impl Folder {
 
     /// Makes renames and removals in this folder survive a power cut. Without it the old content may come back.
     pub fn sync(&self) -> Result<(), StoreError> {
-        match &self.handle {
-            Some(handle) => handle.sync_all().map_err(|source| self.io("sync", source)),
-            None => Ok(()),
-        }
+        self.opened.sync().map_err(|source| self.io("sync", source))
     }
 
-    fn wait_for(&self, handle: &File) -> Result<(), StoreError> {
+    fn wait(&self) -> Result<(), StoreError> {
         let (begun, mut since, mut process) = (Instant::now(), Instant::now(), None);
         for look in 0_u32.. {
-            match handle.try_lock() {
+            match self.opened.try_lock() {
                 Ok(()) => return Ok(()),
                 Err(TryLockError::WouldBlock) if since.elapsed() < STORE_DEADLINE => {
                     if look % LOOKS == 0
                         && begun.elapsed() < LONGEST
-                        && let holder @ Some(_) = holder(handle)
+                        && let holder @ Some(_) = holder(&self.opened)
                         && process != holder
                     {
                         // It goes from hand to hand: whoever waits has a turn in the end.
@@ -112,17 +123,61 @@ impl Folder {
         Ok(())
     }
 
+    fn free_name(&self, target: &OsStr) -> OsString {
+        format!("{}{}{SUFFIX}", prefix(target), Uuid::new_v4().simple()).into()
+    }
+
     fn io(&self, what: &'static str, source: std::io::Error) -> StoreError {
         StoreError::io(&self.store, what, &self.path, source)
     }
 }
 
-/// The process that holds a lock on this file, where the system tells.
+impl Temporary<'_> {
+    pub fn name(&self) -> &OsStr {
+        &self.name
+    }
+
+    /// The file that was made; none for one that was taken.
+    pub fn file(&self) -> Option<&File> {
+        self.file.as_ref()
+    }
+
+    /// Something else has the name now, or nothing.
+    pub fn let_go(mut self) {
+        self.name = OsString::new();
+    }
+
+    /// Removes it.
+    pub fn remove(&mut self) -> std::io::Result<()> {
+        self.folder.opened.remove(&self.name)?;
+        self.name.clear();
+        Ok(())
+    }
+
+    /// Gives it a name that no run removes, because it holds what somebody else wrote. Yields that name.
+    pub fn keep(mut self, target: &OsStr) -> Result<PathBuf, StoreError> {
+        let name = std::mem::take(&mut self.name);
+        let mut kept = target.to_owned();
+        kept.push(format!(".kept-{}", Uuid::new_v4().simple()));
+        self.folder.opened.rename_new(&name, &kept).map_err(|source| self.folder.io("keep a file in", source))?;
+        Ok(self.folder.path.join(kept))
+    }
+}
+
+impl Drop for Temporary<'_> {
+    fn drop(&mut self) {
+        if !self.name.is_empty() {
+            // What stays is removed by the next change of the same file.
+            let _ = self.folder.opened.remove(&self.name);
+        }
+    }
+}
+
+/// The process that holds a lock on this folder, where the system tells.
 #[cfg(target_os = "linux")]
-fn holder(handle: &File) -> Option<u32> {
-    use std::os::unix::fs::MetadataExt;
-    let inode = format!(":{}", handle.metadata().ok()?.ino());
-    let locks = fs::read_to_string("/proc/locks").ok()?;
+fn holder(folder: &Opened) -> Option<u32> {
+    let inode = format!(":{}", folder.number().ok()?);
+    let locks = std::fs::read_to_string("/proc/locks").ok()?;
     // `1: FLOCK  ADVISORY  WRITE 4711 08:01:131073 0 EOF`; one that waits for it has `->` behind its number.
     let mut fields = locks.lines().map(|line| line.split_ascii_whitespace().collect::<Vec<_>>());
     let held = fields
@@ -131,15 +186,14 @@ fn holder(handle: &File) -> Option<u32> {
 }
 
 #[cfg(not(target_os = "linux"))]
-fn holder(_: &File) -> Option<u32> {
+fn holder(_: &Opened) -> Option<u32> {
     None
 }
 
 /// The beginning of the names of one target's temporary files. A digest stands for the target's name, which may
 /// be as long as a name can be.
-fn prefix(target: &Path) -> String {
-    let name = target.file_name().unwrap_or_default();
-    let digest = Sha256::digest(name.as_encoded_bytes());
+fn prefix(target: &OsStr) -> String {
+    let digest = Sha256::digest(target.as_encoded_bytes());
     let digits: String = digest.iter().take(6).map(|byte| format!("{byte:02x}")).collect();
     format!("{PREFIX}{digits}-")
 }

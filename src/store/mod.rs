@@ -26,7 +26,10 @@ mod folder;
 mod json;
 mod keychain;
 mod kubernetes;
+mod most;
 mod names;
+#[cfg_attr(not(unix), path = "opened_by_path.rs")]
+mod opened;
 mod places;
 mod preset;
 mod program;
@@ -40,7 +43,9 @@ mod servers;
 pub mod slots;
 mod stdout;
 mod surroundings;
+mod swap;
 mod vault;
+mod way;
 
 pub use bound::bound;
 pub use command::CommandStore;
@@ -248,14 +253,22 @@ pub fn edit_private(
 /// What a private file of the tool's own holds, and whether its owner is this user and nobody else can read or write it; `None`
 /// where there is none.
 pub fn read_private(path: &std::path::Path) -> Result<Option<(zeroize::Zeroizing<String>, bool)>, StoreError> {
-    let Some(found) = admission::read(&path.display().to_string(), path)? else { return Ok(None) };
+    let found = match admission::read(&path.display().to_string(), path) {
+        // Nor is there one where there is no folder yet.
+        Err(StoreError::Io { source, .. }) if source.kind() == std::io::ErrorKind::NotFound => None,
+        found => found?,
+    };
+    let Some(found) = found else { return Ok(None) };
     let text = zeroize::Zeroizing::new(String::from_utf8_lossy(&found.bytes).into_owned());
     Ok(Some((text, admission::is_private(&found.metadata))))
 }
 
 /// Removes what writers that were cut off have left in a folder that whsec has to itself.
 pub fn tidy_private(folder: &std::path::Path) -> Result<(), StoreError> {
-    folder::Folder::lock(&folder.display().to_string(), folder)?.remove_all_leftovers()
+    let store = folder.display().to_string();
+    let way = way::Way::find(&store, &folder.join("any"))?;
+    way.judge(&store, None)?;
+    folder::Folder::lock(&store, &way)?.remove_all_leftovers()
 }
 
 /// Opens the store that a reference names. Nothing is read or written yet. Fails with [`StoreError::Refused`] for

@@ -1,24 +1,26 @@
 //! The one way in which a file is changed: beside it, synced, renamed over it, and looked at again.
 //!
 //! A reader sees the old content or the new, never half of one; after a crash or a power cut the same holds.
-//! Writers of whsec wait for each other. A foreign program that writes the file in between is noticed up to the
-//! moment of the rename, and the change is worked out anew from what it wrote.
+//! Writers of whsec wait for each other. What a foreign program writes in between is never lost: the new file and the old one
+//! have each other's names in one step, and what came out is looked at. If it is not what was read, it goes back, and the change
+//! is worked out anew from it.
 
 use std::fs;
-use std::io::{ErrorKind, Write};
+use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Mutex, PoisonError};
 use std::thread::sleep;
 use std::time::{Duration, Instant};
 
-use tempfile::NamedTempFile;
 use zeroize::Zeroizing;
 
 use super::StoreError;
 use super::admission::{self, Found};
-use super::folder::Folder;
+use super::folder::{Folder, Temporary};
+use super::most::Most;
 use super::rights::{Rights, Unkept};
+use super::swap::Swap;
+use super::way::Way;
 
 /// How often a change is worked out anew because somebody else was faster.
 const ATTEMPTS: usize = 5;
@@ -38,14 +40,15 @@ pub(super) struct Place {
     /// Whether others keep their own in it too.
     shared: bool,
     created: AtomicBool,
-    seen: Mutex<Option<Seen>>,
+    most: Most,
 }
 
-/// The file as it was when it held most. One that others put in its place is another file, whatever it holds.
-#[derive(Clone)]
-struct Seen {
-    metadata: fs::Metadata,
-    bytes: usize,
+/// Where a file is to be changed.
+struct Spot {
+    folder: Folder,
+    way: Way,
+    /// Whose file it is, or will be.
+    owner: Option<u32>,
 }
 
 /// What a file should be after a change.
@@ -61,8 +64,7 @@ pub(super) enum Wanted {
 impl Place {
     /// Names the file; nothing is opened. `store` is the reference, for messages.
     pub fn new(store: String, path: PathBuf) -> Self {
-        let (created, seen) = (AtomicBool::new(false), Mutex::new(None));
-        Self { store, path, like: None, shared: false, created, seen }
+        Self { store, path, like: None, shared: false, created: AtomicBool::new(false), most: Most::default() }
     }
 
     /// The same for a file that others keep their own in: one that is gone is not begun anew.
@@ -106,7 +108,7 @@ impl Place {
     pub fn read(&self) -> Result<Option<Zeroizing<Vec<u8>>>, StoreError> {
         let found = admission::read(&self.store, &self.path)?;
         if let Some(found) = &found {
-            self.note(found);
+            self.most.note(found);
         }
         Ok(found.map(|found| found.bytes))
     }
@@ -120,18 +122,37 @@ impl Place {
     /// with [`StoreError::Busy`] or [`StoreError::Changed`] if others do not leave the file alone, and with
     /// [`StoreError::Io`].
     pub fn edit(&self, mut change: impl FnMut(Option<&[u8]>) -> Result<Wanted, StoreError>) -> Result<(), StoreError> {
-        let (target, folder) = self.locked()?;
+        let spot = self.locked()?;
+        // What a program that held the file open wrote to it when it was replaced already.
+        let mut late: Option<Zeroizing<Vec<u8>>> = None;
         for _ in 0..ATTEMPTS {
-            let old = self.whole(&target)?;
-            let wanted = change(old.as_ref().map(|found| found.bytes.as_slice()))?;
+            let old = self.whole(&spot)?;
+            let from = late.take();
+            let is_late = from.is_some();
+            let from = from.as_ref().or(old.as_ref().map(|found| &found.bytes));
+            let wanted = match change(from.map(|bytes| bytes.as_slice())) {
+                Ok(Wanted::Same) if is_late => from.cloned().map_or(Wanted::Same, Wanted::Content),
+                // What was written late is the last word then.
+                Err(error) if is_late => {
+                    let theirs = from.cloned().unwrap_or_default();
+                    self.put(&spot, old.as_ref(), &theirs)?;
+                    spot.folder.sync()?;
+                    return Err(error);
+                }
+                wanted => wanted?,
+            };
             let done = match &wanted {
                 Wanted::Same => return Ok(()),
-                Wanted::Content(new) => self.put(&folder, &target, old.as_ref(), new)?,
-                Wanted::Gone => self.remove(&target, old.as_ref())?,
+                Wanted::Content(new) => self.put(&spot, old.as_ref(), new)?,
+                Wanted::Gone => self.remove(&spot, old.as_ref())?,
             };
             if done {
-                folder.sync()?;
-                return self.look_again(&target, &wanted);
+                spot.folder.sync()?;
+                self.look_again(&spot, &wanted)?;
+                late = self.written_late(old)?;
+                if late.is_none() {
+                    return Ok(());
+                }
             }
         }
         Err(self.changed())
@@ -146,152 +167,149 @@ impl Place {
         change: impl FnOnce(Option<&[u8]>) -> Result<Zeroizing<Vec<u8>>, StoreError>,
         reads_back: impl FnOnce(&[u8]) -> Result<bool, StoreError>,
     ) -> Result<(), StoreError> {
-        let (target, folder) = self.locked()?;
-        let old = self.whole(&target)?;
+        let spot = self.locked()?;
+        let old = self.whole(&spot)?;
         let new = change(old.as_ref().map(|found| found.bytes.as_slice()))?;
         // A rename is tried as well, over a file that is as empty as it is short-lived.
-        let beside = folder.temporary(&target)?.into_temp_path();
-        let prepared = self.prepared(&folder, &target, old.as_ref(), &new)?;
-        prepared.persist(&beside).map_err(|failed| StoreError::io(&self.store, "replace", &target, failed.error))?;
-        folder.sync()?;
-        let found = admission::read(&self.store, &beside)?.map(|found| found.bytes);
-        let is_same = match &found {
-            Some(found) => *found == new && reads_back(found)?,
-            None => false,
-        };
-        beside.close().map_err(|source| StoreError::io(&self.store, "remove what proved", &target, source))?;
+        let mut beside = spot.folder.temporary(&spot.way.name)?;
+        let prepared = self.prepared(&spot, old.as_ref(), &new)?;
+        let renamed = spot.folder.opened().rename(prepared.name(), beside.name());
+        renamed.map_err(|source| self.io("replace", &spot, source))?;
+        prepared.let_go();
+        spot.folder.sync()?;
+        let found = spot.folder.opened().open(beside.name()).map_err(|source| self.io("read", &spot, source))?;
+        let found = admission::content(&self.store, &spot.way.path, found)?.bytes;
+        let is_same = found == new && reads_back(&found)?;
+        beside.remove().map_err(|source| self.io("remove what proved", &spot, source))?;
         match is_same {
             true => Ok(()),
             false => Err(StoreError::NotReadBack { store: self.store.clone(), slot: slot.to_owned() }),
         }
     }
 
-    /// Where the file is, and its folder, which nobody else of whsec writes to now.
-    fn locked(&self) -> Result<(PathBuf, Folder), StoreError> {
-        let target = admission::resolve(&self.store, &self.path)?;
-        let folder = Folder::lock(&self.store, target.parent().unwrap_or(Path::new("/")))?;
-        folder.remove_leftovers(&target)?;
-        Ok((target, folder))
+    /// Where the file is, in its folder, which was judged and which nobody else of whsec writes to now.
+    fn locked(&self) -> Result<Spot, StoreError> {
+        let way = Way::find(&self.store, &self.path)?;
+        let owner = match (way.folder.owner(&way.name), &self.like) {
+            (None, Some(like)) => Way::find(&self.store, like).ok().and_then(|like| like.folder.owner(&like.name)),
+            (owner, _) => owner,
+        };
+        way.judge(&self.store, owner)?;
+        let folder = Folder::lock(&self.store, &way)?;
+        folder.remove_leftovers(&way.name)?;
+        Ok(Spot { folder, way, owner })
     }
 
     /// The file as it is now. One with less in it than before may be in the middle of being written, and what is
     /// missing would be gone for good; so may one that is gone.
-    fn whole(&self, target: &Path) -> Result<Option<Found>, StoreError> {
+    fn whole(&self, spot: &Spot) -> Result<Option<Found>, StoreError> {
         let begun = Instant::now();
         loop {
-            let found = admission::read_to_replace(&self.store, target)?;
-            let shrank = self.seen().filter(|seen| match &found {
-                Some(found) => found.bytes.len() < seen.bytes && is_same(&found.metadata, &seen.metadata),
-                None => self.shared,
-            });
-            match shrank {
+            let found = self.found(spot)?;
+            let before = match &found {
+                Some(found) => self.most.above(found),
+                None => self.most.bytes().filter(|_| self.shared),
+            };
+            match before {
                 None => {
-                    found.iter().for_each(|found| self.note(found));
+                    found.iter().for_each(|found| self.most.note(found));
                     return Ok(found);
                 }
                 Some(_) if begun.elapsed() < WRITERS_TIME => sleep(PAUSE),
-                Some(seen) => {
-                    let (store, path) = (self.store.clone(), self.path.clone());
-                    let to = found.map_or(0, |found| found.bytes.len());
-                    return Err(StoreError::Shrank { store, path, from: seen.bytes, to });
-                }
+                Some(before) => return Err(self.shrank(before, found.map_or(0, |found| found.bytes.len()))),
             }
         }
     }
 
-    fn seen(&self) -> Option<Seen> {
-        self.seen.lock().unwrap_or_else(PoisonError::into_inner).clone()
-    }
-
-    /// Remembers how much is in the file, unless that is less than there was.
-    fn note(&self, found: &Found) {
-        let now = Seen { metadata: found.metadata.clone(), bytes: found.bytes.len() };
-        let mut seen = self.seen.lock().unwrap_or_else(PoisonError::into_inner);
-        if seen.as_ref().is_none_or(|seen| seen.bytes < now.bytes || !is_same(&seen.metadata, &now.metadata)) {
-            *seen = Some(now);
+    /// What a program wrote to the replaced file, which it held open; `None` where it is as it was read. One that is shorter
+    /// is being written.
+    fn written_late(&self, old: Option<Found>) -> Result<Option<Zeroizing<Vec<u8>>>, StoreError> {
+        let Some(Found { bytes, file, .. }) = old else { return Ok(None) };
+        let begun = Instant::now();
+        loop {
+            let again = file.try_clone().map_err(|source| StoreError::io(&self.store, "read", &self.path, source))?;
+            let now = admission::content(&self.store, &self.path, again)?.bytes;
+            match now.len() < bytes.len() {
+                false => return Ok(Some(now).filter(|now| *now != bytes)),
+                true if begun.elapsed() < WRITERS_TIME => sleep(PAUSE),
+                true => return Err(self.shrank(bytes.len(), now.len())),
+            }
         }
     }
 
-    /// Forgets what was in the file, because it was written or removed from here.
-    fn forget(&self) {
-        *self.seen.lock().unwrap_or_else(PoisonError::into_inner) = None;
+    fn shrank(&self, from: usize, to: usize) -> StoreError {
+        StoreError::Shrank { store: self.store.clone(), path: self.path.clone(), from, to }
     }
 
-    /// Renames new content over the target; `false` if the target is no longer what it was.
-    fn put(&self, folder: &Folder, target: &Path, old: Option<&Found>, new: &[u8]) -> Result<bool, StoreError> {
-        let temporary = self.prepared(folder, target, old, new)?;
-        if !self.is_still(target, old)? {
+    fn found(&self, spot: &Spot) -> Result<Option<Found>, StoreError> {
+        admission::read_to_replace(&self.store, &spot.folder, &spot.way, spot.owner)
+    }
+
+    /// Puts new content in place of the file; `false` if that is no longer what it was.
+    fn put(&self, spot: &Spot, old: Option<&Found>, new: &[u8]) -> Result<bool, StoreError> {
+        let temporary = self.prepared(spot, old, new)?;
+        let done = self.is_still(spot, old)? && self.swap(spot).put(temporary, old)?;
+        if done {
+            self.most.forget();
+            self.created.fetch_or(old.is_none(), Ordering::Relaxed);
+        }
+        Ok(done)
+    }
+
+    /// Takes the file away; `false` if it is no longer what it was, and is there again.
+    fn remove(&self, spot: &Spot, old: Option<&Found>) -> Result<bool, StoreError> {
+        if !self.is_still(spot, old)? {
             return Ok(false);
         }
-        let renamed = match old {
-            Some(_) => temporary.persist(target),
-            None => temporary.persist_noclobber(target),
-        };
-        match renamed {
-            Ok(_) => {
-                self.forget();
-                if old.is_none() {
-                    self.created.store(true, Ordering::Relaxed);
-                }
-                Ok(true)
-            }
-            Err(failed) if old.is_none() && failed.error.kind() == ErrorKind::AlreadyExists => Ok(false),
-            Err(failed) => Err(StoreError::io(&self.store, "replace", target, failed.error)),
+        let done = old.map_or(Ok(true), |old| self.swap(spot).remove(old))?;
+        if done {
+            self.most.forget();
         }
+        Ok(done)
+    }
+
+    fn swap<'a>(&'a self, spot: &'a Spot) -> Swap<'a> {
+        Swap { store: &self.store, way: &spot.way, folder: &spot.folder }
     }
 
     /// A temporary file with the new content that lets others do what the old file does, and is on the disk.
-    fn prepared(
-        &self,
-        folder: &Folder,
-        target: &Path,
-        old: Option<&Found>,
-        new: &[u8],
-    ) -> Result<NamedTempFile, StoreError> {
-        let io = |what| move |source| StoreError::io(&self.store, what, target, source);
+    fn prepared<'a>(&self, spot: &'a Spot, old: Option<&Found>, new: &[u8]) -> Result<Temporary<'a>, StoreError> {
         let example = match (old, &self.like) {
-            (None, Some(like)) => admission::read_to_replace(&self.store, &admission::resolve(&self.store, like)?)?,
+            (None, Some(like)) => admission::read(&self.store, like)?,
             _ => None,
         };
-        let mut temporary = folder.temporary(target)?;
-        temporary.write_all(new).map_err(io("write"))?;
+        let temporary = spot.folder.temporary(&spot.way.name)?;
+        let Some(mut file) = temporary.file() else { return Err(self.changed()) };
+        file.write_all(new).map_err(|source| self.io("write", spot, source))?;
         match old.or(example.as_ref()) {
             Some(found) => {
-                let rights = Rights::of(&found.file).map_err(io("read the attributes of"))?;
-                rights.give(temporary.as_file()).map_err(|unkept| self.unkept(unkept))?;
+                let rights =
+                    Rights::of(&found.file).map_err(|source| self.io("read the attributes of", spot, source))?;
+                rights.give(file).map_err(|unkept| self.unkept(unkept))?;
             }
-            None => close_to_others(temporary.as_file()).map_err(io("set the mode for"))?,
+            None => close_to_others(file).map_err(|source| self.io("set the mode for", spot, source))?,
         }
         // Without this a power cut after the rename may leave an empty file under the target's name.
-        temporary.as_file().sync_all().map_err(io("sync"))?;
+        file.sync_all().map_err(|source| self.io("sync", spot, source))?;
         Ok(temporary)
     }
 
-    fn remove(&self, target: &Path, old: Option<&Found>) -> Result<bool, StoreError> {
-        if !self.is_still(target, old)? {
-            return Ok(false);
-        }
-        match fs::remove_file(target) {
-            Ok(()) => {}
-            Err(error) if error.kind() == ErrorKind::NotFound => {}
-            Err(source) => return Err(StoreError::io(&self.store, "remove", target, source)),
-        }
-        self.forget();
-        Ok(true)
-    }
-
-    fn is_still(&self, target: &Path, old: Option<&Found>) -> Result<bool, StoreError> {
-        let now = admission::read_to_replace(&self.store, target)?;
+    fn is_still(&self, spot: &Spot, old: Option<&Found>) -> Result<bool, StoreError> {
+        let now = self.found(spot)?;
         Ok(now.as_ref().map(|found| &found.bytes) == old.map(|found| &found.bytes))
     }
 
-    fn look_again(&self, target: &Path, wanted: &Wanted) -> Result<(), StoreError> {
-        let now = admission::read_to_replace(&self.store, target)?.map(|found| found.bytes);
+    fn look_again(&self, spot: &Spot, wanted: &Wanted) -> Result<(), StoreError> {
+        let now = self.found(spot)?.map(|found| found.bytes);
         match wanted {
             Wanted::Content(new) if now.as_ref() != Some(new) => Err(self.changed()),
             Wanted::Gone if now.is_some() => Err(self.changed()),
             _ => Ok(()),
         }
+    }
+
+    fn io(&self, what: &'static str, spot: &Spot, source: std::io::Error) -> StoreError {
+        StoreError::io(&self.store, what, &spot.way.path, source)
     }
 
     fn unkept(&self, Unkept { what, hint }: Unkept) -> StoreError {
@@ -311,18 +329,6 @@ impl Place {
 #[cfg(unix)]
 fn close_to_others(file: &fs::File) -> std::io::Result<()> {
     file.set_permissions(std::os::unix::fs::PermissionsExt::from_mode(0o600))
-}
-
-/// Whether two looks were at one and the same file: by its number, and its birth, because numbers are used again.
-fn is_same(one: &fs::Metadata, other: &fs::Metadata) -> bool {
-    #[cfg(unix)]
-    {
-        use std::os::unix::fs::MetadataExt;
-        if (one.dev(), one.ino()) != (other.dev(), other.ino()) {
-            return false;
-        }
-    }
-    one.created().ok() == other.created().ok()
 }
 
 #[cfg(unix)]

@@ -15,6 +15,19 @@ fn write(path: &Path, content: &str) -> Result<(), StoreError> {
     place.edit(|_| Ok(Wanted::Content(Zeroizing::new(content.as_bytes().to_vec()))))
 }
 
+fn locked_beside(path: &Path) -> Folder {
+    Folder::lock("file:test", &Way::find("file:test", path).unwrap()).unwrap()
+}
+
+/// What a run that was cut off leaves beside a file.
+fn left_beside(path: &Path) -> PathBuf {
+    let folder = locked_beside(path);
+    let temporary = folder.temporary(path.file_name().unwrap()).unwrap();
+    let left = path.with_file_name(temporary.name());
+    temporary.let_go();
+    left
+}
+
 fn mode(path: &Path) -> u32 {
     fs::metadata(path).unwrap().mode() & 0o7777
 }
@@ -56,102 +69,6 @@ fn no_umask_makes_a_new_file_open_or_changes_an_old_ones_mode() {
         for (expected, found) in modes {
             assert_eq!(format!("{found:o}"), format!("{expected:o}"), "umask {umask:o}");
         }
-    }
-}
-
-/// Owner, group and mode, and attributes by name.
-type Rights = ((u32, u32, u32), Vec<(String, Vec<u8>)>);
-
-fn rights(path: &Path) -> Rights {
-    let metadata = fs::metadata(path).unwrap();
-    let mut names = vec![0; 4096];
-    let length = rustix::fs::listxattr(path, &mut names[..]).unwrap_or(0);
-    let names = String::from_utf8(names[..length].to_vec()).unwrap();
-    let value = |name: &str| {
-        let mut value = vec![0; 4096];
-        let length = rustix::fs::getxattr(path, name, &mut value[..]).unwrap();
-        (name.to_owned(), value[..length].to_vec())
-    };
-    let attributes = names.split('\0').filter(|name| !name.is_empty()).map(value).collect();
-    ((metadata.uid(), metadata.gid(), metadata.mode() & 0o7777), attributes)
-}
-
-/// An access list in the kernel's own form, which lets one more user read.
-fn access_list() -> Vec<u8> {
-    let entries: [(u16, u16, u32); 5] =
-        [(0x01, 6, u32::MAX), (0x02, 4, 33), (0x04, 4, u32::MAX), (0x10, 4, u32::MAX), (0x20, 0, u32::MAX)];
-    let mut list = 2_u32.to_le_bytes().to_vec();
-    for (tag, may, id) in entries {
-        list.extend([tag.to_le_bytes().as_slice(), &may.to_le_bytes(), &id.to_le_bytes()].concat());
-    }
-    list
-}
-
-/// Lets others in as a receiver needs it: as far as this user may, and this disk can.
-fn let_in(path: &Path) {
-    use rustix::fs::{XattrFlags, setxattr};
-    if rustix::process::geteuid().is_root() {
-        chown(path, None, Some(33)).unwrap();
-    }
-    fs::set_permissions(path, fs::Permissions::from_mode(0o640)).unwrap();
-    for (name, value) in [("system.posix_acl_access", access_list()), ("user.receiver", b"app".to_vec())] {
-        let _ = setxattr(path, name, &value, XattrFlags::empty());
-    }
-}
-
-#[test]
-fn a8_a_files_owner_group_mode_access_list_and_attributes_stay() {
-    let (_folder, path) = folder_with("file", "old");
-    let_in(&path);
-    let before = rights(&path);
-    write(&path, "new").unwrap();
-    assert_eq!(fs::read_to_string(&path).unwrap(), "new");
-    assert_eq!(rights(&path), before);
-    assert_eq!(before.0.2, 0o640);
-}
-
-#[test]
-fn a8_a_folders_default_list_does_not_open_a_file_that_has_none() {
-    let (folder, path) = folder_with("file", "old");
-    let before = rights(&path);
-    let flags = rustix::fs::XattrFlags::empty();
-    if rustix::fs::setxattr(folder.path(), "system.posix_acl_default", &access_list(), flags).is_err() {
-        return;
-    }
-    write(&path, "new").unwrap();
-    assert_eq!(rights(&path), before);
-}
-
-#[test]
-fn a8_the_files_beside_a_live_one_are_read_by_whom_reads_it() {
-    let (folder, path) = folder_with("live", "old");
-    let_in(&path);
-    let store = crate::store::conformance::opened("file:live", folder.path());
-    let (old, new) = (crate::secret::Secret::new("old"), crate::secret::Secret::new("new"));
-    crate::store::slots::stage(store.as_ref(), &new, crate::store::slots::ANY).unwrap();
-    assert_eq!(rights(&folder.path().join("live.next")), rights(&path));
-    crate::store::slots::promote(store.as_ref(), &new.fingerprint(), None, crate::store::slots::ANY).unwrap();
-    assert_eq!(rights(&folder.path().join("live.previous")), rights(&path));
-    assert_eq!(store.get(crate::store::Slot::Previous).unwrap(), Some(old));
-}
-
-#[test]
-fn a8_proving_a_store_leaves_its_file_as_it_was() {
-    let canary = crate::secret::Secret::new("canary_0123456789");
-    for (reference, content) in
-        [("file:s", "old"), ("dotenv:s#K", "# why\nK=old\n"), ("json:s#/k", "{\"k\": \"old\"}\n")]
-    {
-        let (folder, path) = folder_with("s", content);
-        let_in(&path);
-        let look = || {
-            let metadata = fs::metadata(&path).unwrap();
-            (rights(&path), metadata.ino(), metadata.mtime_nsec(), metadata.ctime_nsec(), fs::read(&path).unwrap())
-        };
-        let before = look();
-        let store = crate::store::conformance::opened(reference, folder.path());
-        crate::store::slots::prove(store.as_ref(), &canary).unwrap();
-        assert_eq!(look(), before, "{reference}");
-        assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 1, "{reference}");
     }
 }
 
@@ -231,22 +148,104 @@ fn what_belongs_to_another_user_is_refused() {
     if !rustix::process::geteuid().is_root() {
         return;
     }
-    let (folder, path) = folder_with("foreign", "old");
-    chown(&path, Some(12345), None).unwrap();
-    refused(&path, "another user");
-    assert_eq!(fs::read_to_string(&path).unwrap(), "old");
-
+    let folder = tempfile::tempdir().unwrap();
     let (_elsewhere, ours) = folder_with("ours", "old");
     let link = folder.path().join("link");
     symlink(&ours, &link).unwrap();
     std::os::unix::fs::lchown(&link, Some(12345), None).unwrap();
     refused(&link, "somebody else's symlink");
+    assert!(admission::read("file:test", &link).is_err());
     assert_eq!(fs::read_to_string(&ours).unwrap(), "old");
 
     let ours = folder.path().join("ours");
     fs::write(&ours, "old").unwrap();
     chown(folder.path(), Some(12345), None).unwrap();
-    refused(&ours, "others can write to");
+    refused(&ours, "is a folder of another user");
+}
+
+#[test]
+fn a8_root_changes_another_users_file_only_where_nobody_else_could_have_put_it() {
+    if !rustix::process::geteuid().is_root() {
+        return;
+    }
+    for (file, folder, is_fine) in
+        [(12345, 0, true), (12345, 12345, true), (12345, 54321, false), (0, 12345, false), (54321, 12345, false)]
+    {
+        let (around, path) = folder_with("s", "old");
+        chown(&path, Some(file), Some(33)).unwrap();
+        chown(around.path(), Some(folder), None).unwrap();
+        match is_fine {
+            true => write(&path, "new").unwrap(),
+            false => refused(&path, "is a folder of another user"),
+        }
+        let metadata = fs::metadata(&path).unwrap();
+        assert_eq!((metadata.uid(), metadata.gid()), (file, 33));
+        assert_eq!(fs::read_to_string(&path).unwrap(), if is_fine { "new" } else { "old" });
+    }
+    // The owner of a folder cannot send root to a file of root's.
+    let (_elsewhere, ours) = folder_with("ours", "old");
+    let (around, theirs) = folder_with("theirs", "old");
+    fs::remove_file(&theirs).unwrap();
+    symlink(&ours, &theirs).unwrap();
+    std::os::unix::fs::lchown(&theirs, Some(12345), None).unwrap();
+    chown(around.path(), Some(12345), None).unwrap();
+    refused(&theirs, "is a folder of another user");
+    assert_eq!(fs::read_to_string(&ours).unwrap(), "old");
+}
+
+#[test]
+fn b7_every_folder_on_the_way_is_judged() {
+    let (folder, path) = folder_with("file", "old");
+    let inner = folder.path().join("inner");
+    fs::create_dir(&inner).unwrap();
+    fs::rename(&path, inner.join("file")).unwrap();
+    let beside = folder.path().join("beside");
+    fs::create_dir(&beside).unwrap();
+    symlink(inner.join("file"), beside.join("link")).unwrap();
+    let mode = |path: &Path, mode| fs::set_permissions(path, fs::Permissions::from_mode(mode)).unwrap();
+    write(&inner.join("file"), "new").unwrap();
+    write(&inner.join("../beside/link"), "newer").unwrap();
+    mode(&beside, 0o777);
+    refused(&inner.join("../beside/link"), "others can write to");
+    assert!(admission::read("file:test", &beside.join("link")).is_err());
+    mode(&beside, 0o700);
+    mode(folder.path(), 0o777);
+    refused(&inner.join("file"), "others can write to");
+    refused(&beside.join("link"), "others can write to");
+    assert_eq!(fs::read_to_string(inner.join("file")).unwrap(), "newer");
+}
+
+#[test]
+fn b7_a_folder_that_becomes_a_symlink_meanwhile_leads_nowhere_else() {
+    let (folder, path) = folder_with("file", "old");
+    let (elsewhere, there) = folder_with("file", "old");
+    let (inner, aside) = (folder.path().join("inner"), folder.path().join("aside"));
+    fs::create_dir(&inner).unwrap();
+    fs::rename(&path, inner.join("file")).unwrap();
+    let place = Place::new("file:test".to_owned(), inner.join("file"));
+    let change = |_: Option<&[u8]>| {
+        fs::rename(&inner, &aside).unwrap();
+        symlink(elsewhere.path(), &inner).unwrap();
+        Ok(Wanted::Content(Zeroizing::new(b"new".to_vec())))
+    };
+    place.edit(change).unwrap();
+    assert_eq!(fs::read_to_string(&there).unwrap(), "old");
+    assert_eq!(fs::read_to_string(aside.join("file")).unwrap(), "new");
+    for left in [aside.as_path(), elsewhere.path()] {
+        assert_eq!(fs::read_dir(left).unwrap().count(), 1, "{}", left.display());
+    }
+}
+
+#[test]
+fn a11_what_a_program_writes_to_the_replaced_file_that_it_held_open_is_found() {
+    let (_folder, path) = folder_with("file", "old");
+    let place = Place::new("file:test".to_owned(), path.clone());
+    let held = fs::OpenOptions::new().append(true).open(&path).unwrap();
+    let old = admission::content("file:test", &path, fs::File::open(&path).unwrap()).unwrap();
+    write(&path, "new").unwrap();
+    std::io::Write::write_all(&mut &held, b" and theirs").unwrap();
+    let late = place.written_late(Some(old)).unwrap();
+    assert_eq!(late.as_ref().map(|late| late.as_slice()), Some(b"old and theirs".as_slice()));
 }
 
 #[test]
@@ -265,7 +264,7 @@ fn a_folder_that_everybody_can_write_to_is_refused_unless_sticky() {
 fn a_missing_folder_is_an_error_with_a_hint() {
     let folder = tempfile::tempdir().unwrap();
     let error = write(&folder.path().join("no/file"), "new").unwrap_err();
-    assert!(matches!(&error, StoreError::Io { source, .. } if source.kind() == ErrorKind::NotFound));
+    assert!(matches!(&error, StoreError::Io { source, .. } if source.kind() == std::io::ErrorKind::NotFound));
     assert_eq!(error.hint().as_deref(), Some("make the folder first; whsec makes the file"));
 }
 
@@ -319,11 +318,7 @@ fn a_file_that_appears_meanwhile_is_not_overwritten() {
 #[test]
 fn leftovers_of_this_file_and_no_other_are_removed() {
     let (folder, path) = folder_with("file", "old");
-    let left = |target: &Path| {
-        let folder = Folder::lock("file:test", folder.path()).unwrap();
-        folder.temporary(target).unwrap().keep().unwrap().1
-    };
-    let (ours, others) = (left(&path), left(&folder.path().join("other")));
+    let (ours, others) = (left_beside(&path), left_beside(&folder.path().join("other")));
     write(&path, "new").unwrap();
     assert!(!ours.exists());
     assert!(others.exists());
@@ -333,9 +328,7 @@ fn leftovers_of_this_file_and_no_other_are_removed() {
 fn a_list_of_no_changes_removes_leftovers_of_every_slot() {
     for (reference, slot) in [("file:s", "s.next"), ("dotenv:s#K", "s"), ("json:s#/k", "s")] {
         let folder = tempfile::tempdir().unwrap();
-        let locked = Folder::lock("file:test", folder.path()).unwrap();
-        locked.temporary(&folder.path().join(slot)).unwrap().keep().unwrap();
-        drop(locked);
+        left_beside(&folder.path().join(slot));
         crate::store::conformance::opened(reference, folder.path()).apply(&[]).unwrap();
         assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 0, "{reference}");
     }
@@ -347,17 +340,15 @@ fn retire_removes_what_a_change_of_another_slot_left_behind() {
     let live = crate::secret::Secret::new("live");
     let store = crate::store::conformance::opened("file:s", folder.path());
     store.apply(&[(crate::store::Slot::Current, Some(&live))]).unwrap();
-    let locked = Folder::lock("file:test", folder.path()).unwrap();
-    let left = locked.temporary(&folder.path().join("s")).unwrap().keep().unwrap().1;
-    drop(locked);
+    let left = left_beside(&folder.path().join("s"));
     crate::store::slots::retire(store.as_ref(), &live.fingerprint(), crate::store::slots::ANY).unwrap();
     assert!(!left.exists());
 }
 
 #[test]
 fn a_lock_held_for_too_long_is_an_error_in_time() {
-    let (folder, path) = folder_with("file", "old");
-    let _held = Folder::lock("file:test", folder.path()).unwrap();
+    let (_folder, path) = folder_with("file", "old");
+    let _held = locked_beside(&path);
     let started = Instant::now();
     let begun = std::time::Instant::now();
     let error = write(&path, "new").unwrap_err();

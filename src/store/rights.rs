@@ -8,6 +8,7 @@ use std::io;
 
 /// What one file lets others do.
 #[cfg(unix)]
+#[derive(PartialEq, Eq)]
 pub(super) struct Rights {
     owner: u32,
     group: u32,
@@ -184,6 +185,7 @@ mod attributes {
 
 /// A file there gets its rights from its folder.
 #[cfg(not(unix))]
+#[derive(PartialEq, Eq)]
 pub(super) struct Rights;
 
 #[cfg(not(unix))]
@@ -196,3 +198,7 @@ impl Rights {
         Ok(())
     }
 }
+
+#[cfg(all(test, unix))]
+#[path = "rights_tests.rs"]
+mod tests;

@@ -34,6 +34,7 @@ mod server;
 mod share;
 mod shells;
 mod statuses;
+mod swapped;
 mod tally;
 mod trace;
 #[cfg(target_os = "linux")]

@@ -69,18 +69,31 @@ impl Call {
         self.text.split_once('<').and_then(|(_, rest)| rest.split_once('>')).map_or("", |(file, _)| file)
     }
 
-    /// What is renamed, and what it becomes.
-    fn renames(&self) -> Option<(&str, &str)> {
-        if !(self.name.starts_with("rename") || self.name == "linkat") {
-            return None;
+    /// The paths that it names, each in the folder of the descriptor before it.
+    fn paths(&self) -> Vec<String> {
+        let mut parts = self.text.split('"');
+        let mut paths = Vec::new();
+        while let (Some(before), Some(name)) = (parts.next(), parts.next()) {
+            let folder =
+                before.rsplit_once('<').and_then(|(_, rest)| rest.split_once('>')).map_or("", |(path, _)| path);
+            paths.push(Path::new(folder).join(name).display().to_string());
         }
-        let mut quoted = self.text.split('"').skip(1).step_by(2);
-        Some((quoted.next()?, quoted.next()?))
+        paths
     }
 
-    /// The path that is removed.
-    fn removes(&self) -> Option<&str> {
-        self.name.starts_with("unlink").then(|| self.text.split('"').nth(1))?
+    /// What is renamed, and what it becomes.
+    fn renames(&self) -> Option<(String, String)> {
+        if !(self.name.starts_with("rename") || self.name == "linkat") || !self.is_done() {
+            return None;
+        }
+        let mut paths = self.paths().into_iter();
+        Some((paths.next()?, paths.next()?)).filter(|(_, to)| !to.ends_with(".tmp"))
+    }
+
+    /// The path that is removed, or taken away to be looked at once more.
+    fn removes(&self) -> Option<String> {
+        let takes = self.name.starts_with("rename") && self.paths().last().is_some_and(|to| to.ends_with(".tmp"));
+        (self.name.starts_with("unlink") || takes).then(|| self.paths().into_iter().next())?
     }
 
     /// Whether these are the first bytes of a rotate call.
@@ -127,16 +140,16 @@ fn durable(calls: &[Call], root: &str) -> Result<(), String> {
     };
     for call in calls {
         let changed = match (call.renames(), call.removes()) {
-            (Some((from, to)), _) if own(to) => {
-                let synced = calls.iter().any(|sync| sync.is_sync_of(from) && sync.ended < call.began);
+            (Some((from, to)), _) if own(&to) => {
+                let synced = calls.iter().any(|sync| sync.is_sync_of(&from) && sync.ended < call.began);
                 ensure!(synced, "{to} is renamed before it is synced");
                 to
             }
             // A slot that is a file goes by being removed. Seals may stay: they are encrypted, and looked for.
-            (None, Some(path)) if own(path) && path.contains("/work/") && !path.ends_with(".tmp") => path,
+            (None, Some(path)) if own(&path) && path.contains("/work/") && !path.ends_with(".tmp") => path,
             _ => continue,
         };
-        let folder = Path::new(changed).parent().unwrap_or(Path::new("/")).display().to_string();
+        let folder = Path::new(&changed).parent().unwrap_or(Path::new("/")).display().to_string();
         let until = next(call.began).unwrap_or(usize::MAX);
         let synced = |sync: &Call| sync.is_sync_of(&folder) && sync.began > call.ended && sync.ended < until;
         ensure!(calls.iter().any(synced), "{changed} is replaced and {folder} is not synced after it");
@@ -152,7 +165,7 @@ fn sealed_first(calls: &[Call], work: &str) -> Result<(), String> {
     };
     let renamed = |wanted: &dyn Fn(&str) -> bool| {
         let after = calls.iter().filter(|call| call.began > send.ended);
-        after.filter(|call| call.renames().is_some_and(|(_, to)| wanted(to))).map(|call| call.began).next()
+        after.filter(|call| call.renames().is_some_and(|(_, to)| wanted(&to))).map(|call| call.began).next()
     };
     let seal = renamed(&|to| to.contains("/seals/") && to.ends_with(".age")).ok_or("no seal was made")?;
     let store = renamed(&|to| to.starts_with(work)).ok_or("no store was written")?;

@@ -54,9 +54,14 @@ const ALL: [Found; 13] = [
 ];
 
 impl Found {
-    /// Whether the file is the user's alone to change.
+    /// Whether the file is the user's alone to change; root's are all that are in root's own folders.
     fn is_fine(self) -> bool {
-        matches!(self, Self::Plain | Self::OpenToAll | Self::ReadOnly | Self::OwnSymlink)
+        let is_own = matches!(self, Self::Plain | Self::OpenToAll | Self::ReadOnly | Self::OwnSymlink);
+        is_own || matches!(self, Self::ForeignOwner | Self::SymlinkToForeign)
+    }
+
+    fn is_link(self) -> bool {
+        matches!(self, Self::OwnSymlink | Self::SymlinkToForeign)
     }
 
     fn arrange(self, file: &Path, elsewhere: &Path) {
@@ -180,12 +185,14 @@ fn drive(umask: &str, kind: Kind, found: Found) -> Result<(), String> {
         run_with(umask, &scene, &["cutover", "hooks", "--done", "deploy", "--done", "verify", "--done", "drop"])?;
     ensure!(code == 0, "cutover came to {code}");
     all_private(&scene, &before, &place)?;
-    let live = if found == Found::OwnSymlink { elsewhere.join("other") } else { file.clone() };
+    let live = if found.is_link() { elsewhere.join("other") } else { file.clone() };
     let metadata = std::fs::symlink_metadata(&live).unwrap();
     ensure!(metadata.is_file(), "{} is no file any more", live.display());
     ensure!(Some(metadata.mode()) == first, "the store has mode {:o}", metadata.mode() & 0o7777);
     let link = std::fs::symlink_metadata(&file).unwrap();
-    ensure!(link.is_symlink() == (found == Found::OwnSymlink), "the link is gone");
+    ensure!(link.is_symlink() == found.is_link(), "the link is gone");
+    let foreign = matches!(found, Found::ForeignOwner | Found::SymlinkToForeign);
+    ensure!((metadata.uid() == STRANGER) == foreign, "its owner is {}", metadata.uid());
     let mut left = around();
     left.retain(|path, _| !before.contains_key(path));
     ensure!(left.is_empty(), "left behind: {:?}", left.keys());
