@@ -217,7 +217,9 @@ fn a3_another_target_of_the_endpoint_is_named_before_the_call() {
     assert_eq!(sandbox.rotations(), 0);
     let first = format!("dotenv:{}#{KEY}", sandbox.dotenv().display());
     let id = sandbox.id();
-    sandbox.run(&["rotate", "hooks", "--store", &first, "--store", &store, "--confirm", &id, "--yes"]).exits(0);
+    let both =
+        ["rotate", "hooks", "--store", &first, "--store", &store, "--confirm", &id, "--yes", "--done", "prepare"];
+    sandbox.run(&both).exits(0);
     sandbox.run(&["status", "second"]).exits(0);
     assert_eq!(sandbox.rotations(), 1);
 }
