@@ -11,6 +11,7 @@ mod consent;
 mod contract;
 mod crowd;
 mod damage;
+mod foreign;
 mod kill;
 mod live;
 mod no_journal;

@@ -43,6 +43,32 @@ pub fn run(command: &Command, signal: Signal, mut strike: impl FnMut(u64) -> boo
     run_with(command, |call, _| if strike(call) { Act::Signal(signal) } else { Act::Pass })
 }
 
+/// Text that the call which a thread is about to make names, and the files behind its descriptors: what it may touch.
+pub fn operands(thread: Pid) -> Vec<String> {
+    let Ok(call) = std::fs::read_to_string(format!("/proc/{thread}/syscall")) else { return Vec::new() };
+    let Ok(memory) = std::fs::File::open(format!("/proc/{thread}/mem")) else { return Vec::new() };
+    let mut found = Vec::new();
+    // The number of the call, then its arguments, each of which may be a descriptor or the address of a path.
+    for argument in call.split_whitespace().skip(1).take(4) {
+        let Ok(value) = u64::from_str_radix(argument.trim_start_matches("0x"), 16) else { continue };
+        if value < FEW_DESCRIPTORS {
+            let target = std::fs::read_link(format!("/proc/{thread}/fd/{value}"));
+            found.extend(target.map(|target| target.to_string_lossy().into_owned()));
+            continue;
+        }
+        let mut bytes = [0; LONGEST_PATH];
+        let length = std::os::unix::fs::FileExt::read_at(&memory, &mut bytes, value).unwrap_or(0);
+        let text = bytes[..length].split(|byte| *byte == 0).next().unwrap_or_default();
+        found.extend(std::str::from_utf8(text).map(str::to_owned));
+    }
+    found
+}
+
+/// Descriptors are small numbers; an address never is.
+const FEW_DESCRIPTORS: u64 = 1024;
+/// Longer than every path of a sandbox.
+const LONGEST_PATH: usize = 256;
+
 /// Runs a command and does at each entry into a system call what `act` says, which is given the number of the entry, from
 /// 1, and the thread that makes it.
 #[expect(clippy::zombie_processes, reason = "the tracer itself reaps it, thread by thread")]

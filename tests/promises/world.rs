@@ -236,6 +236,12 @@ impl World {
         Ok(())
     }
 
+    /// Whether every store's live slot has the secret that the provider made last.
+    pub fn is_live(&self) -> bool {
+        let newest = self.sandbox.newest();
+        self.live().iter().all(|(_, live)| live.as_deref() == Some(newest.expose()))
+    }
+
     /// No secret in any file but those in `folders`; the API key in its own file alone.
     fn check_no_plaintext(&self, folders: &[&str]) -> Result<(), String> {
         let mut secrets = self.sandbox.stand_in.live_secrets();
