@@ -350,7 +350,7 @@ fn a_log_is_counted_by_secret_with_the_last_time_of_each() {
     assert!(run.stdout.contains("old only           10  "), "{}", run.stdout);
     let good = line(&signed("signa", &[&new], at, BODY), BODY, at);
     sandbox.run_with_stdin(&["verify", "hooks", "--follow"], &good).exits(0).says("noted for the step `verify`");
-    sandbox.run(&["verify", "hooks", "--summary", "x"]).exits(2).says("read stdin").says("tail -F 'x'");
+    sandbox.run(&["verify", "hooks", "--summary", "x"]).exits(2).says("read stdin").says("tail -F x | whsec verify");
 }
 
 #[test]
