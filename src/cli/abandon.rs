@@ -6,16 +6,18 @@ use super::exit::{Exit, Fault};
 use super::notify::Notifier;
 use super::options::TargetOptions;
 use super::session::Session;
+use super::work::Work;
 use super::{ask, complete, conclude, find};
 use crate::rotation::gate::old_seal;
 use crate::rotation::rejoin::Meanwhile;
-use crate::rotation::{Event, Outcome, RunError};
+use crate::rotation::{Event, Outcome, Rotation, RunError, overtaken};
 use crate::store::{Slot, readable};
 use crate::ui::prompt::Answers;
 
 /// Close a rotation where it stands, and change nothing else
 ///
-/// Whatever secret came stays where it is, sealed or in its slots. Needs a yes, or --yes.
+/// Whatever secret came stays where it is, sealed or in its slots. Needs a yes, or --yes. Of a rotation that somebody else's has
+/// superseded it says that this is dealt with.
 ///
 /// Examples:
 ///   whsec abandon payments --reason 'endpoint is deleted next week'
@@ -35,6 +37,11 @@ pub struct Args {
 /// Runs the command.
 pub fn run(args: &Args, session: &Session) -> anyhow::Result<Exit> {
     let mut found = find::open_to_close(session, &args.target, &args.options)?;
+    if found.rotation.as_ref().is_none_or(|rotation| rotation.closed.is_some())
+        && let Some(rotation) = overtaken(&found.work.journal.of_endpoint(&found.work.target.endpoint.key())?).cloned()
+    {
+        return acknowledge(args, session, &found.work, rotation);
+    }
     let mut rotation = find::need_open(session, &mut found)?;
     let work = &found.work;
     for line in conclude::whereabouts(&rotation, &work.seals, session.now()) {
@@ -68,5 +75,18 @@ pub fn run(args: &Args, session: &Session) -> anyhow::Result<Exit> {
     work.journal.append(&mut rotation, &session.actor(), session.now(), std::slice::from_ref(&closed))?;
     Notifier::new(session).recorded(&rotation, &closed);
     work.seals.remove(old_seal(rotation.id)).map_err(RunError::SealFailed)?;
+    conclude::conclude(session, "abandon", &rotation, &work.seals, anyhow::Ok(Exit::Done))
+}
+
+/// Says of a rotation that somebody else's came after that this is dealt with, so that `status` is at rest again.
+fn acknowledge(args: &Args, session: &Session, work: &Work, mut rotation: Rotation) -> anyhow::Result<Exit> {
+    if let Some(why) = rotation.closed.as_ref().and_then(|closed| closed.reason.as_deref()) {
+        session.output.warn(why);
+    }
+    let refusal = ["left as it is, as you said", "status says that it is superseded still"];
+    ask::agreement(session, work, "Is the provider's secret the live one by now?", refusal)?;
+    work.retake()?;
+    let said = Event::Acknowledged { reason: args.reason.clone() };
+    work.journal.append(&mut rotation, &session.actor(), session.now(), &[said])?;
     conclude::conclude(session, "abandon", &rotation, &work.seals, anyhow::Ok(Exit::Done))
 }

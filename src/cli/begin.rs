@@ -140,7 +140,8 @@ pub fn rotate(
             .say("the receivers are probed before the call, as with --probe-first; --done prepare goes without");
         plan.probe_first = true;
     }
-    let tools = Tools { stores, api_key: Some(session.api_key(&target, wish.api_key_file)?) };
+    let api_key = Some(session.api_key(&target, wish.api_key_file)?);
+    let tools = Tools { stores, api_key, key_origin: session.key_origin() };
     let mut work = Work::open(session, target)?;
     if session.may_ask() || plan.probe_first || wish.probes {
         work.enable_probes(session, &plan)?;

@@ -252,7 +252,7 @@ fn take_in(
     shared::refuse_configured(session.config_at_hand()?, session.catalog()?, &target)?;
     shared::refuse_journaled(&work.journal, &target, &stores)?;
     let planned = work::planned(&target, &stores).map_err(failed)?;
-    let new = Tools { stores, api_key: None };
+    let new = Tools { stores, api_key: None, key_origin: session.key_origin() };
     let stopped = || work.signals.arrived();
     let mut person = work.person(session, &new, Answers::default(), &stopped);
     work.runner(rotation, &new, &mut person).take_in(&planned)?;

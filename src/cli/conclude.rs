@@ -7,7 +7,7 @@ use serde_json::Value;
 use super::exit::{self, Exit, Fault};
 use super::session::Session;
 use crate::rotation::seal::Seals;
-use crate::rotation::{Call, Doer, ExpirySource, Next, Rotation, RunError, Step, guide};
+use crate::rotation::{Call, Doer, ExpirySource, Next, Outcome, Rotation, RunError, Step, guide};
 use crate::ui::time::moment;
 use crate::ui::{prompt, report};
 
@@ -71,6 +71,40 @@ fn beside(rotation: &Rotation, come_back: &str) -> Option<String> {
     rotation.is_pending().then(|| waits.to_owned())
 }
 
+/// The end of a command that goes on with a rotation, where the newest one is closed. Only one that is done is as it was wanted.
+pub fn closed(session: &Session, command: &str, rotation: &Rotation, seals: &Seals) -> anyhow::Result<Exit> {
+    let name = &rotation.plan.target;
+    let Some(closed) = rotation.closed.as_ref().filter(|closed| closed.outcome != Outcome::Done) else {
+        session.output.say(&format!("nothing to do: no rotation of `{name}` is open"));
+        return conclude(session, command, rotation, seals, anyhow::Ok(Exit::Done));
+    };
+    let (at, by) = (moment(closed.at), &closed.by);
+    let why = closed.reason.as_deref().unwrap_or("no reason given");
+    let come_back = |verb| session.come_back(verb, name);
+    let fault = match closed.outcome {
+        Outcome::Superseded if rotation.is_superseded() => Fault::new(
+            Exit::Conflict,
+            format!("no rotation of `{name}` is open: the last one was superseded at {at}: {why}"),
+            format!(
+                "put their secret into the live slot and say so: {} --reason TEXT; or rotate again: {}",
+                come_back("abandon"),
+                come_back("rotate")
+            ),
+        ),
+        Outcome::Failed => Fault::new(
+            Exit::NotFound,
+            format!("no rotation of `{name}` is open: the last one failed at {at}: {why}"),
+            format!("begin another: {}", come_back("rotate")),
+        ),
+        _ => Fault::new(
+            Exit::NotFound,
+            format!("no rotation of `{name}` is open: {by} gave up the last one at {at}: {why}"),
+            format!("what is live, and where: {}", come_back("inspect")),
+        ),
+    };
+    conclude(session, command, rotation, seals, Err(fault))
+}
+
 fn error_value(fault: &Fault, evidence: &[String]) -> Value {
     let mut value = exit::error_object(fault);
     if !evidence.is_empty() {
@@ -91,7 +125,7 @@ fn say_next(session: &Session, rotation: &Rotation, come_back: &str) {
     };
     match rotation.next(session.now()) {
         Next::Finished => match &rotation.closed {
-            Some(closed) if closed.outcome == crate::rotation::Outcome::Done => {
+            Some(closed) if closed.outcome == Outcome::Done => {
                 let fingerprint = rotation.answered().map(|answered| answered.fingerprint.to_string());
                 output.say(&format!("done: {} lives on {}", rotation.plan.target, fingerprint.unwrap_or_default()));
             }

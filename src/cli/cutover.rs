@@ -41,7 +41,7 @@ pub struct Args {
     /// Record a person's step as done elsewhere: prepare, deploy, verify or drop
     #[arg(long, value_name = "STEP", value_enum)]
     done: Vec<PersonStep>,
-    /// Note this reason with what is said to be done, or not
+    /// Note this reason with what is said to be done, or not, or with going on where something is in doubt
     #[arg(long, value_name = "TEXT", value_parser = NonEmptyStringValueParser::new())]
     reason: Option<String>,
     /// Block until the countdown ends
@@ -73,7 +73,7 @@ enum PersonStep {
     Prepare,
     Deploy,
     Verify,
-    /// Only where the provider does not say when the old secret ends
+    /// Only where the provider does not say when the old secret ends, or, with --reason, where its clock cannot be had
     Wait,
     Drop,
 }
@@ -112,7 +112,10 @@ pub fn run(args: &Args, session: &Session) -> anyhow::Result<Exit> {
     }
     if let Some(closed) = &rotation.closed {
         find::refuse_elsewhere(&found)?;
-        let outcome = if args.asserts_a_rotation() { holds(session, &found, &rotation, closed) } else { Ok(()) };
+        if closed.outcome != Outcome::Done {
+            return conclude::closed(session, "cutover", &rotation, &found.work.seals);
+        }
+        let outcome = if args.asserts_a_rotation() { holds(&found, closed) } else { Ok(()) };
         if outcome.is_ok() {
             session.output.say(&format!("nothing to do: no rotation of `{}` is open", args.target));
         }
@@ -167,11 +170,8 @@ pub fn run(args: &Args, session: &Session) -> anyhow::Result<Exit> {
 
 /// Whether what is asserted of a rotation holds although none is open: the last one was closed as done, and what it made live
 /// is live, as where a job of CI is tried again.
-fn holds(session: &Session, found: &Found, rotation: &Rotation, closed: &Closed) -> anyhow::Result<()> {
+fn holds(found: &Found, closed: &Closed) -> anyhow::Result<()> {
     let target = &found.work.target;
-    if closed.outcome != Outcome::Done {
-        return Err(find::none_open(session, &target.name, Some(rotation)));
-    }
     let known = found.work.journal.of_endpoint(&target.endpoint.key())?;
     let Some(stray) = elsewhere::stray_live(&found.tools.stores, &known)? else { return Ok(()) };
     let message = format!(

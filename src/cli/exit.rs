@@ -5,11 +5,11 @@ use std::process::ExitCode;
 use crate::config::ConfigError;
 use crate::provider::spec::Meaning;
 use crate::provider::{ProviderError, RequestError};
-use crate::rotation::RunError;
 use crate::rotation::journal::JournalError;
 use crate::rotation::lock::LockError;
 use crate::rotation::seal::SealError;
 use crate::rotation::state_key::StateKeyError;
+use crate::rotation::{RunError, Unasked, Unheard};
 use crate::store::StoreError;
 use crate::ui::Output;
 
@@ -137,7 +137,7 @@ fn run_exit(error: &RunError) -> Exit {
         | RunError::GivenUp { .. }
         | RunError::Pending { .. }
         | RunError::OtherStores
-        | RunError::Stale { .. } => Exit::Conflict,
+        | RunError::Superseded { .. } => Exit::Conflict,
         RunError::Journal(_) | RunError::Lock(_) | RunError::SameSecret { .. } => Exit::Failed,
         RunError::StoreCheck(_) | RunError::SealCheck(_) => Exit::Store,
         RunError::Refused { refusal, .. } if refusal.status == 409 => Exit::Conflict,
@@ -152,13 +152,16 @@ fn run_exit(error: &RunError) -> Exit {
         | RunError::StoreFailed { .. }
         | RunError::SealFailed(_)
         | RunError::NotRecorded { is_answered: true, .. } => Exit::Sealed,
-        RunError::KeyNeeded { .. } => Exit::Auth,
+        RunError::KeyNeeded { .. } | RunError::ClockUnheard { unheard: Unheard::Unasked(Unasked::NoKey), .. } => {
+            Exit::Auth
+        }
         RunError::CannotProbe { .. } => Exit::Usage,
         RunError::TooEarly { .. }
         | RunError::Drift { .. }
         | RunError::NotDrifted { .. }
         | RunError::Favoured { .. }
         | RunError::ClockUnheard { .. }
+        | RunError::Doubtful { .. }
         | RunError::NoWayBack { .. }
         | RunError::Contradicted { .. }
         | RunError::Unsafe { .. }

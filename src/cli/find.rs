@@ -184,7 +184,8 @@ fn open_target(
             None
         }
     };
-    Ok(Found { work, tools: Tools { stores, api_key }, rotation, changes })
+    let tools = Tools { stores, api_key, key_origin: session.key_origin() };
+    Ok(Found { work, tools, rotation, changes })
 }
 
 /// Refuses flags that name other stores than the rotation was begun with: they would change nothing.

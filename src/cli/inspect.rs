@@ -3,16 +3,17 @@
 use clap_complete::engine::ArgValueCandidates;
 use serde_json::{Value, json};
 
-use super::exit::{self, Exit};
+use super::exit::{self, Exit, Fault};
 use super::options::TargetOptions;
 use super::session::Session;
 use super::{changes, complete, find, result};
 use crate::provider::answer::Inspected;
 use crate::rotation::drift::{self, Act, Drift};
 use crate::rotation::elsewhere::{self, Stray};
-use crate::rotation::{RolledBack, Rotation, RunError, at_hand, newest_sent};
+use crate::rotation::superseded::{Difference, Finding, compare};
+use crate::rotation::{Evidence, RolledBack, Rotation, RunError, at_hand, newest_sent};
 use crate::secret::Fingerprint;
-use crate::store::{Access, Slot, Store, readable};
+use crate::store::{Access, Slot, Store, readable, slots};
 use crate::ui::report;
 use crate::ui::time::moment;
 
@@ -63,6 +64,10 @@ pub fn run(args: &Args, session: &Session) -> anyhow::Result<Exit> {
     for line in differing.iter().flat_map(drift_lines) {
         output.data(&line);
     }
+    let moved = asked.as_ref().ok().and_then(|inspected| moved(newest?, inspected, &stores));
+    if let Some(moved) = &moved {
+        output.data(&format!("since     {}", told(moved)));
+    }
     let foreign = newest.map(|rotation| foreign(rotation, &stores)).unwrap_or_default();
     for drift in &foreign {
         output.data(&format!("drift     {}", drift::words(std::slice::from_ref(drift))));
@@ -98,8 +103,12 @@ pub fn run(args: &Args, session: &Session) -> anyhow::Result<Exit> {
     let come_back = session.come_back("cutover", &target.name);
     let object = |rotation| report::rotation("inspect", rotation, session.now(), 0, &come_back, Value::Null);
     let (rotation, beside) = (newest.map(object), beside.map(object));
+    let asked = asked.and_then(|_| match (&moved, newest) {
+        (Some(Finding::Superseded(difference)), Some(rotation)) => Err(somebody_rotated(session, rotation, difference)),
+        _ => Ok(()),
+    });
     let (exit, error) = match asked {
-        Ok(_) => (Exit::Done, Value::Null),
+        Ok(()) => (Exit::Done, Value::Null),
         Err(error) => {
             let fault = session.fault(&error, Some(&target.name));
             (fault.exit, exit::say(output, &fault))
@@ -107,6 +116,7 @@ pub fn run(args: &Args, session: &Session) -> anyhow::Result<Exit> {
     };
     let fields = json!({
         "target": target.name, "endpoint": target.endpoint.own_id(), "at_provider": provider, "stores": slots, "drift": differing,
+        "since": moved.as_ref().map(since),
         "foreign": foreign, "elsewhere": strays.iter().map(stray_json).collect::<Vec<_>>(),
         "rotation": rotation, "beside": beside, "changes": changed,
         "without_the_secret": behind.map(|(_, stores)| stores), "error": error,
@@ -122,6 +132,50 @@ fn ask(args: &Args, session: &Session, target: &crate::config::Target) -> anyhow
         let provider = target.endpoint.provider.title().to_owned();
         RunError::unasked(provider, "show the endpoint", outcome).into()
     })
+}
+
+/// What the provider shows of a change since the newest rotation, where it is open or its secret is live still.
+fn moved(newest: &Rotation, inspected: &Inspected, stores: &[Box<dyn Store>]) -> Option<Finding> {
+    let ours = &newest.answered()?.fingerprint;
+    let is_live = |store: &dyn Store| slots::holds(store, Slot::Current, ours).unwrap_or(false);
+    if newest.closed.is_some() && !readable(stores).any(is_live) {
+        return None;
+    }
+    Some(compare(newest, &Evidence::from(inspected))).filter(|found| !matches!(found, Finding::Same | Finding::Unknown))
+}
+
+fn told(moved: &Finding) -> String {
+    match moved {
+        Finding::Superseded(difference) => format!("somebody rotated again: {difference}"),
+        Finding::Behind(difference) => format!("as it was before the call: {difference}"),
+        Finding::Touched(difference) => format!("the endpoint was changed, perhaps by a rotation: {difference}"),
+        Finding::Same | Finding::Unknown => String::new(),
+    }
+}
+
+fn since(moved: &Finding) -> Value {
+    let (word, difference) = match moved {
+        Finding::Superseded(difference) => ("superseded", difference),
+        Finding::Behind(difference) => ("behind", difference),
+        Finding::Touched(difference) => ("touched", difference),
+        Finding::Same | Finding::Unknown => return Value::Null,
+    };
+    json!({ "found": word, "what": difference.what, "ours": difference.ours, "theirs": difference.theirs })
+}
+
+fn somebody_rotated(session: &Session, rotation: &Rotation, difference: &Difference) -> anyhow::Error {
+    let name = &rotation.plan.target;
+    let message = format!(
+        "our secret is not {}'s any more, because somebody rotated again: {difference}",
+        rotation.plan.provider
+    );
+    let hint = match rotation.closed {
+        None => format!("close this rotation, and see how to go on: {}", session.come_back("cutover", name)),
+        Some(_) => {
+            format!("put their secret into the live slot, or rotate again: {}", session.come_back("rotate", name))
+        }
+    };
+    Fault::new(Exit::Conflict, message, hint)
 }
 
 fn provider_lines(inspected: &Inspected) -> Vec<String> {

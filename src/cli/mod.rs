@@ -85,7 +85,7 @@ Exit codes:
   9  a gate said no: a probe, a delivery, a slot that somebody else has written, or not proved safe yet
  10  some of several targets failed
  11  open: a rotation waits for a person or a clock
- 12  overdue: an overlap ended with steps undone, or a secret is too old
+ 12  overdue: an overlap ended with steps undone, somebody else rotated, or a secret is too old
  13  the provider cannot be reached or is rate limited; certainly not applied
 129, 130, 131, 143  hang-up, interrupt, quit, terminate; see `whsec status`
 

@@ -17,7 +17,7 @@ use crate::rotation::lock::EndpointLock;
 use crate::rotation::operator::Operator;
 use crate::rotation::runner::{Rest, Runner};
 use crate::rotation::seal::{Places, Seals};
-use crate::rotation::{ATTEMPTS, Plan, PlannedStore, Rotation, RunError, Step};
+use crate::rotation::{ATTEMPTS, KeyOrigin, Plan, PlannedStore, Rotation, RunError, Step};
 use crate::secret::Secret;
 use crate::store::{self, Reference, Slot, Store};
 use crate::ui::prompt::{Answers, Notice, Person};
@@ -42,6 +42,8 @@ pub struct Work {
 pub struct Tools {
     pub stores: Vec<Box<dyn Store>>,
     pub api_key: Option<Secret>,
+    /// Where that came from.
+    pub key_origin: Option<KeyOrigin>,
 }
 
 impl Work {
@@ -131,6 +133,7 @@ impl Work {
             client: &self.client,
             endpoint: &self.target.endpoint,
             api_key: tools.api_key.as_ref(),
+            key_origin: tools.key_origin.as_ref(),
             stores: &tools.stores,
             seals: &self.seals,
             operator,
@@ -143,6 +146,7 @@ impl Work {
             attempts_left: ATTEMPTS,
             prober: self.prober.as_ref(),
             probed: false,
+            looked: None,
         }
     }
 

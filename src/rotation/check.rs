@@ -42,6 +42,9 @@ impl Runner<'_> {
             self.seals.remove(old_seal(over.id)).map_err(RunError::SealCheck)?;
         }
         let mut evidence = self.inspect()?.unwrap_or_default();
+        // One wild answer ends no overlap.
+        let known = earlier.first().map(|rotation| rotation.clock_ahead_ms);
+        evidence.clock_ahead_ms = evidence.clock_ahead_ms.map(|ahead| self.steady(ahead, known));
         let ahead = SignedDuration::from_millis(evidence.clock_ahead_ms.unwrap_or(0));
         let provider_now = (self.now)().saturating_add(ahead).unwrap_or_else(|_| (self.now)());
         self.refuse_open_overlap(&earlier, provider_now)?;
@@ -81,6 +84,12 @@ impl Runner<'_> {
             && self.rotation.plan.direction != Direction::Force
             && until > inspected.date.unwrap_or_else(self.now)
         {
+            if !self.rotation.plan.believes(until, inspected.date.unwrap_or_else(self.now)) {
+                let warning =
+                    format!("the old secret is said to live until {until}, which nobody can mean; it is left out");
+                self.operator.tell(self.rotation, News::Warning(&warning));
+                return Ok(Some(self.evidence(&inspected)));
+            }
             return Err(self.overlap_open(until));
         }
         Ok(Some(self.evidence(&inspected)))
@@ -88,16 +97,7 @@ impl Runner<'_> {
 
     /// What an inspect answer says, without anything secret.
     pub(super) fn evidence(&self, inspected: &Inspected) -> Evidence {
-        Evidence {
-            version: inspected.version.clone(),
-            fingerprint: inspected.fingerprint.clone(),
-            updated_at: inspected.updated_at.clone(),
-            current: None,
-            shown: inspected.secret.as_ref().map(Secret::fingerprint),
-            next: None,
-            held: BTreeMap::new(),
-            clock_ahead_ms: inspected.date.map(|date| self.ahead(date)),
-        }
+        Evidence { clock_ahead_ms: inspected.date.map(|date| self.ahead(date)), ..Evidence::from(inspected) }
     }
 
     /// An outcome of a call that changes nothing, as an error.

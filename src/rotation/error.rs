@@ -6,11 +6,14 @@ use jiff::Timestamp;
 use thiserror::Error;
 
 use super::Step;
+use super::clock::Unheard;
 use super::drift::{self, Drift};
 use super::journal::JournalError;
 use super::lock::LockError;
-use super::operator::Comparison;
+use super::look::{Theirs, Unasked};
+use super::operator::{Comparison, Doubt};
 use super::seal::SealError;
+use super::superseded::Difference;
 use crate::provider::answer::{self, Refusal};
 use crate::provider::spec::Meaning;
 use crate::store::StoreError;
@@ -55,11 +58,12 @@ pub enum RunError {
         "{provider} rotated the secret, but its answer cannot be read: {why}; the whole answer is sealed in `{seal}`"
     )]
     Unreadable { provider: String, why: String, seal: PathBuf, replayable: bool },
-    /// Somebody rotated again between a lost answer and its replay.
-    #[error(
-        "{provider} returned the lost secret (version {ours}), but the endpoint is at version {theirs} by now: somebody rotated again"
-    )]
-    Stale { provider: String, ours: String, theirs: String },
+    /// Somebody else has rotated since our own call.
+    #[error("our secret is not {provider}'s any more, because somebody rotated again: {difference}")]
+    Superseded { provider: String, difference: Difference, theirs: Box<Theirs>, overlap_until: Option<Timestamp> },
+    /// Nothing that can be asked speaks for going on.
+    #[error("{}", doubtful_words(.provider, .doubt))]
+    Doubtful { provider: String, doubt: Doubt },
     /// The secret is safe, but a store does not have it yet.
     #[error("the secret is rotated and safe, but not every store took the step `{}`", .step.name())]
     StoreFailed {
@@ -104,8 +108,8 @@ pub enum RunError {
     #[error("{}", against_words(*.applied, .comparison))]
     AgainstEvidence { applied: bool, comparison: Box<Comparison> },
     /// At the end of a countdown.
-    #[error("{provider} cannot be asked for its clock, and ours alone does not end the old secret")]
-    ClockUnheard { provider: String },
+    #[error("{provider} cannot be asked for its clock, and ours alone does not end the old secret: {unheard}")]
+    ClockUnheard { provider: String, unheard: Unheard, ours_is_past: bool },
     #[error("an API key for {provider} is needed to go on")]
     KeyNeeded { provider: String },
     #[error("`{}` is not to be done yet: {why}", .step.name())]
@@ -168,7 +172,8 @@ impl RunError {
                  `whsec cutover TARGET --resolve applied` closes this rotation, and you can rotate again"
                     .to_owned()
             }
-            Self::Stale { .. } => "find out who, and use their secret; the sealed one is not live".to_owned(),
+            Self::Superseded { provider, theirs, overlap_until, .. } => superseded_hint(provider, theirs, *overlap_until),
+            Self::Doubtful { doubt, .. } => doubtful_hint(doubt).to_owned(),
             Self::StoreFailed { source, .. } => {
                 let mend = source.hint().unwrap_or_else(|| "mend the store".to_owned());
                 format!("{mend}; then `whsec cutover TARGET` completes the rest")
@@ -181,7 +186,7 @@ impl RunError {
             }
             Self::NotRecorded { source, .. } => {
                 let mend = match source {
-                    JournalError::Unusable { .. } | JournalError::ReadOnly { .. } => source.hint().unwrap_or_default(),
+                    JournalError::Unusable { .. } | JournalError::ReadOnly { .. } | JournalError::Gone { .. } => source.hint().unwrap_or_default(),
                     _ => "mend the journal".to_owned(),
                 };
                 format!("{mend}; then `whsec cutover TARGET` goes on")
@@ -204,9 +209,7 @@ impl RunError {
                  --reason TEXT"
                     .to_owned()
             }
-            Self::ClockUnheard { provider } => {
-                format!("see whether {provider} can be reached from here, then `whsec cutover TARGET`; nothing is lost meanwhile")
-            }
+            Self::ClockUnheard { provider, unheard, ours_is_past } => clock_hint(provider, unheard, *ours_is_past),
             Self::KeyNeeded { .. } => "`whsec doctor` shows where a key is looked for".to_owned(),
             Self::TooEarly { .. } => "`whsec cutover TARGET` shows what is due".to_owned(),
             Self::Contradicted { step, .. } => format!(
@@ -285,6 +288,69 @@ fn refusal_hint(refusal: &Refusal, can_force: bool, nothing_changed: &str) -> St
         Meaning::RateLimited | Meaning::Unavailable => format!("{nothing_changed}; run it again later"),
         _ => nothing_changed.to_owned(),
     }
+}
+
+fn superseded_hint(provider: &str, theirs: &Theirs, overlap_until: Option<Timestamp>) -> String {
+    let mut hint = String::new();
+    if !theirs.held.is_empty() {
+        hint.push_str(&format!("{}, which may be theirs; ", theirs.held.join(", ")));
+    }
+    if theirs.is_shown {
+        hint.push_str(&format!("{provider} shows their secret itself; "));
+    }
+    let again = match overlap_until {
+        Some(until) => format!("from {until} on, rotate again: `whsec rotate TARGET`"),
+        None => "rotate again: `whsec rotate TARGET`".to_owned(),
+    };
+    hint.push_str(&format!(
+        "put their secret into the live slot and say so: `whsec abandon TARGET --reason TEXT`; or, {again}"
+    ));
+    hint
+}
+
+fn doubtful_words(provider: &str, doubt: &Doubt) -> String {
+    match doubt {
+        Doubt::Touched(_) | Doubt::Behind(_) => {
+            format!("nothing goes live before it is known whose secret {provider} has: {doubt}")
+        }
+        Doubt::OtherKey { .. } => format!("nothing was sent again: {doubt}"),
+        Doubt::Clock { .. } => doubt.to_string(),
+    }
+}
+
+fn doubtful_hint(doubt: &Doubt) -> &'static str {
+    match doubt {
+        Doubt::Touched(_) => {
+            "find out who changed what; if nobody rotated, say so: `whsec cutover TARGET --reason TEXT`; if somebody did, put their \
+             secret into the live slot and give this one up: `whsec abandon TARGET --reason TEXT`"
+        }
+        Doubt::Behind(_) => {
+            "run `whsec cutover TARGET` again in a minute; if the provider is known to have our secret, say why: --reason TEXT"
+        }
+        Doubt::OtherKey { .. } => {
+            "give the key that it was sent with; if both are of the same account, say so: `whsec cutover TARGET --reason TEXT`"
+        }
+        Doubt::Clock { .. } => "if it has ended, say how you know: `whsec cutover TARGET --done wait --reason TEXT`",
+    }
+}
+
+fn clock_hint(provider: &str, unheard: &Unheard, ours_is_past: bool) -> String {
+    let mend = match unheard {
+        Unheard::Unasked(Unasked::NoKey) => "give an API key (`whsec doctor` shows where one is looked for)".to_owned(),
+        Unheard::Unasked(Unasked::Refused(_)) => "mend the API key (`whsec doctor` shows which one is used)".to_owned(),
+        Unheard::Unasked(Unasked::NotFound(_)) => {
+            format!("see whether {provider} still has the endpoint, and whether the key is of the same account")
+        }
+        Unheard::Unasked(_) => format!("see whether {provider} can be reached from here"),
+        Unheard::NoDate | Unheard::Unsteady => "try again later".to_owned(),
+    };
+    let word = match ours_is_past {
+        true => {
+            "; or, if you know that the old secret has ended, say how: `whsec cutover TARGET --done wait --reason TEXT`"
+        }
+        false => "; nothing is lost meanwhile",
+    };
+    format!("{mend}, then `whsec cutover TARGET`{word}")
 }
 
 fn against_words(applied: bool, comparison: &Comparison) -> &'static str {

@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
+use super::key_mark::KeyMark;
 use super::plan::{PlannedStore, Step};
 use crate::delivery::probe::Verdict;
 use crate::secret::Fingerprint;
@@ -18,13 +19,23 @@ pub enum Event {
     /// The step `check` passed; this is what the provider and the stores said before the call.
     Checked { before: Evidence },
     /// The request is about to be sent. Without an outcome behind it, what happened is unknown.
-    Sent { attempt: u32, digest: String },
+    Sent {
+        attempt: u32,
+        digest: String,
+        /// Whose API key it is sent with.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        key: Option<KeyMark>,
+    },
     /// The answer came and its secret is sealed.
     Answered(Answered),
     /// The provider said yes, but its answer holds no secret that can be read; the whole answer is sealed.
     Unreadable { status: u16, why: String },
     /// The provider has been seen to be at the replayed secret still.
     Confirmed,
+    /// What the provider showed at the first look after the answer, or after somebody said that what moved since is no rotation.
+    Shown { after: Evidence },
+    /// The provider's clock was not where it was expected; what it was ahead of ours by, each time that it was asked.
+    ClockJumped { heard_ms: Vec<i64>, is_believed: bool },
     /// The attempt was certainly not applied.
     NotApplied { why: String, status: Option<u16>, request_id: Option<String> },
     /// The attempt may have been applied.
@@ -60,6 +71,8 @@ pub enum Event {
     ReceiverJoined { url: String },
     /// A receiver takes no part any more.
     ReceiverLeft { url: String, reason: String },
+    /// Somebody says that what became of a closed rotation is dealt with.
+    Acknowledged { reason: String },
     /// Nothing more happens in this rotation.
     Closed { outcome: Outcome, reason: Option<String> },
 }
@@ -161,6 +174,8 @@ pub enum Outcome {
     Done,
     Failed,
     Abandoned,
+    /// Somebody else has rotated since, so its secret is not the provider's any more.
+    Superseded,
 }
 
 /// An event with its place in the journal.

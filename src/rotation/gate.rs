@@ -34,6 +34,8 @@ impl Runner<'_> {
                 return Ok(false);
             }
             let reply = self.operator.do_step(self.rotation, step);
+            // Whoever was waited for may have taken days.
+            self.looked = self.looked.filter(|_| self.lock.is_held());
             if matches!(reply, Reply::Done { .. } | Reply::LookAgain) {
                 match self.rejoin()? {
                     Meanwhile::Nothing => {}

@@ -8,10 +8,11 @@ use std::time::{Duration, Instant};
 use jiff::{SignedDuration, Timestamp};
 
 use super::error::ROTATE;
-use super::operator::News;
+use super::operator::{Doubt, News};
 use super::runner::Runner;
 use super::seal::Sealed;
-use super::{Answered, Event, ExpirySource, Outcome, RunError};
+use super::superseded::Finding;
+use super::{Answered, Event, ExpirySource, KeyMark, Outcome, RunError, Step};
 use crate::provider::answer::{self, Refusal, Reply, Rotated, Unknown};
 use crate::provider::spec::Meaning;
 use crate::secret::Secret;
@@ -55,10 +56,14 @@ impl Runner<'_> {
         let idempotent = self.rotation.plan.idempotency_key.is_some();
         // Once an attempt may have been applied, a later refusal proves nothing about it.
         let mut ambiguous = self.rotation.may_be_applied();
+        let mark = self.key_origin.map(|origin| KeyMark::of(key, origin, self.rotation.id));
+        if ambiguous && !self.may_send_as(mark.as_ref())? {
+            return Ok(());
+        }
         loop {
             let attempt = self.rotation.attempts + 1;
             self.attempts_left = self.attempts_left.saturating_sub(1);
-            self.record(&[Event::Sent { attempt, digest: request.digest() }])?;
+            self.record(&[Event::Sent { attempt, digest: request.digest(), key: mark.clone() }])?;
             self.operator.tell(self.rotation, News::Sending { attempt });
             self.operator.awaits_answer(Some(self.client.timeout()));
             let outcome = self.client.call(self.endpoint, &request, key);
@@ -104,6 +109,21 @@ impl Runner<'_> {
                 return Err(error);
             }
         }
+    }
+
+    /// Whether a request that may have been applied goes out again with this key. One of another account would rotate something
+    /// else, or the same endpoint anew. `false` where others have gone on meanwhile.
+    fn may_send_as(&mut self, mark: Option<&KeyMark>) -> Result<bool, RunError> {
+        let known = &self.rotation.sent_with;
+        let (Some(before), Some(now)) = (known.last(), mark) else { return Ok(true) };
+        if known.iter().any(|before| before.is_of(now)) {
+            return Ok(true);
+        }
+        let doubt = Doubt::OtherKey { before: before.to_string(), now: now.to_string() };
+        let why = doubt.to_string();
+        let Some(reason) = self.ask_for_reason(doubt)? else { return Ok(false) };
+        self.record(&[Event::Overridden { why, reason, slot: None }])?;
+        Ok(true)
     }
 
     /// Waits before the next attempt; `false` as soon as a signal asks to stop.
@@ -164,6 +184,14 @@ impl Runner<'_> {
             Err(error) => return self.keep_unreadable(reply, error.to_string()),
         };
         let answered = self.facts(&rotated, reply);
+        if rotated
+            .old_expires_at
+            .is_some_and(|end| answered.expires_source != ExpirySource::Provider && end > (self.now)())
+            && answered.expires_at.is_some()
+        {
+            let warning = "the answer's time for the old secret's end is years away; the documented one counts";
+            self.operator.tell(self.rotation, News::Warning(warning));
+        }
         if self.rotation.before.current.as_ref() == Some(&answered.fingerprint) {
             let error = RunError::SameSecret { provider: self.endpoint.provider.title().to_owned() };
             let (why, request_id) = (error.to_string(), reply.request_id.clone());
@@ -210,15 +238,13 @@ impl Runner<'_> {
         let clock_ahead_ms = reply.date.map_or(self.rotation.clock_ahead_ms, |date| self.ahead(date));
         let replayed = reply.replayed || self.rotation.attempts > 1;
         let rotated_at = self.rotated_by(reply.replayed, clock_ahead_ms);
-        let documented = self.documented_end(rotated_at);
         let (expires_at, expires_source) =
             match (self.rotation.plan.direction.ends_old_secret(), rotated.old_expires_at) {
                 (true, _) => (None, ExpirySource::Call),
                 (false, Some(end)) => (Some(end), ExpirySource::Provider),
-                (false, None) if documented.is_some() => (documented, ExpirySource::Documented),
                 (false, None) => (None, ExpirySource::Unknown),
             };
-        Answered {
+        let answered = Answered {
             fingerprint: rotated.secret.fingerprint(),
             version: rotated.version.clone(),
             provider_fingerprint: rotated.fingerprint.clone(),
@@ -229,15 +255,27 @@ impl Runner<'_> {
             clock_ahead_ms,
             replayed,
             notice: rotated.notice.clone(),
-        }
+        };
+        answered.with_believable_end(&self.rotation.plan, rotated_at)
     }
 
     /// When the provider had rotated at the latest, on its own clock: an end computed from it is never too early. A replay
     /// reports a rotation that happened when an earlier attempt arrived.
     fn rotated_by(&self, replayed: bool, clock_ahead_ms: i64) -> Timestamp {
+        self.done_by(self.rotation.sent_before_at.filter(|_| replayed), clock_ahead_ms)
+    }
+
+    /// The same of an answer that nobody has: by the last request.
+    pub(super) fn called_by(&self, clock_ahead_ms: i64) -> Timestamp {
+        self.done_by(self.rotation.last_sent_at, clock_ahead_ms)
+    }
+
+    fn done_by(&self, sent: Option<Timestamp>, clock_ahead_ms: i64) -> Timestamp {
         let now = (self.now)();
-        let earlier = self.rotation.sent_before_at.map(|sent| sent.saturating_add(LONGEST_CALL).unwrap_or(sent));
-        let at = earlier.filter(|_| replayed).map_or(now, |earlier| earlier.min(now));
+        let at = sent.map_or(now, |sent| sent.saturating_add(LONGEST_CALL).unwrap_or(sent).min(now));
+        // One wild answer makes no end too early.
+        let heard = self.rotation.before.clock_ahead_ms.map(|_| self.rotation.clock_ahead_ms);
+        let clock_ahead_ms = heard.map_or(clock_ahead_ms, |heard| heard.max(clock_ahead_ms));
         // A `Date` header leaves out the fraction of its second.
         let ahead = SignedDuration::from_millis(clock_ahead_ms).saturating_add(SignedDuration::from_secs(1));
         at.saturating_add(ahead).unwrap_or(at)
@@ -246,27 +284,36 @@ impl Runner<'_> {
     /// After a replay the endpoint may have moved on: somebody else rotated between the lost answer and now. Nothing goes
     /// live before that is ruled out, as far as the provider shows anything that tells.
     pub(super) fn confirm(&mut self) -> Result<(), RunError> {
-        let Some(answered) = self.rotation.answered().cloned() else { return Ok(()) };
-        let provider = self.endpoint.provider.title().to_owned();
-        if answered.version.is_some() || answered.provider_fingerprint.is_some() {
-            let key = self.api_key.ok_or_else(|| RunError::KeyNeeded { provider: provider.clone() })?;
-            let inspected = self
-                .client
-                .inspect(self.endpoint, key)
-                .map_err(|outcome| RunError::from_outcome(provider.clone(), "show the endpoint", outcome))?;
-            let pairs =
-                [(&answered.version, &inspected.version), (&answered.provider_fingerprint, &inspected.fingerprint)];
-            for (ours, theirs) in pairs {
-                if let (Some(ours), Some(theirs)) = (ours, theirs)
-                    && ours != theirs
-                {
-                    let error = RunError::Stale { provider, ours: ours.clone(), theirs: theirs.clone() };
-                    self.record(&[Event::Closed { outcome: Outcome::Failed, reason: Some(error.to_string()) }])?;
-                    return Err(error);
-                }
+        let Some(answered) = self.rotation.answered() else { return Ok(()) };
+        let asked = match answered.version.is_some() || answered.provider_fingerprint.is_some() {
+            true => {
+                let provider = self.endpoint.provider.title().to_owned();
+                let key = self.api_key.ok_or_else(|| RunError::KeyNeeded { provider: provider.clone() })?;
+                let inspected = self.client.inspect(self.endpoint, key);
+                Some(inspected.map_err(|outcome| RunError::from_outcome(provider, "show the endpoint", outcome))?)
             }
+            // What tells less is worth less than what works today.
+            false => self.ask_provider().ok(),
+        };
+        if let Some(inspected) = asked {
+            let is_stored = self.rotation.done.contains_key(&Step::Stage);
+            let doubt = match self.find(&inspected) {
+                Finding::Touched(difference) => Some(Doubt::Touched(difference)),
+                Finding::Behind(difference) => Some(Doubt::Behind(difference)),
+                _ => None,
+            };
+            // Nobody is asked before the stores have what came.
+            if let Some(doubt) = doubt.filter(|_| !is_stored) {
+                return Err(RunError::Doubtful { provider: self.endpoint.provider.title().to_owned(), doubt });
+            }
+            self.looked = Some(true);
+            self.weigh_shown(inspected, true)?;
         }
-        self.record(&[Event::Confirmed])
+        // Whoever was asked may have been overtaken by others.
+        if self.rotation.may_be_stale() && self.rotation.closed.is_none() {
+            self.record(&[Event::Confirmed])?;
+        }
+        Ok(())
     }
 
     /// Seals an answer whole. One that was sealed before stays beside it: what a provider repeats may be masked.

@@ -10,14 +10,14 @@ use std::time::{Duration, Instant};
 
 use jiff::Timestamp;
 use rusqlite::{Connection, OpenFlags, Transaction, TransactionBehavior, params};
-use thiserror::Error;
 use uuid::Uuid;
 
 use super::endpoints;
-use super::lock::read_only_hint;
+use super::journal_error::classify;
+use super::place::{Place, make_private};
 use super::rows::{entry, rotation};
 use super::schema::{APPLICATION_ID, MIGRATIONS, STAMPED, SUMMED};
-use super::state_key::{StateKey, StateKeyError};
+use super::state_key::StateKey;
 use super::sums::Sums;
 use super::{Entry, Event, Plan, Rotation, at_hand};
 use crate::http::Url;
@@ -31,66 +31,15 @@ const BUSY: Duration = Duration::from_secs(60);
 /// How long to wait before the file is prepared again.
 const PAUSE: Duration = Duration::from_millis(10);
 
+pub use super::journal_error::JournalError;
+
 /// The journal, open.
 #[derive(Debug)]
 pub struct Journal {
     connection: Connection,
     path: PathBuf,
+    place: Place,
     key: StateKey,
-}
-
-/// Why the journal cannot be used. Nothing was sent.
-#[derive(Debug, Error)]
-pub enum JournalError {
-    #[error("the journal `{path}` is damaged or not a whsec journal")]
-    Damaged {
-        path: PathBuf,
-        #[source]
-        source: Option<rusqlite::Error>,
-    },
-    #[error("the journal `{path}` was not written with the `state-key` that lies beside it")]
-    OtherKey { path: PathBuf },
-    #[error(transparent)]
-    Key(#[from] StateKeyError),
-    #[error("the journal `{path}` was written by a newer whsec (format {found}, this one knows {known})")]
-    Newer { path: PathBuf, found: usize, known: usize },
-    #[error("cannot use the journal `{path}`")]
-    Unusable {
-        path: PathBuf,
-        #[source]
-        source: rusqlite::Error,
-    },
-    #[error("the journal cannot be written: the folder `{folder}` is read-only")]
-    ReadOnly { folder: PathBuf },
-    #[error("the journal's last commits are in `{log}`, which cannot be read from a read-only disk")]
-    LogUnread { log: PathBuf },
-    #[error("`{endpoint}` has an open rotation already")]
-    AlreadyOpen { endpoint: String },
-}
-
-impl JournalError {
-    /// What the operator can do about it.
-    pub fn hint(&self) -> Option<String> {
-        Some(match self {
-            Self::Damaged { path, .. } => format!(
-                "nothing was sent; keep a copy of `{}`, move it away to start a new journal, and rotate only after \
-                 looking at the provider whether a rotation is open",
-                path.display()
-            ),
-            Self::OtherKey { .. } => {
-                "nothing was sent; bring the whole folder from where the journal comes: the two belong together"
-                    .to_owned()
-            }
-            Self::Key(error) => return error.hint(),
-            Self::Newer { .. } => "install the newer whsec on this machine".to_owned(),
-            Self::Unusable { path, .. } => {
-                format!("see whether `{}` is writable and the disk has room", path.parent().unwrap_or(path).display())
-            }
-            Self::ReadOnly { folder } => read_only_hint(folder),
-            Self::LogUnread { .. } => "make that disk writable, or look at a copy: --state-dir COPY".to_owned(),
-            Self::AlreadyOpen { .. } => "`whsec status` shows it, `whsec cutover TARGET` goes on with it".to_owned(),
-        })
-    }
 }
 
 impl Journal {
@@ -109,7 +58,7 @@ impl Journal {
         )
         .map_err(failed)?;
         connection.busy_timeout(BUSY).map_err(failed)?;
-        Self { connection, path, key }.ready()
+        Self { connection, place: Place::of(&path), path, key }.ready()
     }
 
     /// The same for looking only: where the folder is read-only, a journal that takes no events.
@@ -131,7 +80,8 @@ impl Journal {
         // Without `immutable` SQLite wants to make files beside it even for reading.
         let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_URI | OpenFlags::SQLITE_OPEN_NO_MUTEX;
         let opened = Connection::open_with_flags(format!("{url}?immutable=1"), flags);
-        Self { connection: opened.map_err(|error| classify(&path, error))?, path, key }.ready()
+        let connection = opened.map_err(|error| classify(&path, error))?;
+        Self { connection, place: Place::of(&path), path, key }.ready()
     }
 
     /// Makes events durable in one commit and folds them into the rotation. The first ones of a rotation also record
@@ -144,6 +94,7 @@ impl Journal {
         now: Timestamp,
         events: &[Event],
     ) -> Result<(), JournalError> {
+        self.in_place()?;
         let entries: Vec<Entry> =
             events.iter().map(|event| Entry { at: now, by: by.to_owned(), event: event.clone() }).collect();
         let plan = serde_json::to_string(&rotation.plan).map_err(|_| self.damaged())?;
@@ -162,6 +113,11 @@ impl Journal {
     /// The key that this journal is stamped with.
     pub fn stamps(&self) -> &StampKey {
         &self.key.stamps
+    }
+
+    /// Fails where the file is not the one any more that was opened.
+    pub fn in_place(&self) -> Result<(), JournalError> {
+        if self.place.is_at(&self.path) { Ok(()) } else { Err(JournalError::Gone { path: self.path.clone() }) }
     }
 
     /// The open rotation of an endpoint; where another is pending beside it, that one.
@@ -391,27 +347,4 @@ impl Journal {
     fn classify(&self, source: rusqlite::Error) -> JournalError {
         classify(&self.path, source)
     }
-}
-
-fn classify(path: &Path, source: rusqlite::Error) -> JournalError {
-    use rusqlite::ErrorCode::{DatabaseCorrupt, NotADatabase, TypeMismatch};
-    let (folder, path) = (path.parent().unwrap_or(path), path.to_owned());
-    match source.sqlite_error_code() {
-        Some(DatabaseCorrupt | NotADatabase | TypeMismatch) => JournalError::Damaged { path, source: Some(source) },
-        None if !matches!(source, rusqlite::Error::SqliteFailure(..)) => {
-            JournalError::Damaged { path, source: Some(source) }
-        }
-        _ if store::is_read_only(folder) => JournalError::ReadOnly { folder: folder.to_owned() },
-        _ => JournalError::Unusable { path, source },
-    }
-}
-
-/// Makes the file, empty, for its owner only; SQLite itself would leave that to the umask, and gives its rollback file
-/// the same mode. Where it cannot be made, opening it says why.
-fn make_private(path: &Path) {
-    let mut options = std::fs::OpenOptions::new();
-    options.write(true).create_new(true);
-    #[cfg(unix)]
-    std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
-    let _ = options.open(path);
 }

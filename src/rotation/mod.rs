@@ -14,6 +14,7 @@ use crate::store::Slot;
 mod busy;
 pub mod changed;
 mod check;
+mod clock;
 pub mod drift;
 #[cfg(test)]
 mod drift_tests;
@@ -21,6 +22,7 @@ pub mod elsewhere;
 mod endpoints;
 mod error;
 mod event;
+mod expiry;
 mod facts;
 mod failing;
 pub mod gate;
@@ -29,11 +31,15 @@ pub mod guide;
 mod issue;
 pub mod join;
 pub mod journal;
+mod journal_error;
+mod key_mark;
 mod leak;
 pub mod lock;
+mod look;
 pub mod operator;
 mod overrule;
 mod pending;
+mod place;
 pub mod plan;
 mod reconcile;
 pub mod rejoin;
@@ -47,19 +53,23 @@ mod standing;
 pub mod state_key;
 mod status;
 mod sums;
+pub mod superseded;
 #[cfg(test)]
 mod tests;
 mod trial;
 mod upkeep;
 
+pub use clock::Unheard;
 pub use error::RunError;
 pub use event::{Answered, Entry, Event, Evidence, ExpirySource, How, Outcome, Overruled, Probed};
 pub use facts::{Proof, RolledBack, Sighting};
 pub use issue::ATTEMPTS;
+pub use key_mark::{KeyMark, KeyOrigin};
 pub use leak::Leaked;
+pub use look::{Theirs, Unasked};
 pub use pending::at_hand;
 pub use plan::{Direction, Doer, Plan, PlannedStore, Step};
-pub use standing::{leaking, newest_sent};
+pub use standing::{leaking, newest_sent, overtaken};
 pub use status::Status;
 
 /// A plan and what has come of it.
@@ -69,6 +79,8 @@ pub struct Rotation {
     pub plan: Plan,
     pub opened_at: Timestamp,
     pub before: Evidence,
+    /// What the provider showed first after the answer.
+    pub after: Option<Evidence>,
     /// How far the provider's clock is ahead of ours, in milliseconds, as last heard.
     pub clock_ahead_ms: i64,
     pub call: Call,
@@ -84,6 +96,8 @@ pub struct Rotation {
     /// After a replay: whether the provider has been seen to be at that very secret still.
     pub confirmed: bool,
     pub attempts: u32,
+    /// Whose API keys the requests were sent with that may have been applied.
+    pub sent_with: Vec<KeyMark>,
     /// Steps done, with when, by whom and how.
     pub done: BTreeMap<Step, Proof>,
     /// Steps done in single stores.
@@ -107,6 +121,8 @@ pub struct Rotation {
     /// The moments that the notifier has been told of.
     pub notified: BTreeSet<String>,
     pub closed: Option<Closed>,
+    /// Whether somebody has said that what became of it is dealt with.
+    pub acknowledged: bool,
 }
 
 /// The end of a rotation.
@@ -154,6 +170,7 @@ impl Rotation {
             plan,
             opened_at,
             before: Evidence::default(),
+            after: None,
             clock_ahead_ms: 0,
             call: Call::NotApplied,
             applied: false,
@@ -162,6 +179,7 @@ impl Rotation {
             last_sent_at: None,
             confirmed: false,
             attempts: 0,
+            sent_with: Vec::new(),
             done: BTreeMap::new(),
             stores_done: BTreeSet::new(),
             joined: BTreeSet::new(),
@@ -174,6 +192,7 @@ impl Rotation {
             leak_declared_at: None,
             rolled_back: None,
             closed: None,
+            acknowledged: false,
         }
     }
 
@@ -187,8 +206,9 @@ impl Rotation {
                 self.clock_ahead_ms = before.clock_ahead_ms.unwrap_or(0);
                 self.done.insert(Step::Check, proof(How::Tool));
             }
-            Event::Sent { attempt, .. } => {
+            Event::Sent { attempt, key, .. } => {
                 self.attempts = *attempt;
+                self.sent_with.extend(key.clone());
                 let on_provider = self.provider_time(*at);
                 self.first_sent_at.get_or_insert((*at, on_provider));
                 self.sent_before_at = self.last_sent_at.replace(*at);
@@ -196,7 +216,9 @@ impl Rotation {
             }
             Event::Answered(answered) => {
                 self.clock_ahead_ms = answered.clock_ahead_ms;
-                self.call = Call::Answered(answered.clone());
+                // What was journaled before ends were doubted is read as it would be journaled now.
+                let called_by = self.provider_time(self.last_sent_at.unwrap_or(*at));
+                self.call = Call::Answered(answered.clone().with_believable_end(&self.plan, called_by));
                 self.applied = true;
                 self.done.insert(Step::Issue, proof(How::Tool));
             }
@@ -207,6 +229,7 @@ impl Rotation {
             Event::NotApplied { .. } => {
                 // Recorded only where no attempt may have been applied, so the key is as good as new.
                 self.first_sent_at = None;
+                self.sent_with.clear();
                 self.call = Call::NotApplied;
             }
             Event::Lost { why, .. } => {
@@ -216,8 +239,14 @@ impl Rotation {
                     self.done.remove(&step);
                 }
                 self.stores_done.clear();
+                self.after = None;
             }
             Event::Confirmed => self.confirmed = true,
+            Event::Shown { after } => self.after = Some(after.clone()),
+            Event::ClockJumped { heard_ms, is_believed } => {
+                self.clock_ahead_ms = heard_ms.last().copied().filter(|_| *is_believed).unwrap_or(self.clock_ahead_ms);
+            }
+            Event::Acknowledged { .. } => self.acknowledged = true,
             Event::StoreDone { step, store } => {
                 self.stores_done.insert((*step, store.clone()));
             }
@@ -350,7 +379,7 @@ impl Rotation {
 }
 
 /// Two readings of a provider's clock may differ by this much: its `Date` header has whole seconds.
-const CLOCK_SLACK: SignedDuration = SignedDuration::from_secs(5);
+pub(crate) const CLOCK_SLACK: SignedDuration = SignedDuration::from_secs(5);
 
 /// A key is not sent again in the last minutes of the provider's window: clocks differ, and an expired key would
 /// rotate a second time.

@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 
+use super::superseded::Difference;
 use super::{Answered, Event, Evidence, How, Rotation, Step};
 use crate::delivery::probe::Report;
 use crate::provider::answer::Inspected;
@@ -69,6 +70,48 @@ impl Comparison {
     }
 }
 
+/// What only a person can decide, because nothing that can be asked speaks for going on.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Doubt {
+    /// The endpoint was changed, which may have been another rotation.
+    Touched(Difference),
+    /// The provider shows what it showed before the call.
+    Behind(Difference),
+    /// A request whose answer is lost would go out again with the API key of somebody else.
+    OtherKey { before: String, now: String },
+    /// The provider's clock cannot be had, and by ours the old secret has ended.
+    Clock { provider: String, why: String, end: Timestamp },
+}
+
+impl Doubt {
+    /// What going on says of it.
+    pub fn question(&self) -> &'static str {
+        match self {
+            Self::Touched(_) => "Was that something else than a rotation?",
+            Self::Behind(_) => "Is our secret the provider's all the same?",
+            Self::OtherKey { .. } => "Are both keys of the account that the endpoint is in?",
+            Self::Clock { .. } => "Has the old secret ended?",
+        }
+    }
+}
+
+impl std::fmt::Display for Doubt {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::Touched(difference) => {
+                write!(f, "the endpoint was changed, which may have been another rotation: {difference}")
+            }
+            Self::Behind(difference) => write!(f, "the provider shows what it showed before the call: {difference}"),
+            Self::OtherKey { before, now } => {
+                write!(f, "the request whose answer was lost went out with {before}, and would go out again with {now}")
+            }
+            Self::Clock { provider, why, end } => {
+                write!(f, "{provider} cannot be asked for its clock ({why}); by ours the old secret ended at {end}")
+            }
+        }
+    }
+}
+
 /// News of a running rotation.
 #[derive(Clone, Debug)]
 pub enum News<'a> {
@@ -120,6 +163,9 @@ pub trait Operator {
 
     /// Asks what came of a call whose answer is lost.
     fn settle(&mut self, rotation: &Rotation, comparison: &Comparison) -> Ruling;
+
+    /// Asks for the reason to go on although nothing speaks for it. `Done` only with one.
+    fn weigh(&mut self, rotation: &Rotation, doubt: &Doubt) -> Reply;
 
     /// Counts down. `Done` when the time is over, or as soon as others have `moved` the rotation.
     fn watch(&mut self, rotation: &Rotation, countdown: Countdown, moved: &dyn Fn() -> bool) -> Reply;

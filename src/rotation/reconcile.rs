@@ -20,7 +20,7 @@ impl Runner<'_> {
         {
             return self.record(&[Event::Answered(answered.clone())]);
         }
-        self.hear_clock();
+        self.hear(false)?;
         let fresh = self.rotation.plan.idempotency_key.is_some() && self.rotation.key_is_fresh((self.now)());
         // A seal that does not open is no loss while the same secret can be had again.
         if !fresh && let Err(error) = sealed {
@@ -30,18 +30,14 @@ impl Runner<'_> {
             self.replays_left -= 1;
             return self.issue();
         }
+        let (comparison, inspected) = self.compare();
+        let inspected = inspected.unwrap_or_default();
+        if self.adopt(&comparison, &inspected)? || self.recover(&comparison, &inspected)? {
+            return Ok(());
+        }
         if fresh && !matches!(self.rotation.call, Call::Unreadable { .. }) {
             let why = self.why_unknown();
             return Err(self.lost(why));
-        }
-        if self.adopt()? {
-            return Ok(());
-        }
-        let (comparison, inspected) = self.compare();
-        if let Some(inspected) = inspected
-            && self.recover(&inspected)?
-        {
-            return Ok(());
         }
         let ruling = self.operator.settle(self.rotation, &comparison);
         // That it was applied is certain there; what is left to say is that nobody can make use of the answer.
@@ -72,7 +68,7 @@ impl Runner<'_> {
             Ruling::Said { applied: true, reason } => {
                 let sent = self.rotation.last_sent_at.map(|sent| self.rotation.provider_time(sent));
                 let ends = self.rotation.plan.direction.ends_old_secret();
-                let until = sent.filter(|_| !ends).and_then(|sent| self.documented_end(sent));
+                let until = sent.filter(|_| !ends).and_then(|sent| self.rotation.plan.documented_end(sent));
                 let until = until.filter(|until| *until > self.rotation.provider_time((self.now)()));
                 let error = RunError::SecretLost { provider, until, can_force: self.can_force() };
                 let said = reason.map(|reason| format!(" ({reason})")).unwrap_or_default();
@@ -98,30 +94,27 @@ impl Runner<'_> {
 
     fn compare(&mut self) -> (Comparison, Option<Inspected>) {
         let before = self.rotation.before.clone();
-        let provider = self.endpoint.provider.title().to_owned();
-        let asked = match self.api_key {
-            None => Err("no API key".to_owned()),
-            Some(_) if self.endpoint.provider.spec().inspect.is_none() => Err("it has no call for that".to_owned()),
-            Some(key) => self
-                .client
-                .inspect(self.endpoint, key)
-                .map_err(|outcome| RunError::unasked(provider, "show the endpoint", outcome).to_string()),
-        };
-        match asked {
+        match self.ask_provider() {
             Ok(inspected) => {
                 let now = Some(self.evidence(&inspected));
                 (Comparison { before, now, why: None }, Some(inspected))
             }
-            Err(why) => (Comparison { before, now: None, why: Some(why) }, None),
+            Err(why) => (Comparison { before, now: None, why: Some(why.to_string()) }, None),
         }
     }
 
-    /// A provider that shows the whole secret gives a lost one back. It counts only if the provider showed
-    /// another one before the call.
-    fn recover(&mut self, inspected: &Inspected) -> Result<bool, RunError> {
-        let before = &self.rotation.before;
-        let (Some(secret), Some(shown)) = (&inspected.secret, &before.shown) else { return Ok(false) };
-        if secret.fingerprint() == *shown || before.current.as_ref() == Some(&secret.fingerprint()) {
+    /// A provider that shows the whole secret gives a lost one back. It counts only if it is known not to be one from before the
+    /// call: another one was shown then, or none while a store had the one of then, or the sealed answer has it.
+    fn recover(&mut self, comparison: &Comparison, inspected: &Inspected) -> Result<bool, RunError> {
+        let Some(secret) = &inspected.secret else { return Ok(false) };
+        let (found, before) = (secret.fingerprint(), &self.rotation.before);
+        let was_asked = before.clock_ahead_ms.is_some();
+        let is_new = before.shown.is_some() || (was_asked && before.current.is_some()) || self.is_in_the_answer(secret);
+        if before.shown.as_ref() == Some(&found)
+            || self.was_known(&found)
+            || !is_new
+            || comparison.changed() == Some(false)
+        {
             return Ok(false);
         }
         let answered = self.gathered(secret, inspected);
@@ -130,23 +123,45 @@ impl Runner<'_> {
     }
 
     /// Where neither seal nor journal could be written, the answer's secret went into the stores: what is in a `next` slot
-    /// now and was not before the call came from there.
-    fn adopt(&mut self) -> Result<bool, RunError> {
-        let before = &self.rotation.before;
-        let Some(next) = &before.next else { return Ok(false) };
-        let is_known = |found: &Fingerprint| next.contains(found) || before.current.as_ref() == Some(found);
+    /// now and was not before the call came from there, unless what the provider shows says otherwise.
+    fn adopt(&mut self, comparison: &Comparison, inspected: &Inspected) -> Result<bool, RunError> {
+        if self.rotation.before.next.is_none() {
+            return Ok(false);
+        }
         // A store that cannot be read now may be readable the next time; the evidence counts meanwhile.
         let found = self.coming_secrets().unwrap_or_default();
-        let Some(secret) = found.into_iter().find(|secret| !is_known(&secret.fingerprint())) else { return Ok(false) };
-        let answered = self.gathered(&secret, &Inspected::default());
+        let Some(secret) = found.into_iter().find(|secret| !self.was_known(&secret.fingerprint())) else {
+            return Ok(false);
+        };
+        let is_another = inspected.secret.as_ref().is_some_and(|shown| *shown != secret);
+        if is_another || (inspected.secret.is_none() && comparison.changed() == Some(false)) {
+            return Ok(false);
+        }
+        let answered = self.gathered(&secret, &Inspected { date: inspected.date, ..Inspected::default() });
         self.keep(&secret, answered)?;
         Ok(true)
+    }
+
+    /// Whether a store had it before the call.
+    fn was_known(&self, found: &Fingerprint) -> bool {
+        let before = &self.rotation.before;
+        before.current.as_ref() == Some(found) || before.next.iter().flatten().any(|next| next == found)
+    }
+
+    /// Whether the answer that could not be read has this secret somewhere.
+    fn is_in_the_answer(&self, secret: &Secret) -> bool {
+        let sealed = self.seals.exists(self.rotation.id).then(|| self.seals.unseal(self.rotation.id).ok()).flatten();
+        let needle = secret.expose().as_bytes();
+        sealed
+            .and_then(|sealed| sealed.answer())
+            .is_some_and(|answer| answer.windows(needle.len().max(1)).any(|window| window == needle))
     }
 
     /// The facts of an answer that nobody has, as far as the provider shows them now.
     fn gathered(&self, secret: &Secret, inspected: &Inspected) -> Answered {
         let ends = self.rotation.plan.direction.ends_old_secret();
-        Answered {
+        let clock_ahead_ms = inspected.date.map_or(self.rotation.clock_ahead_ms, |date| self.ahead(date));
+        let answered = Answered {
             fingerprint: secret.fingerprint(),
             version: inspected.version.clone(),
             provider_fingerprint: inspected.fingerprint.clone(),
@@ -158,9 +173,10 @@ impl Runner<'_> {
                 (false, Some(_)) => ExpirySource::Provider,
                 (false, None) => ExpirySource::Unknown,
             },
-            clock_ahead_ms: inspected.date.map_or(self.rotation.clock_ahead_ms, |date| self.ahead(date)),
+            clock_ahead_ms,
             replayed: false,
             notice: None,
-        }
+        };
+        answered.with_believable_end(&self.rotation.plan, self.called_by(clock_ahead_ms))
     }
 }

@@ -26,6 +26,9 @@ pub enum Meanwhile {
 
 /// Whether others have done something to the rotation since it was read. A journal that cannot be read now says nothing.
 pub fn has_moved(journal: &Journal, rotation: &Rotation) -> bool {
+    if journal.in_place().is_err() {
+        return true;
+    }
     let Ok(now) = journal.find(rotation.id) else { return false };
     let is_same = |now: &Rotation| {
         let is_done = now.done == rotation.done && now.call == rotation.call;
@@ -103,6 +106,7 @@ impl Runner<'_> {
     /// Reads the rotation as it is in the journal by now, and yields it as it was known.
     pub fn catch_up(&mut self) -> Result<Rotation, RunError> {
         let before = self.rotation.clone();
+        self.journal.in_place().map_err(|error| self.unrecorded(error))?;
         let now = self.journal.find(before.id).map_err(|error| self.unrecorded(error))?;
         if let Some(now) = now {
             // What flags of this command say of the receivers still counts, and so does the clock as it was last heard.

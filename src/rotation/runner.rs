@@ -2,9 +2,7 @@
 //!
 //! Every step may be cut off anywhere and done again. Steps of the call live in `check`, `issue` and `reconcile`.
 
-use std::time::Duration;
-
-use jiff::{SignedDuration, Timestamp};
+use jiff::Timestamp;
 
 use super::gate::old_seal;
 use super::issue::UNKEPT;
@@ -13,7 +11,7 @@ use super::lock::EndpointLock;
 use super::operator::{Countdown, News, Operator, Reply};
 use super::rejoin::{self, Meanwhile};
 use super::seal::Seals;
-use super::{Answered, Call, Event, How, Next, Outcome, Rotation, RunError, Step};
+use super::{Answered, Call, Event, KeyOrigin, Next, Outcome, Rotation, RunError, Step};
 use crate::delivery::probe::Prober;
 use crate::provider::Endpoint;
 use crate::provider::client::Client;
@@ -27,6 +25,8 @@ pub struct Runner<'a> {
     pub endpoint: &'a Endpoint,
     /// Needed for the call and to ask the provider's clock; other steps go on without.
     pub api_key: Option<&'a Secret>,
+    /// Where that came from.
+    pub key_origin: Option<&'a KeyOrigin>,
     pub stores: &'a [Box<dyn Store>],
     pub seals: &'a Seals,
     pub operator: &'a mut dyn Operator,
@@ -46,6 +46,9 @@ pub struct Runner<'a> {
     pub prober: Option<&'a Prober>,
     /// Whether this process has probed the receivers since the last change that it knows of.
     pub probed: bool,
+    /// Whether this process has looked at what the provider shows since anybody was waited for, and whether what only asks was
+    /// asked about then.
+    pub looked: Option<bool>,
 }
 
 /// Why a run came to rest.
@@ -60,13 +63,6 @@ pub enum Rest {
     /// A signal asked to stop.
     Stopped,
 }
-
-/// How often, and how far apart, the provider is asked for its clock at the end of a wait.
-const CLOCK_TRIES: u32 = 3;
-const CLOCK_PAUSE: Duration = Duration::from_secs(1);
-
-/// A difference of clocks that is worth a word.
-const CLOCK_WORTH_A_WORD_MS: i64 = 120_000;
 
 impl Runner<'_> {
     /// Removes the seal once nothing depends on it any more: every store has the secret; those that cannot give it back
@@ -111,11 +107,15 @@ impl Runner<'_> {
                 match self.confirm() {
                     Ok(()) => continue,
                     // The secret is stored even if it cannot be confirmed now; it does not go live.
-                    Err(error) if next != Next::Run(Step::Stage) || matches!(error, RunError::Stale { .. }) => {
+                    Err(error) if next != Next::Run(Step::Stage) || matches!(error, RunError::Superseded { .. }) => {
                         return Err(error);
                     }
                     Err(_) => {}
                 }
+            }
+            // Whose secret the provider has comes first: what others have put into a slot may be the one that counts.
+            if self.look_before(&next)? {
+                continue;
             }
             // What others have put where whsec looks after a secret is said before anything is built on it.
             if !matches!(next, Next::Run(step) if self.goes_alone(step)) {
@@ -148,7 +148,7 @@ impl Runner<'_> {
                     }
                 }
                 Next::Wait(until) => {
-                    self.hear_clock();
+                    self.hear(false)?;
                     let provider_now = self.rotation.provider_time((self.now)());
                     if provider_now >= until {
                         continue;
@@ -156,7 +156,7 @@ impl Runner<'_> {
                     let journal = self.journal;
                     let moved = || rejoin::has_moved(journal, self.rotation);
                     match self.operator.watch(self.rotation, Countdown { until, provider_now }, &moved) {
-                        Reply::Done { .. } if self.rejoin()? != Meanwhile::Stopped => {}
+                        Reply::Done { .. } if self.rejoin()? != Meanwhile::Stopped => self.looked = None,
                         _ => return Ok(self.rest(Rest::Clock(until))),
                     }
                 }
@@ -184,27 +184,6 @@ impl Runner<'_> {
         }
     }
 
-    /// Asks the provider for its clock, by an inspect call, where that is possible.
-    pub(super) fn hear_clock(&mut self) -> bool {
-        let Some(key) = self.api_key else { return false };
-        let Ok(inspected) = self.client.inspect(self.endpoint, key) else { return false };
-        let Some(date) = inspected.date else { return false };
-        self.rotation.clock_ahead_ms = self.ahead(date);
-        true
-    }
-
-    /// How far a provider's clock is ahead of ours, in milliseconds.
-    pub(super) fn ahead(&self, date: Timestamp) -> i64 {
-        let ahead = date.duration_since((self.now)()).as_millis();
-        i64::try_from(ahead).unwrap_or(0)
-    }
-
-    pub(super) fn mention_clock(&mut self, ahead_ms: i64) {
-        if ahead_ms.abs() > CLOCK_WORTH_A_WORD_MS {
-            self.operator.tell(self.rotation, News::ClockOff { ahead_ms });
-        }
-    }
-
     fn perform(&mut self, step: Step) -> Result<(), RunError> {
         match step {
             Step::Check => self.check(),
@@ -220,7 +199,13 @@ impl Runner<'_> {
                     }
                     Err(error) => return Err(error),
                 };
-                self.stage_and_go_live(&secret)
+                self.stage_and_go_live(&secret)?;
+                // What it shows right after our own call is what a later look is compared with.
+                if self.rotation.may_be_stale() || self.operator.wants_to_stop() {
+                    Ok(())
+                } else {
+                    self.look_again(true)
+                }
             }
             Step::Promote => self.promote(),
             Step::Retire => self.retire(),
@@ -261,32 +246,6 @@ impl Runner<'_> {
         })
     }
 
-    /// Ends the wait only on the provider's own clock, so that a wrong local one cannot end it early.
-    fn end_wait(&mut self) -> Result<(), RunError> {
-        let asks = self.endpoint.provider.spec().inspect.is_some();
-        let mut tries = CLOCK_TRIES;
-        while asks && !self.hear_clock() {
-            tries -= 1;
-            if tries > 0 && !self.operator.wants_to_stop() {
-                std::thread::sleep(CLOCK_PAUSE);
-                continue;
-            }
-            let provider = self.endpoint.provider.title().to_owned();
-            return Err(match self.api_key {
-                Some(_) => RunError::ClockUnheard { provider },
-                None => RunError::KeyNeeded { provider },
-            });
-        }
-        match self.rotation.next((self.now)()) {
-            Next::Run(Step::Wait) => {
-                self.record(&[Event::Done { step: Step::Wait, how: How::Clock }])?;
-                self.operator.tell(self.rotation, News::OldSecretEnded);
-                Ok(())
-            }
-            _ => Ok(()),
-        }
-    }
-
     pub(super) fn answered(&self) -> Result<&Answered, RunError> {
         let provider = || self.endpoint.provider.title().to_owned();
         self.rotation.answered().ok_or_else(|| RunError::Lost {
@@ -307,11 +266,5 @@ impl Runner<'_> {
             () if self.rotation.closed.is_some() => Rest::Finished,
             () => rest,
         }
-    }
-
-    /// The old secret's end by the documented window, for a call made at `at` on the provider's clock.
-    pub(super) fn documented_end(&self, at: Timestamp) -> Option<Timestamp> {
-        let window = SignedDuration::try_from(self.rotation.plan.overlap?).ok()?;
-        at.saturating_add(window).ok()
     }
 }

@@ -28,7 +28,9 @@ impl Runner<'_> {
     /// The same; where one store fails and the old secret is dead, the others go live without it.
     pub(super) fn stage_and_go_live(&mut self, secret: &Secret) -> Result<(), RunError> {
         let staged = self.stage(secret);
-        if staged.is_err() && self.goes_alone(Step::Promote) {
+        // Nothing goes live that may be dead by now.
+        if staged.is_err() && self.goes_alone(Step::Promote) && !self.rotation.may_be_stale() {
+            self.look_again(true)?;
             let all = self.stores.iter().map(|store| store.reference());
             let lacking =
                 all.filter(|store| !self.rotation.stores_done.contains(&(Step::Stage, store.clone()))).collect();

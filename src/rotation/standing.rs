@@ -57,6 +57,11 @@ impl Rotation {
         self.closed_as(Outcome::Abandoned) && self.answered().is_some() && !self.done.contains_key(&Step::Promote)
     }
 
+    /// Whether somebody else's rotation came after it, and nobody has said that this is dealt with.
+    pub fn is_superseded(&self) -> bool {
+        self.closed_as(Outcome::Superseded) && !self.acknowledged
+    }
+
     fn closed_as(&self, outcome: Outcome) -> bool {
         self.closed.as_ref().is_some_and(|closed| closed.outcome == outcome)
     }
@@ -81,4 +86,13 @@ pub fn leaking(newest_first: &[Rotation]) -> Option<&Rotation> {
 /// The newest rotation of which anything was ever sent that may have been applied: what is live is its doing.
 pub fn newest_sent(newest_first: &[Rotation]) -> Option<&Rotation> {
     newest_first.iter().find(|rotation| rotation.may_be_applied())
+}
+
+/// The rotation that somebody else's came after, where nothing has been done about it: no later one is done, and nobody has said
+/// that it is dealt with.
+pub fn overtaken(newest_first: &[Rotation]) -> Option<&Rotation> {
+    let settled = |rotation: &&Rotation| {
+        rotation.closed_as(Outcome::Done) || (rotation.closed_as(Outcome::Superseded) && rotation.acknowledged)
+    };
+    newest_first.iter().take_while(|rotation| !settled(rotation)).find(|rotation| rotation.is_superseded())
 }

@@ -18,6 +18,7 @@ pub enum Status {
     Done,
     Abandoned,
     Failed,
+    Superseded,
 }
 
 impl Status {
@@ -34,6 +35,7 @@ impl Status {
             Self::Done => "done",
             Self::Abandoned => "abandoned",
             Self::Failed => "failed",
+            Self::Superseded => "superseded",
         }
     }
 }
@@ -45,6 +47,7 @@ impl Rotation {
             Some(Outcome::Done) => return Status::Done,
             Some(Outcome::Failed) => return Status::Failed,
             Some(Outcome::Abandoned) => return Status::Abandoned,
+            Some(Outcome::Superseded) => return Status::Superseded,
             None => {}
         }
         match self.call {

@@ -10,7 +10,7 @@ use crate::secret::Secret;
 const DIRECTIONS: [Direction; 5] =
     [Direction::OverlapEither, Direction::OverlapSwitch, Direction::Instant, Direction::Force, Direction::Contain];
 
-fn time(text: &str) -> Timestamp {
+pub(super) fn time(text: &str) -> Timestamp {
     text.parse().unwrap()
 }
 
@@ -75,7 +75,7 @@ pub(super) fn events(direction: Direction, step: Step) -> Vec<Event> {
     match step {
         Step::Check => vec![Event::Checked { before: Evidence::default() }],
         Step::Issue => {
-            vec![Event::Sent { attempt: 1, digest: String::new() }, Event::Answered(answered(direction))]
+            vec![Event::Sent { attempt: 1, digest: String::new(), key: None }, Event::Answered(answered(direction))]
         }
         step if step.doer() == Doer::Tool => vec![
             Event::StoreDone { step, store: "file:/a".to_owned() },
@@ -146,7 +146,7 @@ fn the_status_follows_the_steps_and_never_goes_back() {
 fn a_closed_rotation_is_finished_whatever_was_open() {
     for direction in DIRECTIONS {
         for count in 0..direction.steps().len() {
-            for outcome in [Outcome::Done, Outcome::Failed, Outcome::Abandoned] {
+            for outcome in [Outcome::Done, Outcome::Failed, Outcome::Abandoned, Outcome::Superseded] {
                 let mut rotation = rotation(direction);
                 for &step in &direction.steps()[..count] {
                     for event in events(direction, step) {
@@ -163,7 +163,7 @@ fn a_closed_rotation_is_finished_whatever_was_open() {
 #[test]
 fn what_came_of_the_call_decides_between_reconciling_and_going_on() {
     let direction = Direction::OverlapSwitch;
-    let sent = || Event::Sent { attempt: 1, digest: String::new() };
+    let sent = || Event::Sent { attempt: 1, digest: String::new(), key: None };
     let lost = || Event::Lost { why: "cut".to_owned(), status: None };
     let refused = || Event::NotApplied { why: "busy".to_owned(), status: Some(429), request_id: None };
     let unreadable = || Event::Unreadable { status: 200, why: "empty".to_owned() };
@@ -189,9 +189,9 @@ fn what_came_of_the_call_decides_between_reconciling_and_going_on() {
 fn a_key_is_fresh_until_ten_minutes_before_the_window_ends() {
     let mut rotation = rotation(Direction::OverlapEither);
     assert!(!rotation.key_is_fresh(noon()), "nothing was sent");
-    fold(&mut rotation, noon(), Event::Sent { attempt: 1, digest: String::new() });
+    fold(&mut rotation, noon(), Event::Sent { attempt: 1, digest: String::new(), key: None });
     let later = time("2026-11-20T20:00:00Z");
-    fold(&mut rotation, later, Event::Sent { attempt: 2, digest: String::new() });
+    fold(&mut rotation, later, Event::Sent { attempt: 2, digest: String::new(), key: None });
     for (at, fresh) in [
         ("2026-11-20T11:59:59Z", false),
         ("2026-11-20T12:00:00Z", true),
@@ -264,7 +264,7 @@ fn open(journal: &journal::Journal) -> Vec<Uuid> {
 
 #[test]
 fn a6_the_commit_that_records_a_success_closes_what_it_replaces_and_no_other_does() {
-    let sent = Event::Sent { attempt: 1, digest: String::new() };
+    let sent = Event::Sent { attempt: 1, digest: String::new(), key: None };
     let lost = Event::Lost { why: "cut off".to_owned(), status: None };
     let unreadable = Event::Unreadable { status: 200, why: "no secret".to_owned() };
     let closed = |outcome| Event::Closed { outcome, reason: None };

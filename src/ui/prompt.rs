@@ -7,7 +7,7 @@ use super::dialog;
 use super::{Output, countdown, narrate};
 use crate::provider::Provider;
 use crate::rotation::guide::{self, StoreNames};
-use crate::rotation::operator::{Comparison, Countdown, News, Operator, Reply, Ruling};
+use crate::rotation::operator::{Comparison, Countdown, Doubt, News, Operator, Reply, Ruling};
 use crate::rotation::{Call, Event, Evidence, Rotation, Step};
 
 /// What was decided before anybody is asked.
@@ -160,8 +160,25 @@ impl Operator for Person<'_> {
         }
     }
 
+    fn weigh(&mut self, _: &Rotation, doubt: &Doubt) -> Reply {
+        // That the old secret has ended is said on purpose, and not along with something else.
+        let said = !matches!(doubt, Doubt::Clock { .. }) || self.answers.done.remove(&Step::Wait);
+        if let Some(reason) = self.answers.reason.clone().filter(|_| said) {
+            return Reply::Done { reason: Some(reason) };
+        }
+        if !self.answers.may_ask {
+            return Reply::NobodyToAsk;
+        }
+        (self.let_go)();
+        self.output.warn(&doubt.to_string());
+        match dialog::confirm(doubt.question(), false) {
+            Ok(true) => ask_why(),
+            Ok(false) | Err(_) => Reply::NotNow,
+        }
+    }
+
     fn watch(&mut self, rotation: &Rotation, countdown: Countdown, moved: &dyn Fn() -> bool) -> Reply {
-        if self.answers.done.remove(&Step::Wait) {
+        if !self.answers.wait && self.answers.done.remove(&Step::Wait) {
             self.output.warn("`wait` is the clock's step: --done does not end it");
         }
         if !self.answers.may_ask && !self.answers.wait {

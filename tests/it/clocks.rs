@@ -61,6 +61,85 @@ fn a_provider_that_cannot_be_asked_for_its_clock_ends_no_wait() {
     sandbox.run(&["cutover", "hooks", "--done", "deploy", "--done", "verify"]).exits(11);
     sandbox.until_the_overlap_is_over();
     std::fs::write(sandbox.path("key"), "another_key_00000000").unwrap();
-    sandbox.run(&["cutover", "hooks"]).exits(9).says("Layers cannot be asked for its clock");
+    sandbox.run(&["cutover", "hooks"]).exits(9).says("Layers cannot be asked for its clock").says("mend the API key");
     assert_eq!(sandbox.slots(&old), ["new", "old", "empty"]);
+}
+
+/// What the hint says of a cause, and how it comes about.
+type Cause = (&'static str, fn(&Sandbox));
+
+#[test]
+fn a14_where_the_clock_cannot_be_had_a_word_with_a_reason_ends_the_wait() {
+    let causes: [Cause; 4] = [
+        ("mend the API key", |sandbox| sandbox.stand_in.refuse_looks(&[401; 20])),
+        ("still has the endpoint", |sandbox| sandbox.stand_in.refuse_looks(&[404; 20])),
+        ("can be reached", |sandbox| sandbox.stand_in.refuse_looks(&[503; 20])),
+        ("bear no time", |sandbox| sandbox.stand_in.set_dates(&[None; 20])),
+    ];
+    std::thread::scope(|scope| {
+        for (says, cause) in causes {
+            scope.spawn(move || {
+                let sandbox = Sandbox::with_window("layers", Duration::from_secs(1));
+                let old = sandbox.newest();
+                sandbox.rotate().exits(0);
+                sandbox.until_the_overlap_is_over();
+                cause(&sandbox);
+                let said = ["cutover", "hooks", "--done", "deploy", "--done", "verify"];
+                sandbox.run(&said).exits(9).says("cannot be asked for its clock");
+                let hint = "`whsec cutover hooks --done wait --reason TEXT`";
+                sandbox.run(&["cutover", "hooks"]).exits(9).says(says).says(hint);
+                sandbox.run(&["cutover", "hooks", "--done", "wait"]).exits(9);
+                sandbox.run(&["cutover", "hooks", "--reason", "by the way"]).exits(9);
+                assert_eq!(sandbox.slots(&old), ["new", "old", "empty"], "{says}");
+                let said = ["cutover", "hooks", "--done", "wait", "--reason", "seen in the dashboard", "--json"];
+                let run = sandbox.run(&said).exits(11);
+                let steps = run.json()["steps"].to_string();
+                assert!(steps.contains("seen in the dashboard"), "{steps}");
+                assert_eq!(sandbox.slots(&old), ["empty", "new", "empty"], "{says}");
+            });
+        }
+    });
+}
+
+#[test]
+fn a14_a_word_ends_no_wait_before_our_own_clock_is_past_the_end() {
+    let sandbox = Sandbox::with_clock("layers", a_day_ahead);
+    let old = sandbox.newest();
+    sandbox.rotate().exits(0);
+    sandbox.run(&["cutover", "hooks", "--done", "deploy", "--done", "verify"]).exits(11);
+    sandbox.stand_in.refuse_looks(&[401; 20]);
+    let said = ["cutover", "hooks", "--done", "wait", "--reason", "I think so"];
+    sandbox.run(&said).exits(11).says("`wait` is the clock's step");
+    assert_eq!(sandbox.slots(&old), ["new", "old", "empty"]);
+}
+
+#[test]
+fn a14_one_wild_answer_ends_no_wait() {
+    let wild = |hours| Some(SignedDuration::from_hours(hours));
+    for dates in [&[wild(30)][..], &[wild(30), wild(50)], &[wild(30), None, wild(-4)], &[wild(-30)]] {
+        let sandbox = Sandbox::new("layers");
+        let old = sandbox.newest();
+        sandbox.rotate().exits(0);
+        sandbox.run(&["cutover", "hooks", "--done", "deploy", "--done", "verify"]).exits(11);
+        for _ in 0..2 {
+            sandbox.stand_in.set_dates(dates);
+            let run = sandbox.run(&["cutover", "hooks", "--json"]).exits(11);
+            assert_eq!(run.json()["status"], "waiting", "{dates:?}");
+        }
+        assert_eq!(sandbox.slots(&old), ["new", "old", "empty"], "{dates:?}");
+    }
+    // Nor does it open the way to a second rotation in an open overlap.
+    let sandbox = Sandbox::new("layers");
+    sandbox.rotate().exits(0);
+    sandbox.run(&["abandon", "hooks", "--reason", "over", "--yes"]).exits(0);
+    sandbox.stand_in.set_dates(&[wild(30)]);
+    sandbox.rotate().exits(5).says("second rotation in an open overlap");
+    assert_eq!(sandbox.rotations(), 1);
+    // A wild answer to the call itself moves the end to no earlier moment.
+    let sandbox = Sandbox::new("signa");
+    let inspected = Some(SignedDuration::ZERO);
+    sandbox.stand_in.set_dates(&[inspected, wild(-30), inspected]);
+    sandbox.rotate().exits(0);
+    let all = ["cutover", "hooks", "--done", "deploy", "--done", "verify", "--json"];
+    assert_eq!(sandbox.run(&all).exits(11).json()["status"], "waiting");
 }

@@ -122,12 +122,13 @@ fn a_suspended_countdown_ends_when_it_is_woken() {
 }
 
 #[test]
-fn an_expiry_that_is_missing_garbage_or_past_is_not_believed_blindly() {
+fn a19_an_expiry_that_is_missing_garbage_past_or_years_away_is_not_believed_blindly() {
     for (expiry, source, says) in [
         ("", "documented", "the documented one counts"),
         ("\"soon\"", "documented", "the documented one counts"),
         ("12345", "documented", "the documented one counts"),
         ("\"2020-01-01T00:00:00Z\"", "provider", "has ended already"),
+        ("\"2999-01-01T00:00:00Z\"", "documented", "is years away; the documented one counts"),
     ] {
         let sandbox = Sandbox::new("layers");
         let expiry = if expiry.is_empty() { String::new() } else { format!(",\"previousSecretExpiresAt\":{expiry}") };
@@ -139,7 +140,7 @@ fn an_expiry_that_is_missing_garbage_or_past_is_not_believed_blindly() {
         assert_eq!(sandbox.slot("_NEW").unwrap().expose(), secret);
     }
     println!(
-        "PROMISE 23 | an expiry missing, garbage or past | cases 4 | failures 0 | the documented end counts, or a warning"
+        "PROMISE 23 | an expiry missing, garbage, past or years away | cases 5 | failures 0 | the documented end counts, or a warning"
     );
 }
 

@@ -47,7 +47,16 @@ const PLACES: &[(&str, &[&str])] = &[
     ("keyring", &["store/keychain.rs"]),
     ("process::Command", &["store/program.rs"]),
     ("std::process::{", &["store/program.rs"]),
-    ("rusqlite", &["rotation/endpoints.rs", "rotation/journal.rs", "rotation/rows.rs", "rotation/sums.rs"]),
+    (
+        "rusqlite",
+        &[
+            "rotation/endpoints.rs",
+            "rotation/journal.rs",
+            "rotation/journal_error.rs",
+            "rotation/rows.rs",
+            "rotation/sums.rs",
+        ],
+    ),
     ("age::", &["rotation/seal.rs", "store/envelope.rs", "store/mod.rs"]),
     ("dialoguer", &["ui/"]),
     ("indicatif", &["ui/"]),

@@ -2,6 +2,8 @@
 
 use std::fs::Permissions;
 use std::os::unix::fs::PermissionsExt;
+
+use jiff::{SignedDuration, Timestamp};
 use whsec::provider::stand_in::Fault;
 
 use crate::sandbox::Sandbox;
@@ -190,4 +192,111 @@ fn a_provider_that_is_busy_is_asked_again_and_never_forced() {
     let sent = sandbox.rotate_requests();
     assert_eq!((sandbox.rotations(), sent.len()), (1, 2));
     assert_eq!(sent[0], sent[1]);
+}
+
+/// Layers without idempotency keys, where a look shows the secret.
+fn showing() -> Sandbox {
+    Sandbox::described("layers", |text| {
+        let (head, rest) = text.split_once("[idempotency]").unwrap();
+        let (_, tail) = rest.split_once("[inspect]").unwrap();
+        format!("{head}[inspect]{tail}").replace("[inspect.answer]", "[inspect.answer]\nsecret = \"/signingSecret\"")
+    })
+}
+
+#[test]
+fn a15_a_secret_that_is_recovered_has_the_documented_end() {
+    let sandbox = showing();
+    let old = sandbox.newest();
+    sandbox.stand_in.show_secret();
+    sandbox.stand_in.fault(Fault::LoseAnswer);
+    let begun = Timestamp::now();
+    let run = sandbox.run(&["rotate", "hooks", "--yes", "--json"]).exits(0);
+    let previous = &run.json()["previous"];
+    assert_eq!(previous["expires_source"], "documented");
+    let end: Timestamp = previous["expires_at"].as_str().unwrap().parse().unwrap();
+    let after_a_day = end.duration_since(begun) - SignedDuration::from_hours(24);
+    assert!(!after_a_day.is_negative() && after_a_day < SignedDuration::from_mins(2), "{after_a_day:#}");
+    assert_eq!(sandbox.slots(&old), ["new", "old", "empty"]);
+    let all = ["cutover", "hooks", "--done", "deploy", "--done", "verify", "--json"];
+    assert_eq!(sandbox.run(&all).exits(11).json()["status"], "waiting");
+}
+
+#[test]
+fn a17_an_unknown_call_is_settled_by_the_secret_that_the_provider_shows() {
+    // Not before it shows one.
+    let sandbox = showing();
+    let old = sandbox.newest();
+    sandbox.stand_in.fault(Fault::LoseAnswer);
+    sandbox.rotate().exits(7);
+    sandbox.run(&["cutover", "hooks"]).exits(7);
+    sandbox.stand_in.show_secret();
+    sandbox.run(&["cutover", "hooks"]).exits(11).says("next: deploy");
+    assert_eq!(sandbox.slots(&old), ["new", "old", "empty"]);
+    assert_eq!(sandbox.rotations(), 1);
+
+    // Nor by one that was there before the call.
+    let sandbox = showing();
+    sandbox.stand_in.fault(Fault::CloseUnread);
+    sandbox.rotate().exits(7);
+    sandbox.stand_in.show_secret();
+    sandbox.run(&["cutover", "hooks"]).exits(7);
+
+    // Nor where nothing tells which one was there before the call.
+    let sandbox = showing();
+    let text = std::fs::read_to_string(sandbox.dotenv()).unwrap();
+    let without = text
+        .lines()
+        .filter(|line| !line.starts_with("HOOK_SECRET="))
+        .fold(String::new(), |all, line| all + line + "\n");
+    std::fs::write(sandbox.dotenv(), without).unwrap();
+    sandbox.stand_in.fault(Fault::LoseAnswer);
+    sandbox.rotate().exits(7);
+    sandbox.stand_in.show_secret();
+    sandbox.run(&["cutover", "hooks"]).exits(7).says("--resolve applied");
+}
+
+#[test]
+fn a17_what_lies_in_next_is_not_taken_for_ours_where_the_provider_shows_another() {
+    let sandbox = showing();
+    sandbox.stand_in.show_secret();
+    let old = sandbox.newest();
+    sandbox.stand_in.fault(Fault::CloseUnread);
+    sandbox.rotate().exits(7);
+    let text = std::fs::read_to_string(sandbox.dotenv()).unwrap();
+    std::fs::write(sandbox.dotenv(), format!("{text}HOOK_SECRET_NEW=whsec_of_somebody_else_0123456789\n")).unwrap();
+    sandbox.run(&["cutover", "hooks"]).exits(7);
+    assert_eq!(sandbox.slots(&old), ["other", "new", "empty"], "the old one is the newest still");
+}
+
+#[test]
+fn a13_a_lost_request_goes_out_again_with_the_key_it_went_out_with() {
+    for name in IDEMPOTENT {
+        let sandbox = Sandbox::new(name);
+        sandbox.stand_in.fault(Fault::Stall);
+        let id = sandbox.id();
+        let mut child = sandbox.spawn(&["rotate", "hooks", "--yes", "--confirm", &id]);
+        sandbox.until("the call", |sandbox| sandbox.rotations() == 1);
+        child.kill().unwrap();
+        sandbox.finish(child);
+        let file = |name: &str, text: &str| {
+            std::fs::write(sandbox.path(name), text).unwrap();
+            std::fs::set_permissions(sandbox.path(name), Permissions::from_mode(0o600)).unwrap();
+            sandbox.path(name).display().to_string()
+        };
+        let other = file("other-key", "sk_of_another_account_0123456789");
+        let run = sandbox.run(&["cutover", "hooks", "--api-key-file", &other]).exits(9);
+        run.says("nothing was sent again").says("give the key that it was sent with").says("--reason TEXT");
+        assert_eq!(sandbox.rotate_requests().len(), 1, "{name}: it was not sent");
+        let said = ["cutover", "hooks", "--api-key-file", &other, "--reason", "a new key of the same account"];
+        sandbox.run(&said).exits(7).says("going on, as was said");
+        assert_eq!(sandbox.rotate_requests().len(), 2, "{name}");
+        // The same key from another place is the same key.
+        let same = file("same-key", sandbox.api_key.expose());
+        sandbox.run(&["cutover", "hooks", "--api-key-file", &same]).exits(11);
+        assert_eq!(sandbox.rotations(), 1, "{name}");
+        for (path, bytes) in sandbox.all_files().into_iter().filter(|(path, _)| path.starts_with(sandbox.state())) {
+            let key = b"sk_of_another_account_0123456789";
+            assert!(!bytes.windows(key.len()).any(|window| window == key), "the key is in {}", path.display());
+        }
+    }
 }

@@ -50,6 +50,7 @@ mod shipping;
 mod signals;
 mod store_commands;
 mod stores;
+mod superseded;
 mod team_stores;
 mod terminal;
 mod unreadable;

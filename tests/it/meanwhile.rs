@@ -98,7 +98,7 @@ fn what_a_colleague_has_given_up_is_not_gone_on_with() {
     sandbox.run(&["abandon", "hooks", "--reason", "the endpoint is gone", "--yes"]).exits(0);
     terminal.types("y").expect("this rotation was closed meanwhile by").expect("the endpoint is gone");
     terminal.exits(5);
-    sandbox.run(&["cutover", "hooks"]).exits(0).says("nothing to do");
+    sandbox.run(&["cutover", "hooks"]).exits(4).says("gave up the last one").says("the endpoint is gone");
     assert_eq!(sandbox.rotations(), 1);
 
     // What is closed by others is not closed once more, and says whose it was.
@@ -219,4 +219,18 @@ fn who_comes_back_while_another_is_at_work_waits_for_that() {
     drop(held);
     sandbox.finish(second).exits(11).says("waiting until another whsec is through").says("next: drop");
     assert_eq!(sandbox.slots(&old), ["empty", "new", "empty"]);
+}
+
+#[test]
+fn a19_a_state_folder_that_is_removed_is_noticed_by_who_waits() {
+    let sandbox = Sandbox::new("layers");
+    let old = sandbox.newest();
+    sandbox.rotate().exits(0);
+    let child = waiting(&sandbox, &WAIT);
+    std::fs::rename(sandbox.state(), sandbox.path("aside")).unwrap();
+    // Within a second or so, and not at the end of a day.
+    sandbox.finish(child).exits(8).says("was removed or replaced while whsec ran").says("bring `");
+    assert_eq!(sandbox.slots(&old), ["new", "old", "empty"]);
+    std::fs::rename(sandbox.path("aside"), sandbox.state()).unwrap();
+    sandbox.run(&["cutover", "hooks"]).exits(11).says("next: wait");
 }

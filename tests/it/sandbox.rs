@@ -69,6 +69,15 @@ impl Sandbox {
         sandbox
     }
 
+    /// The same with a provider that does as this description says, made from the built-in one.
+    pub fn described(provider: &str, change: impl Fn(String) -> String) -> Self {
+        let text = change(std::fs::read_to_string(format!("src/provider/builtin/{provider}.toml")).unwrap());
+        let described = Arc::new(Provider::parse(&text, provider).unwrap());
+        let sandbox = Self::build(described, Timestamp::now, None, None);
+        sandbox.description(provider, &text);
+        sandbox
+    }
+
     /// The same with a provider whose clock is another than ours.
     pub fn with_clock(provider: &str, clock: fn() -> Timestamp) -> Self {
         Self::build(Catalog::builtin().get(provider).unwrap(), clock, None, None)

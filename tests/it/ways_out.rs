@@ -126,5 +126,5 @@ fn abandon_closes_the_rotation_and_touches_nothing() {
     );
     run.says("was put into the next slot of dotenv:").says("the old secret works until");
     assert_eq!(std::fs::read(sandbox.dotenv()).unwrap(), before);
-    assert_eq!(sandbox.requests(), 2, "an inspect and a rotate, and nothing at abandon");
+    assert_eq!(sandbox.requests(), 3, "a look before the call, the call, a look after it, and nothing at abandon");
 }

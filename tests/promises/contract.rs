@@ -155,6 +155,16 @@ const STATES: &[State] = &[
             world.run(ROTATE).exits(1);
         },
     },
+    State {
+        name: "superseded",
+        provider: "kadosei",
+        status: Some("superseded"),
+        arrange: |world| {
+            world.run(ROTATE).exits(0);
+            world.sandbox.stand_in.rotate_by_hand();
+            world.run(DEPLOYED).exits(5);
+        },
+    },
 ];
 
 /// The word for each exit code that is an error.
@@ -309,8 +319,19 @@ fn every_command_and_every_status_is_in_the_table() {
         assert!(in_table || ELSEWHERE.contains(&name), "`{name}` is in no row");
     }
     let statuses: BTreeSet<_> = STATES.iter().filter_map(|state| state.status).collect();
-    let all =
-        ["abandoned", "deployed", "done", "failed", "planned", "sealed", "stored", "unknown", "verified", "waiting"];
+    let all = [
+        "abandoned",
+        "deployed",
+        "done",
+        "failed",
+        "planned",
+        "sealed",
+        "stored",
+        "superseded",
+        "unknown",
+        "verified",
+        "waiting",
+    ];
     assert!(statuses.into_iter().eq(all), "a status has no state");
     let table = std::fs::read_to_string(TABLE).unwrap();
     for row in table.lines().skip(1) {

@@ -33,6 +33,7 @@ mod servers;
 #[path = "../share/mod.rs"]
 mod share;
 mod signals;
+mod superseded;
 mod terminal;
 #[allow(dead_code, reason = "calls are made to fail in `tests/faults` alone")]
 mod tracer;

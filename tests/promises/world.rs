@@ -190,7 +190,7 @@ impl World {
     }
 
     /// What is live in each store, read without whsec.
-    fn live(&self) -> Vec<(Kept, Option<String>)> {
+    pub fn live(&self) -> Vec<(Kept, Option<String>)> {
         let live = |store: Kept| match store {
             Kept::Dotenv => self.sandbox.variables().get(KEY).cloned(),
             Kept::Json => {

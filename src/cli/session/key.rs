@@ -29,6 +29,8 @@ pub struct FoundKey {
     pub key: Secret,
     /// Words for the operator: `the environment variable LAYERS_API_KEY`.
     pub way: String,
+    /// Whether a program printed it, which may print another one each time.
+    pub is_printed: bool,
 }
 
 /// The keychain account under which `login` saves the key for this provider at this origin.
@@ -84,7 +86,7 @@ fn from_source(output: &Output, source: &KeySource, private: &[String]) -> anyho
         KeySource::Keychain { service, account } => {
             let way = format!("the keychain entry `{service}/{account}`");
             match from_keychain(service, account)? {
-                Some(key) => Ok(FoundKey { key, way }),
+                Some(key) => Ok(FoundKey { key, way, is_printed: false }),
                 None => Err(Fault::new(
                     Exit::Auth,
                     format!("{way}, where the target says its API key is, does not exist or is locked away"),
@@ -99,7 +101,7 @@ fn from_source(output: &Output, source: &KeySource, private: &[String]) -> anyho
                 Fault::new(Exit::Auth, format!("the API key's program failed: {error}"), hint)
             })?;
             let key = Secret::new(without_newline(printed.expose()));
-            Ok(FoundKey { key, way: format!("the program `{program}`") })
+            Ok(FoundKey { key, way: format!("the program `{program}`"), is_printed: true })
         }
     }
 }
@@ -110,7 +112,7 @@ fn from_variable(name: &str) -> anyhow::Result<Option<FoundKey>> {
         Ok(value) if value.is_empty() => Ok(None),
         Ok(value) => {
             let value = Zeroizing::new(value);
-            Ok(Some(FoundKey { key: Secret::new(without_newline(&value)), way }))
+            Ok(Some(FoundKey { key: Secret::new(without_newline(&value)), way, is_printed: false }))
         }
         Err(env::VarError::NotPresent) => Ok(None),
         Err(env::VarError::NotUnicode(_)) => {
@@ -146,7 +148,7 @@ fn from_file(output: &Output, path: &Path) -> anyhow::Result<FoundKey> {
         }
     }
     let key = read_key(file).map_err(failed)?;
-    Ok(FoundKey { key, way: format!("the file `{}`", path.display()) })
+    Ok(FoundKey { key, way: format!("the file `{}`", path.display()), is_printed: false })
 }
 
 fn saved(endpoint: &Endpoint) -> anyhow::Result<FoundKey> {
@@ -156,7 +158,8 @@ fn saved(endpoint: &Endpoint) -> anyhow::Result<FoundKey> {
     let at = if elsewhere { format!(" --base-url {}", endpoint.base_url) } else { String::new() };
     let found = from_keychain(KEY_SERVICE, &account);
     if let Ok(Some(key)) = found {
-        return Ok(FoundKey { key, way: format!("the keychain, saved by `whsec login {name}{at}`") });
+        let way = format!("the keychain, saved by `whsec login {name}{at}`");
+        return Ok(FoundKey { key, way, is_printed: false });
     }
     let keychain = match found {
         Err(error) => format!("; {error}"),

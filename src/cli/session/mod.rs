@@ -24,7 +24,7 @@ use crate::provider::Catalog;
 use crate::provider::client::{Client, ClientOptions};
 use crate::provider::spec::Meaning;
 use crate::rotation::state_key::StateKey;
-use crate::rotation::{Plan, RunError};
+use crate::rotation::{KeyOrigin, Plan, RunError};
 use crate::secret::Secret;
 use crate::store::{self, Environment, NoEnvelope, Surroundings};
 use crate::ui::Output;
@@ -51,8 +51,8 @@ pub struct Session {
     config: OnceCell<Config>,
     /// What there is without a config that can be read.
     bare: OnceCell<Config>,
-    /// The way in which the API key was found, once it was.
-    key_way: OnceCell<String>,
+    /// Where the API key was found, once it was.
+    key_origin: OnceCell<KeyOrigin>,
 }
 
 impl Session {
@@ -66,7 +66,7 @@ impl Session {
             catalog: OnceCell::new(),
             config: OnceCell::new(),
             bare: OnceCell::new(),
-            key_way: OnceCell::new(),
+            key_origin: OnceCell::new(),
         }
     }
 
@@ -197,8 +197,13 @@ impl Session {
     pub fn api_key(&self, target: &Target, file: Option<&Path>) -> anyhow::Result<Secret> {
         let file = file.map(|path| self.folders().map(|folders| folders.current.join(path))).transpose()?;
         let found = key::find(&self.output, target, file.as_deref())?;
-        self.key_way.get_or_init(|| found.way);
+        self.key_origin.get_or_init(|| KeyOrigin { words: found.way, is_printed: found.is_printed });
         Ok(found.key)
+    }
+
+    /// Where the API key was found, once it was.
+    pub fn key_origin(&self) -> Option<KeyOrigin> {
+        self.key_origin.get().cloned()
     }
 
     /// The API key for a target and the way it was found.
@@ -296,9 +301,9 @@ impl Session {
             fault.hint = fault.hint.map(|hint| self.hint_for(&hint, target));
         }
         if let Some(refused @ RunError::Refused { refusal, .. }) = error.downcast_ref() {
-            match (refusal.meaning, self.key_way.get(), refusal.retry_after) {
-                (Meaning::Auth, Some(way), _) => {
-                    fault.hint = Some(format!("the API key came from {way}: replace it there"));
+            match (refusal.meaning, self.key_origin.get(), refusal.retry_after) {
+                (Meaning::Auth, Some(origin), _) => {
+                    fault.hint = Some(format!("the API key came from {}: replace it there", origin.words));
                 }
                 (Meaning::RateLimited | Meaning::Unavailable, _, Some(wait)) => {
                     let wait = span(SignedDuration::try_from(wait).unwrap_or(SignedDuration::MAX));

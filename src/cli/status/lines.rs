@@ -85,6 +85,8 @@ fn words(row: &Row, now: Timestamp, is_whole: bool) -> String {
     parts.extend(row.trouble.as_ref().map(|why| format!("CANNOT BE USED: {}", plain_text(why))));
     if row.lost {
         parts.push(format!("SECRET LOST: rotate again{again}"));
+    } else if row.superseded {
+        parts.push("SUPERSEDED: somebody else rotated, so what is live may be dead".to_owned());
     } else if row.abandoned {
         let ahead = SignedDuration::from_millis(row.clock_ahead_ms);
         let lives = row.expires_at.is_some_and(|end| end.duration_since(now) > ahead);

@@ -12,7 +12,7 @@ use super::signals::Signals;
 use super::{changes, complete, find, parse_duration, result};
 use crate::config::Target;
 use crate::rotation::journal::Journal;
-use crate::rotation::{Rotation, Step, at_hand, leaking, newest_sent};
+use crate::rotation::{Rotation, Step, at_hand, leaking, newest_sent, overtaken};
 use crate::ui::board::Board;
 use lines::{line, wall};
 use row::Row;
@@ -25,7 +25,7 @@ mod row;
 /// With --exit-code: 11 while a rotation waits for a person or a clock, 12 when an overlap ended with steps undone, a secret is
 /// older than its `max_age`, or a file of an open rotation holds what somebody else put there. A secret whose age is not known
 /// here counts as older. 12 too as soon as deliveries may be failing: the call ended the old secret, and a receiver refuses the
-/// new one, or ten minutes have shown none that takes it.
+/// new one, or ten minutes have shown none that takes it; and until something is done about a rotation by somebody else.
 ///
 /// Examples:
 ///   whsec status
@@ -204,7 +204,8 @@ fn filled(mut row: Row, history: &[Rotation], max_age: Option<std::time::Duratio
         row.expires_at = rotation.expires_at();
         row.clock_ahead_ms = rotation.clock_ahead_ms;
     }
-    row.overdue |= row.lost || row.abandoned;
+    row.superseded = overtaken(history).is_some();
+    row.overdue |= row.lost || row.abandoned || row.superseded;
     if let Some(rotation) = newest.filter(|_| row.lost || row.abandoned) {
         row.again = Some(session.again("rotate", &rotation.plan));
     }

@@ -44,6 +44,8 @@ pub(super) struct Row {
     pub(super) base_url: Option<String>,
     /// The stores of an endpoint that only the journal knows.
     pub(super) stores: Vec<String>,
+    /// Somebody else rotated after whsec did, and nothing has been done about it.
+    pub(super) superseded: bool,
     /// When the old secret began to be an old one, on the provider's clock.
     #[serde(skip)]
     pub(super) issued_at: Option<Timestamp>,

@@ -4,6 +4,7 @@
 mod fault;
 mod server;
 mod state;
+mod whims;
 mod wording;
 
 use std::io;
@@ -71,6 +72,7 @@ pub(super) struct Shared {
     pub(super) provider: Arc<Provider>,
     pub(super) options: StandInOptions,
     state: Mutex<State>,
+    whims: Mutex<whims::Whims>,
 }
 
 impl Shared {
@@ -93,7 +95,7 @@ impl StandIn {
         let address = listener.local_addr()?;
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
         let state = Mutex::new(State::new(&provider, &options));
-        let shared = Arc::new(Shared { provider, options, state });
+        let shared = Arc::new(Shared { provider, options, state, whims: Mutex::default() });
         let (stop, stopped) = oneshot::channel();
         let served = Arc::clone(&shared);
         let run = move || server::run(&runtime, listener, served, stopped);

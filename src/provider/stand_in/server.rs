@@ -60,7 +60,11 @@ async fn serve(stream: TcpStream, shared: Arc<Shared>) -> Option<()> {
     let slot = Slot::default();
     let service = service_fn(|request| handle(request, Arc::clone(&shared), Arc::clone(&slot)));
     // An error here is a fault that was asked for, or a client that went away.
-    let _ = http1::Builder::new().keep_alive(false).serve_connection(TokioIo::new(stream), service).await;
+    let _ = http1::Builder::new()
+        .keep_alive(false)
+        .auto_date_header(false)
+        .serve_connection(TokioIo::new(stream), service)
+        .await;
     let tail = slot.lock().unwrap_or_else(PoisonError::into_inner).take();
     if let Some(tail) = tail {
         tail.write(&twin).await;

@@ -110,6 +110,9 @@ impl Shared {
         if let Some(inspect) = &spec.inspect
             && self.reaches(&seen, inspect.method, self.provider.inspect_path.as_ref())
         {
+            if let Some(answer) = self.refused_look() {
+                return Act::Answer(answer);
+            }
             let page = inspect.list.as_ref().and_then(|list| query(&seen.path, &list.page)).unwrap_or(1);
             let body = wording::inspected(self, &self.state(), page);
             return Act::Answer(self.answer_with(200, body));
@@ -153,8 +156,18 @@ impl Shared {
 
     /// Makes the new secret, ends or keeps the old one, and words the answer.
     fn commit(&self, seen: &Seen, now: Timestamp) -> String {
+        let (new, version, ends) = self.renew(!self.forces(seen), now);
+        wording::rotated(self, &new, version, ends)
+    }
+
+    /// Somebody rotates without a request that is seen.
+    pub(super) fn rotate_by_hand(&self) {
+        self.renew(true, (self.options.clock)());
+    }
+
+    fn renew(&self, keeps_old: bool, now: Timestamp) -> (Live, u32, Option<Timestamp>) {
         let window = match self.provider.overlap() {
-            Overlap::Fixed(window) if !self.forces(seen) => Some(self.options.window.unwrap_or(window)),
+            Overlap::Fixed(window) if keeps_old => Some(self.options.window.unwrap_or(window)),
             _ => None,
         };
         let ends = window.map(|window| now.checked_add(window).unwrap_or(Timestamp::MAX));
@@ -168,7 +181,7 @@ impl Shared {
         state.version += 1;
         state.updated_at = now;
         state.ledger.rotations += 1;
-        wording::rotated(self, &new, state.version, ends)
+        (new, state.version, ends)
     }
 
     /// The answer to a key that is still remembered, if it is.
@@ -232,10 +245,11 @@ impl Shared {
         Act::Answer(self.answer_with(status, body))
     }
 
-    fn answer_with(&self, status: u16, body: String) -> Answer {
+    pub(super) fn answer_with(&self, status: u16, body: String) -> Answer {
         let mut headers = vec![("Content-Type".to_owned(), "application/json".to_owned())];
-        let date = jiff::fmt::rfc2822::DateTimePrinter::new().timestamp_to_rfc9110_string(&(self.options.clock)());
-        headers.extend(date.ok().map(|date| ("Date".to_owned(), date)));
+        let printer = jiff::fmt::rfc2822::DateTimePrinter::new();
+        let date = self.date().and_then(|date| printer.timestamp_to_rfc9110_string(&date).ok());
+        headers.extend(date.map(|date| ("Date".to_owned(), date)));
         headers.push(("X-Request-Id".to_owned(), format!("req_{}", Uuid::new_v4().simple())));
         Answer { status, headers, body }
     }

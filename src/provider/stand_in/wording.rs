@@ -48,12 +48,13 @@ pub(super) fn inspected(shared: &Shared, state: &state::State, page: u32) -> Str
         json!(shared.options.receiver_url.as_deref().unwrap_or("https://receiver.example/hooks")),
     );
     put(&mut item, answer.status.as_ref(), json!("active"));
-    put(&mut item, answer.version.as_ref(), json!(state.version));
+    put(&mut item, answer.version.as_ref(), json!(shared.shown_version(state.version)));
     put(&mut item, answer.updated_at.as_ref(), json!(state.updated_at));
     put(&mut item, answer.old_expires_at.as_ref(), json!(state.old_expires_at(now)));
     if let Some(newest) = state.newest() {
         put(&mut item, answer.fingerprint.as_ref(), json!(masked(newest)));
-        put(&mut item, answer.secret.as_ref(), json!(masked(newest)));
+        let whole = shared.whims().shows_secret.then(|| newest.secret.expose().to_owned());
+        put(&mut item, answer.secret.as_ref(), json!(whole.unwrap_or_else(|| masked(newest))));
     }
     let Some(list) = &inspect.list else { return item.to_string() };
     let id = if page == 2 { own_id(shared) } else { "another" };

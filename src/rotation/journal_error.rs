@@ -1,0 +1,83 @@
+//! Why the journal cannot be used, and what can be done about it.
+
+use std::path::{Path, PathBuf};
+
+use thiserror::Error;
+
+use super::lock::read_only_hint;
+use super::state_key::StateKeyError;
+use crate::store;
+
+/// Why the journal cannot be used. Nothing was sent.
+#[derive(Debug, Error)]
+pub enum JournalError {
+    #[error("the journal `{path}` is damaged or not a whsec journal")]
+    Damaged {
+        path: PathBuf,
+        #[source]
+        source: Option<rusqlite::Error>,
+    },
+    #[error("the journal `{path}` was not written with the `state-key` that lies beside it")]
+    OtherKey { path: PathBuf },
+    #[error(transparent)]
+    Key(#[from] StateKeyError),
+    #[error("the journal `{path}` was written by a newer whsec (format {found}, this one knows {known})")]
+    Newer { path: PathBuf, found: usize, known: usize },
+    #[error("cannot use the journal `{path}`")]
+    Unusable {
+        path: PathBuf,
+        #[source]
+        source: rusqlite::Error,
+    },
+    #[error("the journal cannot be written: the folder `{folder}` is read-only")]
+    ReadOnly { folder: PathBuf },
+    #[error("the journal's last commits are in `{log}`, which cannot be read from a read-only disk")]
+    LogUnread { log: PathBuf },
+    #[error("the journal `{path}` was removed or replaced while whsec ran")]
+    Gone { path: PathBuf },
+    #[error("`{endpoint}` has an open rotation already")]
+    AlreadyOpen { endpoint: String },
+}
+
+impl JournalError {
+    /// What the operator can do about it.
+    pub fn hint(&self) -> Option<String> {
+        Some(match self {
+            Self::Damaged { path, .. } => format!(
+                "nothing was sent; keep a copy of `{}`, move it away to start a new journal, and rotate only after \
+                 looking at the provider whether a rotation is open",
+                path.display()
+            ),
+            Self::OtherKey { .. } => {
+                "nothing was sent; bring the whole folder from where the journal comes: the two belong together"
+                    .to_owned()
+            }
+            Self::Key(error) => return error.hint(),
+            Self::Newer { .. } => "install the newer whsec on this machine".to_owned(),
+            Self::Unusable { path, .. } => {
+                format!("see whether `{}` is writable and the disk has room", path.parent().unwrap_or(path).display())
+            }
+            Self::ReadOnly { folder } => read_only_hint(folder),
+            Self::LogUnread { .. } => "make that disk writable, or look at a copy: --state-dir COPY".to_owned(),
+            Self::Gone { path } => format!(
+                "the state folder is the rotation: bring `{}` back as it was, from a copy if there is one, before anything else",
+                path.parent().unwrap_or(path).display()
+            ),
+            Self::AlreadyOpen { .. } => "`whsec status` shows it, `whsec cutover TARGET` goes on with it".to_owned(),
+        })
+    }
+}
+
+/// What an error of SQLite means for the journal.
+pub(super) fn classify(path: &Path, source: rusqlite::Error) -> JournalError {
+    use rusqlite::ErrorCode::{DatabaseCorrupt, NotADatabase, TypeMismatch};
+    let (folder, path) = (path.parent().unwrap_or(path), path.to_owned());
+    match source.sqlite_error_code() {
+        Some(DatabaseCorrupt | NotADatabase | TypeMismatch) => JournalError::Damaged { path, source: Some(source) },
+        None if !matches!(source, rusqlite::Error::SqliteFailure(..)) => {
+            JournalError::Damaged { path, source: Some(source) }
+        }
+        _ if store::is_read_only(folder) => JournalError::ReadOnly { folder: folder.to_owned() },
+        _ => JournalError::Unusable { path, source },
+    }
+}

@@ -1,0 +1,192 @@
+//! What the provider shows while a rotation is open: whether its secret is ours still, looked at before it goes live, at the end
+//! of the wait, before the last step, and whenever somebody goes on.
+
+use std::thread::sleep;
+use std::time::Duration;
+
+use super::operator::{Doubt, News, Reply};
+use super::rejoin::Meanwhile;
+use super::runner::Runner;
+use super::superseded::{Difference, Finding, compare};
+use super::{Event, Evidence, Next, Outcome, RunError, Step};
+use crate::provider::answer::{self, Inspected};
+use crate::provider::spec::Meaning;
+use crate::secret::Secret;
+use crate::store::{Slot, readable};
+
+/// How often, and how far apart, a provider is asked again that shows what was before the call: a copy of its data may lag.
+const LAG_TRIES: u32 = 2;
+const LAG_PAUSE: Duration = Duration::from_secs(1);
+
+/// Why the provider was not asked, or did not tell.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Unasked {
+    /// No call for it is described.
+    NoCall,
+    NoKey,
+    /// It refuses the key.
+    Refused(String),
+    /// It does not know the endpoint.
+    NotFound(String),
+    /// It could not be reached, or its answer says nothing.
+    Failed(String),
+}
+
+impl std::fmt::Display for Unasked {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::NoCall => f.write_str("it has no call for that"),
+            Self::NoKey => f.write_str("no API key"),
+            Self::Refused(why) | Self::NotFound(why) | Self::Failed(why) => f.write_str(why),
+        }
+    }
+}
+
+impl From<&Inspected> for Evidence {
+    /// What an answer shows, without anything secret.
+    fn from(inspected: &Inspected) -> Self {
+        Self {
+            version: inspected.version.clone(),
+            fingerprint: inspected.fingerprint.clone(),
+            updated_at: inspected.updated_at.clone(),
+            shown: inspected.secret.as_ref().map(Secret::fingerprint),
+            ..Self::default()
+        }
+    }
+}
+
+/// Where the other secret may be had.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Theirs {
+    /// Whether the provider itself shows it.
+    pub is_shown: bool,
+    /// Slots that hold something which is neither ours nor the old one.
+    pub held: Vec<String>,
+}
+
+impl Runner<'_> {
+    /// Asks the provider what it shows of the endpoint by now.
+    pub(super) fn ask_provider(&self) -> Result<Inspected, Unasked> {
+        if self.endpoint.provider.spec().inspect.is_none() {
+            return Err(Unasked::NoCall);
+        }
+        let key = self.api_key.ok_or(Unasked::NoKey)?;
+        let provider = || self.endpoint.provider.title().to_owned();
+        self.client.inspect(self.endpoint, key).map_err(|outcome| {
+            let meaning = match &outcome {
+                answer::Outcome::Refused(refusal) => Some(refusal.meaning),
+                _ => None,
+            };
+            let why = RunError::unasked(provider(), "show the endpoint", outcome).to_string();
+            match meaning {
+                Some(Meaning::Auth) => Unasked::Refused(why),
+                Some(Meaning::NotFound) => Unasked::NotFound(why),
+                _ => Unasked::Failed(why),
+            }
+        })
+    }
+
+    /// Looks whether the provider is at our secret still, where that is due before `next` and has not been looked at since
+    /// anybody was waited for. Yields whether it looked.
+    pub(super) fn look_before(&mut self, next: &Next) -> Result<bool, RunError> {
+        let counts = matches!(next, Next::Run(Step::Promote) | Next::Ask(Step::Drop) | Next::Finished);
+        let is_stale = self.looked.is_none_or(|asked| counts && !asked);
+        // At the end of the wait the answer that tells the time is looked at.
+        let is_due = !matches!(next, Next::Run(Step::Stage | Step::Wait) | Next::Wait(_) | Next::Reconcile);
+        let is_stored = self.rotation.closed.is_none() && self.rotation.done.contains_key(&Step::Stage);
+        if !is_stale || !is_due || !is_stored || self.rotation.answered().is_none() {
+            return Ok(false);
+        }
+        self.look_again(counts).map(|()| true)
+    }
+
+    /// Looks whether the provider is at our secret still. What only asks is asked about where `asks`; a provider that cannot be
+    /// asked stops nothing.
+    pub(super) fn look_again(&mut self, asks: bool) -> Result<(), RunError> {
+        self.looked = Some(asks);
+        match self.ask_provider() {
+            Ok(inspected) => self.weigh_shown(inspected, asks),
+            Err(unasked) => {
+                if asks && unasked != Unasked::NoCall {
+                    let warning = format!("whether somebody else has rotated since could not be seen: {unasked}");
+                    self.operator.tell(self.rotation, News::Warning(&warning));
+                }
+                Ok(())
+            }
+        }
+    }
+
+    /// Compares what the provider shows with what is ours. Closes the rotation where somebody else has rotated since, and asks
+    /// where that may be so.
+    pub(super) fn weigh_shown(&mut self, mut inspected: Inspected, asks: bool) -> Result<(), RunError> {
+        let mut finding = self.find(&inspected);
+        let mut tries = LAG_TRIES;
+        while asks && tries > 0 && matches!(finding, Finding::Behind(_)) && !self.operator.wants_to_stop() {
+            tries -= 1;
+            sleep(LAG_PAUSE);
+            let Ok(again) = self.ask_provider() else { break };
+            finding = self.find(&again);
+            inspected = again;
+        }
+        match finding {
+            Finding::Same | Finding::Unknown => {
+                if self.rotation.answered().is_some() && self.rotation.after.is_none() {
+                    let after = self.evidence(&inspected);
+                    self.record(&[Event::Shown { after }])?;
+                }
+                Ok(())
+            }
+            Finding::Superseded(difference) => Err(self.supersede(difference, &inspected)?),
+            Finding::Touched(difference) if asks => self.ask_about(Doubt::Touched(difference), &inspected),
+            Finding::Behind(difference) if asks => self.ask_about(Doubt::Behind(difference), &inspected),
+            Finding::Touched(_) | Finding::Behind(_) => Ok(()),
+        }
+    }
+
+    pub(super) fn find(&self, inspected: &Inspected) -> Finding {
+        compare(self.rotation, &self.evidence(inspected))
+    }
+
+    /// Closes the rotation, since its secret is not the provider's any more, and says where the other one may be.
+    pub(super) fn supersede(&mut self, difference: Difference, inspected: &Inspected) -> Result<RunError, RunError> {
+        let theirs = Theirs { is_shown: inspected.secret.is_some(), held: self.strangers() };
+        let provider = self.endpoint.provider.title().to_owned();
+        let overlap_until = self.rotation.expires_at().filter(|_| self.rotation.old_secret_lives((self.now)()));
+        let error = RunError::Superseded { provider, difference, theirs: Box::new(theirs), overlap_until };
+        self.record(&[Event::Closed { outcome: Outcome::Superseded, reason: Some(error.to_string()) }])?;
+        Ok(error)
+    }
+
+    /// Slots that hold something which is neither ours nor the old secret.
+    fn strangers(&self) -> Vec<String> {
+        let ours = self.rotation.answered().map(|answered| &answered.fingerprint);
+        let known = [ours, self.rotation.before.current.as_ref()];
+        let slots = readable(self.stores).flat_map(|store| Slot::KEPT.map(|slot| (store, slot)));
+        let held = slots.filter_map(|(store, slot)| Some((store, slot, store.get(slot).ok()??.fingerprint())));
+        let strange =
+            held.filter(|(_, _, found)| !known.contains(&Some(found)) && !self.rotation.tried.contains(found));
+        strange.map(|(store, slot, found)| format!("`{}` holds {found}", store.slot_name(slot))).collect()
+    }
+
+    /// Asks about what may be another rotation. What is said to be none is what counts from then on.
+    fn ask_about(&mut self, doubt: Doubt, inspected: &Inspected) -> Result<(), RunError> {
+        let after: Evidence = self.evidence(inspected);
+        let why = doubt.to_string();
+        let Some(reason) = self.ask_for_reason(doubt)? else { return Ok(()) };
+        self.record(&[Event::Overridden { why, reason, slot: None }, Event::Shown { after }])
+    }
+
+    /// Asks for the reason to go on all the same; `None` where others have gone on meanwhile.
+    pub(super) fn ask_for_reason(&mut self, doubt: Doubt) -> Result<Option<String>, RunError> {
+        let reply = self.operator.weigh(self.rotation, &doubt);
+        let provider = self.endpoint.provider.title().to_owned();
+        let Reply::Done { reason: Some(reason) } = reply else { return Err(RunError::Doubtful { provider, doubt }) };
+        match self.rejoin()? {
+            Meanwhile::Nothing => {
+                self.operator.tell(self.rotation, News::Warning(&format!("{doubt}; going on, as was said")));
+                Ok(Some(reason))
+            }
+            Meanwhile::WentOn | Meanwhile::Stopped => Ok(None),
+        }
+    }
+}
