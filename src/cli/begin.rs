@@ -163,7 +163,8 @@ pub fn rotate(
     consent(session, &work, &plan, wish.confirm)?;
     if is_unready && !plan.probe_first {
         let message = "`--done prepare` is needed, and there is nobody to ask: the old secret ends with the call";
-        let hint = "give it once the receivers can take the new secret at once; or name receivers that may be probed: --receiver URL";
+        let hint = "name receivers that may be probed (--receiver URL), or once they can take the new secret at once, give \
+                    --done prepare on the command line";
         return Err(Fault::new(Exit::Usage, message, hint));
     }
     if work.retake()? && standing(&work)? != before {

@@ -65,7 +65,7 @@ fn commands(hint: &str) -> Vec<String> {
     found
 }
 
-/// Runs a command of a hint as somebody would paste it, and answers the one question that it may ask by its flag.
+/// Runs a command of a hint as somebody would paste it, and answers the questions that it may ask by their flags.
 fn paste(sandbox: &Sandbox, command: &str) -> Run {
     if let Some(path) = command.strip_prefix("chmod ") {
         let status = Command::new("sh").arg("-c").arg(format!("chmod {path}")).status().unwrap();
@@ -73,7 +73,7 @@ fn paste(sandbox: &Sandbox, command: &str) -> Run {
         return Run { code: 0, stdout: String::new(), stderr: String::new() };
     }
     let mut words: Vec<String> = shlex::split(&command.replace("TEXT", "because")).unwrap().split_off(1);
-    for _ in 0..2 {
+    for _ in 0..3 {
         let arguments: Vec<&str> = words.iter().map(String::as_str).collect();
         // A secret may be printed on purpose.
         let output = sandbox.command(&arguments).stdin(Stdio::null()).output().unwrap();
