@@ -98,7 +98,7 @@ pub fn closed(session: &Session, command: &str, rotation: &Rotation, seals: &Sea
         ),
         _ => Fault::new(
             Exit::NotFound,
-            format!("no rotation of `{name}` is open: {by} gave up the last one at {at}: {why}"),
+            format!("no rotation of `{name}` is open: {by} closed the last one at {at} (abandoned): {why}"),
             format!("what is live, and where: {}", come_back("inspect")),
         ),
     };

@@ -274,7 +274,7 @@ fn a13_a_lost_request_goes_out_again_with_the_key_it_went_out_with() {
         let sandbox = Sandbox::new(name);
         sandbox.stand_in.fault(Fault::Stall);
         let id = sandbox.id();
-        let mut child = sandbox.spawn(&["rotate", "hooks", "--yes", "--confirm", &id]);
+        let mut child = sandbox.spawn(&["rotate", "hooks", "--yes", "--confirm", &id, "--done", "prepare"]);
         sandbox.until("the call", |sandbox| sandbox.rotations() == 1);
         child.kill().unwrap();
         sandbox.finish(child);

@@ -98,7 +98,7 @@ fn what_a_colleague_has_given_up_is_not_gone_on_with() {
     sandbox.run(&["abandon", "hooks", "--reason", "the endpoint is gone", "--yes"]).exits(0);
     terminal.types("y").expect("this rotation was closed meanwhile by").expect("the endpoint is gone");
     terminal.exits(5);
-    sandbox.run(&["cutover", "hooks"]).exits(4).says("gave up the last one").says("the endpoint is gone");
+    sandbox.run(&["cutover", "hooks"]).exits(4).says("closed the last one").says("the endpoint is gone");
     assert_eq!(sandbox.rotations(), 1);
 
     // What is closed by others is not closed once more, and says whose it was.
