@@ -7,10 +7,11 @@ use thiserror::Error;
 
 use super::Step;
 use super::clock::Unheard;
+use super::doubts::{clock_hint, doubtful_hint, doubtful_words, superseded_hint};
 use super::drift::{self, Drift};
 use super::journal::JournalError;
 use super::lock::LockError;
-use super::look::{Theirs, Unasked};
+use super::look::Theirs;
 use super::operator::{Comparison, Doubt};
 use super::seal::SealError;
 use super::superseded::Difference;
@@ -288,69 +289,6 @@ fn refusal_hint(refusal: &Refusal, can_force: bool, nothing_changed: &str) -> St
         Meaning::RateLimited | Meaning::Unavailable => format!("{nothing_changed}; run it again later"),
         _ => nothing_changed.to_owned(),
     }
-}
-
-fn superseded_hint(provider: &str, theirs: &Theirs, overlap_until: Option<Timestamp>) -> String {
-    let mut hint = String::new();
-    if !theirs.held.is_empty() {
-        hint.push_str(&format!("{}, which may be theirs; ", theirs.held.join(", ")));
-    }
-    if theirs.is_shown {
-        hint.push_str(&format!("{provider} shows their secret itself; "));
-    }
-    let again = match overlap_until {
-        Some(until) => format!("from {until} on, rotate again: `whsec rotate TARGET`"),
-        None => "rotate again: `whsec rotate TARGET`".to_owned(),
-    };
-    hint.push_str(&format!(
-        "put their secret into the live slot and say so: `whsec abandon TARGET --reason TEXT`; or, {again}"
-    ));
-    hint
-}
-
-fn doubtful_words(provider: &str, doubt: &Doubt) -> String {
-    match doubt {
-        Doubt::Touched(_) | Doubt::Behind(_) => {
-            format!("nothing goes live before it is known whose secret {provider} has: {doubt}")
-        }
-        Doubt::OtherKey { .. } => format!("nothing was sent again: {doubt}"),
-        Doubt::Clock { .. } => doubt.to_string(),
-    }
-}
-
-fn doubtful_hint(doubt: &Doubt) -> &'static str {
-    match doubt {
-        Doubt::Touched(_) => {
-            "find out who changed what; if nobody rotated, say so: `whsec cutover TARGET --reason TEXT`; if somebody did, put their \
-             secret into the live slot and give this one up: `whsec abandon TARGET --reason TEXT`"
-        }
-        Doubt::Behind(_) => {
-            "run `whsec cutover TARGET` again in a minute; if the provider is known to have our secret, say why: --reason TEXT"
-        }
-        Doubt::OtherKey { .. } => {
-            "give the key that it was sent with; if both are of the same account, say so: `whsec cutover TARGET --reason TEXT`"
-        }
-        Doubt::Clock { .. } => "if it has ended, say how you know: `whsec cutover TARGET --done wait --reason TEXT`",
-    }
-}
-
-fn clock_hint(provider: &str, unheard: &Unheard, ours_is_past: bool) -> String {
-    let mend = match unheard {
-        Unheard::Unasked(Unasked::NoKey) => "give an API key (`whsec doctor` shows where one is looked for)".to_owned(),
-        Unheard::Unasked(Unasked::Refused(_)) => "mend the API key (`whsec doctor` shows which one is used)".to_owned(),
-        Unheard::Unasked(Unasked::NotFound(_)) => {
-            format!("see whether {provider} still has the endpoint, and whether the key is of the same account")
-        }
-        Unheard::Unasked(_) => format!("see whether {provider} can be reached from here"),
-        Unheard::NoDate | Unheard::Unsteady => "try again later".to_owned(),
-    };
-    let word = match ours_is_past {
-        true => {
-            "; or, if you know that the old secret has ended, say how: `whsec cutover TARGET --done wait --reason TEXT`"
-        }
-        false => "; nothing is lost meanwhile",
-    };
-    format!("{mend}, then `whsec cutover TARGET`{word}")
 }
 
 fn against_words(applied: bool, comparison: &Comparison) -> &'static str {

@@ -15,6 +15,7 @@ mod busy;
 pub mod changed;
 mod check;
 mod clock;
+mod doubts;
 pub mod drift;
 #[cfg(test)]
 mod drift_tests;

@@ -47,7 +47,7 @@ const CASES: &[Case] = &[
 
 /// The walk, a step or two a command; `jump` is a day that goes by.
 const WALK: &[&str] = &[
-    "rotate hooks --yes --confirm ID --detach",
+    "rotate hooks --yes --confirm ID --done prepare --detach",
     "cutover hooks",
     "cutover hooks --done deploy",
     "cutover hooks --done verify",
