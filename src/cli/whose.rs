@@ -95,7 +95,8 @@ fn of(rotation: &Rotation, fingerprint: &Fingerprint, now: Timestamp) -> Option<
         endpoint: plan.own_id().to_owned(),
         role,
         since: issued.unwrap_or(rotation.opened_at),
-        ended: ends_at.is_some_and(|end| rotation.provider_time(now) >= end),
+        // What died with the call is dead whatever the clocks say of a second.
+        ended: (role == Role::Old && called.is_some()) || ends_at.is_some_and(|end| rotation.provider_time(now) >= end),
         ends_at,
         rotation_status: rotation.status(now).name(),
     })

@@ -1,3 +1,5 @@
+//! Tables of what a config may have become since a rotation was begun.
+
 use super::super::tests::rotation;
 use super::*;
 use crate::store::SlotNames;

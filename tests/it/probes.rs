@@ -133,8 +133,10 @@ fn only_receivers_of_ones_own_config_or_named_by_a_flag_are_contacted() {
     std::fs::write(sandbox.path("work/.env"), "A=whsec_abc\n").unwrap();
     sandbox.run(&["probe", "shared"]).exits(2).says("a checkout's file that you do not trust").says("target trust");
     assert!(theirs.requests().is_empty());
-    sandbox.run(&["probe", "shared", "--url", &mine.url]);
-    assert!(theirs.requests().is_empty());
+    // Nor is what its stores hold looked at: a value planted there would be signed with.
+    sandbox.run(&["probe", "shared", "--url", &mine.url]).exits(2).says("target trust");
+    assert!(theirs.requests().is_empty() && mine.requests().is_empty());
+    sandbox.run(&["probe", "hooks", "--url", &mine.url]);
     assert!(!mine.requests().is_empty());
     sandbox.run(&["probe", "hooks"]).exits(2).says("`hooks` names no receiver").says("--url URL");
 }

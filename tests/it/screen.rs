@@ -28,7 +28,7 @@ impl Terminal {
         command.current_dir(inner.get_current_dir().unwrap());
         command.envs(inner.get_envs().filter_map(|(name, value)| Some((name, value?)))).env("TERM", "xterm");
         let mut session = Session::spawn(command).unwrap();
-        session.set_expect_timeout(Some(Duration::from_secs(20)));
+        session.set_expect_timeout(Some(Duration::from_secs(60)));
         Self { session, seen: String::new() }
     }
 
@@ -41,6 +41,15 @@ impl Terminal {
                 self.seen.push_str(text);
             }
             Err(error) => panic!("no `{text}` on the screen ({error}):\n{}", self.seen),
+        }
+        self
+    }
+
+    /// The same wherever the terminal's width folds it: each word, one after the other.
+    #[track_caller]
+    pub fn expect_folded(&mut self, text: &str) -> &mut Self {
+        for word in text.split(' ') {
+            self.expect(word);
         }
         self
     }

@@ -187,7 +187,11 @@ impl Scenario {
             exits(world, self.line(), &[0, 9])?;
             world.check_moment(false).map_err(|why| format!("after rollback once more: {why}"))?;
         }
-        let mut code = exits(world, GO_ON, &[0, 7, 11])?;
+        let mut code = exits(world, GO_ON, &[0, 4, 7, 11])?;
+        // What says that steps are done goes on with nothing only where nothing was begun.
+        if code == 4 && (world.rotations() > 0 || world.has_seal()) {
+            return Err("a rotation that was begun is not known".to_owned());
+        }
         if code == 7 {
             unknown = true;
             let made = world.rotations();
