@@ -12,6 +12,7 @@ use std::time::Duration;
 
 use whsec::provider::client::{Client, ClientOptions};
 use whsec::provider::request;
+use whsec::rotation::Rotation;
 use whsec::secret::Secret;
 use whsec::store::Slot;
 
@@ -272,11 +273,13 @@ fn holds(world: &World, case: Case, slot: Slot, value: &str) -> bool {
     })
 }
 
-/// Whether the journal has the foreign value as the secret that was live before: it came before the first look.
+/// Whether the journal has the foreign value as one that was live before: it came before the first look.
 fn was_there_before(world: &World, foreign: &Secret) -> bool {
     let Ok(journal) = whsec::rotation::journal::Journal::open_to_look(&world.sandbox.state()) else { return false };
     let known = journal.of_endpoint(&world.sandbox.endpoint().key()).unwrap_or_default();
-    known.first().is_some_and(|rotation| rotation.before.current.as_ref() == Some(&foreign.fingerprint()))
+    let foreign = Some(foreign.fingerprint());
+    let is_live = |rotation: &Rotation| rotation.before.held.values().any(|held| held.current == foreign);
+    known.first().is_some_and(is_live)
 }
 
 /// Tries one case. Yields whether its moment came.
@@ -284,7 +287,7 @@ fn attempt(scenario: &Scenario, world: &World, case: Case, struck: &AtomicUsize)
     // As long as real ones: a file that shrank is another matter.
     let foreign = Secret::new(format!("whsec_{0}{0}", uuid::Uuid::new_v4().simple()));
     let (mut touching, mut other, mut touched_since) = (0, 0, 0);
-    let mut later = None;
+    let (mut later, mut destroyed) = (None, false);
     let traced = follow(scenario, world, case, |touches| {
         *(if touches { &mut touching } else { &mut other }) += 1;
         let is_now = match case.at {
@@ -293,6 +296,7 @@ fn attempt(scenario: &Scenario, world: &World, case: Case, struck: &AtomicUsize)
         };
         if is_now {
             later = Some(act(world, case, &foreign));
+            destroyed = world.rotations() > 0 && is_lost(world);
         }
         touched_since += usize::from(touches && later.is_some());
     });
@@ -303,14 +307,14 @@ fn attempt(scenario: &Scenario, world: &World, case: Case, struck: &AtomicUsize)
     // What was live when the rotation began is replaced and retired, whoever put it there.
     let came_first = was_there_before(world, &foreign);
     if !came_first {
-        all_is_kept(world, case, &foreign).map_err(|why| tell(format!("{why} after the command"), &runs))?;
+        all_is_kept(world, case, &foreign, destroyed).map_err(|why| tell(format!("{why} after the command"), &runs))?;
     }
     for _ in 0..2 {
         runs.push(world.run(GO_ON));
         world.jump();
     }
     if !came_first {
-        all_is_kept(world, case, &foreign).map_err(|why| tell(format!("{why} after going on"), &runs))?;
+        all_is_kept(world, case, &foreign, destroyed).map_err(|why| tell(format!("{why} after going on"), &runs))?;
         end_is_right(world, case, &foreign, &runs, touched_since > 0).map_err(|why| tell(why, &runs))?;
     }
     Ok(())
@@ -352,13 +356,15 @@ fn finish_theirs(world: &World, case: Case, later: Later) -> Result<(), String> 
     }
 }
 
-/// Nothing of theirs is lost, nor the secret that the provider has.
-fn all_is_kept(world: &World, case: Case, foreign: &Secret) -> Result<(), String> {
-    if world.rotations() > 0 && case.hand != Hand::Rotates {
-        let newest = world.sandbox.newest();
-        if !is_kept(world, newest.expose()) && !world.has_seal() {
-            return Err("the provider's secret is lost".to_owned());
-        }
+/// Whether neither a store nor a seal has the secret that the provider made last.
+fn is_lost(world: &World) -> bool {
+    !is_kept(world, world.sandbox.newest().expose()) && !world.has_seal()
+}
+
+/// Nothing of theirs is lost, nor the secret that the provider has, unless they wrote over the only copy themselves.
+fn all_is_kept(world: &World, case: Case, foreign: &Secret, destroyed: bool) -> Result<(), String> {
+    if world.rotations() > 0 && case.hand != Hand::Rotates && !destroyed && is_lost(world) {
+        return Err("the provider's secret is lost".to_owned());
     }
     match case.hand {
         Hand::Fills { .. } if !is_kept(world, foreign.expose()) => Err("theirs is lost".to_owned()),
