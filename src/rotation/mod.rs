@@ -94,6 +94,9 @@ pub struct Rotation {
     pub sent_before_at: Option<Timestamp>,
     /// When the last attempt was about to be sent, on our clock.
     pub last_sent_at: Option<Timestamp>,
+    /// The moments of the last attempt and of the one before it on the provider's clock, each as it was heard then: ours may have
+    /// been set in between.
+    pub sent_there: (Option<Timestamp>, Option<Timestamp>),
     /// After a replay: whether the provider has been seen to be at that very secret still.
     pub confirmed: bool,
     pub attempts: u32,
@@ -178,6 +181,7 @@ impl Rotation {
             first_sent_at: None,
             sent_before_at: None,
             last_sent_at: None,
+            sent_there: (None, None),
             confirmed: false,
             attempts: 0,
             sent_with: Vec::new(),
@@ -213,6 +217,7 @@ impl Rotation {
                 let on_provider = self.provider_time(*at);
                 self.first_sent_at.get_or_insert((*at, on_provider));
                 self.sent_before_at = self.last_sent_at.replace(*at);
+                self.sent_there = (Some(on_provider), self.sent_there.0);
                 self.set_unknown(None);
             }
             Event::Answered(answered) => {

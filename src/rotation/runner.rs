@@ -73,8 +73,10 @@ impl Runner<'_> {
         let spent = done(Step::Stage)
             && (!has(Access::WriteOnly) || (done(Step::Promote) && (has(Access::ReadWrite) || done(Step::Verify))))
             && (!has(Access::Once) || done(Step::Deploy));
+        // Somebody may have written over what was stored a moment ago.
+        let is_stored = || self.rotation.answered().is_none_or(|answered| self.is_stored(answered));
         // One that joined may have it from nowhere else.
-        if spent && self.rotation.behind().is_none() {
+        if spent && self.rotation.behind().is_none() && self.seals.exists(self.rotation.id) && is_stored() {
             self.seals.remove(self.rotation.id).map_err(RunError::SealFailed)?;
         }
         // With the old secret it is proved that no receiver takes it any more.

@@ -101,9 +101,9 @@ fn our_call(rotation: &Rotation) -> Option<Timestamp> {
 /// request or its repetition, and nothing in between.
 fn is_ours(rotation: &Rotation, call: Timestamp, at: Timestamp) -> bool {
     let replayed = rotation.answered().is_some_and(|answered| answered.replayed);
-    let attempts = rotation.sent_before_at.zip(rotation.last_sent_at).filter(|_| replayed);
+    let attempts = rotation.sent_there.1.zip(rotation.last_sent_at).filter(|_| replayed);
     let is_between = attempts.is_some_and(|(before, last)| {
-        let (before, last) = (rotation.provider_time(before), rotation.provider_time(last));
+        let last = rotation.provider_time(last);
         at.duration_since(before) > NOTED_WITHIN && last.duration_since(at) > CLOCK_SLACK
     });
     at.duration_since(call) <= NOTED_WITHIN && !is_between

@@ -141,15 +141,28 @@ fn applies(scenario: &Scenario, hand: Hand, store: Kept) -> bool {
 
 /// The content of a store's file with one slot, or one other thing in it, changed as a person would.
 fn changed(store: Kept, text: &str, slot: Slot, value: &str) -> String {
-    let suffix = |next: &'static str, previous: &'static str| match slot {
+    match store {
+        Kept::Dotenv => with_line(text, &variable(slot), value),
+        Kept::Json => with_member(text, &member(slot), value),
+        _ => value.to_owned(),
+    }
+}
+
+/// The variable of a slot in the dotenv file.
+fn variable(slot: Slot) -> String {
+    format!("{}{}", crate::sandbox::KEY, suffix(slot, "_NEW", "_OLD"))
+}
+
+/// The member of a slot in the JSON file.
+fn member(slot: Slot) -> String {
+    format!("secret{}", suffix(slot, "_new", "_old"))
+}
+
+fn suffix(slot: Slot, next: &'static str, previous: &'static str) -> &'static str {
+    match slot {
         Slot::Next => next,
         Slot::Previous => previous,
         Slot::Current | Slot::Canary => "",
-    };
-    match store {
-        Kept::Dotenv => with_line(text, &format!("{}{}", crate::sandbox::KEY, suffix("_NEW", "_OLD")), value),
-        Kept::Json => with_member(text, &format!("secret{}", suffix("_new", "_old")), value),
-        _ => value.to_owned(),
     }
 }
 
@@ -265,11 +278,14 @@ fn is_kept(world: &World, value: &str) -> bool {
     files.iter().any(|(path, bytes)| path.starts_with(&folder) && has(bytes))
 }
 
-/// What the slot that was filled holds by now.
-fn holds(world: &World, case: Case, slot: Slot, value: &str) -> bool {
-    std::fs::read_to_string(path(world, case.store, slot)).is_ok_and(|text| match case.store {
+/// Whether a slot holds this value by now.
+fn holds(world: &World, store: Kept, slot: Slot, value: &str) -> bool {
+    std::fs::read_to_string(path(world, store, slot)).is_ok_and(|text| match store {
         Kept::File => text == value,
-        _ => changed(case.store, &text, slot, value) == text,
+        Kept::Json => text.contains(&format!("\"{}\": \"{value}\"", member(slot))),
+        _ => text.lines().any(|line| {
+            line.split_once('=').is_some_and(|(name, held)| name == variable(slot) && held.trim_matches('\'') == value)
+        }),
     })
 }
 
@@ -295,8 +311,9 @@ fn attempt(scenario: &Scenario, world: &World, case: Case, struck: &AtomicUsize)
             Moment::Other(at) => !touches && other == at,
         };
         if is_now {
+            let was_there = is_in_a_slot(scenario, world);
             later = Some(act(world, case, &foreign));
-            destroyed = world.rotations() > 0 && is_lost(world);
+            destroyed = was_there && !is_in_a_slot(scenario, world);
         }
         touched_since += usize::from(touches && later.is_some());
     });
@@ -356,6 +373,13 @@ fn finish_theirs(world: &World, case: Case, later: Later) -> Result<(), String> 
     }
 }
 
+/// Whether a slot of some store holds the secret that the provider made last.
+fn is_in_a_slot(scenario: &Scenario, world: &World) -> bool {
+    let newest = world.sandbox.newest();
+    let has = |store: &Kept| Slot::KEPT.iter().any(|slot| holds(world, *store, *slot, newest.expose()));
+    world.rotations() > 0 && scenario.stores.iter().any(has)
+}
+
 /// Whether neither a store nor a seal has the secret that the provider made last.
 fn is_lost(world: &World) -> bool {
     !is_kept(world, world.sandbox.newest().expose()) && !world.has_seal()
@@ -381,7 +405,7 @@ fn end_is_right(world: &World, case: Case, foreign: &Secret, runs: &[Run], touch
             let fingerprint = foreign.fingerprint().to_string();
             let noticed = runs.iter().any(|run| !AT_REST.contains(&run.code) && run.stderr.contains(&fingerprint));
             // A slot that nothing is done with any more is left as it is found.
-            let is_left_alone = slot != Slot::Current && holds(world, case, slot, foreign.expose());
+            let is_left_alone = slot != Slot::Current && holds(world, case.store, slot, foreign.expose());
             match noticed || is_left_alone || !touched_since {
                 true => Ok(()),
                 false => Err(format!("{fingerprint} in {slot:?} was not noticed")),
