@@ -6,6 +6,7 @@
 use std::fs::{File, Metadata};
 use std::io::{ErrorKind, Read, Seek};
 use std::path::Path;
+use std::time::{Duration, SystemTime};
 
 use zeroize::Zeroizing;
 
@@ -15,6 +16,10 @@ use super::way::Way;
 
 /// The most that is read of a file, in bytes; no file of settings comes near.
 const LIMIT: u64 = 4 * 1024 * 1024;
+
+/// How often a file is read because somebody wrote to it meanwhile, and how long to wait before.
+const READINGS: usize = 50;
+const PAUSE: Duration = Duration::from_millis(20);
 
 /// A file as it was found, still open.
 pub(super) struct Found {
@@ -63,21 +68,35 @@ pub(super) fn read_to_replace(
     content(store, &way.path, file).map(Some)
 }
 
-/// The content of an open file, from its beginning.
+/// The content of an open file, from its beginning, as it was at one moment: what is written to while it is read is read
+/// again. Fails with [`StoreError::Changed`] if that does not end.
 pub(super) fn content(store: &str, path: &Path, mut file: File) -> Result<Found, StoreError> {
-    let metadata = file.metadata().map_err(|source| StoreError::io(store, "read", path, source))?;
-    if !metadata.is_file() {
-        return Err(refused(store, path, "is not a regular file", "name a file, not a folder, pipe or device"));
+    let failed = |source| StoreError::io(store, "read", path, source);
+    let mut metadata = file.metadata().map_err(failed)?;
+    for _ in 0..READINGS {
+        if !metadata.is_file() {
+            return Err(refused(store, path, "is not a regular file", "name a file, not a folder, pipe or device"));
+        }
+        if metadata.len() > LIMIT {
+            return Err(refused(store, path, "is too large to be a file of settings", "is it the right file?"));
+        }
+        // Reserved at once, so that no smaller buffer with a secret is left behind in memory.
+        let mut bytes = Zeroizing::new(Vec::with_capacity(metadata.len() as usize + 1));
+        file.rewind().map_err(failed)?;
+        Read::by_ref(&mut file).take(LIMIT).read_to_end(&mut bytes).map_err(failed)?;
+        let after = file.metadata().map_err(failed)?;
+        if written(&after) == written(&metadata) && bytes.len() as u64 == after.len() {
+            return Ok(Found { bytes, metadata: after, file });
+        }
+        metadata = after;
+        std::thread::sleep(PAUSE);
     }
-    if metadata.len() > LIMIT {
-        return Err(refused(store, path, "is too large to be a file of settings", "is it the right file?"));
-    }
-    // Reserved at once, so that no smaller buffer with a secret is left behind in memory.
-    let mut bytes = Zeroizing::new(Vec::with_capacity(metadata.len() as usize + 1));
-    file.rewind().map_err(|source| StoreError::io(store, "read", path, source))?;
-    let read = Read::by_ref(&mut file).take(LIMIT).read_to_end(&mut bytes);
-    read.map_err(|source| StoreError::io(store, "read", path, source))?;
-    Ok(Found { bytes, metadata, file })
+    Err(StoreError::Changed { store: store.to_owned(), path: path.to_owned() })
+}
+
+/// What is another when a file was written to.
+fn written(metadata: &Metadata) -> (u64, Option<SystemTime>) {
+    (metadata.len(), metadata.modified().ok())
 }
 
 /// Refuses a file that somebody else owns or that has further names, under which the old content would live on.

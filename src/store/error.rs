@@ -36,7 +36,7 @@ pub enum StoreError {
     Malformed { store: String, path: PathBuf, format: &'static str, position: String },
     #[error("`{store}`: another whsec{} writes in `{path}`", .process.map(|id| format!(" (process {id})")).unwrap_or_default())]
     Busy { store: String, path: PathBuf, process: Option<u32> },
-    #[error("`{store}`: `{path}` changed while it was being written")]
+    #[error("`{store}`: `{path}` was changed by somebody else meanwhile")]
     Changed { store: String, path: PathBuf },
     #[error("`{store}`: `{path}` holds {to} bytes and held {from} before: it may be in the middle of being written")]
     Shrank { store: String, path: PathBuf, from: usize, to: usize },
