@@ -6,7 +6,7 @@
 use std::fs::{File, Metadata};
 use std::io::{ErrorKind, Read, Seek};
 use std::path::Path;
-use std::time::{Duration, SystemTime};
+use std::time::Duration;
 
 use zeroize::Zeroizing;
 
@@ -85,7 +85,7 @@ pub(super) fn content(store: &str, path: &Path, mut file: File) -> Result<Found,
         file.rewind().map_err(failed)?;
         Read::by_ref(&mut file).take(LIMIT).read_to_end(&mut bytes).map_err(failed)?;
         let after = file.metadata().map_err(failed)?;
-        if written(&after) == written(&metadata) && bytes.len() as u64 == after.len() {
+        if is_untouched(&metadata, &after) && bytes.len() as u64 == after.len() {
             return Ok(Found { bytes, metadata: after, file });
         }
         metadata = after;
@@ -94,9 +94,9 @@ pub(super) fn content(store: &str, path: &Path, mut file: File) -> Result<Found,
     Err(StoreError::Changed { store: store.to_owned(), path: path.to_owned() })
 }
 
-/// What is another when a file was written to.
-fn written(metadata: &Metadata) -> (u64, Option<SystemTime>) {
-    (metadata.len(), metadata.modified().ok())
+/// Whether nobody wrote to a file between two looks at it.
+fn is_untouched(before: &Metadata, after: &Metadata) -> bool {
+    before.len() == after.len() && before.modified().ok() == after.modified().ok()
 }
 
 /// Refuses a file that somebody else owns or that has further names, under which the old content would live on.

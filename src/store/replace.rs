@@ -41,6 +41,8 @@ pub(super) struct Place {
     shared: bool,
     created: AtomicBool,
     most: Most,
+    /// Whether an empty file was given time to be filled.
+    waited: AtomicBool,
 }
 
 /// Where a file is to be changed.
@@ -64,7 +66,15 @@ pub(super) enum Wanted {
 impl Place {
     /// Names the file; nothing is opened. `store` is the reference, for messages.
     pub fn new(store: String, path: PathBuf) -> Self {
-        Self { store, path, like: None, shared: false, created: AtomicBool::new(false), most: Most::default() }
+        Self {
+            store,
+            path,
+            like: None,
+            shared: false,
+            created: AtomicBool::new(false),
+            most: Most::default(),
+            waited: AtomicBool::new(false),
+        }
     }
 
     /// The same for a file that others keep their own in: one that is gone is not begun anew.
@@ -211,6 +221,15 @@ impl Place {
                 None => self.most.bytes().filter(|_| self.shared),
             };
             match before {
+                None if self.may_be_filled(found.as_ref()) => {
+                    while begun.elapsed() < WRITERS_TIME {
+                        sleep(PAUSE);
+                        if self.found(spot)?.is_none_or(|now| !now.bytes.is_empty()) {
+                            return Err(self.changed());
+                        }
+                    }
+                    self.waited.store(true, Ordering::Relaxed);
+                }
                 None => {
                     found.iter().for_each(|found| self.most.note(found));
                     return Ok(found);
@@ -219,6 +238,12 @@ impl Place {
                 Some(before) => return Err(self.shrank(before, found.map_or(0, |found| found.bytes.len()))),
             }
         }
+    }
+
+    /// Whether an empty file, that others keep their own in, may be in the middle of being written, and was not given the time.
+    fn may_be_filled(&self, found: Option<&Found>) -> bool {
+        let is_empty = found.is_some_and(|found| found.bytes.is_empty());
+        self.shared && is_empty && !self.waited.load(Ordering::Relaxed)
     }
 
     /// What a program wrote to the replaced file, which it held open; `None` where it is as it was read. One that is shorter

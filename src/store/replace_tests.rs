@@ -361,3 +361,35 @@ fn a_lock_held_for_too_long_is_an_error_in_time() {
     assert!(started.elapsed() < STORE_DEADLINE + std::time::Duration::from_secs(1));
     assert_eq!(fs::read_to_string(&path).unwrap(), "old");
 }
+
+#[test]
+fn a11_an_empty_file_that_is_filled_a_moment_later_is_left_to_its_writer() {
+    let (_folder, path) = folder_with("live", "");
+    let place = Place::new("dotenv:test".to_owned(), path.clone()).shared();
+    let mut seen = None;
+    let outcome = std::thread::scope(|scope| {
+        scope.spawn(|| {
+            sleep(Duration::from_millis(30));
+            fs::write(&path, "PORT=8080\n").unwrap();
+        });
+        place.edit(|found| {
+            seen = found.map(<[u8]>::to_vec);
+            Ok(Wanted::Same)
+        })
+    });
+    // Unless this thread was so slow that it was filled before.
+    let is_left = matches!(outcome, Err(StoreError::Changed { .. })) && seen.is_none();
+    assert!(is_left || seen.as_deref() == Some(b"PORT=8080\n"), "{outcome:?} {seen:?}");
+}
+
+#[test]
+fn a11_a_file_that_stays_empty_is_waited_for_once() {
+    let (_folder, path) = folder_with("live", "");
+    let place = Place::new("dotenv:test".to_owned(), path.clone()).shared();
+    let begun = Instant::now();
+    place.edit(|_| Ok(Wanted::Content(Zeroizing::new(b"new".to_vec())))).unwrap();
+    assert!(begun.elapsed() >= WRITERS_TIME);
+    fs::write(&path, "").unwrap();
+    let found = admission::read("dotenv:test", &path).unwrap();
+    assert!(!place.may_be_filled(found.as_ref()));
+}
