@@ -110,7 +110,7 @@ pub fn rotate(
     plan.stores = work::planned(&target, &stores)?;
     changes::note_flags(session, &mut plan)?;
     refuse_bare_stdout(session, &plan)?;
-    shared::refuse_configured(session.config()?, session.catalog()?, &target)?;
+    shared::refuse_configured(session.config()?, session.catalog()?, &target, &stores)?;
     if plan.probe_first {
         refuse_unprovable(&plan, &target)?;
     }

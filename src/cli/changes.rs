@@ -249,7 +249,7 @@ fn take_in(
     let new = wanted.into_iter().zip(named).filter(|(_, named)| joined.contains(&named.reference));
     target.stores = new.map(|(wanted, _)| wanted).collect();
     let stores = work::open_stores(&target).map_err(failed)?;
-    shared::refuse_configured(session.config_at_hand()?, session.catalog()?, &target)?;
+    shared::refuse_configured(session.config_at_hand()?, session.catalog()?, &target, &stores)?;
     shared::refuse_journaled(&work.journal, &target, &stores)?;
     let planned = work::planned(&target, &stores).map_err(failed)?;
     let new = Tools { stores, api_key: None, key_origin: session.key_origin() };

@@ -10,7 +10,7 @@ use super::options::TargetOptions;
 use super::overrule::{self, Over};
 use super::session::Session;
 use super::work::Work;
-use super::{ask, begin, changes, complete, conclude, find};
+use super::{ask, begin, changes, complete, conclude, find, shared};
 use crate::rotation::operator::Ruling;
 use crate::rotation::rejoin::Meanwhile;
 use crate::rotation::runner::Rest;
@@ -135,6 +135,11 @@ pub fn run(args: &Args, session: &Session) -> anyhow::Result<Exit> {
     let settled = changes::settle(session, work, &mut found.tools, &mut rotation, &found.changes, let_go);
     if let Err(error) = settled {
         return conclude::conclude(session, "cutover", &rotation, &work.seals, Err(error));
+    }
+    if rotation.first_sent_at.is_none() {
+        let stores = &found.tools.stores;
+        shared::refuse_configured(session.config_at_hand()?, session.catalog()?, &work.target, stores)?;
+        shared::refuse_journaled(&work.journal, &work.target, stores)?;
     }
     let stopped = || work.signals.arrived();
     let mut person = work.person(session, &found.tools, args.answers(session), &stopped);

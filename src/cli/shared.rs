@@ -12,15 +12,21 @@ use crate::store::{self, Reference, Slot, Store, Surroundings, places};
 /// A slot with where it is.
 type Placed = (Slot, String);
 
-/// Refuses a target that has a slot in common with a target of another endpoint in the config.
-pub fn refuse_configured(config: &Config, catalog: &Catalog, target: &Target) -> anyhow::Result<()> {
-    let ours = of_target(target)?;
+/// Refuses stores of a target that have a slot in common with a target of another endpoint in the config.
+pub fn refuse_configured(
+    config: &Config,
+    catalog: &Catalog,
+    target: &Target,
+    stores: &[Box<dyn Store>],
+) -> anyhow::Result<()> {
+    let ours: Vec<Placed> = stores.iter().flat_map(|store| placed(store.as_ref())).collect();
     // One that is broken says so when it is used.
     for other in config.names().filter_map(|name| config.named(name, catalog).ok()) {
         if other.endpoint.key() == target.endpoint.key() {
             continue;
         }
-        let theirs = of_target(&other).unwrap_or_default();
+        let Ok(stores) = work::open_stores(&other) else { continue };
+        let theirs: Vec<Placed> = stores.iter().flat_map(|store| placed(store.as_ref())).collect();
         if let Some((_, place)) = ours.iter().find(|(_, place)| theirs.iter().any(|(_, other)| other == place)) {
             return Err(shared(&target.name, place, &format!("the target `{}`", other.name), Exit::Usage));
         }
@@ -30,12 +36,8 @@ pub fn refuse_configured(config: &Config, catalog: &Catalog, target: &Target) ->
 
 /// Refuses the same where the journal knows of the other: its rotation is open, or its secret is in that slot.
 pub fn refuse_journaled(journal: &Journal, target: &Target, stores: &[Box<dyn Store>]) -> anyhow::Result<()> {
-    let ours: Vec<(&dyn Store, Vec<Placed>)> = target
-        .stores
-        .iter()
-        .zip(stores)
-        .map(|(named, store)| (store.as_ref(), places(&named.reference, store.as_ref())))
-        .collect();
+    let ours: Vec<(&dyn Store, Vec<Placed>)> =
+        stores.iter().map(|store| (store.as_ref(), placed(store.as_ref()))).collect();
     let of_plan = |plan: &Plan| plan.stores.iter().flat_map(of_planned).collect::<Vec<Placed>>();
     let is_ours = |(_, place): &Placed| ours.iter().any(|(_, slots)| slots.iter().any(|(_, own)| own == place));
     let has_common = |plan: &Plan| of_plan(plan).iter().any(is_ours);
@@ -65,16 +67,15 @@ fn holds_theirs(store: &dyn Store, slot: Slot, other: &Rotation) -> anyhow::Resu
     Ok(found.is_some() && found.as_ref() == other.answered().map(|answered| &answered.fingerprint))
 }
 
-fn of_target(target: &Target) -> anyhow::Result<Vec<Placed>> {
-    let stores = work::open_stores(target)?;
-    let named = target.stores.iter().zip(&stores);
-    Ok(named.flat_map(|(named, store)| places(&named.reference, store.as_ref())).collect())
+/// The slots of an open store; its reference is one that can be parsed.
+fn placed(store: &dyn Store) -> Vec<Placed> {
+    Reference::parse(&store.reference()).map(|reference| places(&reference, store)).unwrap_or_default()
 }
 
 fn of_planned(planned: &PlannedStore) -> Vec<Placed> {
     let Ok(reference) = Reference::parse(&planned.reference) else { return Vec::new() };
     let store = store::open(&reference, &planned.names, &Surroundings::default());
-    store.map(|store| places(&reference, store.as_ref())).unwrap_or_default()
+    store.map(|store| placed(store.as_ref())).unwrap_or_default()
 }
 
 fn shared(target: &str, place: &str, whose: &str, exit: Exit) -> anyhow::Error {

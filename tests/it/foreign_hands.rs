@@ -177,10 +177,10 @@ fn a11_not_even_a_canary_goes_into_a_file_that_is_empty_and_was_not() {
     sandbox.rotate().exits(0);
 }
 
-/// A store that is a program, beside the dotenv file; it fails while `broken` is there.
+/// A store that is a program, beside the dotenv file; it fails while `broken` is there, and waits while `slow` is.
 fn with_a_program(sandbox: &Sandbox) {
     let program = sandbox.path("work/keep.sh");
-    let script = "#!/bin/sh\n[ -e \"$1/broken\" ] && exit 9\ncase $2 in put) cat > \"$1/kept.$3\" ;;\n\
+    let script = "#!/bin/sh\nwhile [ -e \"$1/slow\" ]; do touch \"$1/asked\"; sleep 0.02; done\n[ -e \"$1/broken\" ] && exit 9\ncase $2 in put) cat > \"$1/kept.$3\" ;;\n\
                   get) [ -e \"$1/kept.$3\" ] || exit 44; cat \"$1/kept.$3\" ;; clear) rm -f \"$1/kept.$3\" ;; esac\n";
     std::fs::write(&program, script).unwrap();
     std::fs::set_permissions(&program, std::fs::Permissions::from_mode(0o700)).unwrap();
@@ -444,4 +444,29 @@ fn a10_what_the_journal_knows_of_an_ad_hoc_target_is_found_too() {
     put(&sandbox, "", Some(&foreign()));
     let run = sandbox.run(&rotate);
     assert!(!run.stderr.contains("whose secret is in it"), "{}", run.stderr);
+}
+
+#[test]
+fn a10_a_rotation_that_was_cut_off_before_anything_was_sent_is_held_to_it_too() {
+    let sandbox = Sandbox::new("layers");
+    with_a_program(&sandbox);
+    let (slow, asked) = (sandbox.path("work/slow"), sandbox.path("work/asked"));
+    std::fs::write(&slow, "").unwrap();
+    let child = sandbox.spawn(&["rotate", "hooks", "--yes"]);
+    sandbox.until("the store to be asked", |_| asked.exists());
+    let process = rustix::process::Pid::from_child(&child);
+    rustix::process::kill_process(process, rustix::process::Signal::TERM).unwrap();
+    std::fs::remove_file(slow).unwrap();
+    sandbox.finish(child).exits(143);
+    let state = sandbox.run(&["status", "hooks", "--json"]);
+    assert_eq!(state.json()["targets"][0]["status"], "planned");
+    let config = sandbox.config_text();
+    let (program, hooks) = config.split_at(config.find("[targets.hooks]").unwrap());
+    let theirs = hooks.split("[seal]").next().unwrap().replace("[targets.hooks]", "[targets.other]");
+    let theirs = theirs.replace(&sandbox.id(), "another-7Qx").replace("receiver.env", "link.env");
+    spellings(&sandbox);
+    sandbox.config(&format!("{program}{hooks}\n{theirs}"));
+    let before = std::fs::read(sandbox.dotenv()).unwrap();
+    sandbox.run(&["cutover", "hooks", "--yes"]).exits(2).says("nothing was sent: the slot `dotenv:").says("`other`");
+    assert_eq!((std::fs::read(sandbox.dotenv()).unwrap(), sandbox.rotations()), (before, 0));
 }

@@ -7,7 +7,7 @@ use serde_json::json;
 use super::super::exit::{Exit, Fault};
 use super::super::options::pair;
 use super::super::session::Session;
-use super::super::{ask, complete, result, shared};
+use super::super::{ask, complete, result, shared, work};
 use super::questions;
 use crate::config::edit::{self, NewTarget};
 use crate::config::{Config, ConfigFile, Trust, write};
@@ -140,7 +140,7 @@ fn check(target: &mut NewTarget, old: &str, path: &std::path::Path, session: &Se
     let lines = old.lines().count();
     let loaded = load(text.clone()).and_then(|config| Ok((config.named(&target.name, catalog)?, config)));
     let (named, config) = loaded.map_err(|error| error.not_written_yet(lines))?;
-    shared::refuse_configured(&config, catalog, &named)?;
+    shared::refuse_configured(&config, catalog, &named, &work::open_stores(&named)?)?;
     Ok(text)
 }
 
