@@ -32,6 +32,14 @@ const COSTS: &[Cost] = &[
         megabytes: 150.0,
     },
     Cost {
+        name: "verify a HAR file of 8 MB, the same as JSON",
+        size: 8 * MB,
+        prepare: |folder, size| har(folder, size, "{\"request\":{\"headers\":[]}}"),
+        line: "verify t t.har --json",
+        seconds: 2.0,
+        megabytes: 150.0,
+    },
+    Cost {
         name: "verify a HAR file of 8 MB, deliveries",
         size: 8 * MB,
         prepare: |folder, size| har(folder, size, DELIVERY),

@@ -27,6 +27,25 @@ pub struct NoFingerprint;
 /// Hex digits of SHA-256 that a fingerprint shows.
 const FINGERPRINT_DIGITS: usize = 12;
 
+/// Letters and digits in a row that make a text a secret perhaps: with both in it, and of whatever kind.
+const TELLING: (usize, usize) = (12, 20);
+
+/// A word as it was typed or written, for an error that repeats it; `…` where it could be a secret in the wrong place, because
+/// errors end up in logs.
+pub fn shown(word: &str) -> &str {
+    if could_be_secret(word) { "…" } else { word }
+}
+
+/// Whether a secret or a key could look like this: such a thing has a long row of letters and digits, and names seldom do.
+pub fn could_be_secret(word: &str) -> bool {
+    word.starts_with("whsec_")
+        || word.split(|character: char| !character.is_ascii_alphanumeric()).any(|row| {
+            let is_mixed = row.contains(|digit: char| digit.is_ascii_digit())
+                && row.contains(|letter: char| letter.is_ascii_alphabetic());
+            row.len() >= if is_mixed { TELLING.0 } else { TELLING.1 }
+        })
+}
+
 impl Secret {
     /// Takes ownership of the characters; the caller keeps no copy.
     pub fn new(value: impl Into<String>) -> Self {
@@ -112,6 +131,31 @@ mod tests {
         for text in ["", "ba7816bf8f01", "sha256:", "sha256:ba7816bf8f0", "sha256:BA7816BF8F01", "sha256:ba7816bf8f011"]
         {
             assert_eq!(text.parse::<Fingerprint>(), Err(NoFingerprint), "{text}");
+        }
+    }
+
+    #[test]
+    fn b11_what_could_be_a_secret_is_not_shown() {
+        for word in [
+            "whsec_short",
+            "whsec_c2VjcmV0LXNlY3JldA",
+            "sk_live_4eC39HqLyjWDarjtT1zdp7dc",
+            "deploy=dGhlLXNlY3JldA2",
+            "9f86d081884c7d659a2feaa0c55ad015",
+            "abcdefghijklmnopqrstuvwxyz",
+            "https://hooks.example.com/?token=4eC39HqLyjWD",
+        ] {
+            assert_eq!(shown(word), "…", "{word}");
+        }
+        for word in [
+            "",
+            "payments-eu-production",
+            "PaymentsProduction",
+            "layers/ep_1",
+            "dotenv:/srv/app/.env#KEY",
+            "2026-11-21",
+        ] {
+            assert_eq!(shown(word), word);
         }
     }
 

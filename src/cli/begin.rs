@@ -12,6 +12,7 @@ use crate::provider::spec::Cutover;
 use crate::provider::{Force, Overlap, request};
 use crate::rotation::runner::Rest;
 use crate::rotation::{Direction, Event, Outcome, Plan, Rotation, RunError, Status, Step, at_hand};
+use crate::secret::Fingerprint;
 use crate::ui::prompt::{Answers, Moment, Person};
 use crate::ui::{dialog, preview, report};
 
@@ -23,7 +24,7 @@ pub struct Wish<'a> {
     /// The old secret has leaked, for this reason.
     pub force: Option<&'a str>,
     /// The fingerprint of the secret that has leaked, where it was said.
-    pub leaked: Option<&'a str>,
+    pub leaked: Option<&'a Fingerprint>,
     pub reason: Option<&'a str>,
     pub idempotency_key: Option<&'a str>,
     pub confirm: Option<&'a str>,

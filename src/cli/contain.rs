@@ -79,7 +79,7 @@ fn refuse_unknown(
     let Some(said) = wish.leaked else { return Ok(()) };
     let mut live = Vec::new();
     for store in readable(&find::stores(session, journal, target, options)?) {
-        live.extend(store.get(Slot::Current)?.map(|secret| secret.fingerprint().to_string()));
+        live.extend(store.get(Slot::Current)?.map(|secret| secret.fingerprint()));
     }
     if live.iter().any(|live| live == said) {
         return Ok(());

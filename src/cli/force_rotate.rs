@@ -9,6 +9,7 @@ use super::exit::Exit;
 use super::options::TargetOptions;
 use super::rotate::BeginArgs;
 use super::session::Session;
+use crate::secret::Fingerprint;
 
 /// Replace a secret that has leaked, and contain the leak
 ///
@@ -39,14 +40,14 @@ pub struct Args {
     reason: String,
     /// Say which secret has leaked, by its fingerprint
     #[arg(long, value_name = "FINGERPRINT")]
-    leaked: Option<String>,
+    leaked: Option<Fingerprint>,
 }
 
 /// Runs the command.
 pub fn run(args: &Args, session: &Session) -> anyhow::Result<Exit> {
     let wish = Wish {
         force: Some(&args.reason),
-        leaked: args.leaked.as_deref(),
+        leaked: args.leaked.as_ref(),
         ..args.begin.wish("force-rotate", &args.options)
     };
     if let Some(exit) = contain::contain(session, &args.target, &args.options, &wish, args.begin.answers(session))? {

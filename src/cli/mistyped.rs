@@ -1,8 +1,12 @@
 //! What clap says of a command line that it cannot read, without the values that were typed: one of them may be a secret in the
 //! wrong place, and errors end up in logs.
 
+use std::path::Path;
+
 use clap::Error;
 use clap::error::{ContextKind, ContextValue};
+
+use crate::secret;
 
 /// What stands in the place of a value.
 const HIDDEN: &str = "…";
@@ -19,12 +23,21 @@ pub fn without_values(mut error: Error) -> Error {
             _ if typed.starts_with('-') => typed.split('=').next().unwrap_or_default().to_owned(),
             // What a known argument is called is no value.
             ContextKind::InvalidArg if typed.starts_with(['<', '[']) => continue,
-            _ if is_near || typed.is_empty() => continue,
+            _ if typed.is_empty() || (is_near && !secret::could_be_secret(typed)) => continue,
             _ => HIDDEN.to_owned(),
         };
         error.insert(kind, ContextValue::String(shown));
     }
     error
+}
+
+/// A file's name as it was typed, for an error: hidden where there is no such file and it could be a secret.
+pub fn file(path: &Path) -> String {
+    let name = path.file_name().unwrap_or_default().to_string_lossy();
+    match path.symlink_metadata() {
+        Err(_) if secret::could_be_secret(&name) => path.with_file_name(HIDDEN).display().to_string(),
+        _ => path.display().to_string(),
+    }
 }
 
 #[cfg(test)]
@@ -43,7 +56,9 @@ mod tests {
             &["rotate", "hooks", "--color", SECRET],
             &["rotate", "hooks", "--id", SECRET],
             &["cutover", "hooks", "--done", SECRET],
+            &["cutover", "hooks", "--done", "deploy=whsec_c2VjcmV0LXNlY3JldA"],
             &["cutover", "hooks", "--resolve", SECRET],
+            &["force-rotate", "hooks", "--reason", "x", "--leaked", SECRET],
             &["verify", "hooks", "--at", SECRET],
             &["verify", "hooks", "--header", SECRET],
             &["probe", "hooks", "--with", SECRET],

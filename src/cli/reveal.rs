@@ -8,7 +8,7 @@ use super::options::TargetOptions;
 use super::session::Session;
 use super::{complete, find, work};
 use crate::rotation::gate::overruled_seal;
-use crate::secret::Secret;
+use crate::secret::{self, Secret};
 use crate::store::{Slot, readable};
 
 /// Print a secret, on purpose
@@ -52,7 +52,7 @@ pub fn run(args: &Args, session: &Session) -> anyhow::Result<Exit> {
         return Err(Fault::new(Exit::Usage, "--json never carries a secret", "leave --json out"));
     }
     if !args.unsafe_stdout && !session.output.stdout_is_terminal() {
-        let fingerprint = session.come_back("fingerprint", &args.target);
+        let fingerprint = session.come_back("fingerprint", secret::shown(&args.target));
         let hint = format!("add --unsafe-stdout if the secret may go there; `{fingerprint}` often is enough");
         return Err(Fault::new(Exit::Usage, "stdout is not a terminal, so the secret is not printed", hint));
     }

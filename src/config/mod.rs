@@ -11,6 +11,7 @@ use std::time::Duration;
 
 use crate::provider::spec::Cutover;
 use crate::provider::{Catalog, Endpoint};
+use crate::secret;
 use crate::store::{CommandSpec, Environment, Reference, Slot, SlotNames, StoreError, Surroundings};
 
 use draft::Draft;
@@ -243,7 +244,10 @@ impl Config {
 
     fn unknown(&self, name: &str) -> ConfigError {
         let known = self.names().map(str::to_owned).collect();
-        ConfigError::UnknownTarget { name: name.to_owned(), nearest: nearest(name, self.names()), known }
+        let nearest = nearest(name, self.names());
+        // What is near enough to a known name is a slip of that one.
+        let name = if nearest.is_some() { name } else { secret::shown(name) }.to_owned();
+        ConfigError::UnknownTarget { name, nearest, known }
     }
 
     fn breaks(&mut self, name: String, error: ConfigError) {

@@ -11,6 +11,7 @@ use super::raw::RawKey;
 use super::{Config, ConfigError, ConfigFile, KeySource, Place, Target, TargetStore, paths};
 use crate::http::{Url, is_loopback};
 use crate::provider::{self, Catalog, Provider};
+use crate::secret;
 use crate::store::{self, Reference, Surroundings};
 
 /// Longest name of a target, in characters.
@@ -30,8 +31,10 @@ pub(super) fn target(draft: Draft, config: &Config, catalog: &Catalog) -> Result
     if draft.file.is_some() {
         check_name(&draft.name, &draft.place)?;
     }
+    // What was typed in the place of a target may be anything; a name in a file is one.
+    let name = if draft.file.is_some() { &draft.name } else { secret::shown(&draft.name) };
     let blame = |place: &Place| {
-        let (place, target) = (place.clone(), draft.name.clone());
+        let (place, target) = (place.clone(), name.to_owned());
         move |source| ConfigError::Provider { place, target, source: Box::new(source) }
     };
     let provider = catalog.get(&draft.provider.value).map_err(blame(&draft.provider.place))?;
@@ -188,7 +191,8 @@ pub(super) fn is_reserved(reference: &Reference) -> bool {
 }
 
 fn receiver(written: &Placed<String>) -> Result<String, ConfigError> {
-    let wrong = |why: &str| bad(&written.place, &format!("the receiver `{}`", written.value), why.to_owned());
+    let wrong =
+        |why: &str| bad(&written.place, &format!("the receiver `{}`", secret::shown(&written.value)), why.to_owned());
     let url = Url::parse(&written.value).map_err(|_| wrong("is not a URL"))?;
     match url.scheme() {
         "https" => {}

@@ -8,6 +8,7 @@ use std::sync::{Arc, OnceLock};
 use super::nearest::nearest;
 use super::{Provider, ProviderError};
 use crate::owned::{self, NotOwned};
+use crate::secret;
 
 /// The built-in descriptions by name.
 const BUILTIN: [(&str, &str); 5] = [
@@ -77,6 +78,7 @@ impl Catalog {
     pub fn get(&self, name: &str) -> Result<Arc<Provider>, ProviderError> {
         let Some(entry) = self.entries.get(name) else {
             let nearest = nearest(name, self.entries.keys().map(String::as_str));
+            let name = if nearest.is_some() { name } else { secret::shown(name) };
             return Err(ProviderError::NotFound { name: super::plain_text(name), nearest });
         };
         if let Some(provider) = entry.provider.get() {

@@ -7,7 +7,7 @@ use super::nearest::nearest;
 use super::rules;
 use super::{Endpoint, Id, Provider, ProviderError};
 use crate::http::parse_base_url;
-use crate::secret::Secret;
+use crate::secret::{self, Secret};
 
 /// Longest id and longest option value in bytes.
 const LONGEST_VALUE: usize = 512;
@@ -134,5 +134,5 @@ pub fn id_flaw(value: &str) -> Option<&'static str> {
 
 /// A refused base URL as it may be shown: without the user and password that it might hold.
 fn shown(text: &str) -> String {
-    super::plain_text(text.rsplit('@').next().unwrap_or_default())
+    super::plain_text(secret::shown(text.rsplit('@').next().unwrap_or_default()))
 }

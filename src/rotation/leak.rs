@@ -20,8 +20,8 @@ pub enum Leaked {
 
 impl Rotation {
     /// Which of its secrets this fingerprint names; `None` where it is neither.
-    pub fn which(&self, fingerprint: &str) -> Option<Leaked> {
-        let is = |known: Option<&Fingerprint>| known.is_some_and(|known| known.to_string() == fingerprint);
+    pub fn which(&self, fingerprint: &Fingerprint) -> Option<Leaked> {
+        let is = |known: Option<&Fingerprint>| known == Some(fingerprint);
         match () {
             () if is(self.answered().map(|answered| &answered.fingerprint)) => Some(Leaked::New),
             () if is(self.before.current.as_ref()) => Some(Leaked::Old),

@@ -34,8 +34,8 @@ pub enum StoreError {
     Program { store: String, program: String, why: String },
     #[error("`{store}`: `{path}` is not valid {format} ({position})")]
     Malformed { store: String, path: PathBuf, format: &'static str, position: String },
-    #[error("`{store}`: another whsec{} writes in `{path}`", .process.map(|id| format!(" (process {id})")).unwrap_or_default())]
-    Busy { store: String, path: PathBuf, process: Option<u32> },
+    #[error("`{store}`: {} `{path}`", .holder.as_ref().map_or_else(|| "another whsec writes in".to_owned(), Holder::says))]
+    Busy { store: String, path: PathBuf, holder: Option<Holder> },
     #[error("`{store}`: `{path}` was changed by somebody else meanwhile")]
     Changed { store: String, path: PathBuf },
     #[error("`{store}`: `{path}` holds {to} bytes and held {from} before: it may be in the middle of being written")]
@@ -56,6 +56,25 @@ pub enum StoreError {
     NotReadable { store: String },
     #[error("`{store}` cannot keep this value: {why}")]
     Unrepresentable { store: String, why: &'static str },
+}
+
+/// Who has the lock on a folder.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Holder {
+    pub process: u32,
+    /// Whose process it is, where it is not the user's own.
+    pub user: Option<String>,
+}
+
+impl Holder {
+    fn says(&self) -> String {
+        let process = self.process;
+        match &self.user {
+            None => format!("another whsec (process {process}) writes in"),
+            // Which program it is the system does not tell everybody.
+            Some(user) => format!("process {process} of {user} has locked"),
+        }
+    }
 }
 
 impl StoreError {
@@ -85,6 +104,10 @@ impl StoreError {
             Self::Unrepresentable { store, .. } if store.starts_with("dotenv:") => Some(
                 "`json:` and `file:` keep any text: name such a store for the target, and go on from there".to_owned(),
             ),
+            Self::Busy { holder: Some(Holder { process, user: Some(user) }), .. } => Some(format!(
+                "a whsec of theirs ends by itself: run the same command again; what else locks it {user} or root can end: \
+                 kill {process}. Whoever may list a folder may lock it"
+            )),
             Self::Busy { .. } => Some(
                 "a whsec ends by itself: run the same command again; what else locks it has to be ended".to_owned(),
             ),

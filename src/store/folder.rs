@@ -12,6 +12,7 @@ use std::time::{Duration, Instant};
 use sha2::{Digest, Sha256};
 use uuid::Uuid;
 
+use super::error::Holder;
 use super::opened::Opened;
 use super::way::Way;
 use super::{STORE_DEADLINE, StoreError};
@@ -115,7 +116,11 @@ impl Folder {
                     sleep(PAUSE);
                 }
                 Err(TryLockError::WouldBlock) => {
-                    return Err(StoreError::Busy { store: self.store.clone(), path: self.path.clone(), process });
+                    return Err(StoreError::Busy {
+                        store: self.store.clone(),
+                        path: self.path.clone(),
+                        holder: process.map(|process| Holder { process, user: other_user(process) }),
+                    });
                 }
                 Err(TryLockError::Error(source)) => return Err(self.io("lock", source)),
             }
@@ -190,6 +195,28 @@ fn holder(_: &Opened) -> Option<u32> {
     None
 }
 
+/// Whose process it is, where it is somebody else's and the system tells.
+#[cfg(target_os = "linux")]
+fn other_user(process: u32) -> Option<String> {
+    let owner = std::os::unix::fs::MetadataExt::uid(&std::fs::metadata(format!("/proc/{process}")).ok()?);
+    if owner == rustix::process::geteuid().as_raw() {
+        return None;
+    }
+    let users = std::fs::read_to_string("/etc/passwd").unwrap_or_default();
+    // `name:x:1000:…`; users that a directory server knows are not in it.
+    let named = users.lines().find_map(|line| {
+        let mut fields = line.split(':');
+        let name = fields.next()?;
+        (fields.nth(1)? == owner.to_string()).then(|| format!("the user `{name}`"))
+    });
+    Some(named.unwrap_or_else(|| format!("the user with the number {owner}")))
+}
+
+#[cfg(not(target_os = "linux"))]
+fn other_user(_: u32) -> Option<String> {
+    None
+}
+
 /// The beginning of the names of one target's temporary files. A digest stands for the target's name, which may
 /// be as long as a name can be.
 fn prefix(target: &OsStr) -> String {
@@ -197,3 +224,7 @@ fn prefix(target: &OsStr) -> String {
     let digits: String = digest.iter().take(6).map(|byte| format!("{byte:02x}")).collect();
     format!("{PREFIX}{digits}-")
 }
+
+#[cfg(all(test, unix))]
+#[path = "folder_tests.rs"]
+mod tests;

@@ -4,6 +4,7 @@ use std::fmt;
 use std::path::PathBuf;
 
 use super::StoreError;
+use crate::secret;
 
 /// The schemes that a reference can start with.
 pub const SCHEMES: &[&str] =
@@ -45,7 +46,8 @@ impl Reference {
     /// [`StoreError::BadReference`], whose hint shows the form or the nearest scheme.
     pub fn parse(text: &str) -> Result<Self, StoreError> {
         let bad = |why: &str, hint: String| {
-            Err(StoreError::BadReference { text: text.escape_debug().to_string(), why: why.to_owned(), hint })
+            let text = secret::shown(text).escape_debug().to_string();
+            Err(StoreError::BadReference { text, why: why.to_owned(), hint })
         };
         if text.chars().any(char::is_control) {
             return bad("it holds a control character", "write it on one line, without any".to_owned());

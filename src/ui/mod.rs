@@ -10,6 +10,7 @@ use serde::Serialize;
 pub mod board;
 pub mod countdown;
 pub mod dialog;
+mod json;
 mod narrate;
 pub mod preview;
 pub mod probes;
@@ -118,10 +119,9 @@ impl Output {
 
     /// One JSON object as a line on stdout, with `--json` only. The last one of a command is its result.
     pub fn json<T: Serialize>(&self, object: &T) {
-        if self.json
-            && let Ok(line) = serde_json::to_string(object)
-        {
-            emit(&mut anstream::stdout(), &line);
+        if self.json {
+            // A failed write must not stop a rotation; there is nobody left to tell.
+            let _ = json::write_line(std::io::stdout().lock(), object);
         }
     }
 }

@@ -68,6 +68,67 @@ fn names_that_nobody_has_are_answered_with_the_nearest_one() {
 }
 
 #[test]
+fn b11_a_secret_in_the_place_of_a_name_is_not_repeated() {
+    let sandbox = Sandbox::new("layers");
+    let id = sandbox.id();
+    let lines = [
+        "rotate SECRET --yes",
+        "force-rotate SECRET --reason x",
+        "force-rotate hooks --reason x --leaked SECRET",
+        "cutover SECRET",
+        "finish SECRET",
+        "rollback SECRET",
+        "abandon SECRET --reason x",
+        "inspect SECRET",
+        "status SECRET",
+        "history SECRET",
+        "verify SECRET",
+        "verify hooks SECRET",
+        "probe SECRET",
+        "probe hooks --receiver SECRET",
+        "fingerprint SECRET",
+        "reveal SECRET",
+        "reveal SECRET --unsafe-stdout",
+        "target show SECRET",
+        "target remove SECRET --yes",
+        "target trust SECRET",
+        "target add other SECRET",
+        "provider show SECRET",
+        "provider check SECRET",
+        "rehearse SECRET",
+        "login SECRET",
+        "logout SECRET",
+        "store check SECRET",
+        "store check fiel:SECRET",
+        "rotate SECRET/x --yes",
+        "rotate hooks --yes --store SECRET",
+        "rotate hooks --yes --base-url SECRET",
+        "rotate hooks --yes --api-key-file SECRET",
+        "cutover hooks --done deploy=SECRET",
+        "status --config SECRET",
+    ];
+    for line in lines {
+        let words = line.replace("SECRET", "whsec_c2VjcmV0LWluLXRoZS13cm9uZw");
+        let words: Vec<&str> = words.split(' ').collect();
+        for json in [&[][..], &["--json"]] {
+            let run = sandbox.run(&[&words, json].concat());
+            assert_eq!(run.code == 0, line.starts_with("history"), "{line}");
+            let said = format!("{}{}", run.stdout, run.stderr);
+            assert!(!said.contains("c2VjcmV0"), "{line}: {said}");
+        }
+    }
+    // What is no secret is, for whoever reads the log of a job.
+    sandbox.run(&["inspect", "payments-production"]).exits(4).says("there is no target `payments-production`");
+    sandbox.run(&["verify", "hooks", "delivery.http"]).exits(2).says("cannot read `delivery.http`");
+    // Nor is what is near enough to a known name, however it looks.
+    let text = sandbox.config_text().replace("[targets.hooks]", "[targets.hooks20261121production]");
+    sandbox.config(&text.replace(&id, "another"));
+    let run = sandbox.run(&["inspect", "hooks20261121productoin"]).exits(4);
+    run.says("there is no target `hooks20261121productoin`").says("did you mean `hooks20261121production`?");
+    assert_eq!(sandbox.requests(), 0);
+}
+
+#[test]
 fn ids_that_could_name_another_path_are_refused() {
     let sandbox = Sandbox::new("layers");
     nothing_is_sent(

@@ -10,7 +10,7 @@ use std::path::Path;
 use zeroize::Zeroizing;
 
 use super::super::exit::{Exit, Fault};
-use super::super::shell;
+use super::super::{mistyped, shell};
 use crate::config::{KeySource, Target};
 use crate::provider::{Endpoint, ProviderError};
 use crate::secret::Secret;
@@ -123,7 +123,7 @@ fn from_variable(name: &str) -> anyhow::Result<Option<FoundKey>> {
 
 fn from_file(output: &Output, path: &Path) -> anyhow::Result<FoundKey> {
     let failed = |error: std::io::Error| {
-        let message = format!("cannot read the API key file `{}`: {error}", path.display());
+        let message = format!("cannot read the API key file `{}`: {error}", mistyped::file(path));
         Fault::new(Exit::Auth, message, "name a file that holds the key and nothing else")
     };
     let file = fs::File::open(path).map_err(failed)?;

@@ -13,8 +13,8 @@ use jiff::{SignedDuration, Timestamp};
 use super::Global;
 use super::exit::{self, Exit, Fault};
 use super::options::TargetOptions;
-use super::shell;
 use super::work::seals_in;
+use super::{mistyped, shell};
 use crate::config::trust::{self, Ledger};
 use crate::config::{Config, ConfigFile, Overrides, Target};
 use crate::delivery::probe::PATIENCE;
@@ -137,7 +137,7 @@ impl Session {
         let folders = self.folders()?;
         if let Some(path) = self.own_file_given()? {
             let missing = || {
-                let message = format!("there is no config file `{}`", path.display());
+                let message = format!("there is no config file `{}`", mistyped::file(&path));
                 Fault::new(Exit::Usage, message, "check --config and WHSEC_CONFIG")
             };
             return Ok(vec![ConfigFile::own(&path)?.ok_or_else(missing)?]);

@@ -7,7 +7,7 @@ use serde_json::json;
 
 use super::super::exit::{Exit, Fault};
 use super::super::session::{CHECKOUT_FILE, Session};
-use super::super::{ask, result};
+use super::super::{ask, mistyped, result};
 use crate::config::{Config, ConfigFile, Trust, trust, write};
 use crate::rotation::state_key::StateKey;
 use crate::ui::dialog;
@@ -53,7 +53,7 @@ pub fn run(args: &Args, session: &Session) -> anyhow::Result<Exit> {
         return Ok(Exit::Done);
     }
     let Some(found) = ConfigFile::checkout(&path, |file| ledger.holds(&file.path, &trust::digest(file)))? else {
-        let message = format!("there is no `{}`", path.display());
+        let message = format!("there is no `{}`", mistyped::file(&path));
         return Err(Fault::new(Exit::Usage, message, format!("go to the folder that has a {CHECKOUT_FILE}")));
     };
     let (digest, covered) = (trust::digest(&found), trust::covered(&found));
