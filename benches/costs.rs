@@ -1,5 +1,6 @@
 //! Prints, in one run: what it costs to be given much. Captures, JSON files and config files as large as they may be, each with
-//! today's time and memory beside the limit, and the growth from half of it. Needs GNU time.
+//! today's time by the clock and of the processor, which is what counts, and the memory beside the limit, and the growth from half
+//! of it. Needs GNU time.
 //!
 //! `cargo bench --bench costs`
 
@@ -92,19 +93,22 @@ fn main() {
     if !std::env::args().any(|argument| argument == "--bench") {
         return;
     }
-    println!("{:<46} {:>9} {:>9} {:>9} {:>8}", "", "today", "limit", "memory", "growth");
+    println!("{:<46} {:>9} {:>9} {:>9} {:>9} {:>8}", "", "clock", "processor", "limit", "memory", "growth");
     let mut over = Vec::new();
     for cost in COSTS {
-        let (half, _) = measure(cost, cost.size / 2);
-        let (seconds, megabytes) = measure(cost, cost.size);
-        let holds = seconds <= cost.seconds && megabytes <= cost.megabytes;
+        let half = measure(cost, cost.size / 2);
+        let Measured { clock, processor, megabytes } = measure(cost, cost.size);
+        // On a busy machine the clock tells of the others.
+        let holds = processor <= cost.seconds && megabytes <= cost.megabytes;
         println!(
-            "{:<46} {:>7.0} ms {:>7.0} ms {:>6.0} MB {:>7.1}x{}",
+            "{:<46} {:>6.0} ms {:>6.0} ms {:>6.0} ms {:>6.0} MB {:>7.1}x{}",
             cost.name,
-            seconds * 1e3,
+            clock * 1e3,
+            processor * 1e3,
             cost.seconds * 1e3,
             megabytes,
-            seconds / half,
+            // The processor's time is told in hundredths of a second.
+            processor.max(0.01) / half.processor.max(0.01),
             if holds { "" } else { "  OVER" }
         );
         over.extend((!holds).then_some(cost.name));
@@ -112,8 +116,14 @@ fn main() {
     assert!(over.is_empty(), "over the limit: {over:?}");
 }
 
-/// Seconds, the fastest of three, and megabytes at most.
-fn measure(cost: &Cost, size: usize) -> (f64, f64) {
+/// The fewest seconds of three runs, by the clock and of the processor, and megabytes at most.
+struct Measured {
+    clock: f64,
+    processor: f64,
+    megabytes: f64,
+}
+
+fn measure(cost: &Cost, size: usize) -> Measured {
     let folder = tempfile::tempdir().unwrap();
     let folder = folder.path();
     std::fs::create_dir_all(folder.join(".config/whsec")).unwrap();
@@ -121,22 +131,23 @@ fn measure(cost: &Cost, size: usize) -> (f64, f64) {
     config(folder, format!("[targets.t]\n{OWN}"));
     (cost.prepare)(folder, size);
     Command::new("chmod").args(["-R", "go-rwx"]).arg(folder).status().unwrap();
-    let (mut seconds, mut megabytes) = (f64::MAX, 0.0_f64);
+    let (mut clock, mut processor, mut megabytes) = (f64::MAX, f64::MAX, 0.0_f64);
     for _ in 0..3 {
         let mut command = Command::new("/usr/bin/time");
-        command.args(["-f", "%M", "-o"]).arg(folder.join("memory")).arg(WHSEC).args(cost.line.split(' '));
+        command.args(["-f", "%M %U %S", "-o"]).arg(folder.join("used")).arg(WHSEC).args(cost.line.split(' '));
         command.current_dir(folder).env_clear().env("HOME", folder).env("PATH", "/usr/bin:/bin");
         command.env("DBUS_SESSION_BUS_ADDRESS", "unix:path=/nonexistent");
         let begun = Instant::now();
         let status = command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null()).status().unwrap();
-        seconds = seconds.min(begun.elapsed().as_secs_f64());
+        clock = clock.min(begun.elapsed().as_secs_f64());
         // Deliveries that do not verify are a 9; anything else would be measured for nothing.
         assert!(matches!(status.code(), Some(0 | 9)), "`{}` came to {status}", cost.line);
-        let memory = std::fs::read_to_string(folder.join("memory")).unwrap();
-        let kib: f64 = memory.lines().last().unwrap().trim().parse().unwrap();
-        megabytes = megabytes.max(kib / 1024.0);
+        let used = std::fs::read_to_string(folder.join("used")).unwrap();
+        let used: Vec<f64> = used.lines().last().unwrap().split(' ').map(|part| part.parse().unwrap()).collect();
+        processor = processor.min(used[1] + used[2]);
+        megabytes = megabytes.max(used[0] / 1024.0);
     }
-    (seconds, megabytes)
+    Measured { clock, processor, megabytes }
 }
 
 fn har(folder: &Path, size: usize, entry: &str) {

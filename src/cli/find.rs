@@ -10,7 +10,7 @@ use super::work::{self, Tools, Work};
 use super::{begin, changes, moved};
 use crate::config::Target;
 use crate::http::{Url, shown_address};
-use crate::provider;
+use crate::provider::{self, Endpoint};
 use crate::rotation::changed::Change;
 use crate::rotation::elsewhere::{self, Stray};
 use crate::rotation::journal::Journal;
@@ -63,9 +63,21 @@ fn usable(session: &Session, journal: &Journal, name: &str, options: &TargetOpti
         return Err(error);
     }
     let target = target(session, journal, name, options)?;
-    // Nothing can be sent to a provider of which the journal knows no more than the name.
-    session.catalog()?.get(target.endpoint.provider.name())?;
+    refuse_undescribed(session, &target)?;
     Ok(target)
+}
+
+/// Nothing can be sent to an endpoint of which no more is known than what the journal has.
+pub fn refuse_undescribed(session: &Session, target: &Target) -> anyhow::Result<()> {
+    if !target.endpoint.is_remembered() {
+        return Ok(());
+    }
+    let provider = target.endpoint.provider.name();
+    session.catalog()?.get(provider)?;
+    let message = format!("`{provider}` is not described as it was when this rotation was begun");
+    let abandon = session.come_back("abandon", &target.name);
+    let hint = format!("put its description back, or close the rotation: {abandon} --reason TEXT");
+    Err(Fault::new(Exit::Usage, message, hint))
 }
 
 /// Warns that a target is not used as it is configured.
@@ -266,13 +278,13 @@ pub fn none_open(session: &Session, name: &str, last: Option<&Rotation>) -> anyh
 
 /// The target as its rotation was begun; where its provider has no description any more, one that can be looked at and closed.
 pub fn from_plan(session: &Session, plan: &Plan) -> anyhow::Result<Target> {
-    let provider = session.catalog().and_then(|catalog| Ok(catalog.get(&plan.provider)?));
-    let endpoint = match provider {
-        Ok(provider) => {
-            let ids: Vec<(String, String)> = plan.ids.iter().map(|id| (id.name.clone(), id.value.clone())).collect();
-            let auth = Some(plan.auth.as_str()).filter(|name| !name.is_empty());
-            provider.endpoint(Some(&plan.base_url), &ids, auth, &plan.options)?
-        }
+    let described = || -> anyhow::Result<Endpoint> {
+        let ids: Vec<(String, String)> = plan.ids.iter().map(|id| (id.name.clone(), id.value.clone())).collect();
+        let auth = Some(plan.auth.as_str()).filter(|name| !name.is_empty());
+        Ok(session.catalog()?.get(&plan.provider)?.endpoint(Some(&plan.base_url), &ids, auth, &plan.options)?)
+    };
+    let endpoint = match described() {
+        Ok(endpoint) => endpoint,
         Err(error) => {
             let Ok(base_url) = Url::parse(&plan.base_url) else { return Err(error) };
             provider::remembered(&plan.provider, &plan.ids, &base_url, &plan.endpoint_key)?

@@ -126,6 +126,7 @@ pub fn run(args: &Args, session: &Session) -> anyhow::Result<Exit> {
 }
 
 fn ask(args: &Args, session: &Session, target: &crate::config::Target) -> anyhow::Result<Inspected> {
+    find::refuse_undescribed(session, target)?;
     let key = session.api_key(target, args.options.api_key_file.as_deref())?;
     let client = session.client(target)?;
     client.inspect(&target.endpoint, &key).map_err(|outcome| {

@@ -1,6 +1,7 @@
 //! Finds the secret that signed a delivery, entry by entry, or the reason why none did.
 
 use std::borrow::Cow;
+use std::cell::OnceCell;
 
 use thiserror::Error;
 
@@ -16,6 +17,8 @@ pub struct Examiner<'a> {
     secrets: Vec<&'a Secret>,
     /// `None` for a secret that the scheme cannot decode.
     keys: Vec<Option<Keyed>>,
+    /// Each secret's keys as others make them by mistake, once one is needed.
+    mistaken: OnceCell<Vec<Vec<(&'static str, Keyed)>>>,
     /// Knows our own probes.
     own: Option<StampKey>,
 }
@@ -123,7 +126,8 @@ impl From<Mismatch> for Cause {
 impl<'a> Examiner<'a> {
     /// Makes the secrets ready.
     pub fn new(scheme: &'a Scheme, secrets: Vec<&'a Secret>) -> Self {
-        Self { scheme, keys: secrets.iter().map(|secret| scheme.keyed(secret)).collect(), secrets, own: None }
+        let keys = secrets.iter().map(|secret| scheme.keyed(secret)).collect();
+        Self { scheme, keys, secrets, mistaken: OnceCell::new(), own: None }
     }
 
     /// The same, which knows the probes that were sent with this key.
@@ -210,7 +214,7 @@ impl<'a> Examiner<'a> {
 
     fn misused(&self, claims: &Claims<'_>, body: &[u8]) -> Option<Cause> {
         let Claims { id, timestamp, entries, .. } = claims;
-        for (secret, (text, key)) in self.secrets.iter().zip(&self.keys).enumerate() {
+        for (secret, (mistaken, key)) in self.mistaken().iter().zip(&self.keys).enumerate() {
             if let Some(key) = key {
                 let digest = self.scheme.digest(key, id, timestamp, body);
                 if let Some(how) = entries.iter().find_map(|entry| keys::misspelt(self.scheme, entry, &digest)) {
@@ -221,15 +225,22 @@ impl<'a> Examiner<'a> {
                     return Some(Cause::BodyAlone { secret });
                 }
             }
-            for mistaken in keys::mistaken(self.scheme, text) {
-                let Some(key) = keyed(&mistaken.key) else { continue };
-                let digest = self.scheme.digest(&key, id, timestamp, body);
+            for (how, key) in mistaken {
+                let digest = self.scheme.digest(key, id, timestamp, body);
                 if entries.iter().any(|entry| self.scheme.is_signed(entry, &digest)) {
-                    return Some(Cause::KeyMisused { secret, how: mistaken.how });
+                    return Some(Cause::KeyMisused { secret, how });
                 }
             }
         }
         None
+    }
+
+    fn mistaken(&self) -> &[Vec<(&'static str, Keyed)>] {
+        let of = |secret: &&Secret| {
+            let mistaken = keys::mistaken(self.scheme, secret).into_iter();
+            mistaken.filter_map(|mistaken| Some((mistaken.how, keyed(&mistaken.key)?))).collect()
+        };
+        self.mistaken.get_or_init(|| self.secrets.iter().map(of).collect())
     }
 }
 

@@ -81,7 +81,7 @@ mod tests {
 
     #[test]
     fn a_line_that_never_ends_is_counted_once_and_not_kept() {
-        let spec = crate::provider::Catalog::load(None).unwrap().get("layers").unwrap();
+        let spec = crate::provider::Catalog::load(None).get("layers").unwrap();
         let scheme = crate::provider::signature::Scheme::of(&spec).unwrap();
         let tally = Mutex::new(Tally::new(Vec::new()));
         let long = vec![b'x'; usize::try_from(LONGEST_LINE).unwrap() * 2 + 7];

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::fs;
+use std::io::{self, ErrorKind};
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, OnceLock};
 
@@ -33,6 +34,8 @@ pub enum Origin {
 #[derive(Clone, Debug)]
 pub struct Catalog {
     entries: BTreeMap<String, Entry>,
+    /// The user's folder, where it cannot be listed: which descriptions are in it nobody knows then.
+    unlisted: Option<(PathBuf, ErrorKind)>,
 }
 
 /// Where a description comes from, and what it says once it was read: many targets have the same.
@@ -51,32 +54,61 @@ impl Entry {
 impl Catalog {
     /// Only what is built in.
     pub fn builtin() -> Self {
-        Self { entries: BUILTIN.iter().map(|(name, _)| ((*name).to_owned(), Entry::new(Origin::BuiltIn))).collect() }
+        let entries = BUILTIN.iter().map(|(name, _)| ((*name).to_owned(), Entry::new(Origin::BuiltIn))).collect();
+        Self { entries, unlisted: None }
     }
 
-    /// What is built in and every `*.toml` in a folder. No folder, or one that does not exist, adds nothing.
-    pub fn load(folder: Option<&Path>) -> Result<Self, ProviderError> {
+    /// What is built in and every `*.toml` in a folder. No folder, or one that does not exist, adds nothing; one that cannot be
+    /// listed fails whoever asks for a provider that may be described in it.
+    pub fn load(folder: Option<&Path>) -> Self {
         let mut catalog = Self::builtin();
-        let Some(folder) = folder else { return Ok(catalog) };
-        let failed = |source| ProviderError::Read { path: folder.to_owned(), source };
-        let entries = match fs::read_dir(folder) {
-            Ok(entries) => entries,
-            Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(catalog),
-            Err(error) => return Err(failed(error)),
-        };
-        for entry in entries {
-            let path = entry.map_err(failed)?.path();
+        let Some(folder) = folder else { return catalog };
+        if let Err(error) = catalog.list(folder)
+            && error.kind() != ErrorKind::NotFound
+        {
+            catalog.unlisted = Some((folder.to_owned(), error.kind()));
+        }
+        catalog
+    }
+
+    fn list(&mut self, folder: &Path) -> io::Result<()> {
+        for entry in fs::read_dir(folder)? {
+            let path = entry?.path();
             let name = path.file_stem().and_then(|stem| stem.to_str()).map(str::to_owned);
             if let (Some(name), Some("toml")) = (name, path.extension().and_then(|extension| extension.to_str())) {
-                catalog.entries.insert(name, Entry::new(Origin::File(path)));
+                self.entries.insert(name, Entry::new(Origin::File(path)));
             }
         }
-        Ok(catalog)
+        Ok(())
+    }
+
+    /// Why the user's folder cannot be listed, where there is one and it cannot.
+    pub fn trouble(&self) -> Option<ProviderError> {
+        let (path, kind) = self.unlisted.as_ref()?;
+        Some(ProviderError::Read { path: path.clone(), source: (*kind).into() })
+    }
+
+    /// The same, unless a provider is certainly not described in it: then what is built in counts.
+    fn hides(&self, name: &str) -> Option<ProviderError> {
+        let (folder, _) = self.unlisted.as_ref()?;
+        let is_absent = |error: &io::Error| matches!(error.kind(), ErrorKind::NotFound | ErrorKind::NotADirectory);
+        let looked = folder.join(format!("{name}.toml")).symlink_metadata();
+        match self.entries.get(name)?.origin {
+            Origin::BuiltIn if looked.as_ref().is_err_and(is_absent) => None,
+            Origin::BuiltIn => self.trouble(),
+            Origin::File(_) => None,
+        }
     }
 
     /// Reads and checks the description of this name, once.
     pub fn get(&self, name: &str) -> Result<Arc<Provider>, ProviderError> {
+        if let Some(error) = self.hides(name) {
+            return Err(error);
+        }
         let Some(entry) = self.entries.get(name) else {
+            if let Some(error) = self.trouble() {
+                return Err(error);
+            }
             let nearest = nearest(name, self.entries.keys().map(String::as_str));
             let name = if nearest.is_some() { name } else { secret::shown(name) };
             return Err(ProviderError::NotFound { name: super::plain_text(name), nearest });
@@ -125,13 +157,33 @@ fn read(path: &Path) -> Result<String, ProviderError> {
             |path, why, fix| ProviderError::NotPrivate { path, why, fix },
         )
     };
-    let gone = || ProviderError::Read { path: path.to_owned(), source: std::io::ErrorKind::NotFound.into() };
+    let gone = || ProviderError::Read { path: path.to_owned(), source: ErrorKind::NotFound.into() };
     owned::read_text(path, LARGEST_FILE).map_err(not_owned)?.ok_or_else(gone)
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a12_a_folder_that_cannot_be_listed_hides_no_more_than_it_may_hold() {
+        let folder = tempfile::tempdir().unwrap();
+        let file = folder.path().join("providers");
+        std::fs::write(&file, "no folder").unwrap();
+        let catalog = Catalog::load(Some(&file));
+        assert!(catalog.trouble().is_some());
+        // Nothing can be below a file, so this is the one that is built in; the other was described somewhere.
+        assert!(catalog.get("layers").is_ok());
+        assert!(matches!(catalog.get("acme"), Err(ProviderError::Read { .. })));
+        // Below a link that leads to itself there might be anything.
+        #[cfg(unix)]
+        {
+            let link = folder.path().join("link");
+            std::os::unix::fs::symlink(&link, &link).unwrap();
+            assert!(matches!(Catalog::load(Some(&link)).get("layers"), Err(ProviderError::Read { .. })));
+        }
+        assert!(Catalog::load(Some(&folder.path().join("none"))).trouble().is_none());
+    }
 
     #[test]
     fn b9_a_description_is_read_once_however_many_targets_have_it() {

@@ -54,7 +54,8 @@ impl ProviderError {
             Self::Invalid { fix, .. } | Self::KeyRefused { fix, .. } | Self::NotPrivate { fix, .. } => {
                 Some(fix.clone())
             }
-            Self::Read { .. } | Self::BadAuthority { .. } => None,
+            Self::Read { .. } => Some("make it yours to read, or put it away".to_owned()),
+            Self::BadAuthority { .. } => None,
             Self::NotFound { nearest, .. } => Some(nearest.as_ref().map_or_else(
                 || "`whsec provider list` names them all".to_owned(),
                 |name| format!("did you mean `{name}`? `whsec provider list` names them all"),

@@ -79,6 +79,11 @@ impl Endpoint {
         self.ids.last().map_or("", |id| &id.value)
     }
 
+    /// Whether no more is known of it than what the journal has: nothing may be sent to it.
+    pub fn is_remembered(&self) -> bool {
+        self.known_as.is_some()
+    }
+
     /// `https://host[:port]`, to which an API key is bound.
     pub fn origin(&self) -> String {
         self.base_url.origin().ascii_serialization()

@@ -3,6 +3,7 @@
 use whsec::provider::stand_in::Fault;
 
 use crate::sandbox::{KEY, Sandbox};
+use crate::screen::Terminal;
 
 #[test]
 fn an_ad_hoc_rotation_is_gone_on_with_by_its_name_alone() {
@@ -108,4 +109,24 @@ fn c4_an_endpoint_without_a_target_stays_in_status_and_its_hint_works() {
     let shown = run(&["status", "--exit-code"]).exits(0).stdout;
     assert!(shown.contains("closed") && shown.contains(&base_url), "{shown}");
     run(&["status", "--exit-code", "--max-age", "0s"]).exits(12);
+}
+
+#[test]
+fn c8_nothing_is_said_to_have_moved_where_nothing_was() {
+    for (store, says, says_not) in [
+        ("file:secret", "nothing was live there", "moved to"),
+        ("dotenv:~/receiver.env#HOOK_SECRET", "nothing was live there", "moved to"),
+        ("", "the old one moved to", "nothing was live"),
+    ] {
+        let sandbox = Sandbox::new("layers");
+        sandbox.edit_config("api_key = ", "cutover = \"switch\"\napi_key = ");
+        if !store.is_empty() {
+            sandbox.stores(&[store]);
+        }
+        let mut terminal = Terminal::run(&sandbox, &["rotate", "hooks"]);
+        terminal.expect("Rotate now?").types("y").expect("deploy: done?").types("n");
+        let seen = terminal.exits(0);
+        let seen = seen.split_whitespace().collect::<Vec<_>>().join(" ");
+        assert!(seen.contains(says) && !seen.contains(says_not), "{store}: {seen}");
+    }
 }

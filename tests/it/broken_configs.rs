@@ -1,6 +1,8 @@
 //! What is wrong with one target of the config concerns no other, and what is journaled suffices to look, to reveal, to close and
 //! to go back.
 
+use std::path::{Path, PathBuf};
+
 use crate::sandbox::Sandbox;
 
 const BROKEN: [(&str, &str); 4] = [
@@ -139,4 +141,111 @@ fn a12_a_program_that_left_the_config_stops_neither_reveal_nor_abandon() {
     sandbox.run(&["abandon", "hooks", "--reason", "moved", "--yes"]).exits(0).says("command:vault is left out");
     sandbox.config(&plain);
     sandbox.run(&["status"]).exits(0);
+}
+
+/// What is said of a provider's file, and what has become of it.
+type Spoilt = (&'static str, fn(&Path));
+
+const SPOILT: [Spoilt; 7] = [
+    ("unclosed array", |file| std::fs::write(file, "name = [").unwrap()),
+    ("missing field `rotate`", |file| {
+        let text = std::fs::read_to_string(file).unwrap();
+        std::fs::write(file, text.split("[rotate]").next().unwrap()).unwrap();
+    }),
+    ("`acme` needs the id `app`", |file| {
+        let text = std::fs::read_to_string(file).unwrap();
+        std::fs::write(file, text.replace("ids = [\"id\"]", "ids = [\"app\", \"id\"]").replace("/{id}", "/{app}/{id}"))
+            .unwrap();
+    }),
+    ("other users may write it", |file| chmod(file, 0o622)),
+    ("another user owns it", |file| std::os::unix::fs::chown(file, Some(65534), None).unwrap()),
+    ("not a regular file", |file| {
+        std::fs::remove_file(file).unwrap();
+        std::fs::create_dir(file).unwrap();
+    }),
+    ("cannot read the provider descriptions at", |file| {
+        let folder = file.parent().unwrap();
+        std::fs::remove_dir_all(folder).unwrap();
+        std::fs::write(folder, "no folder").unwrap();
+    }),
+];
+
+fn chmod(path: &Path, mode: u32) {
+    std::fs::set_permissions(path, std::os::unix::fs::PermissionsExt::from_mode(mode)).unwrap();
+}
+
+fn acme(sandbox: &Sandbox) -> PathBuf {
+    let text = std::fs::read_to_string("src/provider/builtin/signa.toml").unwrap();
+    sandbox.description("acme", &text.replace("name = \"signa\"", "name = \"acme\""));
+    sandbox.path("home/.config/whsec/providers/acme.toml")
+}
+
+fn is_root(sandbox: &Sandbox) -> bool {
+    std::os::unix::fs::MetadataExt::uid(&std::fs::metadata(sandbox.path("home")).unwrap()) == 0
+}
+
+#[test]
+fn a12_a_provider_file_that_cannot_be_used_stops_no_target_of_another_provider() {
+    for (why, spoil) in SPOILT {
+        let sandbox = Sandbox::new("layers");
+        if why.contains("another user") && !is_root(&sandbox) {
+            println!("SKIPPED {why}: it takes root to give a file away");
+            continue;
+        }
+        let old = sandbox.newest();
+        let file = acme(&sandbox);
+        let bad = "[targets.bad]\nprovider = \"acme\"\nids = { id = \"2\" }\n";
+        sandbox.config(&format!("{}{bad}", sandbox.config_text()));
+        sandbox.run(&["target", "show", "bad"]).exits(0);
+        spoil(&file);
+        sandbox.rotate().exits(0);
+        sandbox.run(&["cutover", "hooks", "--done", "deploy"]).exits(11);
+        sandbox.run(&["inspect", "hooks"]).exits(0).says_not(why);
+        let status = sandbox.run(&["status", "--json"]).exits(0).json();
+        let rows = status["targets"].as_array().unwrap();
+        let row = |name: &str| rows.iter().find(|row| row["target"] == name).unwrap();
+        assert!(row("bad")["trouble"].as_str().unwrap().contains(why), "{status}");
+        assert!(row("hooks")["trouble"].is_null(), "{status}");
+        let run = sandbox.run(&["provider", "list"]).exits(0);
+        assert!(run.stdout.contains("Layers") && run.stdout.contains("Kadosei"), "{}", run.stdout);
+        let doctor = sandbox.run(&["doctor"]).exits(1).stdout;
+        let says_providers = doctor.lines().any(|line| line.starts_with("BAD   providers") && line.contains(why));
+        // A description that is sound in itself is no matter of the catalogue's.
+        assert_eq!(
+            (says_providers, run.stderr.contains(why)),
+            if why.contains("the id") { (false, false) } else { (true, true) }
+        );
+        assert!(doctor.lines().any(|line| line.starts_with("BAD   bad") && line.contains(why)), "{doctor}");
+        for words in [vec!["rotate", "bad", "--yes"], vec!["cutover", "bad"], vec!["inspect", "bad"]] {
+            sandbox.run(&words).exits(2).says(why);
+        }
+        sandbox.run(&["abandon", "hooks", "--reason", "tired", "--yes"]).exits(0);
+        assert_eq!(sandbox.slots(&old), ["new", "old", "empty"]);
+    }
+}
+
+#[test]
+fn a12_a_rotation_whose_providers_file_cannot_be_used_can_be_revealed_gone_back_with_and_given_up() {
+    for (why, spoil) in SPOILT {
+        let sandbox = Sandbox::new("signa");
+        if why.contains("another user") && !is_root(&sandbox) {
+            println!("SKIPPED {why}: it takes root to give a file away");
+            continue;
+        }
+        let old = sandbox.newest();
+        let file = acme(&sandbox);
+        sandbox.edit_config("provider = \"signa\"", "provider = \"acme\"");
+        sandbox.rotate().exits(0);
+        spoil(&file);
+        for command in ["cutover", "finish", "inspect"] {
+            sandbox.run(&[command, "hooks"]).exits(2).says(why).says_not("KEY_OF_A_PROVIDER");
+        }
+        assert!(sandbox.run(&["status"]).exits(0).stdout.contains("next: deploy"));
+        let revealed = sandbox.run_revealing(&["reveal", "hooks", "--slot", "current", "--unsafe-stdout"]).exits(0);
+        assert_eq!(revealed.stdout, sandbox.newest().expose());
+        sandbox.run(&["rollback", "hooks", "--reason", "refused"]).exits(0);
+        assert_eq!(sandbox.slots(&old), ["new", "old", "empty"]);
+        sandbox.run(&["abandon", "hooks", "--reason", "tired", "--yes"]).exits(0);
+        assert_eq!(sandbox.requests(), 3, "{why}: nothing is sent to a provider that is not described");
+    }
 }

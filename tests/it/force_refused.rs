@@ -62,6 +62,34 @@ fn a6_a_force_that_the_provider_refuses_leaves_the_open_rotation_as_it_was() {
     }
 }
 
+#[test]
+fn a6_a_force_that_a_rate_limit_refuses_leaves_the_open_rotation_as_it_was() {
+    let busy = |seconds: u32| {
+        let head = format!("HTTP/1.1 429 Too Many Requests\r\nRetry-After: {seconds}\r\nContent-Length: 2\r\n\r\n{{}}");
+        Fault::RawRefusal(head.into_bytes())
+    };
+    for name in ["signa", "hopae"] {
+        let sandbox = Sandbox::new(name);
+        let before = deployed(&sandbox);
+        // Longer than anybody waits for at a prompt: it is asked once, and said.
+        sandbox.stand_in.fault(busy(120));
+        let run = force(&sandbox).exits(13).says("rate limited (status 429)").says("run it again in 2m 00s");
+        let run = run.says("the rotation that was open before is as it was");
+        let json = run.json();
+        assert_eq!((json["status"].as_str(), &json["replaces"]), (Some("failed"), &before["rotation"]), "{name}");
+        assert_eq!(journaled(&sandbox), before, "{name}");
+        assert_eq!((sandbox.rotations(), sandbox.rotate_requests().len()), (1, 2), "{name}");
+        sandbox.run(&["cutover", "hooks", "--done", "verify"]).exits(11);
+        // A short one is kept, and what was open is closed by the success only.
+        sandbox.stand_in.fault(busy(1));
+        force(&sandbox).exits(0);
+        assert_eq!((sandbox.rotations(), sandbox.rotate_requests().len()), (2, 4), "{name}");
+        let history = sandbox.run(&["history", "--json"]).exits(0).json();
+        let closed: Vec<_> = history["rotations"].as_array().unwrap().iter().map(|closed| &closed["status"]).collect();
+        assert_eq!(closed, ["failed", "abandoned"], "{name}");
+    }
+}
+
 /// Passes this many connections on to the provider, then listens no more.
 fn door(sandbox: &Sandbox, connections: usize) -> String {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();

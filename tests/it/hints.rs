@@ -372,3 +372,131 @@ fn c7_a_way_that_is_closed_is_not_named() {
     let sandbox = rotated("verifa");
     assert!(hint(&run(&sandbox, "rollback hooks").exits(9)).contains("deploy the new secret"));
 }
+
+/// The sources below `src` without tests and comments, each with its path.
+fn sources() -> Vec<(String, String)> {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("src");
+    let (mut folders, mut found) = (vec![root.clone()], Vec::new());
+    while let Some(folder) = folders.pop() {
+        for path in std::fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path()) {
+            let name = path.strip_prefix(&root).unwrap().to_str().unwrap().to_owned();
+            if path.is_dir() {
+                folders.push(path);
+            } else if name.ends_with(".rs") && !name.ends_with("tests.rs") {
+                let text = std::fs::read_to_string(&path).unwrap();
+                let code = text.split("#[cfg(test)]\nmod ").next().unwrap().lines();
+                let code: Vec<&str> = code.filter(|line| !line.trim_start().starts_with("//")).collect();
+                found.push((name, code.join("\n")));
+            }
+        }
+    }
+    found.sort();
+    found
+}
+
+/// The texts of a source file.
+fn literals(code: &str) -> Vec<String> {
+    let (mut found, mut rest) = (Vec::new(), code);
+    while let Some(at) = rest.find('"') {
+        if rest[..at].ends_with('\'') || rest[..at].ends_with("'\\") {
+            rest = &rest[at + 1..];
+            continue;
+        }
+        let raw = rest[..at].ends_with("r#");
+        let (mut text, mut characters) = (String::new(), rest[at + 1..].char_indices().peekable());
+        let mut end = rest.len();
+        while let Some((index, character)) = characters.next() {
+            match character {
+                '"' if !raw || rest[at + 1 + index..].starts_with("\"#") => {
+                    end = at + 2 + index;
+                    break;
+                }
+                '\\' if !raw => match characters.next() {
+                    // A line that goes on in the next one.
+                    Some((_, '\n')) => while characters.next_if(|(_, next)| next.is_whitespace()).is_some() {},
+                    Some((_, 'n')) => text.push('\n'),
+                    Some((_, other)) => text.push(other),
+                    None => {}
+                },
+                _ => text.push(character),
+            }
+        }
+        found.push(text);
+        rest = &rest[end.min(rest.len())..];
+    }
+    found
+}
+
+/// The names of all commands.
+fn verbs() -> Vec<String> {
+    whsec::cli::command().get_subcommands().map(|command| command.get_name().to_owned()).collect()
+}
+
+/// Whether a text shows a command of ours.
+fn shows_a_command(text: &str, verbs: &[String]) -> bool {
+    text.split("whsec ").skip(1).any(|rest| {
+        let word = rest.split(|character: char| !character.is_ascii_lowercase() && character != '-').next().unwrap();
+        verbs.iter().any(|verb| verb == word)
+    })
+}
+
+#[test]
+fn c7_every_command_that_the_source_shows_is_one_that_there_is() {
+    let verbs = verbs();
+    for (file, code) in sources() {
+        for text in literals(&code).iter().filter(|text| shows_a_command(text, &verbs)) {
+            for command in commands_in(text) {
+                let words = shlex::split(&command).unwrap_or_else(|| panic!("{file}: `{command}`"));
+                let Err(error) = whsec::cli::command().try_get_matches_from(words) else { continue };
+                use clap::error::ErrorKind;
+                // What it is asked for is left to whoever types it.
+                let is_open = matches!(
+                    error.kind(),
+                    ErrorKind::MissingRequiredArgument
+                        | ErrorKind::MissingSubcommand
+                        | ErrorKind::DisplayHelp
+                        | ErrorKind::DisplayHelpOnMissingArgumentOrSubcommand
+                );
+                assert!(is_open, "{file}: `{command}` in \"{text}\": {error}");
+            }
+        }
+    }
+}
+
+/// The commands in a text of the source, with something in the place of what is put in.
+fn commands_in(text: &str) -> Vec<String> {
+    let text = text.replace("--override={name}", "--override=empty").replace("--done {}", "--done deploy");
+    let filled = fixed_with(&text, "x").replace("TARGET", "hooks").replace("FROM TO", "file:/a file:/b");
+    let mut found = Vec::new();
+    for (at, _) in filled.match_indices("whsec ") {
+        let (before, tail) = filled.split_at(at);
+        let ends: &[&str] = match before.ends_with('`') {
+            true => &["`"],
+            false => &[";", ",", " (", ")", "`", "\n", "  ", ": ", " saves "],
+        };
+        let end = ends.iter().filter_map(|end| tail.find(end)).min().unwrap_or(tail.len());
+        let verbs = verbs();
+        if shows_a_command(&tail[..end], &verbs)
+            && tail[6..].starts_with(|character: char| character.is_ascii_lowercase())
+        {
+            found.push(tail[..end].to_owned());
+        }
+    }
+    found
+}
+
+fn fixed_with(text: &str, with: &str) -> String {
+    let (mut out, mut depth) = (String::new(), 0);
+    for character in text.chars() {
+        match character {
+            '{' => depth += 1,
+            '}' => {
+                depth -= 1;
+                out.push_str(with);
+            }
+            _ if depth > 0 => {}
+            _ => out.push(character),
+        }
+    }
+    out
+}

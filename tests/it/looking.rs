@@ -126,6 +126,8 @@ fn c8_a_quiet_status_is_quiet_and_a_yes_or_no_is_a_word() {
     sandbox.rotate().exits(0);
     let run = sandbox.run(&["status", "--exit-code", "-q"]).exits(11);
     assert_eq!((run.stdout.as_str(), run.stderr.as_str()), ("", ""));
+    let shown = sandbox.run(&["inspect", "hooks", "--json"]).exits(0).json();
+    assert_eq!(shown["at_provider"]["status"], "active", "{shown}");
 }
 
 #[test]

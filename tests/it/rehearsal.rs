@@ -1,6 +1,7 @@
 //! The first thing a newcomer runs: it needs nothing, leaves nothing, and goes through to the end by itself.
 
 use crate::sandbox::Sandbox;
+use crate::screen::Terminal;
 
 #[test]
 fn every_provider_is_rehearsed_to_the_end_in_an_empty_home() {
@@ -50,4 +51,25 @@ fn c8_a_rehearsal_describes_no_receiver_that_it_lacks() {
     let sandbox = Sandbox::new("layers");
     let run = sandbox.run(&["rehearse", "kadosei", "--window", "2s"]).exits(0);
     run.says("no deliveries are played").says_not("the stand-in receiver");
+}
+
+#[test]
+fn c8_a_rehearsal_that_is_left_names_no_way_back_into_it_and_starts_over_with_its_provider() {
+    let sandbox = Sandbox::new("layers");
+    let text = std::fs::read_to_string("src/provider/builtin/layers.toml").unwrap();
+    let file = sandbox.path("work/my acme.toml");
+    std::fs::write(&file, text.replace("name = \"layers\"", "name = \"acme\"")).unwrap();
+    for (provider, again) in
+        [("layers", "whsec rehearse layers"), ("./my acme.toml", "whsec rehearse './my acme.toml'")]
+    {
+        let mut terminal = Terminal::run(&sandbox, &["rehearse", provider]);
+        terminal.expect("Rotate now?").types("y").expect("deploy: done?").types("n");
+        let seen = terminal.exits(11);
+        let seen = seen.split_whitespace().collect::<Vec<_>>().join(" ");
+        assert!(seen.contains("Its stand-ins and its folder are gone"), "{seen}");
+        assert!(seen.contains(&format!("start over with `{again}`")), "{seen}");
+        for gone in ["come back with", "whsec cutover", "whsec rotate", "--config", "--state-dir"] {
+            assert!(!seen.contains(gone), "`{gone}`: {seen}");
+        }
+    }
 }

@@ -165,3 +165,31 @@ fn a_config_file_that_others_may_write_is_refused() {
         assert_eq!((code, stderr.contains("other users may write it")), (2, true), "{stderr}");
     }
 }
+
+#[test]
+fn c8_a_target_that_is_not_written_yet_has_no_line_to_be_named() {
+    let home = Home::new();
+    let file = home.path("conf/whsec/config.toml");
+    home.run(&["target", "add", "payments", "layers/d4c", "--store", "dotenv:.env#KEY"]);
+    let before = fs::read_to_string(&file).unwrap();
+    let add = |more: &[&str]| home.run(&[&["target", "add", "other"], more].concat());
+    for wrong in [
+        &["layers/x", "--store", "dotnev:a#B"][..],
+        &["layers/x", "--receiver", "hooks"],
+        &["layers/x", "--base-url", "http://api.example.com"],
+        &["layers/x", "--max-age", "soon"],
+        &["layers/.."],
+        &["layers"],
+    ] {
+        let (code, _, stderr) = add(wrong);
+        assert_eq!(code, 2, "{wrong:?}: {stderr}");
+        assert!(!stderr.contains("config.toml:"), "a line of a file that does not have it: {stderr}");
+    }
+    let (_, _, stderr) = add(&["layers/x", "--store", "dotnev:a#B"]);
+    assert!(stderr.contains("the new target: the target `other` cannot be used"), "{stderr}");
+    // What is wrong in the file itself is named with its line.
+    let line = before.lines().count() + 1;
+    fs::write(&file, format!("{before}[\n")).unwrap();
+    let (code, _, stderr) = add(&["layers/x"]);
+    assert!(code == 2 && stderr.contains(&format!("config.toml:{line}:")), "{code}: {stderr}");
+}

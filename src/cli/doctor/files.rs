@@ -42,7 +42,9 @@ fn providers(session: &Session) -> Vec<Check> {
         Err(error) => return vec![Check::failed("providers", &error)],
     };
     let names = catalog.names();
-    let broken = names.iter().filter_map(|name| catalog.get(name).err());
+    // That of the folder is one, not one a provider.
+    let of_files = |name: &String| catalog.trouble().is_none().then(|| catalog.get(name).err())?;
+    let broken = catalog.trouble().into_iter().chain(names.iter().filter_map(of_files));
     let mut checks: Vec<Check> = broken.map(|error| Check::failed("providers", &error.into())).collect();
     if checks.is_empty() {
         checks.push(Check::ok("providers", names.join(", ")));

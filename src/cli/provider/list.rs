@@ -2,12 +2,12 @@
 
 use serde_json::{Value, json};
 
-use super::super::exit::Exit;
+use super::super::exit::{Exit, report};
 use super::super::result;
 use super::super::session::Session;
 use super::super::table::Table;
 use super::show::{force, overlap};
-use crate::provider::{Origin, Provider};
+use crate::provider::{Origin, Provider, ProviderError};
 
 /// List the providers
 ///
@@ -22,6 +22,9 @@ pub fn run(_args: &Args, session: &Session) -> anyhow::Result<Exit> {
     let catalog = session.catalog()?;
     let mut table = Table::new(["PROVIDER", "NAME", "IDS", "OLD SECRET LIVES", "END IT EARLY", "FROM"]);
     let mut objects = Vec::new();
+    if let Some(error) = catalog.trouble() {
+        session.output.warn(&in_words(error));
+    }
     for (name, _, origin) in catalog.iter() {
         let from = match &origin {
             Origin::BuiltIn => "built in".to_owned(),
@@ -40,14 +43,22 @@ pub fn run(_args: &Args, session: &Session) -> anyhow::Result<Exit> {
                 objects.push(describe(&provider, &from));
             }
             Err(error) => {
-                session.output.warn(&error.to_string());
-                objects.push(json!({ "provider": name, "from": from, "error": error.to_string() }));
+                let error = in_words(error);
+                if catalog.trouble().is_none() {
+                    session.output.warn(&error);
+                }
+                objects.push(json!({ "provider": name, "from": from, "error": error }));
             }
         }
     }
     table.print(&session.output);
     session.output.json(&result::object("provider list", Exit::Done, json!({ "providers": objects })));
     Ok(Exit::Done)
+}
+
+/// The error with its cause.
+fn in_words(error: ProviderError) -> String {
+    report(&error.into()).message
 }
 
 fn describe(provider: &Provider, from: &str) -> Value {

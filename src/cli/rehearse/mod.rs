@@ -71,7 +71,7 @@ pub fn run(args: &Args, session: &Session) -> anyhow::Result<Exit> {
     output.say("");
     let exit = rotate(args, session, &stage, old.clone())?;
     if exit != Exit::Done {
-        let again = format!("start over with `whsec rehearse {}`", args.provider);
+        let again = format!("start over with `whsec rehearse {}`", shell::quoted(&args.provider));
         output.say(&format!("The rehearsal ends here. Its stand-ins and its folder are gone; {again}."));
         let error = not_through(exit, "the rehearsal was left before its end", args);
         output.json(&result::object("rehearse", exit, json!({ "provider": provider.name(), "error": error })));

@@ -104,9 +104,9 @@ impl Folders {
         self.config_dir.as_ref().map(|folder| folder.join("config.toml"))
     }
 
-    /// The user's own provider descriptions, if the folder exists.
+    /// The user's own provider descriptions, which may not exist.
     pub fn providers_dir(&self) -> Option<PathBuf> {
-        self.config_dir.as_ref().map(|folder| folder.join("providers")).filter(|folder| folder.is_dir())
+        self.config_dir.as_ref().map(|folder| folder.join("providers"))
     }
 
     /// The record of trusted files, which may not exist yet.

@@ -79,7 +79,7 @@ impl Session {
     pub fn catalog(&self) -> anyhow::Result<&Catalog> {
         once(&self.catalog, || {
             let folder = self.folders()?.providers_dir();
-            Ok(Catalog::load(folder.as_deref())?)
+            Ok(Catalog::load(folder.as_deref()))
         })
     }
 

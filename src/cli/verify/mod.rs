@@ -165,7 +165,9 @@ fn signed_elsewhere(others: &[Knowledge], scheme: &Scheme, delivery: &Delivery<'
 }
 
 fn conclude(session: &Session, knowledge: &mut Knowledge, looked: &[Looked]) -> anyhow::Result<Exit> {
-    for (index, delivery) in looked.iter().enumerate() {
+    // The JSON says all of it.
+    let shown = if session.output.is_json() { &[] } else { looked };
+    for (index, delivery) in shown.iter().enumerate() {
         if looked.len() > 1 {
             session.output.data(&format!("delivery {} of {}", index + 1, looked.len()));
         }

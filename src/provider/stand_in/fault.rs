@@ -11,6 +11,8 @@ pub enum Fault {
     CloseUnread,
     /// Answered with this status and body; not done.
     Status(u16, String),
+    /// Answered with these bytes, headers and all, then closed; not done.
+    RawRefusal(Vec<u8>),
     /// Done, then closed without an answer.
     LoseAnswer,
     /// Done, but answered with this status and body.

@@ -139,9 +139,11 @@ impl Shared {
             }
         }
         let fault = self.state().faults.pop_front();
-        if let Some(Fault::Status(status, body)) = fault {
-            return Act::Answer(self.answer_with(status, body));
-        }
+        let fault = match fault {
+            Some(Fault::Status(status, body)) => return Act::Answer(self.answer_with(status, body)),
+            Some(Fault::RawRefusal(head)) => return Act::Break(Tail { head, then: Then::Close }),
+            fault => fault,
+        };
         let described = self.provider.spec().errors.table.iter().any(|row| row.means == Meaning::OverlapOpen);
         if described && !self.forces(seen) && self.state().old_expires_at(now).is_some() {
             return self.refuse(Meaning::OverlapOpen);
