@@ -11,11 +11,11 @@ use crate::sandbox::{Run, Sandbox};
 use crate::screen::Terminal;
 
 /// A command that fails with a hint.
-struct Case {
+pub struct Case {
     name: &'static str,
     /// A state in which it does.
-    arrange: fn() -> Sandbox,
-    line: &'static str,
+    pub arrange: fn() -> Sandbox,
+    pub line: &'static str,
     code: i32,
     /// How many commands its hint names.
     commands: usize,
@@ -28,7 +28,7 @@ fn words(sandbox: &Sandbox, line: &str) -> Vec<String> {
     shlex::split(&line).unwrap()
 }
 
-fn run(sandbox: &Sandbox, line: &str) -> Run {
+pub fn run(sandbox: &Sandbox, line: &str) -> Run {
     let words = words(sandbox, line);
     sandbox.run(&words.iter().map(String::as_str).collect::<Vec<_>>())
 }
@@ -116,7 +116,7 @@ fn chmod(path: &Path, mode: u32) {
 const FORCE: &str = "force-rotate hooks --reason leaked --confirm ID --done prepare";
 const ROTATE: &str = "rotate hooks --yes --confirm ID --done prepare";
 
-const TABLE: &[Case] = &[
+pub const TABLE: &[Case] = &[
     Case { name: "a rotation is open", arrange: || rotated("layers"), line: ROTATE, code: 5, commands: 1 },
     Case {
         name: "an overlap is open that force ends",
@@ -312,6 +312,112 @@ const TABLE: &[Case] = &[
         code: 3,
         commands: 0,
     },
+    Case {
+        name: "a target that is near to none",
+        arrange: || Sandbox::new("layers"),
+        line: "inspect zzz",
+        code: 4,
+        commands: 1,
+    },
+    Case {
+        name: "a provider that there is not",
+        arrange: || Sandbox::new("layers"),
+        line: "provider show nobody",
+        code: 2,
+        commands: 1,
+    },
+    Case {
+        name: "a provider's name that is mistyped",
+        arrange: || Sandbox::new("layers"),
+        line: "provider show layrs",
+        code: 2,
+        commands: 1,
+    },
+    Case {
+        name: "a description that is not there",
+        arrange: || Sandbox::new("layers"),
+        line: "rehearse ./none.toml",
+        code: 2,
+        commands: 1,
+    },
+    Case {
+        name: "nothing was ever begun",
+        arrange: || Sandbox::new("layers"),
+        line: "finish hooks",
+        code: 4,
+        commands: 1,
+    },
+    Case {
+        name: "the last one failed",
+        arrange: || {
+            let sandbox = Sandbox::new("signa");
+            sandbox.stand_in.fault(Fault::Status(422, "{}".to_owned()));
+            sandbox.rotate().exits(1);
+            sandbox
+        },
+        line: "cutover hooks",
+        code: 4,
+        commands: 1,
+    },
+    Case {
+        name: "a target with an open rotation is removed",
+        arrange: || rotated("layers"),
+        line: "target remove hooks --yes",
+        code: 5,
+        commands: 1,
+    },
+    Case {
+        name: "somebody wrote into a slot",
+        arrange: || {
+            let sandbox = rotated("layers");
+            let text = std::fs::read_to_string(sandbox.dotenv()).unwrap();
+            let lines = text.lines().map(|line| match line.split_once("_NEW=") {
+                Some((key, _)) => format!("{key}_NEW=whsec_c29tZWJvZHktZWxzZXM\n"),
+                None => format!("{line}\n"),
+            });
+            std::fs::write(sandbox.dotenv(), lines.collect::<String>()).unwrap();
+            sandbox
+        },
+        line: "cutover hooks --done deploy",
+        code: 9,
+        commands: 3,
+    },
+    Case {
+        name: "a file that was emptied",
+        arrange: || {
+            let sandbox = rotated("layers");
+            std::fs::write(sandbox.dotenv(), "").unwrap();
+            sandbox
+        },
+        line: "cutover hooks",
+        code: 9,
+        commands: 1,
+    },
+    Case {
+        name: "finished after it was taken back",
+        arrange: || {
+            let sandbox = rotated("signa");
+            run(&sandbox, "rollback hooks --reason refused").exits(0);
+            sandbox
+        },
+        line: "finish hooks",
+        code: 9,
+        commands: 1,
+    },
+    Case {
+        name: "a delivery that nobody signed",
+        arrange: || {
+            let sandbox = Sandbox::new("layers");
+            let zeros = "0".repeat(64);
+            let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap().as_secs();
+            let head = format!("POST / HTTP/1.1\r\nX-Layers-Signature: t={now},v1={zeros}\r\n\r\n{{}}");
+            std::fs::write(sandbox.path("work/d.http"), head).unwrap();
+            sandbox
+        },
+        line: "verify hooks d.http",
+        code: 9,
+        commands: 1,
+    },
 ];
 
 #[test]
@@ -371,132 +477,4 @@ fn c7_a_way_that_is_closed_is_not_named() {
     // And one that was sent has no other way.
     let sandbox = rotated("verifa");
     assert!(hint(&run(&sandbox, "rollback hooks").exits(9)).contains("deploy the new secret"));
-}
-
-/// The sources below `src` without tests and comments, each with its path.
-fn sources() -> Vec<(String, String)> {
-    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("src");
-    let (mut folders, mut found) = (vec![root.clone()], Vec::new());
-    while let Some(folder) = folders.pop() {
-        for path in std::fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path()) {
-            let name = path.strip_prefix(&root).unwrap().to_str().unwrap().to_owned();
-            if path.is_dir() {
-                folders.push(path);
-            } else if name.ends_with(".rs") && !name.ends_with("tests.rs") {
-                let text = std::fs::read_to_string(&path).unwrap();
-                let code = text.split("#[cfg(test)]\nmod ").next().unwrap().lines();
-                let code: Vec<&str> = code.filter(|line| !line.trim_start().starts_with("//")).collect();
-                found.push((name, code.join("\n")));
-            }
-        }
-    }
-    found.sort();
-    found
-}
-
-/// The texts of a source file.
-fn literals(code: &str) -> Vec<String> {
-    let (mut found, mut rest) = (Vec::new(), code);
-    while let Some(at) = rest.find('"') {
-        if rest[..at].ends_with('\'') || rest[..at].ends_with("'\\") {
-            rest = &rest[at + 1..];
-            continue;
-        }
-        let raw = rest[..at].ends_with("r#");
-        let (mut text, mut characters) = (String::new(), rest[at + 1..].char_indices().peekable());
-        let mut end = rest.len();
-        while let Some((index, character)) = characters.next() {
-            match character {
-                '"' if !raw || rest[at + 1 + index..].starts_with("\"#") => {
-                    end = at + 2 + index;
-                    break;
-                }
-                '\\' if !raw => match characters.next() {
-                    // A line that goes on in the next one.
-                    Some((_, '\n')) => while characters.next_if(|(_, next)| next.is_whitespace()).is_some() {},
-                    Some((_, 'n')) => text.push('\n'),
-                    Some((_, other)) => text.push(other),
-                    None => {}
-                },
-                _ => text.push(character),
-            }
-        }
-        found.push(text);
-        rest = &rest[end.min(rest.len())..];
-    }
-    found
-}
-
-/// The names of all commands.
-fn verbs() -> Vec<String> {
-    whsec::cli::command().get_subcommands().map(|command| command.get_name().to_owned()).collect()
-}
-
-/// Whether a text shows a command of ours.
-fn shows_a_command(text: &str, verbs: &[String]) -> bool {
-    text.split("whsec ").skip(1).any(|rest| {
-        let word = rest.split(|character: char| !character.is_ascii_lowercase() && character != '-').next().unwrap();
-        verbs.iter().any(|verb| verb == word)
-    })
-}
-
-#[test]
-fn c7_every_command_that_the_source_shows_is_one_that_there_is() {
-    let verbs = verbs();
-    for (file, code) in sources() {
-        for text in literals(&code).iter().filter(|text| shows_a_command(text, &verbs)) {
-            for command in commands_in(text) {
-                let words = shlex::split(&command).unwrap_or_else(|| panic!("{file}: `{command}`"));
-                let Err(error) = whsec::cli::command().try_get_matches_from(words) else { continue };
-                use clap::error::ErrorKind;
-                // What it is asked for is left to whoever types it.
-                let is_open = matches!(
-                    error.kind(),
-                    ErrorKind::MissingRequiredArgument
-                        | ErrorKind::MissingSubcommand
-                        | ErrorKind::DisplayHelp
-                        | ErrorKind::DisplayHelpOnMissingArgumentOrSubcommand
-                );
-                assert!(is_open, "{file}: `{command}` in \"{text}\": {error}");
-            }
-        }
-    }
-}
-
-/// The commands in a text of the source, with something in the place of what is put in.
-fn commands_in(text: &str) -> Vec<String> {
-    let text = text.replace("--override={name}", "--override=empty").replace("--done {}", "--done deploy");
-    let filled = fixed_with(&text, "x").replace("TARGET", "hooks").replace("FROM TO", "file:/a file:/b");
-    let mut found = Vec::new();
-    for (at, _) in filled.match_indices("whsec ") {
-        let (before, tail) = filled.split_at(at);
-        let ends: &[&str] = match before.ends_with('`') {
-            true => &["`"],
-            false => &[";", ",", " (", ")", "`", "\n", "  ", ": ", " saves "],
-        };
-        let end = ends.iter().filter_map(|end| tail.find(end)).min().unwrap_or(tail.len());
-        let verbs = verbs();
-        if shows_a_command(&tail[..end], &verbs)
-            && tail[6..].starts_with(|character: char| character.is_ascii_lowercase())
-        {
-            found.push(tail[..end].to_owned());
-        }
-    }
-    found
-}
-
-fn fixed_with(text: &str, with: &str) -> String {
-    let (mut out, mut depth) = (String::new(), 0);
-    for character in text.chars() {
-        match character {
-            '{' => depth += 1,
-            '}' => {
-                depth -= 1;
-                out.push_str(with);
-            }
-            _ if depth > 0 => {}
-            _ => out.push(character),
-        }
-    }
-    out
 }

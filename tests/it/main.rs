@@ -16,6 +16,7 @@ mod foreign_hands;
 mod gates;
 mod generated;
 mod hints;
+mod hints_in_source;
 mod hostile_checkout;
 mod identity;
 mod journals;

@@ -2,7 +2,7 @@
 
 use serde_json::json;
 
-use super::super::exit::{self, Exit, Fault};
+use super::super::exit::{self, Exit};
 use super::super::result;
 use super::super::session::Session;
 use super::super::table::Table;
@@ -19,9 +19,14 @@ pub struct Args {}
 /// Prints every target of the config files.
 pub fn run(_args: &Args, session: &Session) -> anyhow::Result<Exit> {
     let (config, catalog) = (session.config()?, session.catalog()?);
-    let targets: Vec<_> = config.names().filter_map(|name| config.named(name, catalog).ok()).collect();
-    let broken: Vec<(&str, Fault)> =
-        config.names().filter_map(|name| Some((name, exit::report(&session.trouble(name)?)))).collect();
+    let (mut targets, mut broken) = (Vec::new(), Vec::new());
+    // Each is looked at once: there may be thousands.
+    for name in config.names() {
+        match config.named(name, catalog) {
+            Ok(target) => targets.push(target),
+            Err(error) => broken.push((name, exit::report(&error.into()))),
+        }
+    }
     let mut table = Table::new(["TARGET", "PROVIDER", "ENDPOINT", "STORES", "OWNER"]);
     for target in &targets {
         table.row([
@@ -42,7 +47,9 @@ pub fn run(_args: &Args, session: &Session) -> anyhow::Result<Exit> {
         .map(|(name, fault)| json!({ "target": name, "error": exit::say(&session.output, fault) }))
         .collect();
     let exit = if broken.is_empty() { Exit::Done } else { Exit::Usage };
-    let targets: Vec<_> = targets.iter().map(super::describe).collect();
-    session.output.json(&result::object("target list", exit, json!({ "targets": targets, "broken": broken })));
+    if session.output.is_json() {
+        let targets: Vec<_> = targets.iter().map(super::describe).collect();
+        session.output.json(&result::object("target list", exit, json!({ "targets": targets, "broken": broken })));
+    }
     Ok(exit)
 }

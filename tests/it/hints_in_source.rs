@@ -1,0 +1,375 @@
+//! Every hint with a command is read off the source: it is run in the table of `hints`, or it says here why not; and every command is
+//! one that there is. So a new hint cannot be forgotten.
+
+use std::collections::BTreeMap;
+use std::path::Path;
+
+use clap::error::ErrorKind;
+
+use crate::hints::{TABLE, run};
+
+/// Wordings with a command that other tests arrange, and those tests.
+const ELSEWHERE: &[(&str, &str)] = &[
+    ("TARGET --yes` goes forward again", "the_old_secret_is_put_back_while_somebody_counts_down"),
+    ("put it there: whsec store copy", "a3_the_second_target_is_not_as_young_as_the_rotation_of_the_first"),
+    ("if you have read it and need more of it", "doctor_names_what_is_missing_and_where_a_key_was_found"),
+    ("if it has ended, say how you know", "a14_where_the_clock_cannot_be_had_a_word_with_a_reason_ends_the_wait"),
+    (
+        "if you know that the old secret has ended",
+        "a14_where_the_clock_cannot_be_had_a_word_with_a_reason_ends_the_wait",
+    ),
+    ("mend the API key (`whsec doctor`", "a_provider_that_cannot_be_asked_for_its_clock_ends_no_wait"),
+    ("{mend}, then `whsec cutover TARGET`{word}", "a_provider_that_cannot_be_asked_for_its_clock_ends_no_wait"),
+    ("give the key that it was sent with", "a13_a_lost_request_goes_out_again_with_the_key_it_went_out_with"),
+    ("from {until} on, rotate again", "a2_another_version_or_fingerprint_closes_ours"),
+    ("rotate again: `whsec rotate TARGET`", "a2_another_version_or_fingerprint_closes_ours"),
+    ("put their secret into the live slot and say so", "a2_another_version_or_fingerprint_closes_ours"),
+    ("find out who changed what", "a2_a_time_of_change_asks_and_takes_a_reason"),
+    ("find out who rotated;", "a1_an_override_is_refused_where_the_provider_shows_another_secret"),
+    (
+        "{mend}; then `whsec cutover TARGET` completes",
+        "a_store_that_breaks_after_the_answer_keeps_the_seal_and_cutover_completes_it",
+    ),
+    (
+        "{mend}; then `whsec cutover TARGET` goes on",
+        "a_store_that_breaks_after_the_answer_keeps_the_seal_and_cutover_completes_it",
+    ),
+    ("then this one goes on", "a6_a_force_of_which_nobody_knows_stands_beside_what_was_open"),
+    ("set {variable}, give --api-key-file", "a_missing_or_refused_key_is_exit_3_with_the_ways_to_give_one"),
+    ("the keychain, saved by `whsec login", "a_missing_or_refused_key_is_exit_3_with_the_ways_to_give_one"),
+    ("`whsec doctor` shows which key is used", "a_missing_or_refused_key_is_exit_3_with_the_ways_to_give_one"),
+    ("set `{env}`, or save a key with", "a_missing_or_refused_key_is_exit_3_with_the_ways_to_give_one"),
+    ("wait until it is through", "a_second_process_on_the_same_endpoint_is_refused_at_once"),
+    (
+        "start over with `whsec rehearse",
+        "c8_a_rehearsal_that_is_left_names_no_way_back_into_it_and_starts_over_with_its_provider",
+    ),
+    (
+        "start over: whsec rehearse",
+        "c8_a_rehearsal_that_is_left_names_no_way_back_into_it_and_starts_over_with_its_provider",
+    ),
+    ("tail -F {} | whsec verify", "a_log_is_counted_by_secret_with_the_last_time_of_each"),
+];
+
+/// Wordings with a command that no test runs, by the reason.
+const UNRUN: &[(&str, &[&str])] = &[
+    (
+        "it asks at a terminal, or reads what is typed",
+        &[
+            "whsec target add",
+            "no target is set up yet",
+            "no target is configured and no rotation is open",
+            "pipe one in: printenv",
+            "`whsec reveal TARGET --unsafe-stdout` writes",
+        ],
+    ),
+    (
+        "help, and the end of a rehearsal: they are no way out of anything",
+        &[
+            "Begin with `whsec rehearse`",
+            "Exit codes:",
+            "whsec rehearse {}",
+            "  whsec login {",
+            "  whsec doctor  ",
+            "  whsec rotate NAME -n",
+        ],
+    ),
+    (
+        "it only looks, which can be done in every state",
+        &[
+            "nothing that was journaled is lost: `whsec status`",
+            "`whsec doctor` shows where the key comes from",
+            "`whsec doctor` shows where a key is looked for",
+            "was the identity moved or replaced?",
+            "(`whsec doctor` shows its recipient)",
+            "`whsec doctor` looks",
+            "`whsec rotate TARGET --dry-run` shows",
+            "take it out of the config first; `whsec inspect TARGET`",
+            "somebody changed this store; `whsec inspect TARGET`",
+        ],
+    ),
+    ("the same command is run for a checkout's file above", &["look at it, then `whsec target trust`"]),
+    (
+        "it takes two processes, another machine or a provider that contradicts itself, and is not arranged here",
+        &[
+            "name another store in the config, and run",
+            "leave --store out; `whsec store copy FROM TO`",
+            "give each target slots of its own",
+            "goes on with the stores as they are now",
+            "`whsec cutover TARGET` puts it there",
+            "take it out of the config, and let it go",
+            "`whsec status` shows it, `whsec cutover TARGET` goes on with it",
+            "nothing is lost yet: `whsec cutover TARGET`",
+            "`whsec cutover TARGET` asks for it again",
+            "if it was not, `whsec cutover TARGET --resolve not-applied`",
+            "mend it, then `whsec cutover TARGET`; if the probe is wrong",
+            "receivers live on the old secret until",
+            "again in a minute",
+            "give an API key (`whsec doctor`",
+        ],
+    ),
+];
+
+/// How often a file puts a command together with what was typed (`come_back`, `again`): who adds one adds its hint to the table.
+const BUILT: &[(&str, &str, usize)] = &[
+    ("cli/abandon.rs", "inspect", 1),
+    ("cli/begin.rs", "cutover", 1),
+    ("cli/begin.rs", "inspect", 1),
+    ("cli/changes.rs", "cutover", 4),
+    ("cli/conclude.rs", "abandon", 1),
+    ("cli/conclude.rs", "cutover", 1),
+    ("cli/conclude.rs", "inspect", 1),
+    ("cli/conclude.rs", "rotate", 3),
+    ("cli/contain.rs", "abandon", 1),
+    ("cli/contain.rs", "rollback", 1),
+    ("cli/find.rs", "abandon", 1),
+    ("cli/find.rs", "inspect", 1),
+    ("cli/find.rs", "rotate", 1),
+    ("cli/finish.rs", "cutover", 1),
+    ("cli/inspect.rs", "cutover", 2),
+    ("cli/inspect.rs", "rotate", 1),
+    ("cli/moved.rs", "abandon", 1),
+    ("cli/moved.rs", "cutover", 3),
+    ("cli/notify.rs", "cutover", 1),
+    ("cli/probe.rs", "cutover", 1),
+    ("cli/probe.rs", "inspect", 1),
+    ("cli/probe.rs", "probe", 1),
+    ("cli/reveal.rs", "fingerprint", 1),
+    ("cli/reveal.rs", "inspect", 1),
+    ("cli/rollback.rs", "cutover", 1),
+    ("cli/rollback.rs", "rollback", 1),
+    ("cli/status/mod.rs", "rotate", 1),
+    ("cli/target/add.rs", "inspect", 1),
+    ("cli/target/remove.rs", "cutover", 1),
+    ("cli/verify/follow.rs", "verify", 1),
+    ("cli/verify/mod.rs", "cutover", 1),
+    ("cli/work.rs", "cutover", 1),
+];
+
+/// A text of the source, without its escapes.
+struct Literal {
+    file: String,
+    text: String,
+}
+
+/// The sources below `src` without tests and comments, each with its path.
+fn sources() -> Vec<(String, String)> {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("src");
+    let (mut folders, mut found) = (vec![root.clone()], Vec::new());
+    while let Some(folder) = folders.pop() {
+        for path in std::fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path()) {
+            let name = path.strip_prefix(&root).unwrap().to_str().unwrap().to_owned();
+            if path.is_dir() {
+                folders.push(path);
+            } else if name.ends_with(".rs") && !name.ends_with("tests.rs") {
+                let text = std::fs::read_to_string(&path).unwrap();
+                let code = text.split("#[cfg(test)]\nmod ").next().unwrap().lines();
+                let code: Vec<&str> = code.filter(|line| !line.trim_start().starts_with("//")).collect();
+                found.push((name, code.join("\n")));
+            }
+        }
+    }
+    found.sort();
+    found
+}
+
+/// The texts of a source file.
+fn literals(code: &str) -> Vec<String> {
+    let (mut found, mut rest) = (Vec::new(), code);
+    while let Some(at) = rest.find('"') {
+        if rest[..at].ends_with('\'') || rest[..at].ends_with("'\\") {
+            rest = &rest[at + 1..];
+            continue;
+        }
+        let raw = rest[..at].ends_with("r#");
+        let (mut text, mut characters) = (String::new(), rest[at + 1..].char_indices().peekable());
+        let mut end = rest.len();
+        while let Some((index, character)) = characters.next() {
+            match character {
+                '"' if !raw || rest[at + 1 + index..].starts_with("\"#") => {
+                    end = at + 2 + index;
+                    break;
+                }
+                '\\' if !raw => match characters.next() {
+                    // A line that goes on in the next one.
+                    Some((_, '\n')) => while characters.next_if(|(_, next)| next.is_whitespace()).is_some() {},
+                    Some((_, 'n')) => text.push('\n'),
+                    Some((_, other)) => text.push(other),
+                    None => {}
+                },
+                _ => text.push(character),
+            }
+        }
+        found.push(text);
+        rest = &rest[end.min(rest.len())..];
+    }
+    found
+}
+
+/// The names of all commands.
+fn verbs() -> Vec<String> {
+    whsec::cli::command().get_subcommands().map(|command| command.get_name().to_owned()).collect()
+}
+
+/// Whether a text shows a command of ours.
+fn shows_a_command(text: &str, verbs: &[String]) -> bool {
+    text.split("whsec ").skip(1).any(|rest| {
+        let word = rest.split(|character: char| !character.is_ascii_lowercase() && character != '-').next().unwrap();
+        verbs.iter().any(|verb| verb == word)
+    })
+}
+
+/// What of a text stays whatever is put into it.
+fn fixed(text: &str) -> Vec<String> {
+    let (mut pieces, mut piece, mut depth) = (Vec::new(), String::new(), 0);
+    for character in text.replace("TARGET", "{}").chars() {
+        match character {
+            '{' => depth += 1,
+            '}' => depth -= 1,
+            _ if depth > 0 => continue,
+            _ => piece.push(character),
+        }
+        if depth > 0 {
+            pieces.push(std::mem::take(&mut piece));
+        }
+    }
+    pieces.push(piece);
+    pieces.iter().map(|piece| one_line(piece)).filter(|piece| !piece.is_empty()).collect()
+}
+
+fn one_line(text: &str) -> String {
+    text.split_whitespace().collect::<Vec<_>>().join(" ")
+}
+
+/// Whether a text was printed, with whatever was put into it.
+fn is_printed(text: &str, printed: &str) -> bool {
+    let mut rest = printed;
+    fixed(text).iter().all(|piece| match rest.find(piece.as_str()) {
+        Some(at) => {
+            rest = &rest[at + piece.len()..];
+            true
+        }
+        None => false,
+    })
+}
+
+#[test]
+fn c7_every_hint_with_a_command_is_in_the_table_or_says_why_not() {
+    let verbs = verbs();
+    let of_file = |(file, code): &(String, String)| {
+        let of = |text| Literal { file: file.clone(), text };
+        literals(code).into_iter().filter(|text| shows_a_command(text, &verbs)).map(of).collect::<Vec<_>>()
+    };
+    let sources = sources();
+    let all: Vec<Literal> = sources.iter().flat_map(of_file).collect();
+    assert!(all.len() > 50, "the hints were not found");
+    let printed: Vec<String> = TABLE.iter().map(|case| one_line(&run(&(case.arrange)(), case.line).stderr)).collect();
+    let mut missing = Vec::new();
+    let listed =
+        || ELSEWHERE.iter().map(|(words, _)| *words).chain(UNRUN.iter().flat_map(|(_, words)| words.iter().copied()));
+    for Literal { file, text } in &all {
+        let is_run = printed.iter().any(|printed| is_printed(text, printed));
+        if !is_run && !listed().any(|words| text.contains(words)) {
+            missing.push(format!("{file}: {text}"));
+        }
+    }
+    for words in listed() {
+        if !all.iter().any(|literal| literal.text.contains(words)) {
+            missing.push(format!("listed, and not in the source: {words}"));
+        }
+    }
+    let tests = all_text(&Path::new(env!("CARGO_MANIFEST_DIR")).join("tests"));
+    for (words, test) in ELSEWHERE {
+        if !tests.contains(&format!("fn {test}(")) {
+            missing.push(format!("there is no test {test}: {words}"));
+        }
+    }
+    assert!(missing.is_empty(), "run these in the table, or say which test does:\n{}", missing.join("\n"));
+}
+
+#[test]
+fn c7_every_command_that_is_put_together_is_counted() {
+    let mut built = BTreeMap::<(String, String), usize>::new();
+    for (file, code) in &sources() {
+        for call in ["come_back(", ".again("] {
+            for rest in code.split(call).skip(1) {
+                let word = rest.trim_start().strip_prefix('"').and_then(|rest| rest.split('"').next());
+                if let Some(word) = word {
+                    *built.entry((file.clone(), word.to_owned())).or_default() += 1;
+                }
+            }
+        }
+    }
+    let listed = BUILT.iter().map(|(file, verb, count)| (((*file).to_owned(), (*verb).to_owned()), *count)).collect();
+    assert_eq!(built, listed, "run the hint of a new one in the table");
+}
+
+fn all_text(folder: &Path) -> String {
+    let paths = std::fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path());
+    let text = |path: std::path::PathBuf| match path.extension() {
+        _ if path.is_dir() => all_text(&path),
+        Some(extension) if extension == "rs" => std::fs::read_to_string(path).unwrap(),
+        _ => String::new(),
+    };
+    paths.map(text).collect()
+}
+
+#[test]
+fn c7_every_command_that_the_source_shows_is_one_that_there_is() {
+    let verbs = verbs();
+    for (file, code) in sources() {
+        for text in literals(&code).iter().filter(|text| shows_a_command(text, &verbs)) {
+            for command in commands_in(text) {
+                let words = shlex::split(&command).unwrap_or_else(|| panic!("{file}: `{command}`"));
+                let Err(error) = whsec::cli::command().try_get_matches_from(words) else { continue };
+                // What it is asked for is left to whoever types it.
+                let is_open = matches!(
+                    error.kind(),
+                    ErrorKind::MissingRequiredArgument
+                        | ErrorKind::MissingSubcommand
+                        | ErrorKind::DisplayHelp
+                        | ErrorKind::DisplayHelpOnMissingArgumentOrSubcommand
+                );
+                assert!(is_open, "{file}: `{command}` in \"{text}\": {error}");
+            }
+        }
+    }
+}
+
+/// The commands in a text of the source, with something in the place of what is put in.
+fn commands_in(text: &str) -> Vec<String> {
+    let text = text.replace("--override={name}", "--override=empty").replace("--done {}", "--done deploy");
+    let filled = fixed_with(&text, "x").replace("TARGET", "hooks").replace("FROM TO", "file:/a file:/b");
+    let mut found = Vec::new();
+    for (at, _) in filled.match_indices("whsec ") {
+        let (before, tail) = filled.split_at(at);
+        let ends: &[&str] = match before.ends_with('`') {
+            true => &["`"],
+            false => &[";", ",", " (", ")", "`", "\n", "  ", ": ", " saves "],
+        };
+        let end = ends.iter().filter_map(|end| tail.find(end)).min().unwrap_or(tail.len());
+        let verbs = verbs();
+        if shows_a_command(&tail[..end], &verbs)
+            && tail[6..].starts_with(|character: char| character.is_ascii_lowercase())
+        {
+            found.push(tail[..end].to_owned());
+        }
+    }
+    found
+}
+
+fn fixed_with(text: &str, with: &str) -> String {
+    let (mut out, mut depth) = (String::new(), 0);
+    for character in text.chars() {
+        match character {
+            '{' => depth += 1,
+            '}' => {
+                depth -= 1;
+                out.push_str(with);
+            }
+            _ if depth > 0 => {}
+            _ => out.push(character),
+        }
+    }
+    out
+}
