@@ -115,7 +115,7 @@ fn error_value(fault: &Fault, evidence: &[String]) -> Value {
 
 fn say_next(session: &Session, rotation: &Rotation, come_back: &str) {
     let output = &session.output;
-    let direction = rotation.plan.direction;
+    let direction = rotation.plan.told_as();
     // A rehearsal is gone once it is left, and nothing comes back to it.
     let is_rehearsal = session.comes_back_with.is_some();
     let command = |line: String| {
@@ -186,7 +186,7 @@ pub fn whereabouts(rotation: &Rotation, seals: &Seals, now: Timestamp) -> Vec<St
     if !lacking.is_empty() {
         places.push_str(&format!("; not yet in {}", lacking.join(", ")));
     }
-    let old = match (answered.expires_source, answered.expires_at) {
+    let old = match (answered.expires_source, rotation.expires_at()) {
         (ExpirySource::Call, _) => "the old secret no longer works".to_owned(),
         (_, Some(end)) if rotation.provider_time(now) >= end => format!("the old secret ended at {}", moment(end)),
         (_, Some(end)) => format!("the old secret works until {}", moment(end)),
@@ -205,5 +205,7 @@ fn unknown(rotation: &Rotation, seals: &Seals) -> Vec<String> {
     } else {
         "if the provider has rotated, nobody has the new secret yet".to_owned()
     };
-    vec![new, "the live slot of every store holds the old secret".to_owned()]
+    let ended =
+        rotation.live_dead_since().map(|since| format!(", which ended at {}", moment(since))).unwrap_or_default();
+    vec![new, format!("the live slot of every store holds the old secret{ended}")]
 }

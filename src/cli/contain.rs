@@ -35,7 +35,9 @@ pub fn contain(
         return Ok(None);
     };
     let cannot_force = target.endpoint.provider.force() == Force::Unavailable;
-    let old_lives = open.old_secret_lives(session.now());
+    // What is live may be dead, and the provider keep one all the same that nobody has live.
+    let kept = open.replaced_until().is_some_and(|end| open.provider_time(session.now()) < end);
+    let old_lives = kept || open.old_secret_lives(session.now());
     match leaked(session, open, wish, cannot_force)? {
         Leaked::New if cannot_force && old_lives => Err(no_way_yet(session, &target, open)),
         // Whoever names the old one of a rotation that has ended it needs no other.
@@ -92,7 +94,7 @@ fn refuse_unknown(
 /// The new secret has leaked, and the provider takes no further rotation while the old one lives.
 fn no_way_yet(session: &Session, target: &Target, open: &Rotation) -> anyhow::Error {
     let (title, name) = (target.endpoint.provider.title(), &target.name);
-    let until = open.expires_at().map_or_else(|| "the old one has ended".to_owned(), moment);
+    let until = open.replaced_until().map_or_else(|| "the old one has ended".to_owned(), moment);
     let message = format!(
         "nothing was sent: {title} takes no further rotation until {until}, and the new secret of `{name}` stays alive there"
     );

@@ -1,6 +1,7 @@
 //! `whsec inspect`: what the provider, the stores and the journal say of one endpoint.
 
 use clap_complete::engine::ArgValueCandidates;
+use jiff::Timestamp;
 use serde_json::{Value, json};
 
 use super::exit::{self, Exit, Fault};
@@ -214,7 +215,7 @@ fn show_store(session: &Session, store: &dyn Store, newest: Option<&Rotation>) -
         let (text, value) = match store.get(slot) {
             Ok(Some(secret)) => {
                 let fingerprint = secret.fingerprint();
-                (format!("{fingerprint}{}", role(newest, &fingerprint)), json!(fingerprint))
+                (format!("{fingerprint}{}", role(newest, &fingerprint, session.now())), json!(fingerprint))
             }
             Ok(None) => ("empty".to_owned(), Value::Null),
             Err(error) => (format!("unreadable: {error}"), json!({ "error": error.to_string() })),
@@ -259,14 +260,16 @@ fn drift_lines(drift: &Value) -> Vec<String> {
 }
 
 /// What the journal knows a fingerprint as.
-pub(super) fn role(newest: Option<&Rotation>, fingerprint: &Fingerprint) -> &'static str {
-    let Some(rotation) = newest else { return "" };
+fn role(newest: Option<&Rotation>, fingerprint: &Fingerprint, now: Timestamp) -> String {
+    let Some(rotation) = newest else { return String::new() };
     if rotation.answered().is_some_and(|answered| answered.fingerprint == *fingerprint) {
-        "  (the new secret)"
+        "  (the new secret)".to_owned()
     } else if rotation.before.current.as_ref() == Some(fingerprint) {
-        "  (the old secret)"
+        let ended = rotation.expires_at().filter(|_| !rotation.old_secret_lives(now));
+        let ended = ended.map(|end| format!(", which ended at {}", moment(end))).unwrap_or_default();
+        format!("  (the old secret{ended})")
     } else {
-        ""
+        String::new()
     }
 }
 

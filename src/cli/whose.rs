@@ -63,10 +63,15 @@ pub fn whose(journal: &Journal, fingerprint: &Fingerprint, now: Timestamp) -> Re
     let mut rotations = journal.closed_since(Timestamp::UNIX_EPOCH)?;
     rotations.extend(journal.open_rotations()?);
     rotations.sort_by_key(|rotation| rotation.opened_at);
-    let mut known = BTreeMap::new();
+    let mut known: BTreeMap<String, Whose> = BTreeMap::new();
     for rotation in &rotations {
-        if let Some(found) = of(rotation, fingerprint, now) {
-            known.insert(rotation.plan.endpoint_key.clone(), found);
+        if let Some(mut found) = of(rotation, fingerprint, now) {
+            let key = &rotation.plan.endpoint_key;
+            // What was dead already had been replaced by an earlier one.
+            if let Some(earlier) = known.get(key).filter(|_| rotation.before.dead_since.is_some()) {
+                found.since = found.since.min(earlier.since);
+            }
+            known.insert(key.clone(), found);
         }
     }
     Ok(known.into_values().collect())

@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 
 use jiff::{SignedDuration, Timestamp};
 
+use super::dead::dead_since;
 use super::drift::{self, Drift};
 use super::elsewhere::{self, Stray};
 use super::gate::old_seal;
@@ -67,7 +68,19 @@ impl Runner<'_> {
         evidence.current = current.map(|secret| secret.fingerprint());
         evidence.next = Some(self.coming_secrets()?.iter().map(Secret::fingerprint).collect());
         evidence.held = held;
+        evidence.dead_since = self.dead_since(&evidence, &earlier, provider_now);
         Ok(evidence)
+    }
+
+    /// Since when what is live is dead, where that is so in every store that can be read.
+    fn dead_since(&mut self, evidence: &Evidence, earlier: &[Rotation], provider_now: Timestamp) -> Option<Timestamp> {
+        let live = evidence.held.values().filter_map(|held| held.current.as_ref());
+        let ends: Option<Vec<_>> = live.map(|live| dead_since(earlier, live, evidence, provider_now)).collect();
+        let since = ends?.into_iter().max()?;
+        let warning =
+            format!("what is live is dead since {since}: an earlier rotation had replaced it, and nothing since has");
+        self.operator.tell(self.rotation, News::Warning(&warning));
+        Some(since)
     }
 
     /// Asks the provider about the endpoint, where it has a call for that.
@@ -114,7 +127,9 @@ impl Runner<'_> {
         let forced =
             |rotation: &&Rotation| rotation.plan.direction == Direction::Force && rotation.answered().is_some();
         let since_force = earlier.iter().take_while(|rotation| !forced(rotation));
-        let open = since_force.filter_map(may_live_until).find(|end| *end > provider_now);
+        // A call that was given up on without knowing may have opened an overlap.
+        let overlaps = since_force.filter(|rotation| !rotation.plan.direction.ends_old_secret());
+        let open = overlaps.filter_map(Rotation::replaced_until).find(|end| *end > provider_now);
         match open {
             Some(until) => Err(self.overlap_open(until)),
             None => Ok(()),
@@ -214,13 +229,4 @@ impl Runner<'_> {
         }
         Ok(None)
     }
-}
-
-/// How long a rotation's old secret may live. A call that was given up on without knowing may have opened an overlap.
-fn may_live_until(rotation: &Rotation) -> Option<Timestamp> {
-    let window =
-        rotation.plan.overlap.filter(|_| rotation.lacks_answer() && !rotation.plan.direction.ends_old_secret());
-    let sent = rotation.last_sent_at.zip(window.and_then(|window| SignedDuration::try_from(window).ok()));
-    let given_up = sent.and_then(|(sent, window)| rotation.provider_time(sent).saturating_add(window).ok());
-    rotation.expires_at().or(given_up)
 }

@@ -103,6 +103,9 @@ pub struct Evidence {
     /// What the slots of each readable store held, by its reference; whsec 0.1.0 did not note it.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub held: BTreeMap<String, Held>,
+    /// Since when what is live in every store is dead, because an earlier rotation had replaced it; on the provider's clock.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub dead_since: Option<Timestamp>,
     /// How far the provider's clock is ahead of ours, in milliseconds.
     pub clock_ahead_ms: Option<i64>,
 }

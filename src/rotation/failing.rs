@@ -1,4 +1,5 @@
-//! Deliveries that may be failing: the call has ended the old secret, and nothing shows since that receivers take the new one.
+//! Deliveries that may be failing: the call has ended the old secret, or found it dead, and nothing shows since that receivers take
+//! the new one.
 
 use jiff::{SignedDuration, Timestamp};
 
@@ -11,8 +12,11 @@ impl Rotation {
     /// Since when deliveries may be failing, at `now` on our own clock: at once where a receiver was found to refuse the new
     /// secret, else where nothing has proved it for [`PATIENCE`] since the call.
     pub fn failing_since(&self, now: Timestamp) -> Option<Timestamp> {
-        if self.closed.is_some() || !self.plan.direction.ends_old_secret() {
+        if self.closed.is_some() || !self.old_is_dead() {
             return None;
+        }
+        if let Some(since) = self.live_dead_since() {
+            return Some(since);
         }
         // An answer may still give the old secret a while.
         if self.expires_at().is_some_and(|end| self.provider_time(now) < end) {

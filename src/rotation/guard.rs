@@ -14,7 +14,7 @@ impl Runner<'_> {
     /// that every store which waits for another keeps its receivers on a dead one; or there is no seal yet, and the stores are
     /// all that can keep the new secret.
     pub(super) fn goes_alone(&self, step: Step) -> bool {
-        let is_dead = self.rotation.plan.direction.ends_old_secret();
+        let is_dead = self.rotation.old_is_dead();
         match step {
             Step::Stage => is_dead || !self.seals.exists(self.rotation.id),
             Step::Promote => is_dead,

@@ -42,7 +42,7 @@ pub fn title(direction: Direction, step: Step) -> &'static str {
 
 /// What the person does at a step, a line each. Empty for steps that need nobody.
 pub fn instructions(rotation: &Rotation, provider: &Provider, stores: &[StoreNames], step: Step) -> Vec<String> {
-    let direction = rotation.plan.direction;
+    let direction = rotation.plan.told_as();
     match step {
         Step::Prepare => prepare(rotation, provider, stores),
         Step::Deploy => deploy(direction, rotation, provider, stores),

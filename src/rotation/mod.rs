@@ -15,6 +15,7 @@ mod busy;
 pub mod changed;
 mod check;
 mod clock;
+mod dead;
 mod doubts;
 pub mod drift;
 #[cfg(test)]
@@ -210,6 +211,7 @@ impl Rotation {
                 self.before = before.clone();
                 self.clock_ahead_ms = before.clock_ahead_ms.unwrap_or(0);
                 self.done.insert(Step::Check, proof(How::Tool));
+                self.go_live_first();
             }
             Event::Sent { attempt, key, .. } => {
                 self.attempts = *attempt;
@@ -355,9 +357,9 @@ impl Rotation {
         }
     }
 
-    /// When the old secret ends, on the provider's clock.
+    /// When the old secret ends, on the provider's clock; what was dead before ended then, whatever the provider kept.
     pub fn expires_at(&self) -> Option<Timestamp> {
-        self.answered().and_then(|answered| answered.expires_at)
+        self.before.dead_since.or_else(|| self.answered()?.expires_at)
     }
 
     /// A moment of our clock on the provider's clock, as far as its last answer tells.
@@ -368,6 +370,7 @@ impl Rotation {
     /// Whether the old secret is still accepted or signed with by the provider at `now`.
     pub fn old_secret_lives(&self, now: Timestamp) -> bool {
         match (&self.call, self.expires_at()) {
+            _ if self.before.dead_since.is_some() => false,
             (Call::Answered(_), Some(end)) => self.provider_time(now) < end,
             (Call::Answered(answered), None) => answered.expires_source == ExpirySource::Unknown,
             _ => true,

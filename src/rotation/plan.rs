@@ -203,6 +203,16 @@ impl Plan {
         self.direction.ends_old_secret() || self.forced
     }
 
+    /// The direction in whose words the steps are told: where the new secret goes live before the receivers are asked for anything,
+    /// they switch.
+    pub fn told_as(&self) -> Direction {
+        let at = |step| self.steps.iter().position(|other| *other == step);
+        match self.direction {
+            Direction::OverlapEither if at(Step::Promote) < at(Step::Deploy) => Direction::OverlapSwitch,
+            direction => direction,
+        }
+    }
+
     /// The endpoint's own id, as `--confirm` wants it.
     pub fn own_id(&self) -> &str {
         self.ids.last().map_or("", |id| &id.value)

@@ -16,7 +16,7 @@ impl Runner<'_> {
         if matches!(self.rotation.next((self.now)()), Next::Reconcile) {
             return Err(self.lost(self.why_unknown()));
         }
-        let only_forward = direction.ends_old_secret() && self.rotation.answered().is_some();
+        let only_forward = self.rotation.old_is_dead() && self.rotation.answered().is_some();
         let no_way_back = |why: &str| RunError::NoWayBack { why: why.to_owned(), only_forward };
         let Some(answered) = self.rotation.answered().cloned() else {
             return Err(no_way_back("nothing has been rotated, so the live slot holds it still"));

@@ -75,14 +75,17 @@ pub fn heading(rotation: &Rotation, step: Step) -> String {
         "{number:>2}/{} {bold}{:<8}{bold:#} {}",
         steps.len(),
         step.name(),
-        guide::title(rotation.plan.direction, step)
+        guide::title(rotation.plan.told_as(), step)
     )
 }
 
 /// When the old secret ends, and how that is known.
 pub fn old_secret(rotation: &Rotation, answered: &Answered) -> String {
-    match (answered.expires_source, answered.expires_at) {
+    match (answered.expires_source, rotation.expires_at()) {
         (ExpirySource::Call, _) => "the old secret died with the call".to_owned(),
+        (_, Some(end)) if rotation.before.dead_since.is_some() => {
+            format!("the old secret ended at {}, before this rotation", moment(end))
+        }
         (_, Some(end)) if end <= rotation.opened_at => {
             format!("the old secret ended at {}, by the answer", moment(end))
         }

@@ -30,7 +30,7 @@ pub fn plan(output: &Output, plan: &Plan, provider: &Provider, stores: &[StoreNa
     output.say("");
     for (number, step) in plan.steps.iter().enumerate() {
         let who = who(*step);
-        output.say(&format!("  {:>2}  {who}  {:<8} {}", number + 1, step.name(), guide::title(plan.direction, *step)));
+        output.say(&format!("  {:>2}  {who}  {:<8} {}", number + 1, step.name(), guide::title(plan.told_as(), *step)));
     }
     output.say("");
     for warning in guide::warnings(plan, provider) {
@@ -45,7 +45,7 @@ pub fn plan(output: &Output, plan: &Plan, provider: &Provider, stores: &[StoreNa
 pub fn left(output: &Output, rotation: &Rotation, provider: &Provider) {
     let plan = &rotation.plan;
     for step in plan.steps.iter().filter(|step| !rotation.done.contains_key(step)) {
-        output.say(&format!("  {}  {:<8} {}", who(*step), step.name(), guide::title(plan.direction, *step)));
+        output.say(&format!("  {}  {:<8} {}", who(*step), step.name(), guide::title(plan.told_as(), *step)));
     }
     guide::warnings(plan, provider).iter().for_each(|warning| output.warn(warning));
 }

@@ -10,6 +10,7 @@ mod changed_configs;
 mod clocks;
 mod contain;
 mod countdown;
+mod dead_live;
 mod force;
 mod force_refused;
 mod foreign_hands;

@@ -35,7 +35,9 @@ fn words(row: &Row, now: Timestamp, is_whole: bool) -> String {
         // Nothing was ever open.
         (None, _) => {}
     }
-    if let Some(end) = row.expires_at.filter(|_| is_whole) {
+    if let Some(since) = row.live_dead_since {
+        parts.push(format!("live slot is dead since {}", moment(since)));
+    } else if let Some(end) = row.expires_at.filter(|_| is_whole) {
         let left = end.duration_since(now) - SignedDuration::from_millis(row.clock_ahead_ms);
         parts.push(if left.is_positive() {
             format!("old secret ends in {}, at {}", span(left), moment(end))
@@ -56,7 +58,7 @@ fn words(row: &Row, now: Timestamp, is_whole: bool) -> String {
         let next = beside.step.unwrap_or("-");
         parts.push(format!("pending beside one that is {}, next: {next}", beside.status.name()));
     }
-    if let Some(since) = row.failing_since {
+    if let Some(since) = row.failing_since.filter(|_| row.live_dead_since.is_none()) {
         parts.push(format!("deliveries may be failing since {}", moment(since)));
     }
     if let Some(by) = &row.rolled_back {

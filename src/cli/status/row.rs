@@ -57,6 +57,8 @@ pub(super) struct Row {
     /// Since when deliveries may be failing: the call ended the old secret, and receivers refuse the new one or have not been
     /// seen to take it.
     pub(super) failing_since: Option<Timestamp>,
+    /// Since when what is live is dead, where an earlier rotation had replaced it and the new secret is not live yet.
+    pub(super) live_dead_since: Option<Timestamp>,
     /// Who put the old secret back, and why, where the new one is not live again.
     pub(super) rolled_back: Option<String>,
     pub(super) contained: Option<bool>,
@@ -121,6 +123,7 @@ impl Row {
         };
         self.deliveries = rotation.seen.iter().map(arrived).collect();
         let ended = rotation.expires_at().is_some_and(|end| rotation.provider_time(now) >= end);
+        self.live_dead_since = rotation.live_dead_since();
         self.failing_since = rotation.failing_since(now);
         self.overdue |= self.failing_since.is_some();
         self.overdue |= ended && !matches!(rotation.next(now), Next::Finished);
