@@ -231,7 +231,7 @@ fn in_the_way(session: &Session, work: &Work, wish: &Wish<'_>) -> anyhow::Result
     let reused = |rotation: &&Rotation| {
         wish.idempotency_key.is_some_and(|key| rotation.plan.idempotency_key.as_deref() == Some(key))
     };
-    if let Some(earlier) = known.iter().find(reused).filter(|rotation| rotation.first_sent_at.is_some()) {
+    if let Some(earlier) = known.iter().find(reused).filter(|rotation| !rotation.sent.is_empty()) {
         let message =
             format!("this idempotency key was used for the rotation of {}", crate::ui::time::moment(earlier.opened_at));
         return Err(Fault::new(Exit::Conflict, message, "leave `--idempotency-key` out, and a fresh one is made"));

@@ -136,7 +136,7 @@ pub fn run(args: &Args, session: &Session) -> anyhow::Result<Exit> {
     if let Err(error) = settled {
         return conclude::conclude(session, "cutover", &rotation, &work.seals, Err(error));
     }
-    if rotation.first_sent_at.is_none() {
+    if rotation.sent.is_empty() {
         let stores = &found.tools.stores;
         shared::refuse_configured(session.config_at_hand()?, session.catalog()?, &work.target, stores)?;
         shared::refuse_journaled(&work.journal, &work.target, stores)?;

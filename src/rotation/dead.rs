@@ -41,8 +41,8 @@ impl Rotation {
             let called = self.done.get(&Step::Issue).filter(|_| answered.expires_source == ExpirySource::Call);
             return answered.expires_at.or(called.map(|issued| self.provider_time(issued.at)));
         }
-        let sent = self.last_sent_at.filter(|_| self.lacks_answer())?;
-        let sent = self.provider_time(sent);
+        let sent = self.sent.last().filter(|_| self.lacks_answer())?;
+        let sent = self.provider_time(sent.ours);
         if self.plan.direction.ends_old_secret() { Some(sent) } else { self.plan.documented_end(sent) }
     }
 

@@ -14,6 +14,13 @@ pub struct Sighting {
     pub signed_at: Option<Timestamp>,
 }
 
+/// When a request was about to be sent, on both clocks: the provider's as it was last heard then, since ours may be set later.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct SentAt {
+    pub ours: Timestamp,
+    pub theirs: Timestamp,
+}
+
 /// When, by whom and how a step was done.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Proof {

@@ -12,7 +12,7 @@ use super::operator::{Doubt, News};
 use super::runner::Runner;
 use super::seal::Sealed;
 use super::superseded::Finding;
-use super::{Answered, Event, ExpirySource, KeyMark, Outcome, RunError, Step};
+use super::{Answered, Event, ExpirySource, KeyMark, Outcome, RunError, SentAt, Step};
 use crate::provider::answer::{self, Refusal, Reply, Rotated, Unknown};
 use crate::provider::spec::Meaning;
 use crate::secret::Secret;
@@ -262,17 +262,18 @@ impl Runner<'_> {
     /// When the provider had rotated at the latest, on its own clock: an end computed from it is never too early. A replay
     /// reports a rotation that happened when an earlier attempt arrived.
     fn rotated_by(&self, replayed: bool, clock_ahead_ms: i64) -> Timestamp {
-        self.done_by(self.rotation.sent_before_at.filter(|_| replayed), clock_ahead_ms)
+        let before = self.rotation.sent.iter().rev().nth(1).filter(|_| replayed);
+        self.done_by(before, clock_ahead_ms)
     }
 
     /// The same of an answer that nobody has: by the last request.
     pub(super) fn called_by(&self, clock_ahead_ms: i64) -> Timestamp {
-        self.done_by(self.rotation.last_sent_at, clock_ahead_ms)
+        self.done_by(self.rotation.sent.last(), clock_ahead_ms)
     }
 
-    fn done_by(&self, sent: Option<Timestamp>, clock_ahead_ms: i64) -> Timestamp {
+    fn done_by(&self, sent: Option<&SentAt>, clock_ahead_ms: i64) -> Timestamp {
         let now = (self.now)();
-        let at = sent.map_or(now, |sent| sent.saturating_add(LONGEST_CALL).unwrap_or(sent).min(now));
+        let at = sent.map_or(now, |sent| sent.ours.saturating_add(LONGEST_CALL).unwrap_or(sent.ours).min(now));
         // One wild answer makes no end too early.
         let heard = self.rotation.before.clock_ahead_ms.map(|_| self.rotation.clock_ahead_ms);
         let clock_ahead_ms = heard.map_or(clock_ahead_ms, |heard| heard.max(clock_ahead_ms));

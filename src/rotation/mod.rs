@@ -64,7 +64,7 @@ mod upkeep;
 pub use clock::Unheard;
 pub use error::RunError;
 pub use event::{Answered, Entry, Event, Evidence, ExpirySource, How, Outcome, Overruled, Probed};
-pub use facts::{Proof, RolledBack, Sighting};
+pub use facts::{Proof, RolledBack, SentAt, Sighting};
 pub use issue::ATTEMPTS;
 pub use key_mark::{KeyMark, KeyOrigin};
 pub use leak::Leaked;
@@ -88,16 +88,8 @@ pub struct Rotation {
     pub call: Call,
     /// Whether the provider has certainly carried the call out, whatever became of its answer.
     pub applied: bool,
-    /// When the first attempt that may have been applied was about to be sent: on our clock, and on the provider's as it was
-    /// last heard then.
-    pub first_sent_at: Option<(Timestamp, Timestamp)>,
-    /// When the attempt before the last one was about to be sent, on our clock.
-    pub sent_before_at: Option<Timestamp>,
-    /// When the last attempt was about to be sent, on our clock.
-    pub last_sent_at: Option<Timestamp>,
-    /// The moments of the last attempt and of the one before it on the provider's clock, each as it was heard then: ours may have
-    /// been set in between.
-    pub sent_there: (Option<Timestamp>, Option<Timestamp>),
+    /// The attempts that may have been applied, in order.
+    pub sent: Vec<SentAt>,
     /// After a replay: whether the provider has been seen to be at that very secret still.
     pub confirmed: bool,
     pub attempts: u32,
@@ -179,10 +171,7 @@ impl Rotation {
             clock_ahead_ms: 0,
             call: Call::NotApplied,
             applied: false,
-            first_sent_at: None,
-            sent_before_at: None,
-            last_sent_at: None,
-            sent_there: (None, None),
+            sent: Vec::new(),
             confirmed: false,
             attempts: 0,
             sent_with: Vec::new(),
@@ -216,16 +205,13 @@ impl Rotation {
             Event::Sent { attempt, key, .. } => {
                 self.attempts = *attempt;
                 self.sent_with.extend(key.clone());
-                let on_provider = self.provider_time(*at);
-                self.first_sent_at.get_or_insert((*at, on_provider));
-                self.sent_before_at = self.last_sent_at.replace(*at);
-                self.sent_there = (Some(on_provider), self.sent_there.0);
+                self.sent.push(SentAt { ours: *at, theirs: self.provider_time(*at) });
                 self.set_unknown(None);
             }
             Event::Answered(answered) => {
                 self.clock_ahead_ms = answered.clock_ahead_ms;
                 // What was journaled before ends were doubted is read as it would be journaled now.
-                let called_by = self.provider_time(self.last_sent_at.unwrap_or(*at));
+                let called_by = self.provider_time(self.sent.last().map_or(*at, |sent| sent.ours));
                 self.call = Call::Answered(answered.clone().with_believable_end(&self.plan, called_by));
                 self.applied = true;
                 self.done.insert(Step::Issue, proof(How::Tool));
@@ -236,7 +222,7 @@ impl Rotation {
             }
             Event::NotApplied { .. } => {
                 // Recorded only where no attempt may have been applied, so the key is as good as new.
-                self.first_sent_at = None;
+                self.sent.clear();
                 self.sent_with.clear();
                 self.call = Call::NotApplied;
             }
@@ -379,10 +365,10 @@ impl Rotation {
 
     /// Whether the key may still be sent again: it is younger than the provider's window less a margin.
     pub fn key_is_fresh(&self, now: Timestamp) -> bool {
-        let (Some(window), Some(sent)) = (self.plan.key_window, self.first_sent_at) else { return false };
+        let (Some(window), Some(sent)) = (self.plan.key_window, self.sent.first()) else { return false };
         let Ok(limit) = SignedDuration::try_from(window.saturating_sub(KEY_MARGIN)) else { return false };
         // By both clocks: ours may have been set right in between, and the provider's may not have been heard again.
-        let (ours, theirs) = (now.duration_since(sent.0), self.provider_time(now).duration_since(sent.1));
+        let (ours, theirs) = (now.duration_since(sent.ours), self.provider_time(now).duration_since(sent.theirs));
         !ours.is_negative() && ours < limit && theirs > -CLOCK_SLACK && theirs < limit
     }
 }

@@ -6,8 +6,8 @@ use super::gate::overruled_seal;
 use super::operator::News;
 use super::runner::Runner;
 use super::seal::Sealed;
-use super::{Answered, Event, Overruled, Rotation, RunError, Step};
-use crate::provider::answer::Inspected;
+use super::superseded::{Difference, Finding};
+use super::{Event, Overruled, Rotation, RunError, Step};
 use crate::secret::Fingerprint;
 use crate::store::{Slot, readable};
 
@@ -59,7 +59,7 @@ impl Runner<'_> {
             self.operator.tell(self.rotation, News::Warning(&warning));
             return Ok(());
         };
-        match favours(&shown, self.answered()?, found) {
+        match favours(self.find(&shown), shown.fingerprint.as_deref(), found) {
             Some(why) => Err(RunError::Favoured { found: found.to_string(), why: format!("{provider} shows {why}") }),
             None => Ok(()),
         }
@@ -82,50 +82,41 @@ impl Runner<'_> {
 }
 
 /// What a provider shows that speaks for a foreign secret, or against the one that it answered with.
-fn favours(shown: &Inspected, ours: &Answered, foreign: &Fingerprint) -> Option<String> {
-    if let Some(live) = shown.secret.as_ref().map(crate::secret::Secret::fingerprint)
-        && live != ours.fingerprint
-    {
-        return Some(format!("{live} as its secret"));
+fn favours(finding: Finding, fingerprint: Option<&str>, foreign: &Fingerprint) -> Option<String> {
+    match finding {
+        Finding::Superseded(Difference { what, ours, theirs }) | Finding::Behind(Difference { what, ours, theirs }) => {
+            Some(format!("{what} {theirs}, and ours is {ours}"))
+        }
+        // Where its own short form is made of the same digest.
+        Finding::Same | Finding::Touched(_) | Finding::Unknown => {
+            let theirs = fingerprint.filter(|text| text.to_lowercase().contains(foreign.digits()))?;
+            Some(format!("the fingerprint {theirs}"))
+        }
     }
-    // Where its own short form is made of the same digest.
-    if let Some(text) = shown.fingerprint.as_ref().filter(|text| text.to_lowercase().contains(foreign.digits())) {
-        return Some(format!("the fingerprint {text}"));
-    }
-    let pairs =
-        [("version", &shown.version, &ours.version), ("fingerprint", &shown.fingerprint, &ours.provider_fingerprint)];
-    pairs.into_iter().find_map(|(what, now, then)| match (now, then) {
-        (Some(now), Some(then)) if now != then => Some(format!("{what} {now}, and ours was {then}")),
-        _ => None,
-    })
 }
 
 #[cfg(test)]
 mod tests {
-    use super::super::tests::answered;
     use super::*;
-    use crate::rotation::Direction;
     use crate::secret::Secret;
 
     #[test]
     fn a1_the_providers_evidence_speaks_for_a_secret_or_against_ours() {
-        let foreign = Secret::new("whsec_foreign");
-        let mut ours = answered(Direction::Force);
-        (ours.version, ours.provider_fingerprint) = (Some("2".to_owned()), Some("kf_2".to_owned()));
-        let shown = |change: &dyn Fn(&mut Inspected)| {
-            let mut shown = Inspected { version: Some("2".to_owned()), ..Inspected::default() };
-            change(&mut shown);
-            favours(&shown, &ours, &foreign.fingerprint())
-        };
-        assert_eq!(shown(&|_| {}), None);
-        assert_eq!(shown(&|shown| shown.version = None), None);
-        assert_eq!(shown(&|shown| shown.secret = Some(Secret::new("whsec_new"))), None);
-        assert_eq!(shown(&|shown| shown.fingerprint = Some("kf_2".to_owned())), None);
-        assert!(shown(&|shown| shown.version = Some("3".to_owned())).is_some());
-        assert!(shown(&|shown| shown.secret = Some(foreign.clone())).is_some());
-        assert!(shown(&|shown| shown.secret = Some(Secret::new("a third"))).is_some());
-        assert!(shown(&|shown| shown.fingerprint = Some("kf_3".to_owned())).is_some());
-        let digest = foreign.fingerprint().digits().to_uppercase();
-        assert!(shown(&|shown| shown.fingerprint = Some(format!("SHA256:{digest}99"))).is_some());
+        let foreign = Secret::new("whsec_foreign").fingerprint();
+        let differs = || Difference { what: "version", ours: "2".to_owned(), theirs: "3".to_owned() };
+        let (short, digest) = (Some("kf_2"), format!("SHA256:{}99", foreign.digits().to_uppercase()));
+        for (finding, fingerprint, speaks) in [
+            (Finding::Same, None, false),
+            (Finding::Same, short, false),
+            (Finding::Unknown, short, false),
+            // A description may have been edited.
+            (Finding::Touched(differs()), short, false),
+            (Finding::Superseded(differs()), None, true),
+            (Finding::Behind(differs()), None, true),
+            (Finding::Unknown, Some(digest.as_str()), true),
+        ] {
+            let name = format!("{finding:?} {fingerprint:?}");
+            assert_eq!(favours(finding, fingerprint, &foreign).is_some(), speaks, "{name}");
+        }
     }
 }

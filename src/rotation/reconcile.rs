@@ -66,7 +66,7 @@ impl Runner<'_> {
                 ])
             }
             Ruling::Said { applied: true, reason } => {
-                let sent = self.rotation.last_sent_at.map(|sent| self.rotation.provider_time(sent));
+                let sent = self.rotation.sent.last().map(|sent| self.rotation.provider_time(sent.ours));
                 let ends = self.rotation.plan.direction.ends_old_secret();
                 let until = sent.filter(|_| !ends).and_then(|sent| self.rotation.plan.documented_end(sent));
                 let until = until.filter(|until| *until > self.rotation.provider_time((self.now)()));

@@ -101,11 +101,10 @@ fn our_call(rotation: &Rotation) -> Option<Timestamp> {
 /// request or its repetition, and nothing in between.
 fn is_ours(rotation: &Rotation, call: Timestamp, at: Timestamp) -> bool {
     let replayed = rotation.answered().is_some_and(|answered| answered.replayed);
-    let attempts = rotation.sent_there.1.zip(rotation.last_sent_at).filter(|_| replayed);
-    let is_between = attempts.is_some_and(|(before, last)| {
-        let last = rotation.provider_time(last);
-        at.duration_since(before) > NOTED_WITHIN && last.duration_since(at) > CLOCK_SLACK
-    });
+    let is_between = replayed
+        && matches!(rotation.sent.as_slice(), [.., before, last]
+            if at.duration_since(before.theirs) > NOTED_WITHIN
+                && rotation.provider_time(last.ours).duration_since(at) > CLOCK_SLACK);
     at.duration_since(call) <= NOTED_WITHIN && !is_between
 }
 
