@@ -10,14 +10,14 @@ use super::work::Work;
 use super::{ask, complete, conclude, find};
 use crate::rotation::gate::old_seal;
 use crate::rotation::rejoin::Meanwhile;
-use crate::rotation::{Event, Outcome, Rotation, RunError, overtaken};
+use crate::rotation::{Event, Outcome, Rotation, RunError, leaking, overtaken};
 use crate::store::{Slot, readable};
 use crate::ui::prompt::Answers;
 
 /// Close a rotation where it stands, and change nothing else
 ///
 /// Whatever secret came stays where it is, sealed or in its slots. Needs a yes, or --yes. Of a rotation that somebody else's has
-/// superseded it says that this is dealt with.
+/// superseded, and of a leak that no rotation contains, it says that this is dealt with.
 ///
 /// Examples:
 ///   whsec abandon payments --reason 'endpoint is deleted next week'
@@ -40,7 +40,21 @@ pub fn run(args: &Args, session: &Session) -> anyhow::Result<Exit> {
     if found.rotation.as_ref().is_none_or(|rotation| rotation.closed.is_some())
         && let Some(rotation) = overtaken(&found.work.journal.of_endpoint(&found.work.target.endpoint.key())?).cloned()
     {
-        return acknowledge(args, session, &found.work, rotation);
+        let refusal = ["left as it is, as you said", "status says that it is superseded still"];
+        return acknowledge(
+            args,
+            session,
+            &found.work,
+            rotation,
+            "Is the provider's secret the live one by now?",
+            refusal,
+        );
+    }
+    if found.rotation.as_ref().is_none_or(|rotation| rotation.closed.is_some())
+        && let Some(rotation) = leaking(&found.work.journal.of_endpoint(&found.work.target.endpoint.key())?).cloned()
+    {
+        let refusal = ["left as it is, as you said", "status says that the leak is not contained still"];
+        return acknowledge(args, session, &found.work, rotation, "Is the leak dealt with?", refusal);
     }
     let mut rotation = find::need_open(session, &mut found)?;
     let work = &found.work;
@@ -74,17 +88,26 @@ pub fn run(args: &Args, session: &Session) -> anyhow::Result<Exit> {
     }
     work.journal.append(&mut rotation, &session.actor(), session.now(), std::slice::from_ref(&closed))?;
     Notifier::new(session).recorded(&rotation, &closed);
-    work.seals.remove(old_seal(rotation.id)).map_err(RunError::SealFailed)?;
+    // Of a leak that is not contained, the next rotation has to prove that receivers refuse it.
+    if rotation.contained() != Some(false) {
+        work.seals.remove(old_seal(rotation.id)).map_err(RunError::SealFailed)?;
+    }
     conclude::conclude(session, "abandon", &rotation, &work.seals, anyhow::Ok(Exit::Done))
 }
 
-/// Says of a rotation that somebody else's came after that this is dealt with, so that `status` is at rest again.
-fn acknowledge(args: &Args, session: &Session, work: &Work, mut rotation: Rotation) -> anyhow::Result<Exit> {
+/// Says of a rotation that somebody else's came after, or of a leak, that this is dealt with, so that `status` is at rest again.
+fn acknowledge(
+    args: &Args,
+    session: &Session,
+    work: &Work,
+    mut rotation: Rotation,
+    question: &str,
+    refusal: [&str; 2],
+) -> anyhow::Result<Exit> {
     if let Some(why) = rotation.closed.as_ref().and_then(|closed| closed.reason.as_deref()) {
         session.output.warn(why);
     }
-    let refusal = ["left as it is, as you said", "status says that it is superseded still"];
-    ask::agreement(session, work, "Is the provider's secret the live one by now?", refusal)?;
+    ask::agreement(session, work, question, refusal)?;
     work.retake()?;
     let said = Event::Acknowledged { reason: args.reason.clone() };
     work.journal.append(&mut rotation, &session.actor(), session.now(), &[said])?;

@@ -11,7 +11,7 @@ use crate::config::Target;
 use crate::provider::spec::Cutover;
 use crate::provider::{Force, Overlap, request};
 use crate::rotation::runner::Rest;
-use crate::rotation::{Direction, Event, Outcome, Plan, Rotation, RunError, Status, Step, at_hand};
+use crate::rotation::{Direction, Event, Outcome, Plan, Rotation, RunError, Status, Step, at_hand, leaking, suspects};
 use crate::secret::Fingerprint;
 use crate::ui::prompt::{Answers, Moment, Person};
 use crate::ui::{dialog, preview, report};
@@ -86,6 +86,7 @@ pub fn plan(target: &Target, wish: &Wish<'_>) -> anyhow::Result<Plan> {
         may_probe: target.may_probe,
         probe_first: wish.probe_first,
         forced: wish.force.is_some(),
+        leaked: Default::default(),
         replaces: None,
         reason: wish.force.or(wish.reason).map(str::to_owned),
         owner: target.owner.clone(),
@@ -155,6 +156,10 @@ pub fn rotate(
         plan.replaces = Some(open.id);
         let title = work.target.endpoint.provider.title();
         session.output.warn(&format!("the open rotation is given up for this one once {title} has carried it out"));
+    }
+    let known = work.journal.of_endpoint(&work.target.endpoint.key())?;
+    if plan.forced || leaking(&known).is_some() {
+        plan.leaked = suspects(&known, wish.leaked);
     }
     changes::look_at_others(session, &work.target, &plan)?;
     let before = standing(&work)?;

@@ -94,7 +94,14 @@ pub fn closed(session: &Session, command: &str, rotation: &Rotation, seals: &Sea
         Outcome::Failed => Fault::new(
             Exit::NotFound,
             format!("no rotation of `{name}` is open: the last one failed at {at}: {why}"),
-            format!("begin another: {}", come_back("rotate")),
+            match rotation.failed_to_contain() {
+                true => format!(
+                    "the leak is not contained: {} --reason TEXT; if there is none, say so: {} --reason TEXT",
+                    come_back("force-rotate"),
+                    come_back("abandon")
+                ),
+                false => format!("begin another: {}", come_back("rotate")),
+            },
         ),
         _ => Fault::new(
             Exit::NotFound,

@@ -1,6 +1,8 @@
 //! `force-rotate` where a rotation is open that has brought a new secret already: that one contains the leak, without a second
 //! call, unless it is the new secret that has leaked.
 
+use std::collections::BTreeSet;
+
 use super::begin::{self, Wish};
 use super::exit::{Exit, Fault};
 use super::options::TargetOptions;
@@ -10,7 +12,7 @@ use crate::config::Target;
 use crate::provider::Force;
 use crate::rotation::journal::Journal;
 use crate::rotation::runner::Rest;
-use crate::rotation::{Leaked, Rotation, Step, at_hand};
+use crate::rotation::{Leaked, Rotation, Step, at_hand, suspects};
 use crate::store::{Slot, readable};
 use crate::ui::dialog;
 use crate::ui::preview;
@@ -39,7 +41,7 @@ pub fn contain(
     let kept = open.replaced_until().is_some_and(|end| open.provider_time(session.now()) < end);
     let old_lives = kept || open.old_secret_lives(session.now());
     match leaked(session, open, wish, cannot_force)? {
-        Leaked::New if cannot_force && old_lives => Err(no_way_yet(session, &target, open)),
+        Leaked::New if cannot_force && old_lives => note_leak(session, name, options, wish).map(Some),
         // Whoever names the old one of a rotation that has ended it needs no other.
         Leaked::Old if cannot_force || (wish.leaked.is_some() && !old_lives) => {
             go_on(session, name, options, wish, answers).map(Some)
@@ -91,6 +93,29 @@ fn refuse_unknown(
     Err(Fault::new(Exit::Usage, message, format!("{live}; leave --leaked out to replace what is live")))
 }
 
+/// Journals that the new secret of the open rotation has leaked where nothing else can be done yet, and says what can.
+fn note_leak(session: &Session, name: &str, options: &TargetOptions, wish: &Wish<'_>) -> anyhow::Result<Exit> {
+    let mut found = find::open(session, name, options)?;
+    let mut rotation = find::need_open(session, &mut found)?;
+    let work = &found.work;
+    let outcome = match rotation.answered().map(|answered| answered.fingerprint.clone()) {
+        Some(new) if !wish.dry_run => {
+            let stopped = || work.signals.arrived();
+            let mut person = work.person(session, &found.tools, Answers::default(), &stopped);
+            let mut runner = work.runner(&mut rotation, &found.tools, &mut person);
+            let declared = runner.declare_leak(wish.force.unwrap_or_default(), BTreeSet::from([new]));
+            declared.map(|declared| !declared).map_err(anyhow::Error::from)
+        }
+        _ => Ok(false),
+    };
+    let outcome = match outcome {
+        Ok(true) => Ok(work.signals.exit()),
+        Ok(false) => Err(no_way_yet(session, &work.target, &rotation)),
+        Err(error) => Err(error),
+    };
+    conclude::conclude(session, wish.command, &rotation, &work.seals, outcome)
+}
+
 /// The new secret has leaked, and the provider takes no further rotation while the old one lives.
 fn no_way_yet(session: &Session, target: &Target, open: &Rotation) -> anyhow::Error {
     let (title, name) = (target.endpoint.provider.title(), &target.name);
@@ -104,9 +129,8 @@ fn no_way_yet(session: &Session, target: &Target, open: &Rotation) -> anyhow::Er
         false => String::new(),
     };
     let hint = format!(
-        "receivers that know the old secret alone contain it until then: {back}deploy that, and at that time close this \
-         rotation ({} --reason TEXT --yes) and rotate",
-        session.come_back("abandon", name)
+        "receivers that know the old secret alone contain it until then: {back}deploy that; from that time on this same command \
+         replaces it"
     );
     Fault::new(Exit::Conflict, message, hint)
 }
@@ -137,7 +161,9 @@ fn go_on(
     let mut person = work.person(session, &found.tools, answers, &stopped);
     let mut runner = work.runner(&mut rotation, &found.tools, &mut person);
     let last = wish.detach.then_some(Step::Stage);
-    let outcome = runner.declare_leak(reason).and_then(|declared| match declared {
+    let earlier = work.journal.of_endpoint(&work.target.endpoint.key())?;
+    let earlier: Vec<Rotation> = earlier.into_iter().filter(|known| known.id != runner.rotation.id).collect();
+    let outcome = runner.declare_leak(reason, suspects(&earlier, None)).and_then(|declared| match declared {
         true => runner.run(last),
         false => Ok(Rest::Stopped),
     });

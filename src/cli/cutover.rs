@@ -217,6 +217,7 @@ impl Args {
         Answers {
             done: self.done.iter().map(step).collect(),
             reason: self.reason.clone(),
+            over_doubts: self.reason.clone().filter(|_| self.done.is_empty() && self.resolve.is_none()),
             wait: self.wait,
             ruling: self.resolve.map(|what| match what {
                 Resolve::Applied => Ruling::Said { applied: true, reason: self.reason.clone() },

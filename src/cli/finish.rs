@@ -81,7 +81,12 @@ pub fn run(args: &Args, session: &Session) -> anyhow::Result<Exit> {
     let done = if goes_on { [Step::Deploy, Step::Verify].into() } else { BTreeSet::new() };
     // A reason that is given for a slot says nothing of receivers.
     let gate_reason = args.reason.as_deref().filter(|_| goes_on);
-    let answers = Answers { done, reason: gate_reason.map(str::to_owned), ..Answers::default() };
+    let answers = Answers {
+        done,
+        reason: gate_reason.map(str::to_owned),
+        over_doubts: gate_reason.map(str::to_owned),
+        ..Answers::default()
+    };
     let mut person = work.person(session, &found.tools, answers, &stopped);
     let mut runner = work.runner(&mut rotation, &found.tools, &mut person);
     let reason = args.reason.as_deref().unwrap_or_default();

@@ -57,7 +57,7 @@ impl<'a> Notifier<'a> {
             Event::Lost { why, .. } => json!({ "kind": "unknown", "why": why }),
             Event::Unreadable { why, .. } => json!({ "kind": "unreadable", "why": why }),
             Event::RolledBack { reason } => json!({ "kind": "rolled_back", "reason": reason }),
-            Event::LeakDeclared { reason } => json!({ "kind": "leak_declared", "reason": reason }),
+            Event::LeakDeclared { reason, .. } => json!({ "kind": "leak_declared", "reason": reason }),
             Event::Overridden { why, reason, .. } => json!({ "kind": "overridden", "why": why, "reason": reason }),
             Event::Closed { outcome, reason } => json!({ "kind": "closed", "outcome": outcome, "reason": reason }),
             _ => return,

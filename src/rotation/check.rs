@@ -10,6 +10,7 @@ use super::drift::{self, Drift};
 use super::elsewhere::{self, Stray};
 use super::gate::old_seal;
 use super::guard::refuse;
+use super::leak::leaked_seals;
 use super::operator::News;
 use super::runner::Runner;
 use super::{Direction, Event, Evidence, Outcome, Rotation, RunError};
@@ -39,8 +40,11 @@ impl Runner<'_> {
     fn look(&mut self) -> Result<Evidence, RunError> {
         let earlier = self.journal.of_endpoint(&self.rotation.plan.endpoint_key)?;
         // A run that was cut off as it ended may have left the sealed old secret of a rotation that is over.
+        self.keep_leaked(&earlier);
         for over in earlier.iter().filter(|rotation| rotation.closed.is_some()) {
-            self.seals.remove(old_seal(over.id)).map_err(RunError::SealCheck)?;
+            for seal in std::iter::once(old_seal(over.id)).chain(leaked_seals(over)) {
+                self.seals.remove(seal).map_err(RunError::SealCheck)?;
+            }
         }
         let mut evidence = self.inspect()?.unwrap_or_default();
         // One wild answer ends no overlap.

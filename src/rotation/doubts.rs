@@ -30,7 +30,7 @@ pub(super) fn doubtful_words(provider: &str, doubt: &Doubt) -> String {
             format!("nothing goes live before it is known whose secret {provider} has: {doubt}")
         }
         Doubt::OtherKey { .. } => format!("nothing was sent again: {doubt}"),
-        Doubt::Clock { .. } => doubt.to_string(),
+        Doubt::Clock { .. } | Doubt::Leaked { .. } => doubt.to_string(),
     }
 }
 
@@ -45,6 +45,10 @@ pub(super) fn doubtful_hint(doubt: &Doubt) -> &'static str {
         }
         Doubt::OtherKey { .. } => {
             "give the key that it was sent with; if both are of the same account, say so: `whsec cutover TARGET --reason TEXT`"
+        }
+        Doubt::Leaked { .. } => {
+            "as soon as the provider takes another rotation: `whsec force-rotate TARGET --reason TEXT`; if it has to go live all the same, say why: \
+             `whsec cutover TARGET --reason TEXT`"
         }
         Doubt::Clock { .. } => "if it has ended, say how you know: `whsec cutover TARGET --done wait --reason TEXT`",
     }

@@ -1,6 +1,6 @@
 //! What the journal records: decided, sent, answered, stored, proved. Never a secret.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
@@ -61,8 +61,13 @@ pub enum Event {
     Notified { moment: String },
     /// The old secret goes back into the live slot of every store; some of them may have it already.
     RolledBack { reason: Option<String> },
-    /// The old secret has leaked: from here on the rotation contains that.
-    LeakDeclared { reason: String },
+    /// The old secret has leaked: from here on the rotation contains that, and what `leaked` names beside it. Where that is the
+    /// secret that the rotation has brought, nothing contains it but another rotation.
+    LeakDeclared {
+        reason: String,
+        #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
+        leaked: BTreeSet<Fingerprint>,
+    },
     /// A store takes part from here on, which the config names since; `held` is what its slots held then.
     StoreJoined { store: PlannedStore, held: Option<Held> },
     /// A store takes no part any more; its slots stay as they are.

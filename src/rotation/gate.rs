@@ -142,7 +142,12 @@ impl Runner<'_> {
         if self.operator.wants_to_stop() {
             return Ok(());
         }
-        self.record(&[Event::Probed { receivers: reports.iter().map(probed).collect() }])?;
+        let mut receivers: Vec<Probed> = reports.iter().map(probed).collect();
+        self.probe_leaked(prober, &new, &mut receivers);
+        if self.operator.wants_to_stop() {
+            return Ok(());
+        }
+        self.record(&[Event::Probed { receivers }])?;
         self.probed = true;
         Ok(())
     }
@@ -174,6 +179,7 @@ impl Runner<'_> {
 
     /// Seals the old secret before it leaves the stores: without it nobody could prove that receivers refuse it.
     pub(super) fn keep_old(&mut self) {
+        self.keep_leaked(&[]);
         let seal = old_seal(self.rotation.id);
         let is_proved = self.rotation.done.contains_key(&Step::Drop);
         if is_proved || self.prober.is_none() || self.rotation.plan.receivers.is_empty() || self.seals.exists(seal) {
@@ -199,11 +205,16 @@ pub fn old_seal(rotation: Uuid) -> Uuid {
 
 /// The seal of what somebody else had put into a slot, and a person has ruled out: one for each secret of a rotation.
 pub fn overruled_seal(rotation: Uuid, found: &Fingerprint) -> Uuid {
+    seal_beside(rotation, found, 0x90)
+}
+
+/// The seal of one more secret of a rotation, by its fingerprint and what it is kept for.
+pub(super) fn seal_beside(rotation: Uuid, found: &Fingerprint, kind: u8) -> Uuid {
     let mut bytes = rotation.into_bytes();
     for (byte, digit) in bytes.iter_mut().zip(found.digits().bytes()) {
         *byte ^= digit;
     }
-    bytes[6] = (bytes[6] & 0x0f) | 0x90;
+    bytes[6] = (bytes[6] & 0x0f) | kind;
     Uuid::from_bytes(bytes)
 }
 

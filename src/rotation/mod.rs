@@ -71,7 +71,7 @@ pub use leak::Leaked;
 pub use look::{Theirs, Unasked};
 pub use pending::at_hand;
 pub use plan::{Direction, Doer, Plan, PlannedStore, Step};
-pub use standing::{leaking, newest_sent, overtaken};
+pub use standing::{is_unanswered, leaking, newest_sent, overtaken, suspects};
 pub use status::Status;
 
 /// A plan and what has come of it.
@@ -113,6 +113,8 @@ pub struct Rotation {
     pub last_overruled: Option<Fingerprint>,
     /// When a leak of the old secret was declared of a rotation that was not begun for one.
     pub leak_declared_at: Option<Timestamp>,
+    /// When the secret that it has brought was said to have leaked, and why.
+    pub new_leaked: Option<(Timestamp, String)>,
     /// Who put the old secret back last, and why.
     pub rolled_back: Option<RolledBack>,
     /// The moments that the notifier has been told of.
@@ -185,6 +187,7 @@ impl Rotation {
             last_overruled: None,
             notified: BTreeSet::new(),
             leak_declared_at: None,
+            new_leaked: None,
             rolled_back: None,
             closed: None,
             acknowledged: false,
@@ -278,7 +281,7 @@ impl Rotation {
                 self.notified.insert(moment.clone());
             }
             Event::Overridden { slot: Some(overruled), .. } => self.take_over(overruled),
-            Event::LeakDeclared { reason } => self.turn_to_containing(*at, reason),
+            Event::LeakDeclared { reason, leaked } => self.take_leak(*at, reason, leaked),
             Event::StoreJoined { store, held } => self.join(store, held.as_ref()),
             Event::StoreLeft { store, .. } => {
                 self.plan.stores.retain(|known| known.reference != *store);

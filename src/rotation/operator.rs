@@ -79,6 +79,8 @@ pub enum Doubt {
     Behind(Difference),
     /// A request whose answer is lost would go out again with the API key of somebody else.
     OtherKey { before: String, now: String },
+    /// The secret that is to go live is said to have leaked.
+    Leaked { new: String, reason: String },
     /// The provider's clock cannot be had, and by ours the old secret has ended.
     Clock { provider: String, why: String, end: Timestamp },
 }
@@ -90,6 +92,7 @@ impl Doubt {
             Self::Touched(_) => "Was that something else than a rotation?",
             Self::Behind(_) => "Is our secret the provider's all the same?",
             Self::OtherKey { .. } => "Are both keys of the account that the endpoint is in?",
+            Self::Leaked { .. } => "Let it go live all the same?",
             Self::Clock { .. } => "Has the old secret ended?",
         }
     }
@@ -104,6 +107,9 @@ impl std::fmt::Display for Doubt {
             Self::Behind(difference) => write!(f, "the provider shows what it showed before the call: {difference}"),
             Self::OtherKey { before, now } => {
                 write!(f, "the request whose answer was lost went out with {before}, and would go out again with {now}")
+            }
+            Self::Leaked { new, reason } => {
+                write!(f, "the new secret {new}, which is to go live, is said to have leaked: {reason}")
             }
             Self::Clock { provider, why, end } => {
                 write!(f, "{provider} cannot be asked for its clock ({why}); by ours the old secret ended at {end}")

@@ -3,7 +3,7 @@
 //! Pure. A plan is journaled whole, so what was decided is what a later process goes on with, whatever the config
 //! says by then.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
@@ -11,6 +11,7 @@ use uuid::Uuid;
 
 use crate::provider::Id;
 use crate::provider::request::Request;
+use crate::secret::Fingerprint;
 use crate::store::SlotNames;
 
 /// One step of a rotation. The order here is not the order of a plan; each direction has its own.
@@ -190,6 +191,9 @@ pub struct Plan {
     /// Whether it is for a leak, by force-rotate.
     #[serde(default)]
     pub forced: bool,
+    /// Secrets from before the one that is replaced, which receivers may have and have to refuse before a leak is contained.
+    #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
+    pub leaked: BTreeSet<Fingerprint>,
     /// The open rotation that this one closes once the provider has carried it out, and not before.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub replaces: Option<Uuid>,

@@ -7,6 +7,7 @@ use jiff::Timestamp;
 use super::gate::old_seal;
 use super::issue::UNKEPT;
 use super::journal::{Journal, JournalError};
+use super::leak::leaked_seals;
 use super::lock::EndpointLock;
 use super::operator::{Countdown, News, Operator, Reply};
 use super::rejoin::{self, Meanwhile};
@@ -80,8 +81,9 @@ impl Runner<'_> {
             self.seals.remove(self.rotation.id).map_err(RunError::SealFailed)?;
         }
         // With the old secret it is proved that no receiver takes it any more.
-        if done(Step::Drop) || self.rotation.closed.is_some() {
-            self.seals.remove(old_seal(self.rotation.id)).map_err(RunError::SealFailed)?;
+        if done(Step::Drop) || (self.rotation.closed.is_some() && self.rotation.contained() != Some(false)) {
+            let seals = std::iter::once(old_seal(self.rotation.id)).chain(leaked_seals(self.rotation));
+            seals.into_iter().try_for_each(|seal| self.seals.remove(seal)).map_err(RunError::SealFailed)?;
         }
         Ok(())
     }
@@ -141,6 +143,9 @@ impl Runner<'_> {
                 // The countdown has told of this step; here the provider's clock has the last word.
                 Next::Run(Step::Wait) => self.end_wait()?,
                 Next::Run(step) => {
+                    if step == Step::Promote && !self.refuse_leaked()? {
+                        continue;
+                    }
                     self.operator.tell(self.rotation, News::Begins(step));
                     self.perform(step)?;
                 }

@@ -1,13 +1,27 @@
 //! What a rotation leaves behind: whether a leak is contained, receivers are in the way, or what is live may be dead.
 
+use std::collections::BTreeSet;
+
 use jiff::Timestamp;
 
 use super::{Call, Outcome, Probed, RolledBack, Rotation, Step};
+use crate::secret::Fingerprint;
 
 impl Rotation {
     /// For a rotation that is for a leak: whether no receiver accepts the old secret any more, as proved or said.
     pub fn contained(&self) -> Option<bool> {
-        self.plan.forced.then(|| self.done.contains_key(&Step::Drop))
+        let has_dropped = || self.new_leaked.is_none() && self.done.contains_key(&Step::Drop);
+        self.is_for_a_leak().then(has_dropped)
+    }
+
+    /// Whether a secret of it is said to have leaked.
+    pub fn is_for_a_leak(&self) -> bool {
+        self.plan.forced || self.new_leaked.is_some()
+    }
+
+    /// Whether it was to answer a leak, and the provider has carried nothing out.
+    pub fn failed_to_contain(&self) -> bool {
+        self.plan.forced && !self.may_be_applied() && self.closed_as(Outcome::Failed) && !self.acknowledged
     }
 
     /// For one whose leak is not contained: when that was declared.
@@ -57,6 +71,13 @@ impl Rotation {
         self.closed_as(Outcome::Abandoned) && self.answered().is_some() && !self.done.contains_key(&Step::Promote)
     }
 
+    /// Whether it says of a leak that nobody has dealt with it. What was given up before anything was sent says nothing.
+    fn is_leaking(&self) -> bool {
+        let is_dealt_with = self.acknowledged && !self.closed_as(Outcome::Superseded);
+        let is_nothing = !self.may_be_applied() && self.closed_as(Outcome::Abandoned);
+        self.is_for_a_leak() && !is_dealt_with && !is_nothing
+    }
+
     /// Whether somebody else's rotation came after it, and nobody has said that this is dealt with.
     pub fn is_superseded(&self) -> bool {
         self.closed_as(Outcome::Superseded) && !self.acknowledged
@@ -77,10 +98,43 @@ impl Rotation {
     }
 }
 
-/// The rotation that was begun for a leak which is not contained: no receiver has dropped an old secret since, as proved or said.
+/// The rotations since a receiver was last proved, or said, to have dropped an old secret. That one is among them where the secret
+/// that it brought has leaked.
+fn since_the_last_drop(newest_first: &[Rotation]) -> impl Iterator<Item = &Rotation> {
+    let mut is_over = false;
+    newest_first.iter().take_while(move |rotation| {
+        let is_in = !is_over && (rotation.new_leaked.is_some() || !rotation.done.contains_key(&Step::Drop));
+        is_over |= rotation.done.contains_key(&Step::Drop);
+        is_in
+    })
+}
+
+/// The rotation of a leak which is not contained: no receiver has dropped an old secret since, as proved or said.
 pub fn leaking(newest_first: &[Rotation]) -> Option<&Rotation> {
-    let since = newest_first.iter().take_while(|rotation| !rotation.done.contains_key(&Step::Drop));
-    since.filter(|rotation| rotation.plan.forced && rotation.may_be_applied()).last()
+    since_the_last_drop(newest_first).filter(|rotation| rotation.is_leaking()).last()
+}
+
+/// Whether nothing is under way that would contain that leak: the last call for it was refused, or has brought a secret that
+/// leaked as well.
+pub fn is_unanswered(newest_first: &[Rotation]) -> bool {
+    let newest = since_the_last_drop(newest_first).find(|rotation| rotation.is_leaking());
+    newest.is_some_and(|newest| newest.failed_to_contain() || newest.new_leaked.is_some())
+}
+
+/// Secrets that receivers may have been given and nobody has shown to be refused since; and the one that is `said` to have
+/// leaked.
+pub fn suspects(newest_first: &[Rotation], said: Option<&Fingerprint>) -> BTreeSet<Fingerprint> {
+    let sent = since_the_last_drop(newest_first).filter(|rotation| rotation.may_be_applied());
+    sent.flat_map(|rotation| {
+        let is_given = [Step::Deploy, Step::Promote].iter().any(|step| rotation.done.contains_key(step));
+        let new = rotation.answered().map(|answered| &answered.fingerprint);
+        let is_said = new.is_some() && new == said;
+        let new = new.filter(|_| is_given || is_said || rotation.new_leaked.is_some());
+        // With the last drop its old one is dealt with.
+        let old = rotation.before.current.as_ref().filter(|_| !rotation.done.contains_key(&Step::Drop));
+        [old, new].into_iter().flatten().cloned()
+    })
+    .collect()
 }
 
 /// The newest rotation of which anything was ever sent that may have been applied: what is live is its doing.

@@ -24,6 +24,7 @@ pub(super) fn rotation(direction: Direction) -> Rotation {
     let endpoint = provider.endpoint(None, &[("id".to_owned(), "whk_1".to_owned())], None, &BTreeMap::new()).unwrap();
     let plan = Plan {
         forced: matches!(direction, Direction::Force | Direction::Contain),
+        leaked: Default::default(),
         target: "hooks".to_owned(),
         provider: "signa".to_owned(),
         endpoint_key: endpoint.key(),

@@ -17,6 +17,8 @@ pub struct Answers {
     pub done: BTreeSet<Step>,
     /// The reason for the record, by `--reason`.
     pub reason: Option<String>,
+    /// The same where it was given for going on over a doubt, and not along with a step that was done.
+    pub over_doubts: Option<String>,
     /// Block until a countdown ends, by `--wait`.
     pub wait: bool,
     /// What came of a lost call, by `--resolve`.
@@ -161,9 +163,12 @@ impl Operator for Person<'_> {
     }
 
     fn weigh(&mut self, _: &Rotation, doubt: &Doubt) -> Reply {
-        // That the old secret has ended is said on purpose, and not along with something else.
-        let said = !matches!(doubt, Doubt::Clock { .. }) || self.answers.done.remove(&Step::Wait);
-        if let Some(reason) = self.answers.reason.clone().filter(|_| said) {
+        // That the old secret has ended is said by its own word.
+        let said = match doubt {
+            Doubt::Clock { .. } => self.answers.reason.clone().filter(|_| self.answers.done.remove(&Step::Wait)),
+            _ => self.answers.over_doubts.clone(),
+        };
+        if let Some(reason) = said {
             return Reply::Done { reason: Some(reason) };
         }
         if !self.answers.may_ask {

@@ -226,7 +226,6 @@ fn c3_who_counts_down_goes_on_with_what_contains_the_leak() {
 #[test]
 fn c3_at_a_terminal_it_is_asked_which_secret_has_leaked() {
     let sandbox = Sandbox::new("layers");
-    let old = sandbox.newest().fingerprint().to_string();
     sandbox.rotate().exits(0);
     let new = sandbox.newest().fingerprint().to_string();
     let mut terminal = Terminal::run(&sandbox, &["force-rotate", "hooks", "--reason", "INC-9"]);
@@ -234,6 +233,9 @@ fn c3_at_a_terminal_it_is_asked_which_secret_has_leaked() {
     terminal.expect("takes no further rotation until");
     terminal.exits(5);
     // What was said is not asked.
+    let sandbox = Sandbox::new("layers");
+    let old = sandbox.newest().fingerprint().to_string();
+    sandbox.rotate().exits(0);
     let mut terminal = Terminal::run(&sandbox, &["force-rotate", "hooks", "--reason", "INC-9", "--leaked", &old]);
     terminal.expect_folded("no second call is made");
     terminal.expect("Type the endpoint's id").types(&format!("{}\r", sandbox.id()));

@@ -15,7 +15,7 @@ fn foreign() -> Secret {
 }
 
 /// Puts a value into a slot of the dotenv file, as an editor would; `None` removes its line.
-fn put(sandbox: &Sandbox, suffix: &str, value: Option<&Secret>) {
+pub fn put(sandbox: &Sandbox, suffix: &str, value: Option<&Secret>) {
     let text = std::fs::read_to_string(sandbox.dotenv()).unwrap();
     let name = format!("{KEY}{suffix}=");
     let mut kept: String =
@@ -340,7 +340,7 @@ fn a1_an_override_is_refused_where_the_provider_shows_another_secret() {
     put(&sandbox, "", Some(&foreign()));
     let before = std::fs::read(sandbox.dotenv()).unwrap();
     let run = sandbox.run(&["cutover", "hooks", &over(), "--reason", "mine"]).exits(9);
-    run.says("may be the secret that is alive").says("version 3, and ours was 2").says("whsec abandon hooks");
+    run.says("may be the secret that is alive").says("version 3, and ours is 2").says("whsec abandon hooks");
     assert_eq!(std::fs::read(sandbox.dotenv()).unwrap(), before);
 }
 

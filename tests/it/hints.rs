@@ -212,14 +212,26 @@ pub const TABLE: &[Case] = &[
         },
         line: "force-rotate hooks --reason leaked --confirm ID --done prepare --leaked NEW",
         code: 5,
-        commands: 2,
+        commands: 1,
     },
     Case {
         name: "the new secret has leaked, and is not live",
         arrange: || rotated("layers"),
         line: "force-rotate hooks --reason leaked --confirm ID --done prepare --leaked NEW",
         code: 5,
-        commands: 1,
+        commands: 0,
+    },
+    Case {
+        name: "the call for a leak was refused",
+        arrange: || {
+            let sandbox = Sandbox::new("layers");
+            sandbox.stand_in.fault(Fault::Status(403, "{}".to_owned()));
+            run(&sandbox, FORCE).exits(3);
+            sandbox
+        },
+        line: "cutover hooks",
+        code: 4,
+        commands: 2,
     },
     Case { name: "nothing is open", arrange: || abandoned("layers"), line: "finish hooks", code: 4, commands: 1 },
     Case {

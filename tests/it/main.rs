@@ -50,6 +50,7 @@ mod servers;
 mod setup;
 mod shipping;
 mod signals;
+mod still_leaking;
 mod store_commands;
 mod stores;
 mod superseded;

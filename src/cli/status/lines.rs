@@ -65,7 +65,9 @@ fn words(row: &Row, now: Timestamp, is_whole: bool) -> String {
         parts.push(format!("old secret put back by {}", plain_text(by)));
     }
     if let Some(since) = row.leaking_since {
-        parts.push(format!("contained: no, {} since the leak was declared", span(now.duration_since(since))));
+        let way = row.again.as_ref().filter(|_| !row.lost && !row.abandoned);
+        let way = way.map(|command| format!(": {command}")).unwrap_or_default();
+        parts.push(format!("contained: no, {} since the leak was declared{way}", span(now.duration_since(since))));
     } else if row.contained == Some(true) {
         parts.push("contained: yes".to_owned());
     }

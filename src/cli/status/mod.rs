@@ -12,7 +12,7 @@ use super::signals::Signals;
 use super::{changes, complete, find, parse_duration, result};
 use crate::config::Target;
 use crate::rotation::journal::Journal;
-use crate::rotation::{Rotation, Step, at_hand, leaking, newest_sent, overtaken};
+use crate::rotation::{Rotation, Step, at_hand, is_unanswered, leaking, newest_sent, overtaken};
 use crate::ui::board::Board;
 use lines::{line, wall};
 use row::Row;
@@ -222,7 +222,12 @@ fn filled(mut row: Row, history: &[Rotation], max_age: Option<std::time::Duratio
     if let Some(rotation) = leaking(history) {
         row.contained = Some(false);
         row.leaking_since = Some(rotation.leak_since());
-        row.overdue |= row.status.is_none();
+        // One that is under way, and for that, is no reason for haste.
+        let is_unanswered = is_unanswered(history);
+        row.overdue |= row.status.is_none() || is_unanswered;
+        if is_unanswered || row.again.is_some() {
+            row.again = Some(format!("{} --reason TEXT", session.again("force-rotate", &rotation.plan)));
+        }
     }
     row
 }
