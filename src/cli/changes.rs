@@ -154,15 +154,11 @@ pub fn settle(
     refuse_renamed(changes)?;
     let left = leave(session, work, rotation, changes, let_go)?;
     tools.stores.retain(|store| !left.contains(&store.reference()));
+    take_in_receivers(session, work, rotation, changes)?;
     let mut joined = Vec::new();
     for change in changes {
         match change {
             Change::StoreJoined { store } => joined.push(store.clone()),
-            Change::ReceiverJoined { url } => {
-                let event = Event::ReceiverJoined { url: url.clone() };
-                work.journal.append(rotation, &session.actor(), session.now(), &[event])?;
-                session.output.warn(&change.words(&rotation.plan.target));
-            }
             Change::StoreLeft { store: gone } | Change::ReceiverLeft { url: gone } if !left.contains(gone) => {
                 let command = session.come_back("cutover", &work.target.name);
                 let words = change.words(&rotation.plan.target);
@@ -170,10 +166,29 @@ pub fn settle(
                 session.output.warn(&format!("{words}; or let it go: {command} --let-go {gone} --reason TEXT"));
             }
             Change::Cutover { .. } => session.output.warn(&change.words(&rotation.plan.target)),
+            // Said where it was taken in.
+            Change::ReceiverJoined { .. } => {}
             Change::StoreLeft { .. } | Change::ReceiverLeft { .. } | Change::SlotsRenamed { .. } => {}
         }
     }
     take_in(session, work, tools, rotation, &joined)
+}
+
+/// Journals the receivers that came to the config, and says which steps are to be done again for them.
+pub fn take_in_receivers(
+    session: &Session,
+    work: &Work,
+    rotation: &mut Rotation,
+    changes: &[Change],
+) -> anyhow::Result<()> {
+    for change in changes {
+        if let Change::ReceiverJoined { url } = change {
+            let event = Event::ReceiverJoined { url: url.clone() };
+            work.journal.append(rotation, &session.actor(), session.now(), &[event])?;
+            session.output.warn(&change.words(&rotation.plan.target));
+        }
+    }
+    Ok(())
 }
 
 /// Lets go what is to be let go, and yields it.

@@ -173,9 +173,7 @@ fn open_target(
             changes.retain(|change| !matches!(change, Change::ReceiverJoined { .. } | Change::ReceiverLeft { .. }));
         } else if work.target.file.is_some() && !work.target.receivers.is_empty() {
             // A receiver that was added since counts, beside those that nobody has let go.
-            let added = work.target.receivers.iter().filter(|url| !rotation.plan.receivers.contains(url));
-            let added: Vec<String> = added.cloned().collect();
-            rotation.plan.receivers.extend(added);
+            work.target.receivers.iter().for_each(|url| rotation.join_receiver(url));
             rotation.plan.may_probe = work.target.may_probe;
         }
         work.enable_probes(session, &rotation.plan)?;

@@ -12,6 +12,7 @@ use super::overrule::{self, Over};
 use super::session::Session;
 use super::work::Work;
 use super::{changes, complete, conclude, find, parse_duration};
+use crate::rotation::changed::Change;
 use crate::rotation::operator::Countdown;
 use crate::rotation::rejoin::{self, Meanwhile};
 use crate::rotation::runner::Rest;
@@ -73,8 +74,11 @@ pub fn run(args: &Args, session: &Session) -> anyhow::Result<Exit> {
     if let Err(error) = changes::refuse_joined(session, &args.target, &found.changes) {
         return refuse(error);
     }
-    changes::say(session, &rotation, &found.changes);
+    let is_joined = |change: &Change| matches!(change, Change::ReceiverJoined { .. });
+    let (receivers, others): (Vec<Change>, Vec<Change>) = found.changes.iter().cloned().partition(is_joined);
+    changes::say(session, &rotation, &others);
     let work = &found.work;
+    changes::take_in_receivers(session, work, &mut rotation, &receivers)?;
     let stopped = || work.signals.arrived();
     // Whoever goes on whatever the receivers do says that they are ready, with the same reason.
     let goes_on = args.overrides.contains(&Over::Shown);

@@ -103,7 +103,9 @@ impl Change {
                 )
             }
             Self::ReceiverJoined { url } => {
-                format!("{url} came to `{target}` since this rotation was begun, and counts")
+                format!(
+                    "{url} came to `{target}` since this rotation was begun, and counts: what was proved before is not proved of it"
+                )
             }
             Self::ReceiverLeft { url } => format!("{url} is not in the config any more; it counts until it is let go"),
             Self::Cutover { begun, now } => {

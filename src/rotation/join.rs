@@ -1,9 +1,9 @@
-//! A store that comes to a rotation which is under way, as the config names it since: it gets what the others have, before
-//! anything else happens.
+//! A store or a receiver that comes to a rotation which is under way, as the config names it since: the store gets what the
+//! others have before anything else happens, and the receiver is asked what the others were asked.
 
 use super::operator::News;
 use super::runner::Runner;
-use super::{Event, PlannedStore, Rotation, RunError, Step};
+use super::{Call, Event, PlannedStore, Rotation, RunError, Step};
 use crate::store::slots::Held;
 use crate::store::{StoreError, slots};
 
@@ -23,9 +23,35 @@ impl Rotation {
             return;
         }
         self.joined.insert(reference);
+        self.reopen();
+    }
+
+    /// Takes a receiver in. What the others were proved or said to run with is not said of this one.
+    pub fn join_receiver(&mut self, url: &str) {
+        if self.plan.receivers.iter().any(|known| known == url) {
+            return;
+        }
+        self.plan.receivers.push(url.to_owned());
+        // It may have been a receiver of this rotation before it was let go.
+        self.probed.remove(url);
+        self.reopen();
+        if self.call == Call::NotApplied {
+            // Nobody has said yet that this one takes the new secret at once.
+            self.done.remove(&Step::Prepare);
+        }
+    }
+
+    /// Has the receivers' steps done once more.
+    fn reopen(&mut self) {
         for step in [Step::Deploy, Step::Verify, Step::Drop] {
             self.done.remove(&step);
         }
+    }
+
+    /// The receivers that this rotation has asked nothing yet, of those that count.
+    pub fn unasked(&self) -> Vec<&str> {
+        let urls = self.plan.receivers.iter().map(String::as_str);
+        urls.filter(|url| !self.probed.contains_key(*url)).collect()
     }
 
     /// The first step that is done, but not in every store that joined since.

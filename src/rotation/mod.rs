@@ -288,11 +288,7 @@ impl Rotation {
                 self.stores_done.retain(|(_, known)| known != store);
                 self.joined.remove(store);
             }
-            Event::ReceiverJoined { url } => {
-                if !self.plan.receivers.contains(url) {
-                    self.plan.receivers.push(url.clone());
-                }
-            }
+            Event::ReceiverJoined { url } => self.join_receiver(url),
             Event::ReceiverLeft { url, .. } => self.plan.receivers.retain(|known| known != url),
             // For the record alone.
             Event::Overridden { slot: None, .. } => {}

@@ -114,6 +114,31 @@ fn after_every_prefix_of_events_the_step_that_was_cut_off_is_next() {
 }
 
 #[test]
+fn a3_a_receiver_that_joins_has_the_receivers_steps_done_again_wherever_the_rotation_is() {
+    for direction in DIRECTIONS {
+        let mut begun = rotation(direction);
+        for &step in direction.steps() {
+            events(direction, step).into_iter().for_each(|event| fold(&mut begun, noon(), event));
+            let mut joined = begun.clone();
+            fold(&mut joined, noon(), Event::ReceiverJoined { url: "https://b".to_owned() });
+            let mut expected: Vec<Step> = begun.done.keys().copied().collect();
+            let is_sent = begun.call != Call::NotApplied;
+            expected.retain(|step| !matches!(step, Step::Deploy | Step::Verify | Step::Drop));
+            expected.retain(|step| is_sent || *step != Step::Prepare);
+            assert_eq!(joined.done.keys().copied().collect::<Vec<_>>(), expected, "{direction:?} after {step:?}");
+            assert_eq!(joined.unasked(), ["https://b"]);
+            if begun.done.contains_key(&Step::Deploy) {
+                assert_eq!(joined.next(noon()), Next::Ask(Step::Deploy), "{direction:?} after {step:?}");
+            }
+            // One that is known already is no news.
+            fold(&mut joined, noon(), Event::Done { step: Step::Deploy, how: How::Word { reason: None } });
+            fold(&mut joined, noon(), Event::ReceiverJoined { url: "https://b".to_owned() });
+            assert!(joined.done.contains_key(&Step::Deploy));
+        }
+    }
+}
+
+#[test]
 fn the_status_follows_the_steps_and_never_goes_back() {
     let expected: [(Direction, &[Status]); 5] = {
         use Status::{Deployed, Planned, Sealed, Stored, Unknown, Verified, Waiting};

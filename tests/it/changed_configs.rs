@@ -5,6 +5,9 @@ use std::path::Path;
 
 use whsec::secret::Secret;
 
+use crate::gates::how;
+use crate::probes::in_overlap;
+use crate::receivers::{Kind, Receiver};
 use crate::sandbox::{KEY, Run, Sandbox};
 
 const SAID: [&str; 4] = ["--done", "deploy", "--done", "verify"];
@@ -189,6 +192,54 @@ fn a3_a_receiver_that_left_counts_until_it_is_let_go() {
     let run = cutover(&sandbox, &["--let-go", two]);
     assert!(run.stderr.contains(&format!("{two} was let go")), "{}", run.stderr);
     sandbox.run(&["cutover", "hooks"]).says_not(two);
+}
+
+#[test]
+fn a3_a_receiver_that_joins_has_to_prove_what_the_others_have_proved() {
+    let (sandbox, first) = in_overlap("signa", Kind::Both);
+    let run = sandbox.run(&["cutover", "hooks", "--json"]).exits(11);
+    assert_eq!((how(&run, "verify").as_str(), &run.json()["next"]["step"]), ("probe", &"wait".into()));
+    let late = Receiver::start(Kind::LiveOnly);
+    late.reads(&sandbox.dotenv());
+    let listed = format!("receivers = [\"{}\"", first.url);
+    sandbox.edit_config(&listed, &format!("{listed}, \"{}\"", late.url));
+    let came = format!("{} came to `hooks` since this rotation was begun, and counts", late.url);
+    assert!(sandbox.run(&["status"]).exits(0).stdout.contains(&came));
+
+    let run = sandbox.run(&["cutover", "hooks", "--json"]).exits(11).says(&came);
+    assert_eq!((how(&run, "deploy").as_str(), how(&run, "verify").as_str()), ("open", "open"), "{}", run.stdout);
+    assert_eq!(run.json()["next"]["step"], "deploy");
+    let status = sandbox.run(&["status"]).exits(0).stdout;
+    assert!(status.contains("next: deploy") && status.contains("old only"), "{status}");
+    sandbox.run(&["cutover", "hooks", "--done", "deploy", "--done", "verify"]).exits(9).says(&late.url);
+    late.becomes(Kind::Both);
+    let run = sandbox.run(&["cutover", "hooks", "--json"]).exits(11).says_not(&came);
+    assert_eq!((how(&run, "verify").as_str(), &run.json()["next"]["step"]), ("probe", &"wait".into()));
+}
+
+#[test]
+fn a3_a_receiver_that_joins_late_is_no_end_of_the_rotation() {
+    let sandbox = Sandbox::new("verifa");
+    sandbox.rotate().exits(0);
+    cutover(&sandbox, &SAID).exits(11).says("next: drop");
+    // Nobody answers there, so nothing is proved and nothing is refused.
+    sandbox.edit_config("api_key = ", "receivers = [\"http://127.0.0.1:9/late\"]\napi_key = ");
+    sandbox.run(&["finish", "hooks"]).exits(9).says("127.0.0.1:9/late came to `hooks`").says("`deploy` is done");
+    let status = sandbox.run(&["status", "--json"]).exits(0).json();
+    assert_eq!(status["targets"][0]["step"], "deploy");
+    let run = cutover(&sandbox, &["--done", "drop", "--json"]).exits(11).says("--done drop had no effect");
+    assert_eq!(run.json()["next"]["step"], "deploy");
+    cutover(&sandbox, &["--done", "deploy", "--done", "verify", "--done", "drop"]).exits(0).says("done: hooks");
+}
+
+#[test]
+fn a3_a_receiver_that_nobody_has_asked_is_in_status() {
+    let sandbox = Sandbox::new("layers");
+    let url = "http://127.0.0.1:9/one";
+    sandbox.edit_config("api_key = ", &format!("receivers = [\"{url}\"]\napi_key = "));
+    sandbox.rotate().exits(0);
+    assert!(sandbox.run(&["status"]).exits(0).stdout.contains("receivers: 1 not asked yet"));
+    assert_eq!(sandbox.run(&["status", "--json"]).exits(0).json()["targets"][0]["unasked"][0], url);
 }
 
 /// A second target of the same endpoint, with a store of its own that has the live secret.

@@ -71,9 +71,12 @@ fn words(row: &Row, now: Timestamp, is_whole: bool) -> String {
     } else if row.contained == Some(true) {
         parts.push("contained: yes".to_owned());
     }
-    if is_whole && !row.receivers.is_empty() {
+    if is_whole && !(row.receivers.is_empty() && row.unasked.is_empty()) {
         let verdicts: BTreeSet<&str> = row.receivers.iter().map(|asked| asked.verdict.words()).collect();
-        parts.push(format!("receivers: {}", verdicts.into_iter().collect::<Vec<_>>().join(", ")));
+        let unasked = Some(row.unasked.len()).filter(|count| *count > 0);
+        let unasked = unasked.map(|count| format!("{count} not asked yet"));
+        let all: Vec<String> = verdicts.into_iter().map(str::to_owned).chain(unasked).collect();
+        parts.push(format!("receivers: {}", all.join(", ")));
     }
     if let Some(owner) = &row.owner {
         parts.push(owner.clone());
@@ -110,6 +113,7 @@ pub(super) fn wall(row: &Row, now: Timestamp) -> Vec<String> {
     let mut lines = vec![red_if_failing(row, words(row, now, false))];
     lines.extend(bar(row, now).map(|bar| format!("  {bar}")));
     lines.extend(row.receivers.iter().map(|asked| receiver(asked, now)));
+    lines.extend(row.unasked.iter().map(|url| format!("  receiver  {}: not asked yet", plain_text(url))));
     lines.extend(row.deliveries.iter().map(delivery));
     lines
 }

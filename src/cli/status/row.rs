@@ -66,6 +66,8 @@ pub(super) struct Row {
     pub(super) leaking_since: Option<Timestamp>,
     /// What each receiver was last found to accept.
     pub(super) receivers: Vec<Asked>,
+    /// Receivers that count and were asked nothing yet: of those nothing is proved.
+    pub(super) unasked: Vec<String>,
     /// The deliveries that were seen, by the secret that signed them.
     pub(super) deliveries: Vec<Arrived>,
 }
@@ -114,6 +116,8 @@ impl Row {
             probed_at: *at,
         };
         self.receivers = rotation.probed.values().map(asked).collect();
+        let unasked = rotation.answered().map(|_| rotation.unasked()).unwrap_or_default();
+        self.unasked = unasked.into_iter().map(shown_address).collect();
         let new = rotation.answered().map(|answered| &answered.fingerprint);
         let arrived = |(fingerprint, seen): (&Fingerprint, &Sighting)| Arrived {
             fingerprint: fingerprint.clone(),
