@@ -17,12 +17,21 @@ const LONGEST_LINE: u64 = 4 << 20;
 pub enum Rest {
     /// The input is at its end.
     End,
-    /// The line that is left over was signed by none of the secrets, and others may have come since these were read.
+    /// The secrets are to be read again before the line that is left over is counted.
+    Renew(Why),
+}
+
+/// Why the secrets are to be read again.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Why {
+    /// It was a while ago, and what they are to each other may have changed: an overlap signs with nothing that is unknown.
+    Due,
+    /// None of them signed a delivery, and others may have come since these were read.
     Unknown,
 }
 
-/// Counts lines to the end, or to the first that nothing here signed where `may_renew` says that secrets may be read again. That
-/// one is left in `line`, uncounted, and the next call begins with it.
+/// Counts lines to the end, or to the first before which secrets are to be read again, as `renews` says. That one is left in
+/// `line`, uncounted, and the next call begins with it.
 ///
 /// The age of a delivery is judged where its line says when it arrived.
 pub fn count(
@@ -30,7 +39,7 @@ pub fn count(
     line: &mut Vec<u8>,
     examiner: &Examiner<'_>,
     tally: &Mutex<Tally>,
-    may_renew: &mut dyn FnMut() -> bool,
+    renews: &mut dyn FnMut(Why) -> bool,
 ) -> io::Result<Rest> {
     loop {
         let (is_left_over, mut is_cut) = (!line.is_empty(), false);
@@ -40,6 +49,9 @@ pub fn count(
                 return Ok(Rest::End);
             }
             is_cut = !line.ends_with(b"\n") && line.len() as u64 == LONGEST_LINE;
+            if !is_cut && renews(Why::Due) {
+                return Ok(Rest::Renew(Why::Due));
+            }
         }
         if is_cut {
             skip_line(input)?;
@@ -49,8 +61,8 @@ pub fn count(
             Ok(delivery) if !is_cut && examiner.is_probe(&delivery) => counts.probes += 1,
             Ok(delivery) if !is_cut => {
                 let examination = examiner.look(&delivery, delivery.received_at.map(Timestamp::as_second));
-                if examination.causes.contains(&Cause::NoMatch) && !is_left_over && may_renew() {
-                    return Ok(Rest::Unknown);
+                if examination.causes.contains(&Cause::NoMatch) && !is_left_over && renews(Why::Unknown) {
+                    return Ok(Rest::Renew(Why::Unknown));
                 }
                 let signed_at = examination.signed_at.and_then(|seconds| Timestamp::from_second(seconds).ok());
                 counts.add(&examination, signed_at.or(delivery.received_at), delivery.is_marked());
@@ -87,7 +99,7 @@ mod tests {
         let long = vec![b'x'; usize::try_from(LONGEST_LINE).unwrap() * 2 + 7];
         let input = [long.as_slice(), b"\n\n  \n{}\n{\"headers\":{}}"].concat();
         let (mut input, mut line) = (input.as_slice(), Vec::new());
-        let rest = count(&mut input, &mut line, &Examiner::new(&scheme, Vec::new()), &tally, &mut || false);
+        let rest = count(&mut input, &mut line, &Examiner::new(&scheme, Vec::new()), &tally, &mut |_| false);
         assert_eq!(rest.unwrap(), Rest::End);
         let tally = tally.into_inner().unwrap();
         assert_eq!((tally.unreadable, tally.deliveries.count), (2, 1));

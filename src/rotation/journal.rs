@@ -42,6 +42,10 @@ pub struct Journal {
     key: StateKey,
 }
 
+/// How far the journal had come at one moment, as this process saw it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Version(i64);
+
 impl Journal {
     /// Opens or creates `journal.sqlite` in a folder that exists.
     pub fn open(folder: &Path) -> Result<Self, JournalError> {
@@ -113,6 +117,12 @@ impl Journal {
     /// The key that this journal is stamped with.
     pub fn stamps(&self) -> &StampKey {
         &self.key.stamps
+    }
+
+    /// What changes whenever another process has written to the file. `None` where that cannot be told.
+    pub fn version_at_hand(&self) -> Option<Version> {
+        self.in_place().ok()?;
+        self.connection.query_row("PRAGMA data_version", [], |row| row.get(0)).ok().map(Version)
     }
 
     /// Fails where the file is not the one any more that was opened.

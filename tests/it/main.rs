@@ -11,6 +11,7 @@ mod clocks;
 mod contain;
 mod countdown;
 mod dead_live;
+mod follow;
 mod force;
 mod force_refused;
 mod foreign_hands;

@@ -15,9 +15,10 @@ use crate::cli::result;
 use crate::cli::session::Session;
 use crate::cli::signals::Signals;
 use crate::delivery::examine::Examiner;
-use crate::delivery::stream::{self, Rest};
+use crate::delivery::stream::{self, Rest, Why};
 use crate::delivery::tally::{Count, Tally};
 use crate::provider::signature::Scheme;
+use crate::rotation::journal::{Journal, Version};
 use crate::secret::Secret;
 use crate::stamp::StampKey;
 use crate::ui::board::Board;
@@ -29,8 +30,12 @@ const LOOK_EVERY: Duration = Duration::from_millis(250);
 /// How often what was seen is journaled, beside the end: a walk in another terminal waits for it, and a log may never end.
 const NOTE_EVERY: Duration = Duration::from_secs(30);
 
-/// How often stores and journal are read again at most: somebody may have rotated since.
+/// How often it is looked whether stores and journal are to be read again: somebody may have rotated since.
 const RENEW_EVERY: Duration = Duration::from_secs(1);
+
+/// Where the journal is as it was, stores that are slow to read are read again once the last time was this many times as long ago
+/// as it took: a program or a server behind them has other things to do.
+const SHARE: u32 = 4;
 
 /// How much of stdin is read at a time.
 const BLOCK: usize = 256 << 10;
@@ -66,14 +71,19 @@ pub fn run(args: &Args, session: &Session, knowledge: &mut Knowledge, scheme: &S
         is_over.store(true, Ordering::SeqCst);
         counted
     })?;
+    let mut last = Reading { journal: None, at: Instant::now(), took: Duration::ZERO };
     let mut board = (!args.summary).then(|| Board::new(&session.output));
     let mut told = Tally::default();
     let (mut noted, mut noted_at, mut is_evidence) = (Tally::default(), None::<Instant>, false);
     while !ended.load(Ordering::SeqCst) && !signals.arrived() {
         match asked.recv_timeout(LOOK_EVERY) {
-            Ok(()) => {
-                if let Ok(fresh) = known::look_again(session, &args.target, &args.options) {
-                    knowledge.renew(fresh);
+            Ok(why) => {
+                if last.is_old(why, &knowledge.journal) {
+                    let begun = Instant::now();
+                    if let Ok(fresh) = known::look_again(session, &args.target, &args.options) {
+                        knowledge.renew(fresh);
+                    }
+                    (last.at, last.took) = (Instant::now(), begun.elapsed());
                 }
                 let mut counts = tally.lock().unwrap_or_else(PoisonError::into_inner);
                 counts.know(knowledge.secrets.iter().map(is_old).collect());
@@ -130,13 +140,29 @@ pub fn run(args: &Args, session: &Session, knowledge: &mut Knowledge, scheme: &S
     Ok(exit)
 }
 
-/// What reads stdin, and asks for the secrets anew where none that it has signed a delivery.
+/// When stores and journal were read last, and how long that took.
+struct Reading {
+    journal: Option<Version>,
+    at: Instant,
+    took: Duration,
+}
+
+impl Reading {
+    /// Whether they are to be read again. What whsec does is in the journal; what others do is in the stores alone.
+    fn is_old(&mut self, why: Why, journal: &Journal) -> bool {
+        let version = journal.version_at_hand();
+        let has_moved = std::mem::replace(&mut self.journal, version) != version;
+        has_moved || why == Why::Unknown || self.at.elapsed() >= self.took * SHARE
+    }
+}
+
+/// What reads stdin, and asks for the secrets anew once a second, and where none that it has signed a delivery.
 struct Reader {
     scheme: Scheme,
     secrets: Vec<Secret>,
     stamps: StampKey,
     counts: Arc<Mutex<Tally>>,
-    ask: mpsc::Sender<()>,
+    ask: mpsc::Sender<Why>,
     answered: mpsc::Receiver<Vec<Secret>>,
 }
 
@@ -144,20 +170,28 @@ impl Reader {
     /// Reads to the end.
     fn run(&mut self) -> std::io::Result<()> {
         let mut input = BufReader::with_capacity(BLOCK, std::io::stdin());
-        let (mut line, mut asked_at) = (Vec::with_capacity(64 << 10), None::<Instant>);
+        let (mut line, mut asked_at) = (Vec::with_capacity(64 << 10), Instant::now());
+        let mut unknown_at = None::<Instant>;
         loop {
             let examiner = Examiner::new(&self.scheme, self.secrets.iter().collect());
             let examiner = examiner.knowing_probes(Some(self.stamps.clone()));
-            let mut may_renew = || asked_at.is_none_or(|at| at.elapsed() >= RENEW_EVERY);
-            if stream::count(&mut input, &mut line, &examiner, &self.counts, &mut may_renew)? == Rest::End {
-                return Ok(());
-            }
-            if self.ask.send(()).is_ok()
+            let mut renews = |why| match why {
+                Why::Due => asked_at.elapsed() >= RENEW_EVERY,
+                Why::Unknown => unknown_at.is_none_or(|at| at.elapsed() >= RENEW_EVERY),
+            };
+            let why = match stream::count(&mut input, &mut line, &examiner, &self.counts, &mut renews)? {
+                Rest::End => return Ok(()),
+                Rest::Renew(why) => why,
+            };
+            if self.ask.send(why).is_ok()
                 && let Ok(secrets) = self.answered.recv()
             {
                 self.secrets = secrets;
             }
-            asked_at = Some(Instant::now());
+            asked_at = Instant::now();
+            if why == Why::Unknown {
+                unknown_at = Some(asked_at);
+            }
         }
     }
 }
@@ -213,8 +247,9 @@ fn row(name: &str, count: &Count, about: &str) -> String {
 fn changes(session: &Session, secrets: &[Known], told: &Tally, now: &Tally) {
     let first = |name: &str, before: u64, after: &Count| {
         if before == 0 && after.count > 0 {
-            let at = after.last.map(moment).unwrap_or_default();
-            session.output.say(&format!("first seen: {name}, {at}"));
+            // Not every log says when a delivery came.
+            let at = after.last.map(|at| format!(", {}", moment(at))).unwrap_or_default();
+            session.output.say(&format!("first seen: {name}{at}"));
         }
     };
     for (index, (known, count)) in secrets.iter().zip(&now.secrets).enumerate() {

@@ -59,8 +59,9 @@ pub struct Args {
     at: Option<Timestamp>,
     /// Count the deliveries of a log, a line of JSON each, as they come on stdin
     ///
-    /// How old a delivery is is judged where its line says when it came, as `received_at`. Where none of the secrets signed one,
-    /// stores and journal are read again, at most once a second: somebody may have rotated since.
+    /// How old a delivery is is judged where its line says when it came, as `received_at`. While deliveries come,
+    /// it is looked once a second whether stores and journal have changed, because somebody may have rotated since: what comes within
+    /// a second of a change may be counted by what was true before it.
     #[arg(long, conflicts_with_all = ["header", "at", "secret_stdin"])]
     follow: bool,
     /// The same, and print the counts at the end only
