@@ -7,7 +7,7 @@ use serde_json::Value;
 use super::exit::{self, Exit, Fault};
 use super::session::Session;
 use crate::rotation::seal::Seals;
-use crate::rotation::{Call, Doer, ExpirySource, Next, Outcome, Rotation, RunError, Step, guide};
+use crate::rotation::{self, Call, Doer, ExpirySource, Next, Outcome, Rotation, RunError, Step, guide};
 use crate::ui::time::moment;
 use crate::ui::{prompt, report};
 
@@ -86,9 +86,9 @@ pub fn closed(session: &Session, command: &str, rotation: &Rotation, seals: &Sea
             Exit::Conflict,
             format!("no rotation of `{name}` is open: the last one was superseded at {at}: {why}"),
             format!(
-                "put their secret into the live slot and say so: {} --reason TEXT; or rotate again: {}",
+                "put their secret into the live slot and say so: {} --reason TEXT; or, {}",
                 come_back("abandon"),
-                come_back("rotate")
+                rotation::again(rotation.overlap_until(session.now()), &come_back("rotate"))
             ),
         ),
         Outcome::Failed => Fault::new(
@@ -209,6 +209,8 @@ fn unknown(rotation: &Rotation, seals: &Seals) -> Vec<String> {
     }
     let new = if seals.exists(rotation.id) {
         format!("what the provider answered is sealed in {}", seals.path(rotation.id).display())
+    } else if rotation.applied {
+        "the provider has rotated, and nobody has the new secret".to_owned()
     } else {
         "if the provider has rotated, nobody has the new secret yet".to_owned()
     };

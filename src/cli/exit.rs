@@ -146,7 +146,6 @@ fn run_exit(error: &RunError) -> Exit {
         RunError::Lost { .. }
         | RunError::Unreadable { .. }
         | RunError::AgainstEvidence { .. }
-        | RunError::SecretLost { .. }
         | RunError::NotRecorded { is_answered: false, .. } => Exit::Unknown,
         RunError::Lacking { .. }
         | RunError::StoreFailed { .. }
@@ -156,6 +155,8 @@ fn run_exit(error: &RunError) -> Exit {
             Exit::Auth
         }
         RunError::CannotProbe { .. } => Exit::Usage,
+        // The rotation is closed as failed, and that is what every later `cutover` says.
+        RunError::SecretLost { .. } => Exit::NotFound,
         RunError::TooEarly { .. }
         | RunError::Drift { .. }
         | RunError::NotDrifted { .. }

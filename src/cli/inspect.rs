@@ -12,7 +12,7 @@ use crate::provider::answer::Inspected;
 use crate::rotation::drift::{self, Act, Drift};
 use crate::rotation::elsewhere::{self, Stray};
 use crate::rotation::superseded::{Difference, Finding, compare};
-use crate::rotation::{Evidence, RolledBack, Rotation, RunError, at_hand, newest_sent};
+use crate::rotation::{self, Evidence, RolledBack, Rotation, RunError, at_hand, newest_sent};
 use crate::secret::Fingerprint;
 use crate::store::{Access, Slot, Store, readable, slots};
 use crate::ui::report;
@@ -104,8 +104,11 @@ pub fn run(args: &Args, session: &Session) -> anyhow::Result<Exit> {
     let come_back = session.come_back("cutover", &target.name);
     let object = |rotation| report::rotation("inspect", rotation, session.now(), 0, &come_back, Value::Null);
     let (rotation, beside) = (newest.map(object), beside.map(object));
+    let inspected_end = asked.as_ref().ok().and_then(|inspected| inspected.old_expires_at);
     let asked = asked.and_then(|_| match (&moved, newest) {
-        (Some(Finding::Superseded(difference)), Some(rotation)) => Err(somebody_rotated(session, rotation, difference)),
+        (Some(Finding::Superseded(difference)), Some(rotation)) => {
+            Err(somebody_rotated(session, &target, rotation, difference, inspected_end))
+        }
         _ => Ok(()),
     });
     let (exit, error) = match asked {
@@ -165,16 +168,23 @@ fn since(moved: &Finding) -> Value {
     json!({ "found": word, "what": difference.what, "ours": difference.ours, "theirs": difference.theirs })
 }
 
-fn somebody_rotated(session: &Session, rotation: &Rotation, difference: &Difference) -> anyhow::Error {
-    let name = &rotation.plan.target;
-    let message = format!(
-        "our secret is not {}'s any more, because somebody rotated again: {difference}",
-        rotation.plan.provider
-    );
+/// `end` is that of their overlap, where the provider tells of it.
+fn somebody_rotated(
+    session: &Session,
+    target: &crate::config::Target,
+    rotation: &Rotation,
+    difference: &Difference,
+    end: Option<Timestamp>,
+) -> anyhow::Error {
+    let (name, provider) = (&rotation.plan.target, target.endpoint.provider.title());
+    let message = format!("our secret is not {provider}'s any more, because somebody rotated again: {difference}");
+    let now = session.now();
+    let end = end.filter(|end| *end > rotation.provider_time(now)).into_iter().chain(rotation.overlap_until(now)).max();
     let hint = match rotation.closed {
         None => format!("close this rotation, and see how to go on: {}", session.come_back("cutover", name)),
         Some(_) => {
-            format!("put their secret into the live slot, or rotate again: {}", session.come_back("rotate", name))
+            let again = rotation::again(end, &session.come_back("rotate", name));
+            format!("put their secret into the live slot, or {again}")
         }
     };
     Fault::new(Exit::Conflict, message, hint)

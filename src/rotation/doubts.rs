@@ -14,17 +14,20 @@ pub(super) fn superseded_hint(provider: &str, theirs: &Theirs, overlap_until: Op
     if theirs.is_shown {
         hint.push_str(&format!("{provider} shows their secret itself; "));
     }
-    let again = match overlap_until {
-        Some(until) => format!("from {until} on, rotate again: `whsec rotate TARGET`"),
-        None => "rotate again: `whsec rotate TARGET`".to_owned(),
-    };
+    let again = again(overlap_until, "`whsec rotate TARGET`");
     hint.push_str(&format!(
         "put their secret into the live slot and say so: `whsec abandon TARGET --reason TEXT`; or, {again}"
     ));
     hint
 }
 
-pub(super) fn doubtful_words(provider: &str, doubt: &Doubt) -> String {
+/// How to rotate again after somebody else has: not while an old secret lives.
+pub fn again(overlap_until: Option<Timestamp>, command: &str) -> String {
+    let from = overlap_until.map(|until| format!("from {until} on, ")).unwrap_or_default();
+    format!("{from}rotate again: {command}")
+}
+
+pub(super) fn doubtful_words(provider: &str, doubt: &Doubt, is_live: bool) -> String {
     match doubt {
         Doubt::Touched(_) | Doubt::Behind(_) => {
             format!("nothing goes live before it is known whose secret {provider} has: {doubt}")

@@ -151,7 +151,9 @@ impl Runner<'_> {
     pub(super) fn supersede(&mut self, difference: Difference, inspected: &Inspected) -> Result<RunError, RunError> {
         let theirs = Theirs { is_shown: inspected.secret.is_some(), held: self.strangers() };
         let provider = self.endpoint.provider.title().to_owned();
-        let overlap_until = self.rotation.expires_at().filter(|_| self.rotation.old_secret_lives((self.now)()));
+        let ours = self.rotation.overlap_until((self.now)());
+        // Theirs began later, where the provider tells of it.
+        let overlap_until = inspected.old_expires_at.into_iter().chain(ours).max().filter(|_| ours.is_some());
         let error = RunError::Superseded { provider, difference, theirs: Box::new(theirs), overlap_until };
         self.record(&[Event::Closed { outcome: Outcome::Superseded, reason: Some(error.to_string()) }])?;
         Ok(error)

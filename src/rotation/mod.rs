@@ -62,6 +62,7 @@ mod trial;
 mod upkeep;
 
 pub use clock::Unheard;
+pub use doubts::again;
 pub use error::RunError;
 pub use event::{Answered, Entry, Event, Evidence, ExpirySource, How, Outcome, Overruled, Probed};
 pub use facts::{Proof, RolledBack, SentAt, Sighting};

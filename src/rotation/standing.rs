@@ -51,6 +51,11 @@ impl Rotation {
         is_unknown || (self.gave_up_before_live() && !self.old_secret_lives(now))
     }
 
+    /// Until when the old secret lives, where it does at `now` and that is known: so long no other rotation is begun.
+    pub fn overlap_until(&self, now: Timestamp) -> Option<Timestamp> {
+        self.expires_at().filter(|_| self.old_secret_lives(now))
+    }
+
     /// Whether nobody can say that the live slot holds a secret that is alive.
     pub fn is_unsettled(&self, now: Timestamp) -> bool {
         (self.closed.is_none() && self.lacks_answer()) || self.lost_its_secret() || self.left_a_dead_secret(now)

@@ -180,7 +180,7 @@ pub const TABLE: &[Case] = &[
         name: "a secret that nobody has",
         arrange: || lost("verifa", Fault::LoseAnswer),
         line: "cutover hooks --resolve applied",
-        code: 7,
+        code: 4,
         commands: 1,
     },
     Case { name: "finished too early", arrange: || rotated("layers"), line: "finish hooks", code: 9, commands: 1 },

@@ -79,10 +79,14 @@ fn where_nothing_can_be_replayed_the_evidence_is_shown() {
         sandbox.run(&["cutover", "hooks", "--resolve", "not-applied", "--reason", ""]).exits(2);
         sandbox.run(&["status", "--exit-code"]).exits(11);
 
-        let run = sandbox.run(&["cutover", "hooks", "--resolve", "applied", "--json"]).exits(7);
+        let run = sandbox.run(&["cutover", "hooks", "--resolve", "applied", "--json"]).exits(4);
         assert_eq!(run.json()["status"], "failed");
         run.says("nobody has the secret: it has to be rotated again")
-            .says("hint: rotate again at once: `whsec rotate hooks`");
+            .says("hint: rotate again at once: `whsec rotate hooks`")
+            .says("note: the provider has rotated, and nobody has the new secret")
+            .says_not("if the provider has rotated");
+        // Nothing is unknown any more, so no later run says otherwise.
+        sandbox.run(&["cutover", "hooks"]).exits(4).says("the last one failed").says_not("if the provider");
         sandbox.rotate().exits(0);
         assert_eq!(sandbox.slot(""), Some(sandbox.newest()), "{name}");
         assert_eq!(sandbox.rotations(), 2, "{name}: the lost one and the one that was asked for");
@@ -110,7 +114,7 @@ fn what_somebody_else_changed_is_told_apart_by_a_recorded_word() {
     sandbox.rotate().exits(7);
     let run = sandbox.run(&["cutover", "hooks", "--resolve", "applied"]).exits(7);
     run.says("it looks as if the call was not applied").says("--resolve applied --reason TEXT");
-    sandbox.run(&["cutover", "hooks", "--resolve", "applied", "--reason", "support says so"]).exits(7);
+    sandbox.run(&["cutover", "hooks", "--resolve", "applied", "--reason", "support says so"]).exits(4);
     assert_eq!(sandbox.run(&["history", "--json"]).exits(0).json()["rotations"][0]["status"], "failed");
 }
 

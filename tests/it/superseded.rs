@@ -3,7 +3,7 @@
 
 use std::time::Duration;
 
-use crate::sandbox::Sandbox;
+use crate::sandbox::{Run, Sandbox};
 
 const SAID: [&str; 6] = ["cutover", "hooks", "--done", "deploy", "--done", "verify"];
 const ALL: [&str; 8] = ["cutover", "hooks", "--done", "deploy", "--done", "verify", "--done", "drop"];
@@ -124,6 +124,25 @@ fn a2_inspect_says_that_somebody_rotated() {
     sandbox.run(&["inspect", "hooks"]).exits(0);
     sandbox.stand_in.rotate_by_hand();
     sandbox.run(&["inspect", "hooks"]).exits(5).says("put their secret into the live slot, or rotate again");
+}
+
+#[test]
+fn a2_every_hint_to_rotate_again_says_from_when_on() {
+    let sandbox = Sandbox::new("signa");
+    sandbox.rotate().exits(0);
+    sandbox.stand_in.rotate_by_hand();
+    sandbox.run(&["inspect", "hooks"]).exits(5).says("our secret is not Signa's any more");
+    let until = |run: &Run| {
+        let hint = run.stderr.split_once("from 2").unwrap_or_else(|| panic!("no `from`: {}", run.stderr)).1;
+        let (until, rest) = hint.split_once(" on, rotate again: ").unwrap();
+        assert!(rest.trim_start_matches('`').starts_with("whsec rotate hooks"), "{rest}");
+        until.to_owned()
+    };
+    let run = sandbox.run(&SAID).exits(5);
+    let from = until(&run);
+    assert_eq!(until(&sandbox.run(&["cutover", "hooks"]).exits(5)), from);
+    assert_eq!(until(&sandbox.run(&["inspect", "hooks"]).exits(5)), from);
+    sandbox.run(&["rotate", "hooks", "--yes"]).exits(5).says("still lives until");
 }
 
 #[test]
