@@ -29,6 +29,9 @@ pub fn again(overlap_until: Option<Timestamp>, command: &str) -> String {
 
 pub(super) fn doubtful_words(provider: &str, doubt: &Doubt, is_live: bool) -> String {
     match doubt {
+        Doubt::Touched(_) | Doubt::Behind(_) if is_live => {
+            format!("what is live may not be {provider}'s secret any more: {doubt}")
+        }
         Doubt::Touched(_) | Doubt::Behind(_) => {
             format!("nothing goes live before it is known whose secret {provider} has: {doubt}")
         }

@@ -63,8 +63,8 @@ pub enum RunError {
     #[error("our secret is not {provider}'s any more, because somebody rotated again: {difference}")]
     Superseded { provider: String, difference: Difference, theirs: Box<Theirs>, overlap_until: Option<Timestamp> },
     /// Nothing that can be asked speaks for going on.
-    #[error("{}", doubtful_words(.provider, .doubt))]
-    Doubtful { provider: String, doubt: Doubt },
+    #[error("{}", doubtful_words(.provider, .doubt, *.is_live))]
+    Doubtful { provider: String, doubt: Doubt, is_live: bool },
     /// The secret is safe, but a store does not have it yet.
     #[error("the secret is rotated and safe, but not every store took the step `{}`", .step.name())]
     StoreFailed {

@@ -34,6 +34,8 @@ pub enum Event {
     Confirmed,
     /// What the provider showed at the first look after the answer, or after somebody said that what moved since is no rotation.
     Shown { after: Evidence },
+    /// What the provider shows may be another rotation, and somebody has to say whether it is one.
+    Doubted { why: String },
     /// The provider's clock was not where it was expected; what it was ahead of ours by, each time that it was asked.
     ClockJumped { heard_ms: Vec<i64>, is_believed: bool },
     /// The attempt was certainly not applied.

@@ -305,7 +305,7 @@ impl Runner<'_> {
             };
             // Nobody is asked before the stores have what came.
             if let Some(doubt) = doubt.filter(|_| !is_stored) {
-                return Err(RunError::Doubtful { provider: self.endpoint.provider.title().to_owned(), doubt });
+                return Err(self.doubtful(doubt));
             }
             self.looked = Some(true);
             self.weigh_shown(inspected, true)?;

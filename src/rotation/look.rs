@@ -128,9 +128,11 @@ impl Runner<'_> {
             finding = self.find(&again);
             inspected = again;
         }
+        // What was in doubt is none any more once the provider shows what is ours.
+        let is_settled = finding == Finding::Same && self.rotation.doubt.is_some();
         match finding {
             Finding::Same | Finding::Unknown => {
-                if self.rotation.answered().is_some() && self.rotation.after.is_none() {
+                if is_settled || (self.rotation.answered().is_some() && self.rotation.after.is_none()) {
                     let after = self.evidence(&inspected);
                     self.record(&[Event::Shown { after }])?;
                 }
@@ -174,15 +176,23 @@ impl Runner<'_> {
     fn ask_about(&mut self, doubt: Doubt, inspected: &Inspected) -> Result<(), RunError> {
         let after: Evidence = self.evidence(inspected);
         let why = doubt.to_string();
+        if self.rotation.doubt.as_ref() != Some(&why) {
+            // Before anybody is asked, who may leave without an answer: `status` has it then.
+            self.record(&[Event::Doubted { why: why.clone() }])?;
+        }
         let Some(reason) = self.ask_for_reason(doubt)? else { return Ok(()) };
         self.record(&[Event::Overridden { why, reason, slot: None }, Event::Shown { after }])
+    }
+
+    pub(super) fn doubtful(&self, doubt: Doubt) -> RunError {
+        let is_live = self.rotation.done.contains_key(&Step::Promote);
+        RunError::Doubtful { provider: self.endpoint.provider.title().to_owned(), doubt, is_live }
     }
 
     /// Asks for the reason to go on all the same; `None` where others have gone on meanwhile.
     pub(super) fn ask_for_reason(&mut self, doubt: Doubt) -> Result<Option<String>, RunError> {
         let reply = self.operator.weigh(self.rotation, &doubt);
-        let provider = self.endpoint.provider.title().to_owned();
-        let Reply::Done { reason: Some(reason) } = reply else { return Err(RunError::Doubtful { provider, doubt }) };
+        let Reply::Done { reason: Some(reason) } = reply else { return Err(self.doubtful(doubt)) };
         match self.rejoin()? {
             Meanwhile::Nothing => {
                 self.operator.tell(self.rotation, News::Warning(&format!("{doubt}; going on, as was said")));

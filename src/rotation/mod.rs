@@ -112,6 +112,8 @@ pub struct Rotation {
     pub overruled: BTreeSet<Overruled>,
     /// The last of them that was sealed.
     pub last_overruled: Option<Fingerprint>,
+    /// What was found at the provider that only asks, while nobody has answered.
+    pub doubt: Option<String>,
     /// When a leak of the old secret was declared of a rotation that was not begun for one.
     pub leak_declared_at: Option<Timestamp>,
     /// When the secret that it has brought was said to have leaked, and why.
@@ -186,6 +188,7 @@ impl Rotation {
             tried: BTreeSet::new(),
             overruled: BTreeSet::new(),
             last_overruled: None,
+            doubt: None,
             notified: BTreeSet::new(),
             leak_declared_at: None,
             new_leaked: None,
@@ -240,7 +243,8 @@ impl Rotation {
                 self.after = None;
             }
             Event::Confirmed => self.confirmed = true,
-            Event::Shown { after } => self.after = Some(after.clone()),
+            Event::Shown { after } => (self.after, self.doubt) = (Some(after.clone()), None),
+            Event::Doubted { why } => self.doubt = Some(why.clone()),
             Event::ClockJumped { heard_ms, is_believed } => {
                 self.clock_ahead_ms = heard_ms.last().copied().filter(|_| *is_believed).unwrap_or(self.clock_ahead_ms);
             }

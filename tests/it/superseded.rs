@@ -146,6 +146,22 @@ fn a2_every_hint_to_rotate_again_says_from_when_on() {
 }
 
 #[test]
+fn a2_a_doubt_about_what_is_live_says_so_and_status_has_it() {
+    let sandbox = Sandbox::new("verifa");
+    sandbox.rotate().exits(0);
+    sandbox.run(&SAID).exits(11).says("next: drop");
+    assert!(sandbox.run(&["status", "--json"]).exits(0).json()["targets"][0]["doubt"].is_null());
+    sandbox.stand_in.edit_by_hand();
+    sandbox.until("the next second", |sandbox| sandbox.run(&["cutover", "hooks"]).code == 9);
+    let run = sandbox.run(&["cutover", "hooks"]).exits(9);
+    run.says("what is live may not be Verifa's secret any more: ").says_not("nothing goes live");
+    let status = sandbox.run(&["status", "--exit-code"]).exits(11).stdout;
+    assert!(status.contains("IN DOUBT: the endpoint was changed, which may have been another rotation"), "{status}");
+    sandbox.run(&["cutover", "hooks", "--reason", "ana named the endpoint"]).exits(11);
+    assert!(!sandbox.run(&["status"]).exits(0).stdout.contains("IN DOUBT"));
+}
+
+#[test]
 fn a2_a_later_rotation_that_is_done_settles_it() {
     let sandbox = Sandbox::new("kadosei");
     sandbox.rotate().exits(0);

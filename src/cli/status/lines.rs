@@ -84,6 +84,12 @@ fn words(row: &Row, now: Timestamp, is_whole: bool) -> String {
     if !row.foreign.is_empty() {
         parts.push(format!("DRIFT: {}", plain_text(&drift::words(&row.foreign))));
     }
+    if let Some(doubt) = &row.doubt {
+        parts.push(format!("IN DOUBT: {}", plain_text(doubt)));
+    }
+    if let Some(elsewhere) = &row.elsewhere {
+        parts.push(format!("ELSEWHERE: {}", plain_text(elsewhere)));
+    }
     let again = row.again.as_ref().map(|command| format!(": {command}")).unwrap_or_default();
     if let Some(base_url) = &row.base_url {
         parts.push(format!("no target of the config: {} at {base_url}, in {}", row.provider, row.stores.join(", ")));

@@ -34,6 +34,10 @@ pub(super) struct Row {
     pub(super) overdue: bool,
     /// Slots of the open rotation that hold what it does not know of, of the stores that are files.
     pub(super) foreign: Vec<Drift>,
+    /// What the provider shows that may be a rotation by somebody else, while nobody has said whether it is one.
+    pub(super) doubt: Option<String>,
+    /// Slots that are filled although no rotation is known that filled them, in words, of the stores that are files.
+    pub(super) elsewhere: Option<String>,
     /// The provider rotated and nobody has the secret: rotate again.
     pub(super) lost: bool,
     /// The newest rotation was abandoned where what is live may be dead, or ends with the old secret.
@@ -107,6 +111,7 @@ impl Row {
         self.expires_at = rotation.expires_at();
         self.issued_at = rotation.done.get(&Step::Issue).map(|proof| rotation.provider_time(proof.at));
         self.clock_ahead_ms = rotation.clock_ahead_ms;
+        self.doubt = rotation.doubt.clone();
         self.rolled_back = rotation.taken_back().map(ToString::to_string);
         self.contained = rotation.contained();
         self.leaking_since = rotation.leaking_since();
