@@ -147,11 +147,12 @@ pub fn newest_sent(newest_first: &[Rotation]) -> Option<&Rotation> {
     newest_first.iter().find(|rotation| rotation.may_be_applied())
 }
 
-/// The rotation that somebody else's came after, where nothing has been done about it: no later one is done, and nobody has said
-/// that it is dealt with.
+/// The rotation that somebody else's came after, where nothing has been done about it: no later one's secret is live, and nobody
+/// has said that it is dealt with.
 pub fn overtaken(newest_first: &[Rotation]) -> Option<&Rotation> {
-    let settled = |rotation: &&Rotation| {
-        rotation.closed_as(Outcome::Done) || (rotation.closed_as(Outcome::Superseded) && rotation.acknowledged)
+    let settled = |rotation: &&Rotation| match rotation.closed_as(Outcome::Superseded) {
+        true => rotation.acknowledged,
+        false => rotation.done.contains_key(&Step::Promote),
     };
     newest_first.iter().take_while(|rotation| !settled(rotation)).find(|rotation| rotation.is_superseded())
 }

@@ -162,13 +162,28 @@ fn a2_a_doubt_about_what_is_live_says_so_and_status_has_it() {
 }
 
 #[test]
-fn a2_a_later_rotation_that_is_done_settles_it() {
+fn a2_what_is_live_since_is_not_said_to_be_dead() {
+    let sandbox = Sandbox::new("signa");
+    sandbox.rotate().exits(0);
+    sandbox.stand_in.rotate_by_hand();
+    sandbox.run(&ALL).exits(5);
+    let id = sandbox.id();
+    sandbox.run(&["force-rotate", "hooks", "--reason", "INC-1", "--confirm", &id]).exits(0);
+    let status = sandbox.run(&["status", "--exit-code"]).exits(11).stdout;
+    assert!(!status.contains("SUPERSEDED"), "{status}");
+    sandbox.run(&ALL).exits(0);
+    sandbox.run(&["status", "--exit-code"]).exits(0);
+}
+
+#[test]
+fn a2_a_later_rotation_that_is_live_settles_it() {
     let sandbox = Sandbox::new("kadosei");
     sandbox.rotate().exits(0);
     sandbox.stand_in.rotate_by_hand();
     sandbox.run(&ALL).exits(5);
-    sandbox.rotate().exits(0);
     sandbox.run(&["status", "--exit-code"]).exits(12);
+    sandbox.rotate().exits(0);
+    sandbox.run(&["status", "--exit-code"]).exits(11);
     sandbox.run(&ALL).exits(0);
     sandbox.run(&["status", "--exit-code"]).exits(0);
     assert_eq!(sandbox.slot(""), Some(sandbox.newest()));
