@@ -101,3 +101,20 @@ fn a4_an_age_that_nobody_knows_is_overdue() {
     let run = sandbox.run(&["status", "--exit-code"]).exits(12);
     assert!(run.stdout.contains("age unknown") && run.stdout.contains("OVERDUE"), "{}", run.stdout);
 }
+
+#[test]
+fn a4_status_of_a_target_looks_into_its_files_for_a_rotation_elsewhere() {
+    for (provider, slot) in [("layers", "HOOK_SECRET_NEW"), ("signa", "HOOK_SECRET_OLD")] {
+        let sandbox = Sandbox::new(provider);
+        elsewhere(&sandbox, "status hooks --exit-code").exits(0);
+        sandbox.rotate().exits(0);
+        let asked = sandbox.requests();
+        let status = elsewhere(&sandbox, "status hooks --exit-code").exits(12).stdout;
+        assert!(status.contains(&format!("ELSEWHERE: {UNDER_WAY}: `{slot}`")), "{status}");
+        let row = elsewhere(&sandbox, "status hooks --json").exits(0).json()["targets"][0].clone();
+        assert!(row["overdue"] == true && row["elsewhere"].as_str().unwrap().contains(slot), "{row}");
+        assert_eq!(sandbox.requests(), asked, "nobody is called");
+        // The machine that began it knows of it.
+        assert!(sandbox.run(&["status", "hooks", "--json"]).exits(0).json()["targets"][0]["elsewhere"].is_null());
+    }
+}

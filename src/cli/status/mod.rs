@@ -25,7 +25,8 @@ mod row;
 /// With --exit-code: 11 while a rotation waits for a person or a clock, 12 when an overlap ended with steps undone, a secret is
 /// older than its `max_age`, or a file of an open rotation holds what somebody else put there. A secret whose age is not known
 /// here counts as older. 12 too as soon as deliveries may be failing: the call ended the old secret, and a receiver refuses the
-/// new one, or ten minutes have shown none that takes it; and until something is done about a rotation by somebody else.
+/// new one, or ten minutes have shown none that takes it; and until something is done about a rotation by somebody else. The files
+/// of a target that is named are looked into as well: 12 where a slot is filled by a rotation that this machine does not know.
 ///
 /// Examples:
 ///   whsec status
@@ -155,6 +156,11 @@ fn look(args: &Args, session: &Session) -> anyhow::Result<(Vec<Row>, Vec<Rotatio
         let history = journal.of_endpoint(&key)?;
         let mut row = filled(row, &history, args.max_age.or(target.max_age), session);
         compare(&mut row, session, &target, &history);
+        // Of targets that are named, because a look into the files of all would take its time.
+        if !args.targets.is_empty() && row.status.is_none() {
+            row.elsewhere = row::elsewhere(&target, &journal);
+            row.overdue |= row.elsewhere.is_some();
+        }
         rows.push(row);
         shown.insert(key);
     }

@@ -5,12 +5,16 @@ use std::time::Duration;
 use jiff::{SignedDuration, Timestamp};
 use serde::Serialize;
 
+use crate::cli::find;
+use crate::config::{Target, TargetStore};
 use crate::delivery::probe::Verdict;
 use crate::http::shown_address;
 use crate::rotation::drift::{self, Act, Drift};
+use crate::rotation::elsewhere;
+use crate::rotation::journal::Journal;
 use crate::rotation::{Next, PlannedStore, Probed, Rotation, Sighting, Status, Step};
 use crate::secret::Fingerprint;
-use crate::store::{self, Reference, Surroundings};
+use crate::store::{self, Reference, Store, Surroundings};
 
 /// One target as it stands.
 #[derive(Clone, Debug, Default, PartialEq, Serialize)]
@@ -170,10 +174,25 @@ fn foreign(rotation: &Rotation) -> Vec<Drift> {
         return Vec::new();
     }
     let open = |planned: &PlannedStore| {
-        let reference = Reference::parse(&planned.reference).ok()?;
-        let is_file = matches!(reference, Reference::Dotenv { .. } | Reference::Json { .. } | Reference::File { .. });
-        store::open(&reference, &planned.names, &Surroundings::default()).ok().filter(|_| is_file)
+        let reference = Reference::parse(&planned.reference).ok().filter(is_file)?;
+        store::open(&reference, &planned.names, &Surroundings::default()).ok()
     };
     let stores = rotation.plan.stores.iter().filter_map(open);
     stores.filter_map(|store| drift::look(rotation, Act::due(rotation), store.as_ref()).ok()).flatten().collect()
+}
+
+/// The same of slots that are filled although this journal knows of no rotation that filled them.
+pub(super) fn elsewhere(target: &Target, journal: &Journal) -> Option<String> {
+    // What a checkout's file names that nobody trusts shows nothing.
+    let wanted = target.stores.iter().filter(|wanted| !target.stores_from_checkout && is_file(&wanted.reference));
+    let open = |wanted: &TargetStore| store::open(&wanted.reference, &wanted.names, &target.surroundings).ok();
+    let stores: Vec<Box<dyn Store>> = wanted.filter_map(open).collect();
+    let strays = elsewhere::strays(&stores, &target.endpoint.key(), journal).ok()?;
+    let first = strays.first()?;
+    let what = if first.of.is_some() { "a slot is shared" } else { elsewhere::UNDER_WAY };
+    Some(format!("{what}: {}", find::words(&strays)))
+}
+
+fn is_file(reference: &Reference) -> bool {
+    matches!(reference, Reference::Dotenv { .. } | Reference::Json { .. } | Reference::File { .. })
 }
