@@ -199,6 +199,18 @@ pub fn failed(command: &str, fault: &Fault) -> serde_json::Value {
     })
 }
 
+/// The exit of a command that did what it was to do, unless what it had to say is lost: whoever reads that has nothing.
+pub fn unless_lost(exit: Exit, output: &Output) -> Exit {
+    match output.lost() {
+        Some(why) if exit == Exit::Done => {
+            let hint = "what it did is done, and not to be done again: `whsec status` and `whsec inspect` show it";
+            output.error(&format!("what this command says could not be written to stdout: {why}"), Some(hint));
+            Exit::Failed
+        }
+        _ => exit,
+    }
+}
+
 /// Says an error, and yields the JSON field for it.
 pub fn say(output: &Output, fault: &Fault) -> serde_json::Value {
     output.error(&fault.message, fault.hint.as_deref());

@@ -74,7 +74,7 @@ pub struct Cli {
 const EXIT_CODES: &str = "\
 Exit codes:
   0  done, or nothing to do
-  1  failed; nothing changed at the provider
+  1  failed; nothing changed at the provider. Or it was done, and what it says could not be written to stdout
   2  misuse or bad configuration, or a question that nobody can answer; it names the flag
   3  no API key, or it is refused
   4  target, endpoint or rotation not found
@@ -241,8 +241,12 @@ pub fn run(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
         Ok(parsed) => parsed,
         Err(error) => {
             let error = mistyped::without_values(error);
-            // clap prints help to stdout and misuse to stderr; a closed pipe is no reason to fail.
-            let _ = error.print();
+            // clap prints help to stdout and misuse to stderr; a reader that has gone is no reason to fail.
+            let printed = error.print();
+            let is_lost = printed.is_err_and(|error| error.kind() != std::io::ErrorKind::BrokenPipe);
+            if is_lost && !error.use_stderr() {
+                return exit::Exit::Failed.into();
+            }
             if error.use_stderr() && arguments.iter().any(|argument| argument == "--json") {
                 let hint = Some("`whsec --help` shows how it is written".to_owned());
                 let message = error.to_string();
@@ -259,7 +263,7 @@ pub fn run(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
     session::heed_environment();
     let session = Session::new(cli.global, output.clone());
     match cli.command.run(&session) {
-        Ok(exit) => exit.into(),
+        Ok(exit) => exit::unless_lost(exit, &output).into(),
         Err(error) => {
             let fault = session.fault(&error, target.as_deref());
             output.error(&fault.message, fault.hint.as_deref());

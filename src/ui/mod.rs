@@ -1,9 +1,11 @@
 //! The only writer: data on stdout, everything else on stderr, and one JSON object last where it is asked for.
 //!
 //! A closed pipe or a full disk behind stdout never stops a rotation in the middle: what cannot be written is
-//! dropped, and the exit code says what happened at the provider, not at the pipe.
+//! dropped, and the exit code says what happened at the provider, not at the pipe. Only where it would be 0 it says that what was to
+//! be read on stdout is lost; a reader that has gone, as `head` does, has read enough.
 
-use std::io::{IsTerminal, Write};
+use std::io::{ErrorKind, IsTerminal, Write};
+use std::sync::{Arc, OnceLock};
 
 use serde::Serialize;
 
@@ -34,6 +36,8 @@ pub struct Output {
     json: bool,
     quiet: bool,
     verbose: bool,
+    /// Why something that was written to stdout is lost.
+    lost: Arc<OnceLock<String>>,
 }
 
 impl Output {
@@ -44,7 +48,17 @@ impl Output {
             Color::Always => anstream::ColorChoice::Always.write_global(),
             Color::Never => anstream::ColorChoice::Never.write_global(),
         }
-        Self { json, quiet, verbose }
+        Self { json, quiet, verbose, lost: Arc::default() }
+    }
+
+    /// The same for people, whatever `--json` says.
+    pub fn for_people(&self) -> Self {
+        Self { json: false, ..self.clone() }
+    }
+
+    /// Why something that was to be read on stdout is lost, if something is.
+    pub fn lost(&self) -> Option<&str> {
+        self.lost.get().map(String::as_str)
     }
 
     /// Whether `--json` was given.
@@ -65,7 +79,7 @@ impl Output {
     /// A line of data for stdout; nothing with `--json`, whose object carries the data.
     pub fn data(&self, line: &str) {
         if !self.json {
-            emit(&mut anstream::stdout(), line);
+            self.note(write(&mut anstream::stdout(), &text::printable(line)));
         }
     }
 
@@ -77,6 +91,7 @@ impl Output {
             let shown: zeroize::Zeroizing<String> = text::escaped(secret.expose()).into();
             writeln!(stdout, "{}", *shown)?;
         } else {
+            refuse_device()?;
             write!(stdout, "{}", secret.expose())?;
         }
         stdout.flush()
@@ -120,26 +135,44 @@ impl Output {
     /// One JSON object as a line on stdout, with `--json` only. The last one of a command is its result.
     pub fn json<T: Serialize>(&self, object: &T) {
         if self.json {
-            // A failed write must not stop a rotation; there is nobody left to tell.
-            let _ = json::write_line(std::io::stdout().lock(), object);
+            self.note(json::write_line(std::io::stdout().lock(), object));
+        }
+    }
+
+    /// Keeps in mind that something that was written to stdout is lost.
+    fn note(&self, written: std::io::Result<()>) {
+        if let Err(error) = written
+            && error.kind() != ErrorKind::BrokenPipe
+        {
+            // The first reason is the one that is told.
+            let _ = self.lost.set(error.to_string());
         }
     }
 }
 
-/// The one way to a stream: whatever is in a line, it stays a line and moves nothing.
-fn emit(stream: &mut dyn Write, line: &str) {
-    write(stream, &text::printable(line));
+fn write(stream: &mut dyn Write, line: &str) -> std::io::Result<()> {
+    writeln!(stream, "{line}")?;
+    stream.flush()
 }
 
-fn write(stream: &mut dyn Write, line: &str) {
-    // A failed write must not stop a rotation; there is nobody left to tell.
-    let _ = writeln!(stream, "{line}");
-    let _ = stream.flush();
+/// `/dev/null` stands in for a standard output that is closed, and loses what nothing else may have.
+fn refuse_device() -> std::io::Result<()> {
+    #[cfg(unix)]
+    {
+        use std::os::fd::AsFd;
+        use std::os::unix::fs::FileTypeExt;
+        let stdout = std::fs::File::from(std::io::stdout().as_fd().try_clone_to_owned()?);
+        if stdout.metadata()?.file_type().is_char_device() {
+            return Err(std::io::Error::other("it is closed, or a device that keeps nothing"));
+        }
+    }
+    Ok(())
 }
 
 /// A line for stderr, folded to the terminal's width where that is one.
 fn emit_folded(line: &str) {
     let term = console::Term::stderr();
     let width = if term.is_term() { usize::from(term.size().1) } else { usize::MAX };
-    write(&mut anstream::stderr(), &text::folded(&text::printable(line), width));
+    // There is nobody left to tell.
+    let _ = write(&mut anstream::stderr(), &text::folded(&text::printable(line), width));
 }

@@ -34,6 +34,7 @@ mod meanwhile;
 mod misuse;
 mod no_journal;
 mod notify;
+mod outputs;
 mod probes;
 mod provider_descriptions;
 mod provider_fixtures;

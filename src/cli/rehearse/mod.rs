@@ -104,8 +104,7 @@ fn rotate(args: &Args, session: &Session, stage: &Stage, old: Option<Secret>) ->
     global.state_dir = Some(stage.folder().join("state"));
     global.json = false;
     global.yes = global.yes || alone;
-    let quiet = global.quiet;
-    let mut inner = Session::new(global.clone(), Output::new(false, quiet, global.verbose, global.color.into()));
+    let mut inner = Session::new(global.clone(), session.output.for_people());
     inner.comes_back_with = Some(format!("whsec rehearse {}", shell::quoted(&args.provider)));
     let target = stage.target()?;
     let id = target.endpoint.own_id().to_owned();
