@@ -103,9 +103,14 @@ pub fn closed(session: &Session, command: &str, rotation: &Rotation, seals: &Sea
                 false => format!("begin another: {}", come_back("rotate")),
             },
         ),
-        _ => Fault::new(
+        outcome => Fault::new(
             Exit::NotFound,
-            format!("no rotation of `{name}` is open: {by} closed the last one at {at} (abandoned): {why}"),
+            match outcome {
+                Outcome::Superseded => format!(
+                    "no rotation of `{name}` is open: the last one was superseded at {at}, which is dealt with: {why}"
+                ),
+                _ => format!("no rotation of `{name}` is open: {by} closed the last one at {at} (abandoned): {why}"),
+            },
             format!("what is live, and where: {}", come_back("inspect")),
         ),
     };

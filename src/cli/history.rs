@@ -60,7 +60,9 @@ fn line(rotation: &Rotation) -> String {
         None => (String::new(), String::new(), "", ""),
     };
     let fingerprint = rotation.answered().map(|answered| answered.fingerprint.to_string()).unwrap_or_default();
-    let reason = rotation.plan.reason.as_deref().unwrap_or(reason);
+    // Why it was begun, and why it was closed.
+    let why = rotation.plan.reason.as_deref().filter(|why| *why != reason);
+    let reason = [why.unwrap_or(""), reason].into_iter().filter(|why| !why.is_empty()).collect::<Vec<_>>().join("; ");
     format!(
         "{at}  {outcome:<9}  {}  {}  {fingerprint}  {by}  {reason}",
         rotation.plan.target,

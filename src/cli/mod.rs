@@ -78,14 +78,15 @@ Exit codes:
   2  misuse or bad configuration, or a question that nobody can answer; it names the flag
   3  no API key, or it is refused
   4  target, endpoint or rotation not found
-  5  conflict: an overlap or another rotation is open, or another whsec is at work
+  5  conflict: an overlap or another rotation is open, somebody else rotated, or another whsec is at work
   6  a store failed its check; nothing was sent
   7  unknown: sent, and the outcome is not known; only `cutover` may go on
   8  rotated and sealed, but not yet in every store; only `cutover` may go on
   9  a gate said no: a probe, a delivery, a slot that somebody else has written, or not proved safe yet
  10  some of several targets failed
  11  open: a rotation waits for a person or a clock
- 12  overdue: an overlap ended with steps undone, somebody else rotated, or a secret is too old
+ 12  overdue: an overlap ended with steps undone, deliveries may be failing, somebody else rotated, a leak is not
+     contained, or a secret is too old
  13  the provider cannot be reached or is rate limited; certainly not applied
 129, 130, 131, 143  hang-up, interrupt, quit, terminate; see `whsec status`
 

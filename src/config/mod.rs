@@ -60,7 +60,7 @@ pub struct Config {
 /// The section `[seal]`.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Seal {
-    /// age recipients in place of the user's own; empty where the user's own is used.
+    /// age recipients beside the user's own.
     pub recipients: Vec<String>,
     /// Where the identity is kept; absent: the keychain where there is one, else a file.
     pub identity: Option<IdentityPlace>,

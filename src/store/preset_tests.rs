@@ -1,8 +1,9 @@
 //! Each preset with a program of its name on PATH that notes what it is given and does what it is told: argv, environment
 //! and standard input as they came. And `pass`, the real one.
 
-use std::os::unix::fs::PermissionsExt;
+use std::io::Write;
 use std::path::Path;
+use std::process::{Command, Stdio};
 
 use super::super::conformance::{self, conforms};
 use super::super::slots::{ANY, promote, prove, stage};
@@ -33,9 +34,18 @@ fn opened(name: &str, folder: &Path) -> Box<dyn Store> {
     spec.get.iter_mut().for_each(place);
     spec.clear.iter_mut().for_each(place);
     let program = spec.put[0].clone();
-    std::fs::write(&program, PROGRAM).unwrap();
-    std::fs::set_permissions(&program, PermissionsExt::from_mode(0o700)).unwrap();
+    write_program(Path::new(&program), PROGRAM);
     Box::new(super::super::CommandStore::of(Filled { spec, input, names: names(name) }))
+}
+
+/// Makes a program by a process of its own: whatever another test starts meanwhile would have the file open for writing, and a
+/// program that somebody writes to cannot be run.
+fn write_program(path: &Path, text: &str) {
+    let mut shell = Command::new("/bin/sh");
+    shell.args(["-c", "cat > \"$0\" && chmod 700 \"$0\""]).arg(path).stdin(Stdio::piped());
+    let mut child = shell.spawn().unwrap();
+    child.stdin.take().unwrap().write_all(text.as_bytes()).unwrap();
+    assert!(child.wait().unwrap().success());
 }
 
 fn names(name: &str) -> Names {
@@ -77,7 +87,7 @@ fn a_program_that_fails_in_any_way_is_a_store_that_failed() {
             assert!(matches!(failed, Err(StoreError::Program { .. })), "{name} {code}");
         }
         let program = all()[name].put[0].clone();
-        std::fs::write(folder.path().join(&program), "#!/bin/sh\nexec <&-\nexit 0\n").unwrap();
+        write_program(&folder.path().join(&program), "#!/bin/sh\nexec <&-\nexit 0\n");
         let long = Secret::new("x".repeat(100_000));
         assert!(store.apply(&[(Slot::Current, Some(&long))]).is_err(), "{name}: it did not read its input");
         std::fs::remove_file(folder.path().join(&program)).unwrap();
