@@ -1,4 +1,5 @@
-//! The house rules, read off the source files: who may use whom, what lives where, how long a file is.
+//! The house rules, read off the source files: who may use whom, what lives where, how long a file is. And that the
+//! documents name only what is there.
 
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
@@ -227,4 +228,67 @@ fn names_that_say_nothing_are_not_used() {
         let stem = source.path.trim_end_matches(".rs").rsplit('/').next().unwrap_or_default();
         assert!(!["util", "utils", "common", "helpers", "manager", "types", "misc"].contains(&stem), "{}", source.path);
     }
+}
+
+/// The documents: their paths and texts.
+fn documents() -> Vec<(PathBuf, String)> {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let entries = [root.to_owned(), root.join("docs")].map(|folder| std::fs::read_dir(folder).unwrap());
+    let paths = entries.into_iter().flatten().map(|entry| entry.unwrap().path());
+    let documents = paths.filter(|path| path.extension().is_some_and(|extension| extension == "md"));
+    documents.map(|path| (path.clone(), std::fs::read_to_string(path).unwrap())).collect()
+}
+
+/// What stands behind each `word` of a text, as far as `belongs` says, where the word is not the end of a longer one.
+fn behind<'a>(text: &'a str, word: &'a str, belongs: impl Fn(char) -> bool + 'a) -> impl Iterator<Item = &'a str> {
+    let goes_on = |letter: char| letter.is_alphanumeric() || "/_-.".contains(letter);
+    let begins = move |at: &usize| word.starts_with(']') || !text[..*at].ends_with(goes_on);
+    text.match_indices(word).map(|(at, _)| at).filter(begins).map(move |at| {
+        let rest = &text[at + word.len()..];
+        &rest[..rest.find(|letter| !belongs(letter)).unwrap_or(rest.len())]
+    })
+}
+
+/// What a document names and is not there: relative links, paths of the tree, functions as `FILE.rs::NAME`.
+fn missing(root: &Path, document: &Path, text: &str) -> Vec<String> {
+    let mut missing = Vec::new();
+    for link in behind(text, "](", |letter| letter != ')').filter(|link| !link.contains("://")) {
+        let file = link.split('#').next().unwrap_or_default();
+        if !file.is_empty() && !document.parent().unwrap().join(file).exists() {
+            missing.push(format!("the link `{link}`"));
+        }
+    }
+    for folder in ["src/", "tests/", "docs/", "man/", "benches/", "completions/"] {
+        for rest in behind(text, folder, |letter| letter.is_ascii_alphanumeric() || "/_-.*:".contains(letter)) {
+            let (file, function) = rest.split_once("::").unwrap_or((rest, ""));
+            // A full stop ends a sentence; of several files the folder counts.
+            let file = match file.split_once('*') {
+                Some((folder, _)) => folder.rsplit_once('/').map_or("", |(folder, _)| folder),
+                None => file.trim_end_matches(['.', ':']),
+            };
+            let path = root.join(folder).join(file);
+            let has_function =
+                || std::fs::read_to_string(&path).is_ok_and(|code| code.contains(&format!("fn {function}(")));
+            if !path.exists() || (!function.is_empty() && !has_function()) {
+                missing.push(format!("`{folder}{rest}`"));
+            }
+        }
+    }
+    missing
+}
+
+#[test]
+fn what_the_documents_name_is_there() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let documents = documents();
+    assert!(documents.len() >= 7, "the documents were not found");
+    for (path, text) in &documents {
+        assert_eq!(missing(root, path, text), Vec::<String>::new(), "{}", path.display());
+    }
+    let promises = std::fs::read_to_string(root.join("docs/promises.md")).unwrap();
+    let promises = promises.split("\n## ").filter(|part| part.starts_with(|letter: char| letter.is_ascii_digit()));
+    assert_eq!(promises.filter(|promise| promise.contains(".rs::")).count(), 30, "promises that name a test");
+    // Each is found where it is wrong; the path within a link is one, too.
+    let wrong = "[a](docs/none.md) `tests/it/none.rs` src/none/ `tests/it/layers.rs::none` `man/none/*.1` tests/none.";
+    assert_eq!(missing(root, &root.join("README.md"), wrong).len(), 7);
 }

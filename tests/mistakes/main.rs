@@ -22,7 +22,7 @@ use std::time::Instant;
 use patch::Mistake;
 use scratch::Scratch;
 
-/// Mistakes that PROMISES.md names, in words of the patches.
+/// Mistakes that docs/promises.md names, in words of the patches.
 const NAMED: [&str; 12] = [
     "persist after send",
     "no folder sync",

@@ -1,4 +1,4 @@
-//! What PROMISES.md says of crashes, races, signals and terminals, tried at full size: the real binary under ptrace, many
+//! What docs/promises.md says of crashes, races, signals and terminals, tried at full size: the real binary under ptrace, many
 //! at once, with every pipe closed. Each test prints one line for the table of `tests/run --full`.
 //!
 //! `WHSEC_TEST_FULL=1` sweeps whole, else a seeded sample; `WHSEC_TEST_SEED` is the seed; `WHSEC_TEST_ONLY` sweeps the
