@@ -3,21 +3,23 @@
 use clap_complete::engine::ArgValueCandidates;
 
 use super::exit::{Exit, Fault};
+use super::find::Found;
 use super::notify::Notifier;
 use super::options::TargetOptions;
 use super::session::Session;
-use super::work::Work;
 use super::{ask, complete, conclude, find};
 use crate::rotation::gate::old_seal;
 use crate::rotation::rejoin::Meanwhile;
-use crate::rotation::{Event, Outcome, Rotation, RunError, leaking, overtaken};
-use crate::store::{Slot, readable};
+use crate::rotation::{Event, Outcome, Rotation, RunError, drift, leaking, overtaken};
+use crate::secret::Fingerprint;
+use crate::store::{Slot, Store, readable};
 use crate::ui::prompt::Answers;
 
 /// Close a rotation where it stands, and change nothing else
 ///
 /// Whatever secret came stays where it is, sealed or in its slots. Needs a yes, or --yes. Of a rotation that somebody else's has
-/// superseded, and of a leak that no rotation contains, it says that this is dealt with.
+/// superseded, and of a leak that no rotation contains, it says that this is dealt with; of the first it exits 9 while a live slot
+/// still holds what theirs has replaced.
 ///
 /// Examples:
 ///   whsec abandon payments --reason 'endpoint is deleted next week'
@@ -30,6 +32,9 @@ pub struct Args {
     /// Say why; it goes to the journal
     #[arg(long, value_name = "TEXT")]
     reason: String,
+    /// Say that what somebody else has superseded is dealt with although it is still live: by its fingerprint
+    #[arg(long = "override", value_name = "FINGERPRINT", require_equals = true, value_hint = clap::ValueHint::Other)]
+    overrides: Vec<Fingerprint>,
     #[command(flatten)]
     options: TargetOptions,
 }
@@ -41,20 +46,14 @@ pub fn run(args: &Args, session: &Session) -> anyhow::Result<Exit> {
         && let Some(rotation) = overtaken(&found.work.journal.of_endpoint(&found.work.target.endpoint.key())?).cloned()
     {
         let refusal = ["left as it is, as you said", "status says that it is superseded still"];
-        return acknowledge(
-            args,
-            session,
-            &found.work,
-            rotation,
-            "Is the provider's secret the live one by now?",
-            refusal,
-        );
+        let question = "Is the provider's secret the live one by now?";
+        return acknowledge(args, session, &found, rotation, question, refusal);
     }
     if found.rotation.as_ref().is_none_or(|rotation| rotation.closed.is_some())
         && let Some(rotation) = leaking(&found.work.journal.of_endpoint(&found.work.target.endpoint.key())?).cloned()
     {
         let refusal = ["left as it is, as you said", "status says that the leak is not contained still"];
-        return acknowledge(args, session, &found.work, rotation, "Is the leak dealt with?", refusal);
+        return acknowledge(args, session, &found, rotation, "Is the leak dealt with?", refusal);
     }
     let mut rotation = find::need_open(session, &mut found)?;
     let work = &found.work;
@@ -99,17 +98,51 @@ pub fn run(args: &Args, session: &Session) -> anyhow::Result<Exit> {
 fn acknowledge(
     args: &Args,
     session: &Session,
-    work: &Work,
+    found: &Found,
     mut rotation: Rotation,
     question: &str,
     refusal: [&str; 2],
 ) -> anyhow::Result<Exit> {
+    let work = &found.work;
+    let live = if rotation.is_superseded() { still_live(session, found, &rotation) } else { Vec::new() };
+    if let Some((place, secret)) = live.iter().find(|(_, secret)| !args.overrides.contains(secret)) {
+        let name = &work.target.name;
+        let message =
+            format!("{place} still holds {secret}, which somebody else's rotation has replaced at the provider");
+        let hint = format!(
+            "put their secret there, or rotate again: {}; to say that it is dealt with all the same: {} --reason TEXT \
+             --override={secret}",
+            session.come_back("rotate", name),
+            session.come_back("abandon", name)
+        );
+        let refused = Err(Fault::new(Exit::Gate, message, hint));
+        return conclude::conclude(session, "abandon", &rotation, &work.seals, refused);
+    }
     if let Some(why) = rotation.closed.as_ref().and_then(|closed| closed.reason.as_deref()) {
         session.output.warn(why);
     }
     ask::agreement(session, work, question, refusal)?;
     work.retake()?;
+    let overridden = live.into_iter().map(|(place, secret)| Event::Overridden {
+        why: format!("{place} still holds {secret}, which somebody else's rotation has replaced"),
+        reason: args.reason.clone(),
+        slot: None,
+    });
     let said = Event::Acknowledged { reason: args.reason.clone() };
-    work.journal.append(&mut rotation, &session.actor(), session.now(), &[said])?;
+    let events: Vec<Event> = overridden.chain([said]).collect();
+    work.journal.append(&mut rotation, &session.actor(), session.now(), &events)?;
     conclude::conclude(session, "abandon", &rotation, &work.seals, anyhow::Ok(Exit::Done))
+}
+
+/// The live slots that hold a secret of the superseded rotation, with its fingerprint. A store that cannot be read proves nothing.
+fn still_live(session: &Session, found: &Found, rotation: &Rotation) -> Vec<(String, Fingerprint)> {
+    let live = |store: &dyn Store| match store.get(Slot::Current) {
+        Ok(secret) => secret.map(|secret| secret.fingerprint()).filter(|secret| drift::knows(rotation, secret)),
+        Err(error) => {
+            session.output.warn(&format!("what is live in {} was not looked at: {error}", store.reference()));
+            None
+        }
+    };
+    let place = |store: &dyn Store| format!("`{}` of `{}`", store.slot_name(Slot::Current), store.reference());
+    readable(&found.tools.stores).filter_map(|store| Some((place(store), live(store)?))).collect()
 }

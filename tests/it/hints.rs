@@ -233,6 +233,18 @@ pub const TABLE: &[Case] = &[
         code: 4,
         commands: 2,
     },
+    Case {
+        name: "what somebody else has replaced is live still",
+        arrange: || {
+            let sandbox = rotated("kadosei");
+            sandbox.stand_in.rotate_by_hand();
+            run(&sandbox, "cutover hooks --done deploy --done verify --done drop").exits(5);
+            sandbox
+        },
+        line: "abandon hooks --reason over --yes",
+        code: 9,
+        commands: 2,
+    },
     Case { name: "nothing is open", arrange: || abandoned("layers"), line: "finish hooks", code: 4, commands: 1 },
     Case {
         name: "which secret is alive is not known",

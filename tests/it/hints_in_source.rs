@@ -112,7 +112,9 @@ const UNRUN: &[(&str, &[&str])] = &[
 
 /// How often a file puts a command together with what was typed (`come_back`, `again`): who adds one adds its hint to the table.
 const BUILT: &[(&str, &str, usize)] = &[
+    ("cli/abandon.rs", "abandon", 1),
     ("cli/abandon.rs", "inspect", 1),
+    ("cli/abandon.rs", "rotate", 1),
     ("cli/begin.rs", "cutover", 1),
     ("cli/begin.rs", "inspect", 1),
     ("cli/changes.rs", "cutover", 4),

@@ -297,6 +297,13 @@ impl Sandbox {
         pairs.map(|(name, value)| (name.to_owned(), value.trim_matches(['\'', '"']).to_owned())).collect()
     }
 
+    /// What somebody does who puts another secret in the place of one in the dotenv file.
+    pub fn edit_dotenv(&self, from: &Secret, to: &Secret) {
+        let text = std::fs::read_to_string(self.dotenv()).unwrap();
+        assert!(text.contains(from.expose()));
+        std::fs::write(self.dotenv(), text.replace(from.expose(), to.expose())).unwrap();
+    }
+
     /// The value of a slot in the dotenv file.
     pub fn slot(&self, suffix: &str) -> Option<Secret> {
         self.variables().get(&format!("{KEY}{suffix}")).map(|value| Secret::new(value.as_str()))

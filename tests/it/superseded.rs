@@ -33,13 +33,38 @@ fn a2_another_version_or_fingerprint_closes_ours() {
         sandbox.run(&["cutover", "hooks"]).exits(5).says("superseded at").says("whsec abandon hooks --reason TEXT");
         sandbox.run(&["finish", "hooks"]).exits(4).says("(superseded)");
 
+        sandbox.edit_dotenv(&sandbox.slot("").unwrap(), &sandbox.newest());
         sandbox.run(&["abandon", "hooks", "--reason", "theirs is live by now"]).exits(2);
         sandbox.run(&["status", "hooks", "--exit-code"]).exits(12);
         sandbox.run(&["abandon", "hooks", "--reason", "theirs is live by now", "--yes"]).exits(0);
-        sandbox.run(&["status", "hooks", "--exit-code"]).exits(0);
+        sandbox.run(&["status", "--exit-code"]).exits(0);
         assert_eq!(closed_as(&sandbox), "superseded", "{name}: the record stays");
         sandbox.run(&["cutover", "hooks"]).exits(4);
     }
+}
+
+#[test]
+fn a_dead_secret_that_is_still_live_is_not_dealt_with() {
+    let sandbox = Sandbox::new("kadosei");
+    sandbox.rotate().exits(0);
+    let ours = sandbox.newest();
+    sandbox.stand_in.rotate_by_hand();
+    sandbox.run(&ALL).exits(5);
+    let said = ["abandon", "hooks", "--reason", "put theirs in", "--yes"];
+    let run = sandbox.run(&[&said[..], &["--json"]].concat()).exits(9);
+    assert_eq!(run.json()["error"]["kind"], "gate", "{}", run.stdout);
+    run.says(&format!("still holds {}", ours.fingerprint())).says("rotate again: whsec rotate hooks");
+    sandbox.run(&["status", "--exit-code"]).exits(12);
+    let other = format!("--override={}", sandbox.newest().fingerprint());
+    sandbox.run(&[&said[..], &[&other]].concat()).exits(9);
+    // As with every gate, a person may know better, by the fingerprint that was shown.
+    let over = format!("--override={}", ours.fingerprint());
+    sandbox.run(&[&said[..], &[&over]].concat()).exits(0);
+    sandbox.run(&["status", "--exit-code"]).exits(0);
+    let journal = rusqlite::Connection::open(sandbox.state().join("journal.sqlite")).unwrap();
+    let sql = "SELECT count(*) FROM events WHERE event LIKE '%overridden%put theirs in%'";
+    let count: u32 = journal.query_row(sql, [], |row| row.get(0)).unwrap();
+    assert_eq!(count, 1);
 }
 
 #[test]
