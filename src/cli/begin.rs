@@ -149,7 +149,7 @@ pub fn rotate(
         work.enable_probes(session, &plan)?;
     }
     let sent: Vec<Rotation> = work.journal.open_rotations()?.into_iter().filter(Rotation::may_be_applied).collect();
-    moved::refuse(session, &sent, &work.target)?;
+    moved::refuse(session, &sent, &work.target, "cutover")?;
     shared::refuse_journaled(&work.journal, &work.target, &tools.stores)?;
     let (over, replaced) = in_the_way(session, &work, wish)?;
     if let Some(open) = &replaced {

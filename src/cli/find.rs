@@ -110,21 +110,22 @@ pub fn stores(
 /// Opens an endpoint with its open rotation. The API key is looked for, but only some steps need it.
 pub fn open(session: &Session, name: &str, options: &TargetOptions) -> anyhow::Result<Found> {
     let target = usable(session, &journal(session)?, name, options)?;
-    open_target(session, target, name, options, work::open_planned)
+    open_target(session, target, name, options, "cutover", work::open_planned)
 }
 
-/// The same with what the rotation was begun with, where the target cannot be used as it is configured.
-pub fn open_as_begun(session: &Session, name: &str, options: &TargetOptions) -> anyhow::Result<Found> {
+/// The same to go back, with what the rotation was begun with, where the target cannot be used as it is configured.
+pub fn open_to_go_back(session: &Session, name: &str, options: &TargetOptions) -> anyhow::Result<Found> {
     let target = target(session, &journal(session)?, name, options)?;
     warn_of_trouble(session, name);
-    open_target(session, target, name, options, work::open_planned)
+    open_target(session, target, name, options, "rollback", work::open_planned)
 }
 
 /// The same to close it: a store that cannot be opened is warned of, and left alone.
 pub fn open_to_close(session: &Session, name: &str, options: &TargetOptions) -> anyhow::Result<Found> {
     let target = target(session, &journal(session)?, name, options)?;
     warn_of_trouble(session, name);
-    open_target(session, target, name, options, |target, planned| Ok(those_that_open(session, target, planned)))
+    let open_planned = |target: &Target, planned: &[PlannedStore]| Ok(those_that_open(session, target, planned));
+    open_target(session, target, name, options, "abandon", open_planned)
 }
 
 /// Those of a plan's stores that can be opened; the others are warned of.
@@ -144,6 +145,7 @@ fn open_target(
     target: Target,
     name: &str,
     options: &TargetOptions,
+    verb: &str,
     open_planned: impl Fn(&Target, &[PlannedStore]) -> anyhow::Result<Vec<Box<dyn Store>>>,
 ) -> anyhow::Result<Found> {
     let mut work = Work::open(session, target)?;
@@ -152,7 +154,7 @@ fn open_target(
     if in_the_way.iter().any(chosen) {
         in_the_way.retain(chosen);
     }
-    moved::refuse(session, &in_the_way, &work.target)?;
+    moved::refuse(session, &in_the_way, &work.target, verb)?;
     let mut rotations = work.journal.of_endpoint(&work.target.endpoint.key())?;
     let open = rotations.iter().position(chosen).or_else(|| at_hand(&rotations));
     let mut rotation = open.map(|at| rotations.swap_remove(at));

@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 use super::exit::{self, Exit, Fault};
 use super::options::TargetOptions;
 use super::session::Session;
-use super::{changes, complete, find, result};
+use super::{changes, complete, find, moved, result};
 use crate::provider::answer::Inspected;
 use crate::rotation::drift::{self, Act, Drift};
 use crate::rotation::elsewhere::{self, Stray};
@@ -81,10 +81,19 @@ pub fn run(args: &Args, session: &Session) -> anyhow::Result<Exit> {
         let what = if stray.of.is_some() { "a slot is shared" } else { elsewhere::UNDER_WAY };
         output.data(&format!("elsewhere {what}: {}", find::words(&strays)));
     }
-    output.data(&match newest {
-        Some(rotation) => journal_line(rotation, session),
-        None => "journal   never rotated with whsec".to_owned(),
-    });
+    // Open under this name or these ids, for what the target was before.
+    let away: Vec<Rotation> =
+        journal.open_rotations()?.into_iter().filter(|rotation| moved::is_of(rotation, &target)).collect();
+    match newest {
+        Some(rotation) => output.data(&journal_line(rotation, session)),
+        None if away.is_empty() => output.data("journal   never rotated with whsec"),
+        None => {}
+    }
+    for rotation in &away {
+        let (endpoint, address) = (moved::endpoint(&rotation.plan), &rotation.plan.base_url);
+        output.data(&format!("{}, begun for {endpoint} at {address}", journal_line(rotation, session)));
+        output.say(&moved::way_on(session, &rotation.plan, &target, "cutover"));
+    }
     let open = newest.filter(|rotation| rotation.closed.is_none());
     let changed = open.map(|rotation| changes::since(session, &target, &rotation.plan)).unwrap_or_default();
     let behind = changes::without_the_secret(&target, newest_sent(&rotations)).filter(|_| open.is_none());
@@ -105,6 +114,7 @@ pub fn run(args: &Args, session: &Session) -> anyhow::Result<Exit> {
     let object = |rotation| report::rotation("inspect", rotation, session.now(), 0, &come_back, Value::Null);
     let (rotation, beside) = (newest.map(object), beside.map(object));
     let inspected_end = asked.as_ref().ok().and_then(|inspected| inspected.old_expires_at);
+    let away: Vec<Value> = away.iter().map(object).collect();
     let asked = asked.and_then(|_| match (&moved, newest) {
         (Some(Finding::Superseded(difference)), Some(rotation)) => {
             Err(somebody_rotated(session, &target, rotation, difference, inspected_end))
@@ -122,7 +132,7 @@ pub fn run(args: &Args, session: &Session) -> anyhow::Result<Exit> {
         "target": target.name, "endpoint": target.endpoint.own_id(), "at_provider": provider, "stores": slots, "drift": differing,
         "since": moved.as_ref().map(since),
         "foreign": foreign, "elsewhere": strays.iter().map(stray_json).collect::<Vec<_>>(),
-        "rotation": rotation, "beside": beside, "changes": changed,
+        "rotation": rotation, "beside": beside, "open_elsewhere": away, "changes": changed,
         "without_the_secret": behind.map(|(_, stores)| stores), "error": error,
     });
     output.json(&result::object("inspect", exit, fields));

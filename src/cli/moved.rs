@@ -9,10 +9,18 @@ use crate::rotation::{Plan, Rotation};
 use crate::ui::time::moment;
 
 /// Refuses it before anything is sent, and names the way on: to where the rotation was begun. `open` are the open rotations
-/// that stand in the way of the command.
-pub fn refuse(session: &Session, open: &[Rotation], target: &Target) -> anyhow::Result<()> {
-    refuse_elsewhere(session, open, target)?;
+/// that stand in the way of the command, and `verb` is what does there what it was to do.
+pub fn refuse(session: &Session, open: &[Rotation], target: &Target, verb: &str) -> anyhow::Result<()> {
+    refuse_elsewhere(session, open, target, verb)?;
     refuse_two(session, open, target)
+}
+
+/// Whether a rotation was begun for another endpoint, or at another address, under a target's own name or ids.
+pub fn is_of(rotation: &Rotation, target: &Target) -> bool {
+    let (plan, endpoint) = (&rotation.plan, &target.endpoint);
+    let is_named =
+        plan.target == target.name || (plan.provider == endpoint.provider.name() && plan.ids == endpoint.ids);
+    is_named && plan.endpoint_key != endpoint.key()
 }
 
 /// Refuses where two rotations of the endpoint are open, as an earlier whsec took two spellings of its name for two endpoints.
@@ -39,7 +47,7 @@ fn refuse_two(session: &Session, open: &[Rotation], target: &Target) -> anyhow::
     Err(Fault::new(Exit::Conflict, message, hint))
 }
 
-fn refuse_elsewhere(session: &Session, open: &[Rotation], target: &Target) -> anyhow::Result<()> {
+fn refuse_elsewhere(session: &Session, open: &[Rotation], target: &Target, verb: &str) -> anyhow::Result<()> {
     let (key, name) = (target.endpoint.key(), &target.name);
     let is_here = open.iter().any(|rotation| rotation.plan.endpoint_key == key);
     // One of which nothing was ever sent stands in nobody's way once another is open here.
@@ -51,7 +59,7 @@ fn refuse_elsewhere(session: &Session, open: &[Rotation], target: &Target) -> an
             endpoint(plan),
             plan.base_url
         );
-        return Err(Fault::new(Exit::Conflict, message, way_on(session, plan, target)));
+        return Err(Fault::new(Exit::Conflict, message, way_on(session, plan, target, verb)));
     }
     let is_moved = |plan: &&Plan| {
         let begun = Url::parse(&plan.base_url);
@@ -64,24 +72,29 @@ fn refuse_elsewhere(session: &Session, open: &[Rotation], target: &Target) -> an
         plan.base_url,
         target.endpoint.base_url
     );
-    Err(Fault::new(Exit::Conflict, message, way_on(session, plan, target)))
+    Err(Fault::new(Exit::Conflict, message, way_on(session, plan, target, verb)))
 }
 
-/// The command that goes on where the rotation was begun.
-fn way_on(session: &Session, plan: &Plan, target: &Target) -> String {
+/// The command that does where the rotation was begun what it was to do here.
+pub fn way_on(session: &Session, plan: &Plan, target: &Target, verb: &str) -> String {
     // The target's own name brings its API key along.
     let is_one_provider = target.file.is_some() && target.endpoint.provider.name() == plan.provider;
     let command = if is_one_provider {
         let ids = plan.ids.iter().map(|id| format!(" --id {}", session.quoted(&format!("{}={}", id.name, id.value))));
-        ids.fold(session.come_back("cutover", &target.name), |command, id| command + &id)
+        ids.fold(session.come_back(verb, &target.name), |command, id| command + &id)
     } else {
-        session.come_back("cutover", &endpoint(plan))
+        session.come_back(verb, &endpoint(plan))
     };
-    format!("go on with it: {command} --base-url {}; or set the target as it was", plan.base_url)
+    let (what, more) = match verb {
+        "abandon" => ("close it there", " --reason TEXT"),
+        "rollback" => ("go back there", ""),
+        _ => ("go on with it", ""),
+    };
+    format!("{what}: {command} --base-url {}{more}; or set the target as it was", plan.base_url)
 }
 
 /// The endpoint of a plan, as an ad hoc target is written.
-fn endpoint(plan: &Plan) -> String {
+pub fn endpoint(plan: &Plan) -> String {
     let ids: Vec<&str> = plan.ids.iter().map(|id| id.value.as_str()).collect();
     format!("{}/{}", plan.provider, ids.join("/"))
 }

@@ -32,7 +32,7 @@ pub struct Args {
 
 /// Runs the command.
 pub fn run(args: &Args, session: &Session) -> anyhow::Result<Exit> {
-    let mut found = find::open_as_begun(session, &args.target, &args.options)?;
+    let mut found = find::open_to_go_back(session, &args.target, &args.options)?;
     let mut rotation = find::need_open(session, &mut found)?;
     changes::say(session, &rotation, &found.changes);
     let work = &found.work;

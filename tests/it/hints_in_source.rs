@@ -131,7 +131,7 @@ const BUILT: &[(&str, &str, usize)] = &[
     ("cli/inspect.rs", "cutover", 2),
     ("cli/inspect.rs", "rotate", 1),
     ("cli/moved.rs", "abandon", 1),
-    ("cli/moved.rs", "cutover", 3),
+    ("cli/moved.rs", "cutover", 1),
     ("cli/notify.rs", "cutover", 1),
     ("cli/probe.rs", "cutover", 1),
     ("cli/probe.rs", "inspect", 1),

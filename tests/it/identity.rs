@@ -59,6 +59,28 @@ fn a5_another_documented_address_is_the_same_endpoint_after_an_unknown_call() {
 }
 
 #[test]
+fn a_target_that_was_moved_shows_what_is_open_where_it_was() {
+    let sandbox = Sandbox::new("signa");
+    sandbox.rotate().exits(0);
+    let (address, id) = (sandbox.stand_in.base_url(), sandbox.id());
+    sandbox.edit_config(&address, "http://127.0.0.9:9");
+    let named = sandbox.run(&["status", "hooks", "--exit-code", "--json"]).exits(11);
+    assert_eq!(named.json()["targets"][1]["base_url"], format!("{address}/"), "{}", named.stdout);
+    let inspected = sandbox.run(&["inspect", "hooks"]);
+    let begun = format!(", next: deploy, begun for signa/{id} at {address}/");
+    assert!(inspected.stdout.contains(&begun), "{}", inspected.stdout);
+    assert!(!inspected.stdout.contains("never rotated"), "{}", inspected.stdout);
+    let there = format!("hooks --id 'id={id}' --base-url {address}/");
+    let rollback = sandbox.run(&["rollback", "hooks"]).exits(5);
+    rollback.says(&format!("go back there: whsec rollback {there}; or set"));
+    let abandon = sandbox.run(&["abandon", "hooks", "--reason", "tired", "--yes"]).exits(5);
+    abandon.says(&format!("close it there: whsec abandon {there} --reason TEXT; or set"));
+    let at = ["--id", &format!("id={id}"), "--base-url", &address];
+    sandbox.run(&[&["rollback", "hooks"][..], &at].concat()).exits(0);
+    sandbox.run(&[&["abandon", "hooks", "--reason", "tired", "--yes"][..], &at].concat()).exits(0);
+}
+
+#[test]
 fn a5_a_target_that_is_another_endpoint_by_now_is_not_rotated() {
     let sandbox = Sandbox::new("signa");
     sandbox.rotate().exits(0);

@@ -9,7 +9,7 @@ use super::exit::{self, Exit};
 use super::notify::Notifier;
 use super::session::Session;
 use super::signals::Signals;
-use super::{changes, complete, find, parse_duration, result};
+use super::{changes, complete, find, moved, parse_duration, result};
 use crate::config::Target;
 use crate::rotation::journal::Journal;
 use crate::rotation::{Rotation, Step, at_hand, is_unanswered, leaking, newest_sent, overtaken};
@@ -132,14 +132,15 @@ fn look(args: &Args, session: &Session) -> anyhow::Result<(Vec<Row>, Vec<Rotatio
     } else {
         args.targets.clone()
     };
-    let (mut rows, mut shown) = (Vec::new(), BTreeSet::new());
-    for name in names {
-        let trouble = session.trouble(&name).map(|error| exit::report(&error).message);
-        let target = match find::target(session, &journal, &name, &Default::default()) {
+    let (mut rows, mut shown, mut targets) = (Vec::new(), BTreeSet::new(), Vec::new());
+    let open = journal.open_rotations()?;
+    for name in &names {
+        let trouble = session.trouble(name).map(|error| exit::report(&error).message);
+        let target = match find::target(session, &journal, name, &Default::default()) {
             Ok(target) => target,
             // What is wrong with one target hides no other.
             Err(_) if trouble.is_some() => {
-                rows.push(Row { target: name, trouble, ..Row::default() });
+                rows.push(Row { target: name.clone(), trouble, ..Row::default() });
                 continue;
             }
             Err(error) => return Err(error),
@@ -156,29 +157,35 @@ fn look(args: &Args, session: &Session) -> anyhow::Result<(Vec<Row>, Vec<Rotatio
         let history = journal.of_endpoint(&key)?;
         let mut row = filled(row, &history, args.max_age.or(target.max_age), session);
         compare(&mut row, session, &target, &history);
-        // Of targets that are named, because a look into the files of all would take its time.
-        if !args.targets.is_empty() && row.status.is_none() {
+        // Of targets that are named, because a look into the files of all would take its time. What was begun at another address
+        // is known, and shown by itself.
+        let is_known = open.iter().any(|known| moved::is_of(known, &target));
+        if !args.targets.is_empty() && row.status.is_none() && !is_known {
             row.elsewhere = row::elsewhere(&target, &journal);
             row.overdue |= row.elsewhere.is_some();
         }
         rows.push(row);
         shown.insert(key);
+        targets.push(target);
     }
-    let open = journal.open_rotations()?;
-    if args.targets.is_empty() {
-        for newest in strangers(&journal, &open, &shown)? {
-            let plan = &newest.plan;
-            let row = Row {
-                target: plan.target.clone(),
-                provider: plan.provider.clone(),
-                endpoint: plan.own_id().to_owned(),
-                owner: plan.owner.clone(),
-                base_url: Some(plan.base_url.clone()),
-                stores: plan.stores.iter().map(|store| store.reference.clone()).collect(),
-                ..Row::default()
-            };
-            rows.push(filled(row, &journal.of_endpoint(&plan.endpoint_key)?, args.max_age, session));
-        }
+    // What is open of a target that was named is shown wherever it was begun.
+    let is_of_named = |newest: &Rotation| {
+        let is_named =
+            || names.contains(&newest.plan.target) || targets.iter().any(|named| moved::is_of(newest, named));
+        args.targets.is_empty() || (newest.closed.is_none() && is_named())
+    };
+    for newest in strangers(&journal, &open, &shown)?.into_iter().filter(is_of_named) {
+        let plan = &newest.plan;
+        let row = Row {
+            target: plan.target.clone(),
+            provider: plan.provider.clone(),
+            endpoint: plan.own_id().to_owned(),
+            owner: plan.owner.clone(),
+            base_url: Some(plan.base_url.clone()),
+            stores: plan.stores.iter().map(|store| store.reference.clone()).collect(),
+            ..Row::default()
+        };
+        rows.push(filled(row, &journal.of_endpoint(&plan.endpoint_key)?, args.max_age, session));
     }
     Ok((rows, open))
 }
