@@ -156,7 +156,7 @@ fn say_next(session: &Session, rotation: &Rotation, come_back: &str) {
             if rotation.call == Call::NotApplied {
                 output.say("nothing was sent yet");
             }
-            let ended = rotation.expires_at().filter(|end| rotation.provider_time(session.now()) >= *end);
+            let ended = rotation.expires_at().filter(|end| rotation.provider_now(session.now()) >= *end);
             if let Some(end) = ended.filter(|_| step != Step::Drop) {
                 let late = "receivers that know only the old secret refuse every delivery";
                 output.warn(&format!("the old secret ended at {}: {late}", moment(end)));
@@ -200,7 +200,7 @@ pub fn whereabouts(rotation: &Rotation, seals: &Seals, now: Timestamp) -> Vec<St
     }
     let old = match (answered.expires_source, rotation.expires_at()) {
         (ExpirySource::Call, _) => "the old secret no longer works".to_owned(),
-        (_, Some(end)) if rotation.provider_time(now) >= end => format!("the old secret ended at {}", moment(end)),
+        (_, Some(end)) if rotation.provider_now(now) >= end => format!("the old secret ended at {}", moment(end)),
         (_, Some(end)) => format!("the old secret works until {}", moment(end)),
         (_, None) => "how long the old secret works is not known".to_owned(),
     };

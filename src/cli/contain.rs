@@ -38,7 +38,7 @@ pub fn contain(
     };
     let cannot_force = target.endpoint.provider.force() == Force::Unavailable;
     // What is live may be dead, and the provider keep one all the same that nobody has live.
-    let kept = open.replaced_until().is_some_and(|end| open.provider_time(session.now()) < end);
+    let kept = open.replaced_until().is_some_and(|end| open.provider_now(session.now()) < end);
     let old_lives = kept || open.old_secret_lives(session.now());
     match leaked(session, open, wish, cannot_force)? {
         Leaked::New if cannot_force && old_lives => note_leak(session, name, options, wish).map(Some),

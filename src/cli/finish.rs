@@ -148,14 +148,14 @@ fn draining_until(session: &Session, rotation: &Rotation, drain: Duration) -> Op
     let issued = rotation.done.get(&Step::Issue).map(|proof| rotation.provider_time(proof.at));
     let ended = rotation.expires_at().or(issued)?;
     let until = ended.saturating_add(SignedDuration::try_from(drain).unwrap_or(SignedDuration::MAX)).ok()?;
-    (rotation.provider_time(session.now()) < until).then_some(until)
+    (rotation.provider_now(session.now()) < until).then_some(until)
 }
 
 /// Waits until then, or until others have moved the rotation. `false` where a signal came before.
 fn drained(session: &Session, work: &Work, rotation: &Rotation, until: Timestamp) -> bool {
     let why = format!("draining: what was signed with the old secret may be retried until {}", moment(until));
     session.output.say(&why);
-    let provider_now = rotation.provider_time(session.now());
+    let provider_now = rotation.provider_now(session.now());
     let (stopped, moved) = (|| work.signals.arrived(), || rejoin::has_moved(&work.journal, rotation));
     countdown::run(&session.output, Countdown { until, provider_now }, false, &stopped, &moved)
 }

@@ -125,7 +125,7 @@ impl Drop for Notifier<'_> {
 /// The last moment that has passed of a rotation that is not through.
 fn passed(rotation: &Rotation, now: Timestamp) -> Option<&'static str> {
     let end = rotation.expires_at().filter(|_| rotation.next(now) != Next::Finished)?;
-    let left = end.duration_since(rotation.provider_time(now));
+    let left = end.duration_since(rotation.provider_now(now));
     if left <= SignedDuration::ZERO {
         return Some(OVERDUE);
     }

@@ -17,7 +17,7 @@ use crate::delivery::probe::{Case, Event as ProbeEvent, Prober, Report, Secrets,
 use crate::http::shown_address;
 use crate::provider::Tested;
 use crate::rotation::gate::probed;
-use crate::rotation::{Event, RunError, newest_sent};
+use crate::rotation::{CLOCK_SET_BACK, Event, RunError, newest_sent};
 use crate::ui::probes;
 
 /// Ask the receivers what they accept: new, old, both, forged
@@ -104,8 +104,11 @@ pub fn run(args: &Args, session: &Session) -> anyhow::Result<Exit> {
         session.output.detail("no slot holds an old secret, so `old` and `both` are not tried");
     }
     let signals = Signals::arm()?;
-    let ahead = knowledge.open.as_ref().map_or(0, |rotation| rotation.clock_ahead_ms);
-    let ahead = SignedDuration::from_millis(ahead);
+    let now = session.now();
+    if knowledge.open.as_ref().is_some_and(|rotation| rotation.is_clock_set_back(now)) {
+        session.output.warn(CLOCK_SET_BACK);
+    }
+    let ahead = knowledge.open.as_ref().map_or(SignedDuration::ZERO, |rotation| rotation.clock_ahead(now));
     let mut reports = Vec::new();
     for url in &urls {
         let report = prober.probe(url, &secrets, ahead, &|| signals.arrived());

@@ -59,7 +59,7 @@ pub fn run(args: &Args, session: &Session) -> anyhow::Result<Exit> {
             session.output.warn("this opens the leak again: whoever has the old secret can forge deliveries");
         }
         if let Some(end) = rotation.expires_at() {
-            let left = span(end.duration_since(rotation.provider_time(session.now())));
+            let left = span(end.duration_since(rotation.provider_now(session.now())));
             session.output.say(&format!("the old secret ends in {left}; go forward before that"));
         }
     }

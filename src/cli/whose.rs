@@ -101,7 +101,7 @@ fn of(rotation: &Rotation, fingerprint: &Fingerprint, now: Timestamp) -> Option<
         role,
         since: issued.unwrap_or(rotation.opened_at),
         // What died with the call is dead whatever the clocks say of a second.
-        ended: (role == Role::Old && called.is_some()) || ends_at.is_some_and(|end| rotation.provider_time(now) >= end),
+        ended: (role == Role::Old && called.is_some()) || ends_at.is_some_and(|end| rotation.provider_now(now) >= end),
         ends_at,
         rotation_status: rotation.status(now).name(),
     })

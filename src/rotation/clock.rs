@@ -20,6 +20,9 @@ const PAUSE: Duration = Duration::from_secs(1);
 /// A difference of clocks that is worth a word.
 const WORTH_A_WORD_MS: i64 = 120_000;
 
+/// What is said where our own clock goes back on what was journaled.
+pub const CLOCK_SET_BACK: &str = "this machine's clock was set back since the journal's newest entry: what was known of the provider's does not count";
+
 /// Why the provider's clock is not known.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Unheard {
@@ -57,7 +60,7 @@ impl Runner<'_> {
     }
 
     /// Takes a time for the provider's if it goes on as the last one did, or else if the next one agrees with it.
-    fn take_time(&mut self, date: Timestamp) -> Result<Option<Unheard>, RunError> {
+    pub(super) fn take_time(&mut self, date: Timestamp) -> Result<Option<Unheard>, RunError> {
         let ahead = self.ahead(date);
         if self.goes_on(ahead) {
             self.rotation.clock_ahead_ms = ahead;
@@ -95,7 +98,7 @@ impl Runner<'_> {
 
     /// Whether a clock that is so far ahead is where the last answer that was believed lets it be.
     fn goes_on(&self, ahead_ms: i64) -> bool {
-        same(ahead_ms, self.rotation.clock_ahead_ms)
+        same(ahead_ms, self.rotation.clock_ahead_ms) && !self.rotation.is_clock_set_back((self.now)())
     }
 
     /// How far a provider's clock is ahead of ours, in milliseconds.

@@ -19,7 +19,7 @@ impl Rotation {
             return Some(since);
         }
         // An answer may still give the old secret a while.
-        if self.expires_at().is_some_and(|end| self.provider_time(now) < end) {
+        if self.expires_at().is_some_and(|end| self.provider_now(now) < end) {
             return None;
         }
         let called = match &self.call {

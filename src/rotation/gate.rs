@@ -1,7 +1,7 @@
 //! The steps of a person: done on proof, on a delivery that was verified, or on somebody's recorded word, and never
 //! silently against what receivers were found to do.
 
-use jiff::{SignedDuration, Timestamp};
+use jiff::Timestamp;
 use uuid::Uuid;
 
 use super::operator::{News, Reply};
@@ -135,6 +135,10 @@ impl Runner<'_> {
         let Some(prober) = self.prober.filter(|_| !self.probed && !self.rotation.plan.receivers.is_empty()) else {
             return Ok(());
         };
+        // They are signed at the provider's time, of which the journal may have known before our clock was put right.
+        if self.looked.is_none() && self.rotation.answered().is_some() {
+            self.look_again(false)?;
+        }
         // Where nothing has the new secret any more there is nothing to sign with, and nothing is proved.
         let Ok(new) = self.secret() else { return Ok(()) };
         let old = self.old_secret(&new);
@@ -155,7 +159,7 @@ impl Runner<'_> {
     /// Probes all receivers with these secrets and tells what came of it.
     pub(super) fn probe_with(&mut self, prober: &Prober, secrets: &Secrets<'_>) -> Vec<Report> {
         let mut reports = Vec::new();
-        let ahead = SignedDuration::from_millis(self.rotation.clock_ahead_ms);
+        let ahead = self.rotation.clock_ahead((self.now)());
         for url in self.rotation.plan.receivers.clone() {
             let report = prober.probe(&url, secrets, ahead, &|| self.operator.wants_to_stop());
             self.operator.tell(self.rotation, News::Probed(&report));

@@ -105,7 +105,13 @@ impl Runner<'_> {
     pub(super) fn look_again(&mut self, asks: bool) -> Result<(), RunError> {
         self.looked = Some(asks);
         match self.ask_provider() {
-            Ok(inspected) => self.weigh_shown(inspected, asks),
+            Ok(inspected) => {
+                // Ours may have been put right since, and nothing is counted or probed by a clock that was heard before.
+                if let Some(date) = inspected.date {
+                    self.take_time(date)?;
+                }
+                self.weigh_shown(inspected, asks)
+            }
             Err(unasked) => {
                 if asks && unasked != Unasked::NoCall {
                     let warning = format!("whether somebody else has rotated since could not be seen: {unasked}");

@@ -58,10 +58,11 @@ mod sums;
 pub mod superseded;
 #[cfg(test)]
 mod tests;
+mod times;
 mod trial;
 mod upkeep;
 
-pub use clock::Unheard;
+pub use clock::{CLOCK_SET_BACK, Unheard};
 pub use doubts::again;
 pub use error::RunError;
 pub use event::{Answered, Entry, Event, Evidence, ExpirySource, How, Outcome, Overruled, Probed};
@@ -86,6 +87,10 @@ pub struct Rotation {
     pub after: Option<Evidence>,
     /// How far the provider's clock is ahead of ours, in milliseconds, as last heard.
     pub clock_ahead_ms: i64,
+    /// Whether ours was set back since that was heard.
+    pub clock_set_back: bool,
+    /// When the newest event was journaled, on our clock.
+    pub last_at: Timestamp,
     pub call: Call,
     /// Whether the provider has certainly carried the call out, whatever became of its answer.
     pub applied: bool,
@@ -174,6 +179,8 @@ impl Rotation {
             before: Evidence::default(),
             after: None,
             clock_ahead_ms: 0,
+            clock_set_back: false,
+            last_at: opened_at,
             call: Call::NotApplied,
             applied: false,
             sent: Vec::new(),
@@ -201,11 +208,13 @@ impl Rotation {
     /// Takes one more event into account.
     pub fn fold(&mut self, entry: &Entry) {
         let Entry { at, by, event } = entry;
+        self.clock_set_back |= self.is_clock_set_back(*at);
+        self.last_at = *at;
         let proof = |how: How| Proof { at: *at, by: by.clone(), how };
         match event {
             Event::Checked { before } => {
                 self.before = before.clone();
-                self.clock_ahead_ms = before.clock_ahead_ms.unwrap_or(0);
+                self.hear_clock(before.clock_ahead_ms.unwrap_or(0));
                 self.done.insert(Step::Check, proof(How::Tool));
                 self.go_live_first();
             }
@@ -216,7 +225,7 @@ impl Rotation {
                 self.set_unknown(None);
             }
             Event::Answered(answered) => {
-                self.clock_ahead_ms = answered.clock_ahead_ms;
+                self.hear_clock(answered.clock_ahead_ms);
                 // What was journaled before ends were doubted is read as it would be journaled now.
                 let called_by = self.provider_time(self.sent.last().map_or(*at, |sent| sent.ours));
                 self.call = Call::Answered(answered.clone().with_believable_end(&self.plan, called_by));
@@ -246,7 +255,7 @@ impl Rotation {
             Event::Shown { after } => (self.after, self.doubt) = (Some(after.clone()), None),
             Event::Doubted { why } => self.doubt = Some(why.clone()),
             Event::ClockJumped { heard_ms, is_believed } => {
-                self.clock_ahead_ms = heard_ms.last().copied().filter(|_| *is_believed).unwrap_or(self.clock_ahead_ms);
+                heard_ms.last().filter(|_| *is_believed).into_iter().for_each(|ahead_ms| self.hear_clock(*ahead_ms));
             }
             Event::Acknowledged { .. } => self.acknowledged = true,
             Event::StoreDone { step, store } => {
@@ -329,7 +338,7 @@ impl Rotation {
         match (step.doer(), self.expires_at()) {
             (Doer::Tool, _) => Next::Run(step),
             (Doer::Person, _) | (Doer::Clock, None) => Next::Ask(step),
-            (Doer::Clock, Some(end)) if self.provider_time(now) >= end => Next::Run(step),
+            (Doer::Clock, Some(end)) if self.provider_now(now) >= end => Next::Run(step),
             (Doer::Clock, Some(end)) => Next::Wait(end),
         }
     }
@@ -352,16 +361,11 @@ impl Rotation {
         self.before.dead_since.or_else(|| self.answered()?.expires_at)
     }
 
-    /// A moment of our clock on the provider's clock, as far as its last answer tells.
-    pub fn provider_time(&self, now: Timestamp) -> Timestamp {
-        now.saturating_add(SignedDuration::from_millis(self.clock_ahead_ms)).unwrap_or(now)
-    }
-
     /// Whether the old secret is still accepted or signed with by the provider at `now`.
     pub fn old_secret_lives(&self, now: Timestamp) -> bool {
         match (&self.call, self.expires_at()) {
             _ if self.before.dead_since.is_some() => false,
-            (Call::Answered(_), Some(end)) => self.provider_time(now) < end,
+            (Call::Answered(_), Some(end)) => self.provider_now(now) < end,
             (Call::Answered(answered), None) => answered.expires_source == ExpirySource::Unknown,
             _ => true,
         }

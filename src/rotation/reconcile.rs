@@ -69,7 +69,7 @@ impl Runner<'_> {
                 let sent = self.rotation.sent.last().map(|sent| self.rotation.provider_time(sent.ours));
                 let ends = self.rotation.plan.direction.ends_old_secret();
                 let until = sent.filter(|_| !ends).and_then(|sent| self.rotation.plan.documented_end(sent));
-                let until = until.filter(|until| *until > self.rotation.provider_time((self.now)()));
+                let until = until.filter(|until| *until > self.rotation.provider_now((self.now)()));
                 let error = RunError::SecretLost { provider, until, can_force: self.can_force() };
                 let said = reason.map(|reason| format!(" ({reason})")).unwrap_or_default();
                 self.record(&[Event::Closed { outcome: Outcome::Failed, reason: Some(format!("{error}{said}")) }])?;

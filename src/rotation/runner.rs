@@ -4,6 +4,7 @@
 
 use jiff::Timestamp;
 
+use super::clock::CLOCK_SET_BACK;
 use super::gate::old_seal;
 use super::issue::UNKEPT;
 use super::journal::{Journal, JournalError};
@@ -97,6 +98,9 @@ impl Runner<'_> {
                 self.rotation.done.remove(&Step::Prepare);
             }
         }
+        if self.rotation.is_clock_set_back((self.now)()) {
+            self.operator.tell(self.rotation, News::Warning(CLOCK_SET_BACK));
+        }
         loop {
             self.clear_up()?;
             if last.is_some_and(|last| self.rotation.done.contains_key(&last)) {
@@ -156,7 +160,7 @@ impl Runner<'_> {
                 }
                 Next::Wait(until) => {
                     self.hear(false)?;
-                    let provider_now = self.rotation.provider_time((self.now)());
+                    let provider_now = self.rotation.provider_now((self.now)());
                     if provider_now >= until {
                         continue;
                     }

@@ -1,9 +1,12 @@
 //! Clocks that disagree: the provider's counts, and a wrong one of ours neither ends a wait early nor hides an end.
 
+use std::path::Path;
+use std::sync::atomic::{AtomicI64, Ordering};
 use std::time::Duration;
 
 use jiff::{SignedDuration, Timestamp};
 
+use crate::receivers::{Kind, Receiver};
 use crate::sandbox::{OVERLAP, Sandbox};
 
 fn a_day_ahead() -> Timestamp {
@@ -142,4 +145,43 @@ fn a14_one_wild_answer_ends_no_wait() {
     sandbox.rotate().exits(0);
     let all = ["cutover", "hooks", "--done", "deploy", "--done", "verify", "--json"];
     assert_eq!(sandbox.run(&all).exits(11).json()["status"], "waiting");
+}
+
+#[test]
+fn a_clock_that_was_put_right_since_calls_no_receivers_clock_wrong() {
+    static AHEAD: AtomicI64 = AtomicI64::new(-600);
+    let clock = || Timestamp::now() + SignedDuration::from_secs(AHEAD.load(Ordering::SeqCst));
+    for command in ["cutover", "finish"] {
+        AHEAD.store(-600, Ordering::SeqCst);
+        let receiver = Receiver::start(Kind::Both);
+        let sandbox = Sandbox::with_receiver_and_clock("layers", &receiver.url, clock);
+        receiver.reads(&sandbox.dotenv());
+        sandbox.rotate().exits(0).says("ahead of the provider's");
+        AHEAD.store(0, Ordering::SeqCst);
+        let run = sandbox.run(&[command, "hooks"]);
+        run.says("accepts both").says_not("its clock is");
+        let status = sandbox.run(&["status", "--json"]).exits(0).json();
+        assert_eq!(status["targets"][0]["receivers"][0]["verdict"], "accepts-both", "{command}: {status}");
+    }
+}
+
+#[test]
+fn where_our_clock_was_set_back_the_end_is_not_counted_by_what_was_heard_before() {
+    let library = "/usr/lib/x86_64-linux-gnu/faketime/libfaketime.so.1";
+    if !Path::new(library).exists() {
+        println!("SKIPPED: libfaketime is not installed");
+        return;
+    }
+    let sandbox = Sandbox::with_window("layers", Duration::from_secs(300));
+    let mut fast = sandbox.command(&["rotate", "hooks", "--yes"]);
+    fast.env("LD_PRELOAD", library).env("FAKETIME", "+600s").env("FAKETIME_DONT_FAKE_MONOTONIC", "1");
+    sandbox.watch(fast.output().unwrap()).exits(0).says("ahead of the provider's");
+    let status = sandbox.run(&["status"]).exits(0).stdout;
+    let is_right = |status: &str| ["in 4m", "in 5m 00s"].iter().any(|left| status.contains(left));
+    assert!(is_right(&status), "{status}");
+    assert!(status.contains("this machine's clock was set back since"), "{status}");
+    assert_eq!(sandbox.run(&["status", "--json"]).exits(0).json()["targets"][0]["clock_set_back"], true);
+    sandbox.run(&["cutover", "hooks"]).exits(11).says("this machine's clock was set back");
+    let status = sandbox.run(&["status"]).exits(0).stdout;
+    assert!(is_right(&status) && !status.contains("set back"), "{status}");
 }

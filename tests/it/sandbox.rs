@@ -93,6 +93,13 @@ impl Sandbox {
         sandbox
     }
 
+    /// Both of them.
+    pub fn with_receiver_and_clock(provider: &str, url: &str, clock: fn() -> Timestamp) -> Self {
+        let sandbox = Self::build(Catalog::builtin().get(provider).unwrap(), clock, None, Some(url));
+        sandbox.edit_config("api_key = ", &format!("receivers = [\"{url}\"]\napi_key = "));
+        sandbox
+    }
+
     fn build(
         provider: Arc<Provider>,
         clock: fn() -> Timestamp,

@@ -45,6 +45,9 @@ fn words(row: &Row, now: Timestamp, is_whole: bool) -> String {
             format!("old secret ended {} ago", span(-left))
         });
     }
+    if row.clock_set_back {
+        parts.push("this machine's clock was set back since the provider's was heard".to_owned());
+    }
     match row.age(now) {
         Some(age) if row.status.is_none() && row.changes.is_empty() => {
             parts.push(format!("secret is {} old", span(age)))

@@ -15,7 +15,7 @@ use crate::rotation::journal::Journal;
 use crate::rotation::{Rotation, Step, at_hand, is_unanswered, leaking, newest_sent, overtaken};
 use crate::ui::board::Board;
 use lines::{line, wall};
-use row::Row;
+use row::{Row, ahead_ms};
 
 mod lines;
 mod row;
@@ -215,7 +215,7 @@ fn filled(mut row: Row, history: &[Rotation], max_age: Option<std::time::Duratio
     row.abandoned = newest.is_some_and(|rotation| rotation.left_a_dead_secret(now) || rotation.gave_up_before_live());
     if let Some(rotation) = newest.filter(|rotation| rotation.gave_up_before_live()) {
         row.expires_at = rotation.expires_at();
-        row.clock_ahead_ms = rotation.clock_ahead_ms;
+        row.clock_ahead_ms = ahead_ms(rotation, now);
     }
     row.superseded = overtaken(history).is_some();
     row.overdue |= row.lost || row.abandoned || row.superseded;

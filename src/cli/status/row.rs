@@ -60,6 +60,8 @@ pub(super) struct Row {
     /// How far the provider's clock, on which `expires_at` is, is ahead of ours.
     #[serde(skip)]
     pub(super) clock_ahead_ms: i64,
+    /// Whether our clock was set back since the provider's was heard, which then does not count.
+    pub(super) clock_set_back: bool,
     /// The rotation that the open one is to replace, while nobody knows what came of that.
     pub(super) beside: Option<Beside>,
     /// Since when deliveries may be failing: the call ended the old secret, and receivers refuse the new one or have not been
@@ -114,7 +116,8 @@ impl Row {
         self.opened_at = Some(rotation.opened_at);
         self.expires_at = rotation.expires_at();
         self.issued_at = rotation.done.get(&Step::Issue).map(|proof| rotation.provider_time(proof.at));
-        self.clock_ahead_ms = rotation.clock_ahead_ms;
+        self.clock_ahead_ms = ahead_ms(rotation, now);
+        self.clock_set_back = rotation.is_clock_set_back(now);
         self.doubt = rotation.doubt.clone();
         self.rolled_back = rotation.taken_back().map(ToString::to_string);
         self.contained = rotation.contained();
@@ -135,7 +138,7 @@ impl Row {
             last_signed_at: seen.signed_at,
         };
         self.deliveries = rotation.seen.iter().map(arrived).collect();
-        let ended = rotation.expires_at().is_some_and(|end| rotation.provider_time(now) >= end);
+        let ended = rotation.expires_at().is_some_and(|end| rotation.provider_now(now) >= end);
         self.live_dead_since = rotation.live_dead_since();
         self.failing_since = rotation.failing_since(now);
         self.overdue |= self.failing_since.is_some();
@@ -151,7 +154,7 @@ impl Row {
             opened_at: earlier.opened_at,
             expires_at: earlier.expires_at(),
         });
-        let ended = earlier.expires_at().is_some_and(|end| earlier.provider_time(now) >= end);
+        let ended = earlier.expires_at().is_some_and(|end| earlier.provider_now(now) >= end);
         self.overdue |= ended && !matches!(earlier.next(now), Next::Finished);
     }
 
@@ -165,6 +168,11 @@ impl Row {
     pub(super) fn age(&self, now: Timestamp) -> Option<SignedDuration> {
         self.rotated_at.map(|at| now.duration_since(at))
     }
+}
+
+/// How far the provider's clock is ahead of ours, in milliseconds.
+pub(super) fn ahead_ms(rotation: &Rotation, now: Timestamp) -> i64 {
+    i64::try_from(rotation.clock_ahead(now).as_millis()).unwrap_or(0)
 }
 
 /// What has drifted in the stores that are files: a look at them disturbs nobody and takes no time. Programs, servers and the
