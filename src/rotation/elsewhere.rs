@@ -4,7 +4,7 @@
 use jiff::Timestamp;
 
 use super::journal::{Journal, JournalError};
-use super::{Rotation, RunError, drift};
+use super::{Outcome, Rotation, RunError, drift};
 use crate::secret::Fingerprint;
 use crate::store::{Slot, Store, StoreError, readable, slots};
 
@@ -86,8 +86,11 @@ pub fn of_store(store: &dyn Store, known: &[Rotation]) -> Result<Vec<Stray>, Sto
     // Some keep what was live before for ever, and a copy of what is live is nobody's loss.
     let previous = held.of(Slot::Previous).filter(|_| !store.keeps_history());
     if let Some(previous) = previous.filter(|previous| held.current.as_ref() != Some(previous)) {
-        // What was live after the last rotation here is `previous` once somebody has rotated elsewhere.
-        let live_is_stray = held.current.as_ref().is_some_and(|current| !is_known(current));
+        // What was live after the last rotation here is `previous` once somebody has rotated elsewhere. Of one that is known to be
+        // superseded that is no news.
+        let is_told =
+            known.iter().find(|known| known.applied).is_some_and(|newest| newest.closed_as(Outcome::Superseded));
+        let live_is_stray = !is_told && held.current.as_ref().is_some_and(|current| !is_known(current));
         if !is_known(previous) || live_is_stray {
             strays.push(Stray::new(store, Slot::Previous, previous.clone()));
         }

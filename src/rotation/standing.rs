@@ -88,7 +88,7 @@ impl Rotation {
         self.closed_as(Outcome::Superseded) && !self.acknowledged
     }
 
-    fn closed_as(&self, outcome: Outcome) -> bool {
+    pub(super) fn closed_as(&self, outcome: Outcome) -> bool {
         self.closed.as_ref().is_some_and(|closed| closed.outcome == outcome)
     }
 

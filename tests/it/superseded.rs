@@ -37,9 +37,9 @@ fn a2_another_version_or_fingerprint_closes_ours() {
         sandbox.run(&["abandon", "hooks", "--reason", "theirs is live by now"]).exits(2);
         sandbox.run(&["status", "hooks", "--exit-code"]).exits(12);
         sandbox.run(&["abandon", "hooks", "--reason", "theirs is live by now", "--yes"]).exits(0);
-        sandbox.run(&["status", "--exit-code"]).exits(0);
+        sandbox.run(&["status", "hooks", "--exit-code"]).exits(0);
         assert_eq!(closed_as(&sandbox), "superseded", "{name}: the record stays");
-        sandbox.run(&["cutover", "hooks"]).exits(4);
+        sandbox.run(&["cutover", "hooks"]).exits(4).says("which is dealt with");
     }
 }
 
