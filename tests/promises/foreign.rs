@@ -312,7 +312,7 @@ fn attempt(scenario: &Scenario, world: &World, case: Case, struck: &AtomicUsize)
     // As long as real ones: a file that shrank is another matter.
     let foreign = Secret::new(format!("whsec_{0}{0}", uuid::Uuid::new_v4().simple()));
     let (mut touching, mut other, mut touched_since) = (0, 0, 0);
-    let (mut later, mut destroyed) = (None, false);
+    let (mut later, mut destroyed, mut asked) = (None, false, 0);
     let traced = follow(scenario, world, case, |touches| {
         *(if touches { &mut touching } else { &mut other }) += 1;
         let is_now = match case.at {
@@ -323,6 +323,7 @@ fn attempt(scenario: &Scenario, world: &World, case: Case, struck: &AtomicUsize)
             let was_there = is_in_a_slot(scenario, world);
             later = Some(act(world, case, &foreign));
             destroyed = was_there && !is_in_a_slot(scenario, world);
+            asked = world.sandbox.requests();
         }
         touched_since += usize::from(touches && later.is_some());
     });
@@ -346,7 +347,12 @@ fn attempt(scenario: &Scenario, world: &World, case: Case, struck: &AtomicUsize)
     }
     if !came_first {
         all_is_kept(world, case, &foreign, destroyed).map_err(|why| tell(format!("{why} after going on"), &runs))?;
-        end_is_right(world, case, &foreign, &runs, touched_since > 0).map_err(|why| tell(why, &runs))?;
+        // What happens at the provider after the last answer of a rotation that is over is news to nobody.
+        let seen_since = match case.hand {
+            Hand::Rotates => world.sandbox.requests() > asked,
+            _ => touched_since > 0,
+        };
+        end_is_right(world, case, &foreign, &runs, seen_since).map_err(|why| tell(why, &runs))?;
     }
     Ok(())
 }
@@ -412,7 +418,7 @@ fn all_is_kept(world: &World, case: Case, foreign: &Secret, destroyed: bool) -> 
 }
 
 /// What a hand did was noticed where it matters, and did not stand in the way where it does not.
-fn end_is_right(world: &World, case: Case, foreign: &Secret, runs: &[Run], touched_since: bool) -> Result<(), String> {
+fn end_is_right(world: &World, case: Case, foreign: &Secret, runs: &[Run], seen_since: bool) -> Result<(), String> {
     let is_through = runs.last().is_some_and(|run| run.code == 0);
     match case.hand {
         Hand::Fills { slot, .. } => {
@@ -420,7 +426,7 @@ fn end_is_right(world: &World, case: Case, foreign: &Secret, runs: &[Run], touch
             let noticed = runs.iter().any(|run| !AT_REST.contains(&run.code) && run.stderr.contains(&fingerprint));
             // A slot that nothing is done with any more is left as it is found.
             let is_left_alone = slot != Slot::Current && holds(world, case.store, slot, foreign.expose());
-            match noticed || is_left_alone || !touched_since {
+            match noticed || is_left_alone || !seen_since {
                 true => Ok(()),
                 false => Err(format!("{fingerprint} in {slot:?} was not noticed")),
             }
@@ -429,7 +435,7 @@ fn end_is_right(world: &World, case: Case, foreign: &Secret, runs: &[Run], touch
             true => Ok(()),
             false => Err("the rotation does not come to its end".to_owned()),
         },
-        Hand::Rotates => match is_through && touched_since && !world.is_live() {
+        Hand::Rotates => match is_through && seen_since && !world.is_live() {
             false => Ok(()),
             true => Err("done over a secret that is dead".to_owned()),
         },
