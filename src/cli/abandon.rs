@@ -42,18 +42,22 @@ pub struct Args {
 /// Runs the command.
 pub fn run(args: &Args, session: &Session) -> anyhow::Result<Exit> {
     let mut found = find::open_to_close(session, &args.target, &args.options)?;
-    if found.rotation.as_ref().is_none_or(|rotation| rotation.closed.is_some())
-        && let Some(rotation) = overtaken(&found.work.journal.of_endpoint(&found.work.target.endpoint.key())?).cloned()
-    {
-        let refusal = ["left as it is, as you said", "status says that it is superseded still"];
-        let question = "Is the provider's secret the live one by now?";
-        return acknowledge(args, session, &found, rotation, question, refusal);
-    }
-    if found.rotation.as_ref().is_none_or(|rotation| rotation.closed.is_some())
-        && let Some(rotation) = leaking(&found.work.journal.of_endpoint(&found.work.target.endpoint.key())?).cloned()
-    {
-        let refusal = ["left as it is, as you said", "status says that the leak is not contained still"];
-        return acknowledge(args, session, &found, rotation, "Is the leak dealt with?", refusal);
+    if found.rotation.as_ref().is_none_or(|rotation| rotation.closed.is_some()) {
+        let known = found.work.journal.of_endpoint(&found.work.target.endpoint.key())?;
+        if let Some(rotation) = overtaken(&known) {
+            let question = "Is the provider's secret the live one by now?";
+            return acknowledge(args, session, &found, rotation, question, "it is superseded");
+        }
+        if let Some(rotation) = leaking(&known) {
+            return acknowledge(
+                args,
+                session,
+                &found,
+                rotation,
+                "Is the leak dealt with?",
+                "the leak is not contained",
+            );
+        }
     }
     let mut rotation = find::need_open(session, &mut found)?;
     let work = &found.work;
@@ -99,11 +103,11 @@ fn acknowledge(
     args: &Args,
     session: &Session,
     found: &Found,
-    mut rotation: Rotation,
+    rotation: &Rotation,
     question: &str,
-    refusal: [&str; 2],
+    otherwise: &str,
 ) -> anyhow::Result<Exit> {
-    let work = &found.work;
+    let (work, mut rotation) = (&found.work, rotation.clone());
     let live = if rotation.is_superseded() { still_live(session, found, &rotation) } else { Vec::new() };
     if let Some((place, secret)) = live.iter().find(|(_, secret)| !args.overrides.contains(secret)) {
         let name = &work.target.name;
@@ -121,6 +125,7 @@ fn acknowledge(
     if let Some(why) = rotation.closed.as_ref().and_then(|closed| closed.reason.as_deref()) {
         session.output.warn(why);
     }
+    let refusal = ["left as it is, as you said", &format!("status says that {otherwise} still")];
     ask::agreement(session, work, question, refusal)?;
     work.retake()?;
     let overridden = live.into_iter().map(|(place, secret)| Event::Overridden {

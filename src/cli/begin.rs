@@ -151,13 +151,14 @@ pub fn rotate(
     let sent: Vec<Rotation> = work.journal.open_rotations()?.into_iter().filter(Rotation::may_be_applied).collect();
     moved::refuse(session, &sent, &work.target, "cutover")?;
     shared::refuse_journaled(&work.journal, &work.target, &tools.stores)?;
-    let (over, replaced) = in_the_way(session, &work, wish)?;
+    // The endpoint's whole journal, so that a damaged one is found out here.
+    let known = work.journal.of_endpoint(&work.target.endpoint.key())?;
+    let (over, replaced) = in_the_way(session, &known, wish)?;
     if let Some(open) = &replaced {
         plan.replaces = Some(open.id);
         let title = work.target.endpoint.provider.title();
         session.output.warn(&format!("the open rotation is given up for this one once {title} has carried it out"));
     }
-    let known = work.journal.of_endpoint(&work.target.endpoint.key())?;
     if plan.forced || leaking(&known).is_some() {
         plan.leaked = suspects(&known, wish.leaked);
     }
@@ -228,10 +229,12 @@ fn wrong_id(id: &str) -> anyhow::Error {
 }
 
 /// Refuses where a rotation of this endpoint is open, except one that never sent anything, and except that a leak
-/// does not wait for an overlap. Yields those that are over, and the one that the new rotation replaces. Reads the endpoint's
-/// whole journal, so that a damaged one is found out here.
-fn in_the_way(session: &Session, work: &Work, wish: &Wish<'_>) -> anyhow::Result<(Vec<Rotation>, Option<Rotation>)> {
-    let known = work.journal.of_endpoint(&work.target.endpoint.key())?;
+/// does not wait for an overlap. Yields those that are over, and the one that the new rotation replaces.
+fn in_the_way(
+    session: &Session,
+    known: &[Rotation],
+    wish: &Wish<'_>,
+) -> anyhow::Result<(Vec<Rotation>, Option<Rotation>)> {
     // A key that was sent before gets the old answer again, and nothing would be rotated.
     let reused = |rotation: &&Rotation| {
         wish.idempotency_key.is_some_and(|key| rotation.plan.idempotency_key.as_deref() == Some(key))
@@ -241,7 +244,7 @@ fn in_the_way(session: &Session, work: &Work, wish: &Wish<'_>) -> anyhow::Result
             format!("this idempotency key was used for the rotation of {}", crate::ui::time::moment(earlier.opened_at));
         return Err(Fault::new(Exit::Conflict, message, "leave `--idempotency-key` out, and a fresh one is made"));
     }
-    let open = known.into_iter().filter(|rotation| rotation.closed.is_none());
+    let open = known.iter().filter(|rotation| rotation.closed.is_none()).cloned();
     let (over, open): (Vec<_>, Vec<_>) = open.partition(|rotation| rotation.status(session.now()) == Status::Planned);
     let Some(at) = at_hand(&open) else { return Ok((over, None)) };
     let first = &open[at];

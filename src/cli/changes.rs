@@ -166,9 +166,11 @@ pub fn settle(
                 session.output.warn(&format!("{words}; or let it go: {command} --let-go {gone} --reason TEXT"));
             }
             Change::Cutover { .. } => session.output.warn(&change.words(&rotation.plan.target)),
-            // Said where it was taken in.
-            Change::ReceiverJoined { .. } => {}
-            Change::StoreLeft { .. } | Change::ReceiverLeft { .. } | Change::SlotsRenamed { .. } => {}
+            // Said already: where it was taken in, let go or refused.
+            Change::ReceiverJoined { .. }
+            | Change::StoreLeft { .. }
+            | Change::ReceiverLeft { .. }
+            | Change::SlotsRenamed { .. } => {}
         }
     }
     take_in(session, work, tools, rotation, &joined)

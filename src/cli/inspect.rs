@@ -78,8 +78,7 @@ pub fn run(args: &Args, session: &Session) -> anyhow::Result<Exit> {
     let strays = elsewhere::strays(&stores, &target.endpoint.key(), &journal).ok().filter(|_| !is_open);
     let strays = strays.unwrap_or_default();
     if let Some(stray) = strays.first() {
-        let what = if stray.of.is_some() { "a slot is shared" } else { elsewhere::UNDER_WAY };
-        output.data(&format!("elsewhere {what}: {}", find::words(&strays)));
+        output.data(&format!("elsewhere {}: {}", stray.shows(), find::words(&strays)));
     }
     // Open under this name or these ids, for what the target was before.
     let away: Vec<Rotation> =

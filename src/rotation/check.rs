@@ -8,9 +8,8 @@ use jiff::{SignedDuration, Timestamp};
 use super::dead::dead_since;
 use super::drift::{self, Drift};
 use super::elsewhere::{self, Stray};
-use super::gate::old_seal;
 use super::guard::refuse;
-use super::leak::leaked_seals;
+use super::leak::seals_from_before;
 use super::operator::News;
 use super::runner::Runner;
 use super::{Direction, Event, Evidence, Outcome, Rotation, RunError};
@@ -39,13 +38,10 @@ impl Runner<'_> {
 
     fn look(&mut self) -> Result<Evidence, RunError> {
         let earlier = self.journal.of_endpoint(&self.rotation.plan.endpoint_key)?;
-        // A run that was cut off as it ended may have left the sealed old secret of a rotation that is over.
         self.keep_leaked(&earlier);
-        for over in earlier.iter().filter(|rotation| rotation.closed.is_some()) {
-            for seal in std::iter::once(old_seal(over.id)).chain(leaked_seals(over)) {
-                self.seals.remove(seal).map_err(RunError::SealCheck)?;
-            }
-        }
+        // A run that was cut off as it ended may have left sealed secrets from before of a rotation that is over.
+        let over = earlier.iter().filter(|rotation| rotation.closed.is_some());
+        over.flat_map(seals_from_before).try_for_each(|seal| self.seals.remove(seal)).map_err(RunError::SealCheck)?;
         let mut evidence = self.inspect()?.unwrap_or_default();
         // One wild answer ends no overlap.
         let known = earlier.first().map(|rotation| rotation.clock_ahead_ms);

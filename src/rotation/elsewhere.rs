@@ -33,6 +33,11 @@ impl Stray {
         Self { store: store.reference(), slot, name: store.slot_name(slot), fingerprint, of: None }
     }
 
+    /// What it shows.
+    pub fn shows(&self) -> &'static str {
+        if self.of.is_some() { "a slot is shared" } else { UNDER_WAY }
+    }
+
     /// What the slot holds, in words.
     pub fn words(&self) -> String {
         let whose = self.of.as_ref().map(|of| format!(", which is of a rotation of `{of}`")).unwrap_or_default();

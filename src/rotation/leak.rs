@@ -43,9 +43,13 @@ impl Rotation {
         self.leak_declared_at.or(of_new).unwrap_or(self.opened_at)
     }
 
+    fn has_brought_one_of(&self, secrets: &BTreeSet<Fingerprint>) -> bool {
+        self.answered().is_some_and(|answered| secrets.contains(&answered.fingerprint))
+    }
+
     /// Takes into account that secrets have leaked.
     pub(super) fn take_leak(&mut self, at: Timestamp, reason: &str, leaked: &BTreeSet<Fingerprint>) {
-        if self.answered().is_some_and(|answered| leaked.contains(&answered.fingerprint)) {
+        if self.has_brought_one_of(leaked) {
             self.new_leaked.get_or_insert((at, reason.to_owned()));
             return;
         }
@@ -85,8 +89,11 @@ impl Runner<'_> {
         if self.rejoin()? == Meanwhile::Stopped {
             return Ok(false);
         }
-        let is_new = self.rotation.answered().is_some_and(|answered| leaked.contains(&answered.fingerprint));
-        let is_known = if is_new { self.rotation.new_leaked.is_some() } else { self.rotation.plan.forced };
+        let is_known = if self.rotation.has_brought_one_of(&leaked) {
+            self.rotation.new_leaked.is_some()
+        } else {
+            self.rotation.plan.forced
+        };
         if self.rotation.closed.is_none() && !is_known {
             self.record(&[Event::LeakDeclared { reason: reason.to_owned(), leaked }])?;
         }
@@ -178,7 +185,8 @@ fn leaked_seal(rotation: Uuid, leaked: &Fingerprint) -> Uuid {
     seal_beside(rotation, leaked, 0xa0)
 }
 
-/// All of them that a rotation may have.
-pub(super) fn leaked_seals(rotation: &Rotation) -> impl Iterator<Item = Uuid> {
-    rotation.plan.leaked.iter().map(|leaked| leaked_seal(rotation.id, leaked))
+/// The seals of every secret from before that a rotation may have kept.
+pub(super) fn seals_from_before(rotation: &Rotation) -> impl Iterator<Item = Uuid> {
+    let leaked = rotation.plan.leaked.iter().map(|leaked| leaked_seal(rotation.id, leaked));
+    std::iter::once(old_seal(rotation.id)).chain(leaked)
 }

@@ -5,10 +5,9 @@
 use jiff::Timestamp;
 
 use super::clock::CLOCK_SET_BACK;
-use super::gate::old_seal;
 use super::issue::UNKEPT;
 use super::journal::{Journal, JournalError};
-use super::leak::leaked_seals;
+use super::leak::seals_from_before;
 use super::lock::EndpointLock;
 use super::operator::{Countdown, News, Operator, Reply};
 use super::rejoin::{self, Meanwhile};
@@ -83,8 +82,8 @@ impl Runner<'_> {
         }
         // With the old secret it is proved that no receiver takes it any more.
         if done(Step::Drop) || (self.rotation.closed.is_some() && self.rotation.contained() != Some(false)) {
-            let seals = std::iter::once(old_seal(self.rotation.id)).chain(leaked_seals(self.rotation));
-            seals.into_iter().try_for_each(|seal| self.seals.remove(seal)).map_err(RunError::SealFailed)?;
+            let mut seals = seals_from_before(self.rotation);
+            seals.try_for_each(|seal| self.seals.remove(seal)).map_err(RunError::SealFailed)?;
         }
         Ok(())
     }

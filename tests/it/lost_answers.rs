@@ -28,17 +28,22 @@ fn within_one_command_the_same_request_gets_the_same_secret() {
     }
 }
 
+/// Rotates at the provider, and is killed before it hears of that.
+fn killed_before_the_answer(sandbox: &Sandbox) {
+    sandbox.stand_in.fault(Fault::Stall);
+    let id = sandbox.id();
+    let mut child = sandbox.spawn(&["rotate", "hooks", "--yes", "--confirm", &id, "--done", "prepare"]);
+    sandbox.until("the call", |sandbox| sandbox.rotations() == 1);
+    child.kill().unwrap();
+    sandbox.finish(child);
+}
+
 #[test]
 fn after_a_kill_cutover_gets_the_same_secret() {
     for name in IDEMPOTENT {
         let sandbox = Sandbox::new(name);
         let old = sandbox.newest();
-        sandbox.stand_in.fault(Fault::Stall);
-        let id = sandbox.id();
-        let mut child = sandbox.spawn(&["rotate", "hooks", "--yes", "--confirm", &id, "--done", "prepare"]);
-        sandbox.until("the call", |sandbox| sandbox.rotations() == 1);
-        child.kill().unwrap();
-        sandbox.finish(child);
+        killed_before_the_answer(&sandbox);
         assert_eq!(sandbox.run(&["status", "hooks", "--json"]).exits(0).json()["targets"][0]["status"], "unknown");
         sandbox.rotate().exits(5).says("is open already (unknown").says("hint: go on with it: whsec cutover hooks");
 
@@ -138,12 +143,7 @@ fn a_call_that_was_never_read_looks_not_applied_only_where_something_tells() {
 fn a_kill_before_the_answer_never_becomes_a_second_rotation() {
     for name in NOT_IDEMPOTENT {
         let sandbox = Sandbox::new(name);
-        sandbox.stand_in.fault(Fault::Stall);
-        let id = sandbox.id();
-        let mut child = sandbox.spawn(&["rotate", "hooks", "--confirm", &id, "--done", "prepare"]);
-        sandbox.until("the call", |sandbox| sandbox.rotations() == 1);
-        child.kill().unwrap();
-        sandbox.finish(child);
+        killed_before_the_answer(&sandbox);
         sandbox.run(&["cutover", "hooks"]).exits(7).says("whsec was cut off before the answer came");
         assert_eq!(sandbox.rotate_requests().len(), 1, "{name}");
     }
@@ -152,11 +152,7 @@ fn a_kill_before_the_answer_never_becomes_a_second_rotation() {
 #[test]
 fn somebody_who_rotated_in_between_is_noticed() {
     let sandbox = Sandbox::new("signa");
-    sandbox.stand_in.fault(Fault::Stall);
-    let mut child = sandbox.spawn(&["rotate", "hooks", "--yes"]);
-    sandbox.until("the call", |sandbox| sandbox.rotations() == 1);
-    child.kill().unwrap();
-    sandbox.finish(child);
+    killed_before_the_answer(&sandbox);
     // A colleague forces another rotation by hand.
     let endpoint = sandbox.endpoint();
     let request = whsec::provider::request::force(&endpoint, Some("by-hand"), "leak").unwrap();
@@ -276,12 +272,7 @@ fn a17_what_lies_in_next_is_not_taken_for_ours_where_the_provider_shows_another(
 fn a13_a_lost_request_goes_out_again_with_the_key_it_went_out_with() {
     for name in IDEMPOTENT {
         let sandbox = Sandbox::new(name);
-        sandbox.stand_in.fault(Fault::Stall);
-        let id = sandbox.id();
-        let mut child = sandbox.spawn(&["rotate", "hooks", "--yes", "--confirm", &id, "--done", "prepare"]);
-        sandbox.until("the call", |sandbox| sandbox.rotations() == 1);
-        child.kill().unwrap();
-        sandbox.finish(child);
+        killed_before_the_answer(&sandbox);
         let file = |name: &str, text: &str| {
             std::fs::write(sandbox.path(name), text).unwrap();
             std::fs::set_permissions(sandbox.path(name), Permissions::from_mode(0o600)).unwrap();

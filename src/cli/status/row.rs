@@ -196,9 +196,7 @@ pub(super) fn elsewhere(target: &Target, journal: &Journal) -> Option<String> {
     let open = |wanted: &TargetStore| store::open(&wanted.reference, &wanted.names, &target.surroundings).ok();
     let stores: Vec<Box<dyn Store>> = wanted.filter_map(open).collect();
     let strays = elsewhere::strays(&stores, &target.endpoint.key(), journal).ok()?;
-    let first = strays.first()?;
-    let what = if first.of.is_some() { "a slot is shared" } else { elsewhere::UNDER_WAY };
-    Some(format!("{what}: {}", find::words(&strays)))
+    Some(format!("{}: {}", strays.first()?.shows(), find::words(&strays)))
 }
 
 fn is_file(reference: &Reference) -> bool {
