@@ -198,7 +198,8 @@ pub fn rotate(
 /// What was done of the endpoint's newest rotation, and whether it is open.
 fn standing(work: &Work) -> Result<impl PartialEq + use<>, RunError> {
     let newest = work.journal.of_endpoint(&work.target.endpoint.key())?.into_iter().next();
-    Ok(newest.map(|rotation| (rotation.id, rotation.done, rotation.call, rotation.closed.is_some())))
+    let short = |it: Rotation| (it.id, it.done.clone(), it.call.clone(), it.closed.is_some());
+    Ok(newest.map(short))
 }
 
 /// Asks for what the plan needs: a yes, or the endpoint's id where receivers may soon refuse the old secret. Lets go of the endpoint's

@@ -49,7 +49,7 @@ pub fn target(session: &Session, journal: &Journal, name: &str, options: &Target
         return configured;
     }
     let begun = |rotation: &&Rotation| rotation.plan.target == name || is_named(rotation, name);
-    let Some(Rotation { plan, .. }) = open.iter().rev().find(begun) else { return configured };
+    let Some(plan) = open.iter().rev().find(begun).map(|rotation| &rotation.plan) else { return configured };
     match session.target(&plan.target, options) {
         // Its API key may be said nowhere else.
         Ok(target) if target.endpoint.key() == plan.endpoint_key => Ok(target),
@@ -169,14 +169,12 @@ fn open_target(
                     shown_address(url)
                 ));
             }
-            rotation.plan.receivers.clone_from(&options.receivers);
-            rotation.plan.may_probe = true;
+            rotation.ask_only(&options.receivers);
             // What flags say is of this run alone.
             changes.retain(|change| !matches!(change, Change::ReceiverJoined { .. } | Change::ReceiverLeft { .. }));
         } else if work.target.file.is_some() && !work.target.receivers.is_empty() {
             // A receiver that was added since counts, beside those that nobody has let go.
-            work.target.receivers.iter().for_each(|url| rotation.join_receiver(url));
-            rotation.plan.may_probe = work.target.may_probe;
+            rotation.ask_as_well(&work.target.receivers, work.target.may_probe);
         }
         work.enable_probes(session, &rotation.plan)?;
     }

@@ -175,7 +175,7 @@ fn add(secrets: &mut Vec<Known>, secret: Secret, slot: &'static str, place: Stri
         known.places.push((slot, place));
         return;
     }
-    let answered = open.and_then(Rotation::answered);
+    let answered = open.and_then(|open| open.answered());
     let role = match (answered, slot) {
         (Some(answered), _) if answered.fingerprint == fingerprint => Role::New,
         (Some(_), "current" | "previous" | "sealed") if is_before(open, &fingerprint) => Role::Old,

@@ -82,7 +82,7 @@ impl<'a> Notifier<'a> {
         let Ok(journal) = find::journal(self.session) else { return };
         let Ok(open) = journal.open_rotations() else { return };
         let Some(mut current) = open.into_iter().find(|open| open.id == rotation.id) else { return };
-        current.clock_ahead_ms = rotation.clock_ahead_ms;
+        current.hear(rotation.clock_ahead_ms);
         if passed(&current, now) != Some(moment) {
             return;
         }

@@ -106,7 +106,7 @@ fn overridden(args: &Args, session: &Session) -> anyhow::Result<Secret> {
     let target = find::target(session, &journal, &args.target, &args.options)?;
     let seals = work::seals(session)?;
     for rotation in journal.of_endpoint(&target.endpoint.key())? {
-        if let Some(id) = rotation.last_overruled.map(|found| overruled_seal(rotation.id, &found)) {
+        if let Some(id) = rotation.last_overruled.as_ref().map(|found| overruled_seal(rotation.id, found)) {
             return Ok(seals.unseal(id)?.secret());
         }
     }

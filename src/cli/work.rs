@@ -138,6 +138,7 @@ impl Work {
             seals: &self.seals,
             operator,
             now: Timestamp::now,
+            sleep: std::thread::sleep,
             by: &self.by,
             rotation,
             lock: &self.lock,

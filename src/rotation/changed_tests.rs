@@ -14,7 +14,7 @@ fn texts(texts: &[&str]) -> Vec<String> {
 
 /// The changes of a rotation with the stores `a` and `b` and the receivers `x` and `y`, in short.
 fn short(now: &Configured, change: impl FnOnce(&mut Plan)) -> Vec<String> {
-    let mut plan = rotation(Direction::OverlapSwitch).plan;
+    let mut plan = rotation(Direction::OverlapSwitch).plan.clone();
     plan.stores = vec![store("a"), store("b")];
     plan.receivers = texts(&["x", "y"]);
     change(&mut plan);

@@ -3,7 +3,6 @@
 //! One wild answer ends no wait. A clock that jumped is asked again, and believed once two answers are as far apart as time went by
 //! here. Where it cannot be had, a person's word with a reason ends the wait, once our own clock is past the end, too.
 
-use std::thread::sleep;
 use std::time::{Duration, Instant};
 
 use jiff::{SignedDuration, Timestamp};
@@ -63,14 +62,14 @@ impl Runner<'_> {
     pub(super) fn take_time(&mut self, date: Timestamp) -> Result<Option<Unheard>, RunError> {
         let ahead = self.ahead(date);
         if self.goes_on(ahead) {
-            self.rotation.clock_ahead_ms = ahead;
+            self.rotation.hear(ahead);
             return Ok(None);
         }
         let mut heard_ms = vec![ahead];
         let (mut last, mut heard_at) = (date, Instant::now());
         for tries in 0..TRIES {
             if tries > 0 {
-                sleep(PAUSE);
+                (self.sleep)(PAUSE);
             }
             let Some(date) = self.ask_provider().ok().and_then(|inspected| inspected.date) else { continue };
             let ahead = self.ahead(date);
@@ -127,7 +126,7 @@ impl Runner<'_> {
             if tries == 0 || !may_pass || self.operator.wants_to_stop() {
                 break Some(unheard);
             }
-            sleep(PAUSE);
+            (self.sleep)(PAUSE);
         };
         if self.rotation.next((self.now)()) != Next::Run(Step::Wait) {
             return Ok(());

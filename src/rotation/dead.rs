@@ -5,7 +5,7 @@
 use jiff::Timestamp;
 
 use super::superseded::{Finding, compare};
-use super::{Direction, Evidence, ExpirySource, Rotation, Step, drift};
+use super::{Direction, Evidence, ExpirySource, Record, Rotation, Step, drift};
 use crate::secret::Fingerprint;
 
 /// Since when a secret is dead at the provider, on its clock; `None` where nobody knows that it is, or a rotation has brought it since.
@@ -45,7 +45,9 @@ impl Rotation {
         let sent = self.provider_time(sent.ours);
         if self.plan.direction.ends_old_secret() { Some(sent) } else { self.plan.documented_end(sent) }
     }
+}
 
+impl Record {
     /// Puts the steps in the order of a switch where receivers have no live secret to keep beside the new one.
     pub(super) fn go_live_first(&mut self) {
         if self.before.dead_since.is_some() && self.plan.direction == Direction::OverlapEither {

@@ -64,7 +64,7 @@ mod tests {
                 "{end:?}"
             );
         }
-        let mut plan = rotation(Direction::OverlapEither).plan;
+        let mut plan = rotation(Direction::OverlapEither).plan.clone();
         plan.overlap = Some(Duration::from_secs(800 * 24 * 3600));
         assert!(plan.believes(time("2028-12-01T00:00:00Z"), noon()), "as its description says");
         plan.overlap = None;

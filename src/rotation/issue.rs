@@ -3,7 +3,7 @@
 //! Written ahead: an attempt is journaled and synced before its first byte. Only the very same bytes with the very
 //! same key are ever sent again, and only where the provider documents that as safe.
 
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use jiff::{SignedDuration, Timestamp};
 
@@ -128,12 +128,14 @@ impl Runner<'_> {
 
     /// Waits before the next attempt; `false` as soon as a signal asks to stop.
     fn rest_for(&self, pause: Duration) -> bool {
-        let begun = Instant::now();
-        while begun.elapsed() < pause {
+        let mut left = pause;
+        while !left.is_zero() {
             if self.operator.wants_to_stop() {
                 return false;
             }
-            std::thread::sleep(LOOK_EVERY.min(pause));
+            let moment = LOOK_EVERY.min(left);
+            (self.sleep)(moment);
+            left = left.saturating_sub(moment);
         }
         true
     }
@@ -220,7 +222,7 @@ impl Runner<'_> {
             self.operator.tell(self.rotation, News::Warning(warning));
         }
         if recorded.is_err() {
-            self.rotation.call = super::Call::Answered(answered.clone());
+            self.rotation.keep_unrecorded(answered.clone());
         }
         if let Err(error) = sealed {
             let warning = format!("{error}; the new secret goes into the stores at once");

@@ -3,11 +3,11 @@
 
 use super::operator::News;
 use super::runner::Runner;
-use super::{Call, Event, PlannedStore, Rotation, RunError, Step};
+use super::{Call, Event, PlannedStore, Record, RunError, Step};
 use crate::store::slots::Held;
 use crate::store::{StoreError, slots};
 
-impl Rotation {
+impl Record {
     /// Takes a store in. What receivers were proved or said to run with is not said of those that read this one.
     pub(super) fn join(&mut self, store: &PlannedStore, held: Option<&Held>) {
         let reference = store.reference.clone();
@@ -27,7 +27,7 @@ impl Rotation {
     }
 
     /// Takes a receiver in. What the others were proved or said to run with is not said of this one.
-    pub fn join_receiver(&mut self, url: &str) {
+    pub(super) fn join_receiver(&mut self, url: &str) {
         if self.plan.receivers.iter().any(|known| known == url) {
             return;
         }

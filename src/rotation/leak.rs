@@ -12,7 +12,7 @@ use super::operator::{Doubt, News};
 use super::rejoin::Meanwhile;
 use super::runner::Runner;
 use super::seal::Sealed;
-use super::{Direction, Event, Probed, Rotation, RunError, Step};
+use super::{Direction, Event, Probed, Record, Rotation, RunError, Step};
 use crate::delivery::probe::{Prober, Secrets};
 use crate::secret::{Fingerprint, Secret};
 use crate::store::{Slot, readable};
@@ -26,7 +26,7 @@ pub enum Leaked {
     New,
 }
 
-impl Rotation {
+impl Record {
     /// Which of its secrets this fingerprint names; `None` where it is neither.
     pub fn which(&self, fingerprint: &Fingerprint) -> Option<Leaked> {
         let is = |known: Option<&Fingerprint>| known == Some(fingerprint);
@@ -55,13 +55,6 @@ impl Rotation {
         }
         self.plan.leaked.extend(leaked.iter().cloned());
         self.turn_to_containing(at, reason);
-    }
-
-    /// The same rotation once its old secret is known to have leaked.
-    pub fn containing(&self, at: Timestamp, reason: &str) -> Self {
-        let mut turned = self.clone();
-        turned.turn_to_containing(at, reason);
-        turned
     }
 
     /// What is left is from now on what contains a leak of the old secret.

@@ -1,7 +1,6 @@
 //! What the provider shows while a rotation is open: whether its secret is ours still, looked at before it goes live, at the end
 //! of the wait, before the last step, and whenever somebody goes on.
 
-use std::thread::sleep;
 use std::time::Duration;
 
 use super::operator::{Doubt, News, Reply};
@@ -129,7 +128,7 @@ impl Runner<'_> {
         let mut tries = LAG_TRIES;
         while asks && tries > 0 && matches!(finding, Finding::Behind(_)) && !self.operator.wants_to_stop() {
             tries -= 1;
-            sleep(LAG_PAUSE);
+            (self.sleep)(LAG_PAUSE);
             let Ok(again) = self.ask_provider() else { break };
             finding = self.find(&again);
             inspected = again;

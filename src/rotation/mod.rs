@@ -27,6 +27,7 @@ mod event;
 mod expiry;
 mod facts;
 mod failing;
+mod folded;
 pub mod gate;
 mod guard;
 pub mod guide;
@@ -67,6 +68,7 @@ pub use doubts::again;
 pub use error::RunError;
 pub use event::{Answered, Entry, Event, Evidence, ExpirySource, How, Outcome, Overruled, Probed};
 pub use facts::{Proof, RolledBack, SentAt, Sighting};
+pub use folded::Rotation;
 pub use issue::ATTEMPTS;
 pub use key_mark::{KeyMark, KeyOrigin};
 pub use leak::Leaked;
@@ -76,9 +78,9 @@ pub use plan::{Direction, Doer, Plan, PlannedStore, Step};
 pub use standing::{is_unanswered, leaking, newest_sent, overtaken, suspects};
 pub use status::Status;
 
-/// A plan and what has come of it.
+/// What is recorded of a [`Rotation`].
 #[derive(Clone, Debug)]
-pub struct Rotation {
+pub struct Record {
     pub id: Uuid,
     pub plan: Plan,
     pub opened_at: Timestamp,
@@ -169,9 +171,9 @@ pub enum Next {
     Finished,
 }
 
-impl Rotation {
-    /// A rotation of which nothing has happened yet.
-    pub fn new(id: Uuid, plan: Plan, opened_at: Timestamp) -> Self {
+impl Record {
+    /// Nothing has happened yet.
+    fn new(id: Uuid, plan: Plan, opened_at: Timestamp) -> Self {
         Self {
             id,
             plan,
@@ -206,7 +208,7 @@ impl Rotation {
     }
 
     /// Takes one more event into account.
-    pub fn fold(&mut self, entry: &Entry) {
+    fn fold(&mut self, entry: &Entry) {
         let Entry { at, by, event } = entry;
         self.clock_set_back |= self.is_clock_set_back(*at);
         self.last_at = *at;

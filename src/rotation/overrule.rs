@@ -7,11 +7,11 @@ use super::operator::News;
 use super::runner::Runner;
 use super::seal::Sealed;
 use super::superseded::{Difference, Finding};
-use super::{Event, Overruled, Rotation, RunError, Step};
+use super::{Event, Overruled, Record, RunError, Step};
 use crate::secret::Fingerprint;
 use crate::store::{Slot, readable};
 
-impl Rotation {
+impl Record {
     /// Takes into account that a person goes on over what is in a slot.
     pub(super) fn take_over(&mut self, overruled: &Overruled) {
         if overruled.slot == Slot::Current && self.stores_done.remove(&(Step::Promote, overruled.store.clone())) {

@@ -1,14 +1,13 @@
 //! What others do while this process waits for a person's step or for the clock. The endpoint's lock is let go of then, so that a
 //! colleague can put the old secret back, or go on, without first ending a process that is in nobody's way.
 
-use std::thread::sleep;
 use std::time::Duration;
 
 use super::journal::{Journal, JournalError};
 use super::lock::LockError;
 use super::operator::News;
 use super::runner::Runner;
-use super::{Closed, Outcome, Plan, Rotation, RunError, Step};
+use super::{Closed, Outcome, Rotation, RunError, Step};
 
 /// How often it is looked whether another process is through.
 const PAUSE: Duration = Duration::from_millis(100);
@@ -60,7 +59,7 @@ impl Runner<'_> {
                 self.operator
                     .tell(self.rotation, News::Warning(&format!("waiting until another whsec is through ({holder})")));
             }
-            sleep(PAUSE);
+            (self.sleep)(PAUSE);
         }
         let before = self.catch_up()?;
         match &self.rotation.closed {
@@ -109,10 +108,7 @@ impl Runner<'_> {
         self.journal.in_place().map_err(|error| self.unrecorded(error))?;
         let now = self.journal.find(before.id).map_err(|error| self.unrecorded(error))?;
         if let Some(now) = now {
-            // What flags of this command say of the receivers still counts, and so does the clock as it was last heard.
-            let Plan { receivers, may_probe, .. } = before.plan.clone();
-            let plan = Plan { receivers, may_probe, ..now.plan.clone() };
-            *self.rotation = Rotation { plan, clock_ahead_ms: before.clock_ahead_ms, ..now };
+            *self.rotation = now.known_as(&before);
         }
         let ours = self.rotation.answered().map(|answered| &answered.fingerprint);
         self.arrived = self.arrived.take().filter(|arrived| ours == Some(&arrived.fingerprint()));

@@ -2,6 +2,8 @@
 //!
 //! Every step may be cut off anywhere and done again. Steps of the call live in `check`, `issue` and `reconcile`.
 
+use std::time::Duration;
+
 use jiff::Timestamp;
 
 use super::clock::CLOCK_SET_BACK;
@@ -32,6 +34,8 @@ pub struct Runner<'a> {
     pub seals: &'a Seals,
     pub operator: &'a mut dyn Operator,
     pub now: fn() -> Timestamp,
+    /// How it waits.
+    pub sleep: fn(Duration),
     /// `user@host`, for the record.
     pub by: &'a str,
     pub rotation: &'a mut Rotation,
@@ -90,13 +94,7 @@ impl Runner<'_> {
 
     /// Goes on until the rotation is finished, somebody has to act, or `last` is done.
     pub fn run(&mut self, last: Option<Step>) -> Result<Rest, RunError> {
-        if self.rotation.call == Call::NotApplied {
-            // What was proved when somebody began may no longer hold when somebody goes on.
-            self.rotation.done.remove(&Step::Check);
-            if self.rotation.plan.probe_first {
-                self.rotation.done.remove(&Step::Prepare);
-            }
-        }
+        self.rotation.prove_anew();
         if self.rotation.is_clock_set_back((self.now)()) {
             self.operator.tell(self.rotation, News::Warning(CLOCK_SET_BACK));
         }

@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use jiff::Timestamp;
 
-use super::{Call, Outcome, Probed, RolledBack, Rotation, Step};
+use super::{Call, Outcome, Probed, Record, RolledBack, Rotation, Step};
 use crate::secret::Fingerprint;
 
 impl Rotation {
@@ -92,14 +92,16 @@ impl Rotation {
         self.closed.as_ref().is_some_and(|closed| closed.outcome == outcome)
     }
 
-    /// Whether the call was sent, and nobody has an answer to it that is of use.
-    pub fn lacks_answer(&self) -> bool {
-        matches!(self.call, Call::Unknown { .. } | Call::Unreadable { .. })
-    }
-
     /// Whether anything was ever sent that may have been applied.
     pub fn may_be_applied(&self) -> bool {
         self.call != Call::NotApplied
+    }
+}
+
+impl Record {
+    /// Whether the call was sent, and nobody has an answer to it that is of use.
+    pub fn lacks_answer(&self) -> bool {
+        matches!(self.call, Call::Unknown { .. } | Call::Unreadable { .. })
     }
 }
 

@@ -270,15 +270,22 @@ fn a_rollback_takes_back_what_a_promotion_did() {
     assert!(rotation.stores_done.iter().all(|(step, _)| *step == Step::Stage));
 }
 
+/// The same with an id of its own.
+fn another(direction: Direction) -> Rotation {
+    let mut another = rotation(direction);
+    another.id = Uuid::new_v4();
+    another
+}
+
 /// A journal with an open rotation whose new secret is deployed, and one pending beside it.
 fn with_a_pending_one() -> (tempfile::TempDir, journal::Journal, Rotation, Rotation) {
     let folder = tempfile::tempdir().unwrap();
     let journal = journal::Journal::open(folder.path()).unwrap();
-    let mut earlier = Rotation { id: Uuid::new_v4(), ..rotation(Direction::OverlapSwitch) };
+    let mut earlier = another(Direction::OverlapSwitch);
     for step in [Step::Check, Step::Issue, Step::Stage, Step::Promote, Step::Deploy] {
         journal.append(&mut earlier, "ana@box", noon(), &events(Direction::OverlapSwitch, step)).unwrap();
     }
-    let mut pending = Rotation { id: Uuid::new_v4(), ..rotation(Direction::Force) };
+    let mut pending = another(Direction::Force);
     pending.plan.replaces = Some(earlier.id);
     journal.append(&mut pending, "ana@box", noon(), &events(Direction::Force, Step::Check)).unwrap();
     (folder, journal, earlier, pending)
@@ -330,7 +337,7 @@ fn a6_one_rotation_stands_beside_an_open_one_and_no_more() {
     let (_folder, journal, earlier, mut pending) = with_a_pending_one();
     let check = events(Direction::Force, Step::Check);
     for replaces in [None, Some(earlier.id)] {
-        let mut another = Rotation { id: Uuid::new_v4(), ..rotation(Direction::Force) };
+        let mut another = another(Direction::Force);
         another.plan.replaces = replaces;
         let refused = journal.append(&mut another, "ana@box", noon(), &check).unwrap_err();
         assert!(matches!(refused, journal::JournalError::AlreadyOpen { .. }), "{refused:?}");
@@ -338,7 +345,7 @@ fn a6_one_rotation_stands_beside_an_open_one_and_no_more() {
     // Once it has taken the other's place it is the only one, and is in the way of the next.
     journal.append(&mut pending, "ana@box", noon(), &events(Direction::Force, Step::Issue)).unwrap();
     assert_eq!(open(&journal), [pending.id]);
-    let mut next = Rotation { id: Uuid::new_v4(), ..rotation(Direction::Force) };
+    let mut next = another(Direction::Force);
     assert!(journal.append(&mut next, "ana@box", noon(), &check).is_err());
 }
 

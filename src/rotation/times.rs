@@ -2,9 +2,9 @@
 
 use jiff::{SignedDuration, Timestamp};
 
-use super::{CLOCK_SLACK, Rotation};
+use super::{CLOCK_SLACK, Record};
 
-impl Rotation {
+impl Record {
     /// A moment of our clock that was journaled on the provider's clock, as far as its last answer tells.
     pub fn provider_time(&self, now: Timestamp) -> Timestamp {
         now.saturating_add(SignedDuration::from_millis(self.clock_ahead_ms)).unwrap_or(now)
