@@ -5,8 +5,10 @@
 
 #![cfg_attr(test, allow(clippy::unwrap_used, clippy::expect_used, clippy::panic))]
 
+pub mod advice;
 pub mod owned;
 pub mod secret;
+mod shell;
 pub mod stamp;
 
 pub mod http;

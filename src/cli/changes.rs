@@ -7,6 +7,7 @@ use super::exit::{Exit, Fault};
 use super::session::Session;
 use super::shared;
 use super::work::{self, Tools, Work};
+use crate::advice::{Verb, advice};
 use crate::config::{Config, Target};
 use crate::rotation::changed::{self, Change, Configured, left_behind};
 use crate::rotation::{Event, Outcome, Plan, PlannedStore, Rotation, RunError, Step};
@@ -217,8 +218,11 @@ fn leave(
         });
         let Some(event) = event else {
             let message = format!("`{text}` is nothing of this rotation that has left the config");
-            let hint =
-                "take it out of the config first; `whsec inspect TARGET` shows what has changed since it was begun";
+            let hint = advice![
+                "take it out of the config first; ",
+                Verb::Inspect.here(),
+                " shows what has changed since it was begun"
+            ];
             return Err(Fault::new(Exit::Usage, message, hint));
         };
         left.push(if let Event::StoreLeft { store, .. } = &event { store.clone() } else { text.clone() });
@@ -232,7 +236,7 @@ fn leave(
     let is_nowhere_else = !is_kept || stay.is_empty();
     if is_nowhere_else && events.iter().any(|event| matches!(event, Event::StoreLeft { .. })) {
         let message = "no other store and no seal has the new secret, so this one is not let go";
-        let hint = "name another store in the config, and run `whsec cutover TARGET` first";
+        let hint = advice!["name another store in the config, and run ", Verb::Cutover.here(), " first"];
         return Err(Fault::new(Exit::Gate, message, hint));
     }
     if !events.is_empty() {

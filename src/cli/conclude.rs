@@ -32,17 +32,13 @@ pub fn conclude(
                 ) => prompt::evidence(comparison),
                 _ => Vec::new(),
             };
-            let mut fault = session.fault(&error, None);
-            // Once it is closed, nothing remembers an endpoint that the config does not have.
-            let again = session.again("rotate", &rotation.plan);
-            fault.hint = fault.hint.map(|hint| hint.replace("whsec rotate TARGET", &again));
-            fault.hint = fault.hint.map(|hint| session.hint_for(&hint, &rotation.plan.target));
+            let fault = session.fault_of(&error, &rotation.plan);
             // A person at a terminal saw it with the question, if there was one.
             let is_seen = session.may_ask() && matches!(error.downcast_ref(), Some(RunError::Lost { .. }));
             for line in evidence.iter().filter(|_| !is_seen) {
                 session.output.warn(line);
             }
-            session.output.error(&fault.message, fault.hint.as_deref());
+            session.output.error(&fault.message, fault.hint_words().as_deref());
             // What was true of one that others have closed since is not what an operator needs now.
             let is_past = matches!(error.downcast_ref(), Some(RunError::GivenUp { .. }));
             for line in whereabouts(rotation, seals, session.now()).into_iter().filter(|_| !is_past) {
@@ -88,7 +84,7 @@ pub fn closed(session: &Session, command: &str, rotation: &Rotation, seals: &Sea
             format!(
                 "put their secret into the live slot and say so: {} --reason TEXT; or, {}",
                 come_back("abandon"),
-                rotation::again(rotation.overlap_until(session.now()), &come_back("rotate"))
+                rotation::again(rotation.overlap_until(session.now()), come_back("rotate"))
             ),
         ),
         Outcome::Failed => Fault::new(

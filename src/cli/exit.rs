@@ -2,6 +2,7 @@
 
 use std::process::ExitCode;
 
+use crate::advice::{Advice, Verb, advice};
 use crate::config::ConfigError;
 use crate::provider::spec::Meaning;
 use crate::provider::{ProviderError, RequestError};
@@ -77,14 +78,19 @@ impl From<Exit> for ExitCode {
 pub struct Fault {
     pub exit: Exit,
     pub message: String,
-    pub hint: Option<String>,
+    pub hint: Option<Advice>,
 }
 
 impl Fault {
     /// A fault as `anyhow` carries it.
     #[allow(clippy::new_ret_no_self)]
-    pub fn new(exit: Exit, message: impl Into<String>, hint: impl Into<String>) -> anyhow::Error {
+    pub fn new(exit: Exit, message: impl Into<String>, hint: impl Into<Advice>) -> anyhow::Error {
         Self { exit, message: message.into(), hint: Some(hint.into()) }.into()
+    }
+
+    /// The hint in words.
+    pub fn hint_words(&self) -> Option<String> {
+        self.hint.as_ref().map(ToString::to_string)
     }
 }
 
@@ -203,8 +209,12 @@ pub fn failed(command: &str, fault: &Fault) -> serde_json::Value {
 pub fn unless_lost(exit: Exit, output: &Output) -> Exit {
     match output.lost() {
         Some(why) if exit == Exit::Done => {
-            let hint = "what it did is done, and not to be done again: `whsec status` and `whsec inspect` show it";
-            output.error(&format!("what this command says could not be written to stdout: {why}"), Some(hint));
+            let (status, inspect) = (Verb::Status.alone(), Verb::Inspect.alone());
+            let hint = advice!["what it did is done, and not to be done again: ", status, " and ", inspect, " show it"];
+            output.error(
+                &format!("what this command says could not be written to stdout: {why}"),
+                Some(&hint.to_string()),
+            );
             Exit::Failed
         }
         _ => exit,
@@ -213,11 +223,11 @@ pub fn unless_lost(exit: Exit, output: &Output) -> Exit {
 
 /// Says an error, and yields the JSON field for it.
 pub fn say(output: &Output, fault: &Fault) -> serde_json::Value {
-    output.error(&fault.message, fault.hint.as_deref());
+    output.error(&fault.message, fault.hint_words().as_deref());
     error_object(fault)
 }
 
 /// The JSON field `error`.
 pub fn error_object(fault: &Fault) -> serde_json::Value {
-    serde_json::json!({ "kind": fault.exit.kind(), "message": fault.message, "hint": fault.hint })
+    serde_json::json!({ "kind": fault.exit.kind(), "message": fault.message, "hint": fault.hint_words() })
 }

@@ -8,6 +8,7 @@ use super::options::TargetOptions;
 use super::session::Session;
 use super::work::{self, Tools, Work};
 use super::{begin, changes, moved};
+use crate::advice::{Value, Verb, advice};
 use crate::config::Target;
 use crate::http::{Url, shown_address};
 use crate::provider::{self, Endpoint};
@@ -210,8 +211,13 @@ fn refuse_other_stores(target: &Target, plan: &Plan, options: &TargetOptions) ->
     }
     let begun: Vec<String> = begun.into_iter().collect();
     let message = format!("a rotation keeps to the stores that it was begun with: {}", begun.join(", "));
-    let hint = "leave --store out; `whsec store copy FROM TO` puts a secret elsewhere, `whsec reveal TARGET --slot sealed` \
-                shows one that no store takes";
+    let hint = advice![
+        "leave --store out; ",
+        Verb::StoreCopy.on([Value::Open("FROM"), Value::Open("TO")]),
+        " puts a secret elsewhere, ",
+        Verb::Reveal.here().with("slot", "sealed"),
+        " shows one that no store takes"
+    ];
     Err(Fault::new(Exit::Usage, message, hint))
 }
 

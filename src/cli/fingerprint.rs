@@ -94,7 +94,7 @@ fn stdin(session: &Session) -> anyhow::Result<Exit> {
     if exit == Exit::NotFound {
         let message = format!("{fingerprint} is in no slot, and this machine's journal knows nothing of it");
         let hint = "was the value taken over whole, without quotes and spaces? a rotation that was begun elsewhere is known there";
-        fields["error"] = exit::say(&session.output, &Fault { exit, message, hint: Some(hint.to_owned()) });
+        fields["error"] = exit::say(&session.output, &Fault { exit, message, hint: Some(hint.into()) });
     }
     session.output.json(&result::object("fingerprint", exit, fields));
     Ok(exit)

@@ -192,7 +192,7 @@ fn somebody_rotated(
     let hint = match rotation.closed {
         None => format!("close this rotation, and see how to go on: {}", session.come_back("cutover", name)),
         Some(_) => {
-            let again = rotation::again(end, &session.come_back("rotate", name));
+            let again = rotation::again(end, session.come_back("rotate", name));
             format!("put their secret into the live slot, or {again}")
         }
     };

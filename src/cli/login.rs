@@ -9,6 +9,7 @@ use serde_json::json;
 use super::exit::{Exit, Fault};
 use super::session::{KEY_SERVICE, Session, key_account, read_key, refused_key};
 use super::{ask, complete, result};
+use crate::advice::advice;
 use crate::provider::Endpoint;
 use crate::secret::Secret;
 use crate::store::{self, Slot, Store, StoreError};
@@ -59,7 +60,10 @@ pub fn anywhere(session: &Session, provider: &str, base_url: Option<&str>) -> an
 pub fn no_keychain(error: &StoreError, endpoint: &Endpoint) -> anyhow::Error {
     let variable = &endpoint.provider.spec().auth.env;
     let other = format!("set {variable} or give --api-key-file FILE in place of a saved key");
-    let hint = error.hint().map_or_else(|| other.clone(), |hint| format!("{hint}; or {other}"));
+    let hint = match error.hint() {
+        Some(hint) => advice![hint, "; or ", other],
+        None => other.into(),
+    };
     Fault::new(Exit::Store, error.to_string(), hint)
 }
 

@@ -45,7 +45,6 @@ mod rollback;
 mod rotate;
 mod session;
 mod shared;
-mod shell;
 mod signals;
 mod status;
 mod store;
@@ -249,7 +248,7 @@ pub fn run(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
                 return exit::Exit::Failed.into();
             }
             if error.use_stderr() && arguments.iter().any(|argument| argument == "--json") {
-                let hint = Some("`whsec --help` shows how it is written".to_owned());
+                let hint = Some("`whsec --help` shows how it is written".into());
                 let message = error.to_string();
                 let message = message.lines().next().unwrap_or_default().trim_start_matches("error: ").to_owned();
                 let fault = exit::Fault { exit: exit::Exit::Usage, message, hint };
@@ -267,7 +266,7 @@ pub fn run(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
         Ok(exit) => exit::unless_lost(exit, &output).into(),
         Err(error) => {
             let fault = session.fault(&error, target.as_deref());
-            output.error(&fault.message, fault.hint.as_deref());
+            output.error(&fault.message, fault.hint_words().as_deref());
             output.json(&exit::failed(cli.command.name(), &fault));
             fault.exit.into()
         }

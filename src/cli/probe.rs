@@ -192,9 +192,9 @@ fn conclude(args: &Args, session: &Session, knowledge: &Knowledge, reports: &[Re
                 None => String::new(),
             };
             let message = format!("{} {}{wanted}", shown_address(&report.url), report.verdict.finds());
-            let fault = Fault { exit: Exit::Gate, message, hint: Some(report.verdict.advice().to_owned()) };
+            let fault = Fault { exit: Exit::Gate, message, hint: Some(report.verdict.advice().into()) };
             // The table has said what to do about it.
-            session.output.error(&fault.message, fault.hint.as_deref().filter(|_| session.output.is_json()));
+            session.output.error(&fault.message, fault.hint_words().filter(|_| session.output.is_json()).as_deref());
             (Exit::Gate, exit::error_object(&fault))
         }
     };
@@ -269,7 +269,7 @@ fn via_provider(args: &Args, session: &Session, knowledge: &Knowledge) -> anyhow
         Value::Null
     } else {
         let probe = session.come_back("probe", &target.name);
-        let hint = Some(format!("`{probe}` shows what the receiver accepts"));
+        let hint = Some(format!("`{probe}` shows what the receiver accepts").into());
         let fault =
             Fault { exit, message: format!("the receiver did not accept {}'s test delivery", provider.title()), hint };
         exit::say(&session.output, &fault)

@@ -9,6 +9,7 @@ use std::sync::Arc;
 
 use thiserror::Error;
 
+use crate::advice::{Advice, Value, Verb, advice};
 use crate::provider::ProviderError;
 use crate::store::StoreError;
 
@@ -95,39 +96,43 @@ impl ConfigError {
     }
 
     /// What the operator can do about it.
-    pub fn hint(&self) -> Option<String> {
-        match self {
-            Self::NotPrivate { fix, .. } => Some(fix.clone()),
-            Self::UnknownKey { nearest: Some(nearest), .. } => Some(format!("did you mean `{nearest}`?")),
-            Self::UnknownKey { known, .. } if !known.is_empty() => Some(format!("the keys are {}", backticked(known))),
-            Self::NotTrusted { .. } => Some(
-                "read the file; if it says what you want: `whsec target trust`; or run it from another folder"
-                    .to_owned(),
-            ),
-            Self::Broken(error) => error.hint(),
-            Self::Provider { source, .. } => source.hint(),
-            Self::Store { source, .. } => source.hint(),
+    pub fn hint(&self) -> Option<Advice> {
+        Some(match self {
+            Self::NotPrivate { fix, .. } => fix.as_str().into(),
+            Self::UnknownKey { nearest: Some(nearest), .. } => format!("did you mean `{nearest}`?").into(),
+            Self::UnknownKey { known, .. } if !known.is_empty() => format!("the keys are {}", backticked(known)).into(),
+            Self::NotTrusted { .. } => advice![
+                "read the file; if it says what you want: ",
+                Verb::TargetTrust.alone(),
+                "; or run it from another folder",
+            ],
+            Self::Broken(error) => return error.hint(),
+            Self::Provider { source, .. } => return source.hint(),
+            Self::Store { source, .. } => return source.hint(),
             Self::UnknownTarget { known, .. } if known.is_empty() => {
-                Some("no target is set up yet: `whsec target add`, or name one as PROVIDER/ID".to_owned())
+                advice!["no target is set up yet: ", Verb::TargetAdd.alone(), ", or name one as PROVIDER/ID"]
             }
             Self::UnknownTarget { nearest: Some(nearest), .. } => {
-                Some(format!("did you mean `{nearest}`? `whsec target list` shows them all"))
+                advice![format!("did you mean `{nearest}`? "), Verb::TargetList.alone(), " shows them all"]
             }
             Self::UnknownTarget { .. } => {
-                Some("`whsec target list` shows them; PROVIDER/ID works without one".to_owned())
+                advice![Verb::TargetList.alone(), " shows them; PROVIDER/ID works without one"]
             }
             Self::TargetExists { name, .. } => {
-                Some(format!("choose another name, or remove that one first: `whsec target remove {name}`"))
+                advice![
+                    "choose another name, or remove that one first: ",
+                    Verb::TargetRemove.on([Value::Given(name.clone())]),
+                ]
             }
             Self::IdCount { place: Place::Flag(_), provider, ids, .. } => {
-                Some(format!("write `{provider}/{}`, or give each id as --id NAME=VALUE", ids.join("/")))
+                format!("write `{provider}/{}`, or give each id as --id NAME=VALUE", ids.join("/")).into()
             }
             Self::IdCount { ids, .. } => {
                 let ids = ids.iter().map(|id| format!("{id} = \"…\"")).collect::<Vec<_>>().join(", ");
-                Some(format!("write ids = {{ {ids} }}"))
+                format!("write ids = {{ {ids} }}").into()
             }
-            _ => None,
-        }
+            _ => return None,
+        })
     }
 }
 

@@ -215,7 +215,7 @@ impl Config {
         let reference = Reference::parse(text)?;
         if normalise::is_reserved(&reference) {
             let why = "it keeps whsec's own keys".to_owned();
-            let hint = "name another keychain service".to_owned();
+            let hint = "name another keychain service".into();
             return Err(StoreError::Refused { store: reference.to_string(), why, hint });
         }
         Ok(paths::reference(reference, folder, self.home.as_deref()))

@@ -43,7 +43,7 @@ fn words(error: &ConfigError) -> (String, String) {
         message.push_str(&format!(": {error}"));
         source = error.source();
     }
-    (message.replace("/home/ada/.config/whsec/", ""), error.hint().unwrap_or_default())
+    (message.replace("/home/ada/.config/whsec/", ""), error.hint().unwrap_or_default().to_string())
 }
 
 #[test]
@@ -305,7 +305,7 @@ fn a_checkouts_file_is_held_to_files_of_the_checkout() {
         assert_eq!(refused, key, "{line}");
         assert!(place.to_string().starts_with(&format!("{}/whsec.toml:", root.display())), "{place}");
         assert_eq!(
-            error.hint().unwrap(),
+            error.hint().unwrap().to_string(),
             "read the file; if it says what you want: `whsec target trust`; or run it from another folder"
         );
     }

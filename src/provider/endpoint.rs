@@ -6,6 +6,7 @@ use std::sync::Arc;
 use super::nearest::nearest;
 use super::rules;
 use super::{Endpoint, Id, Provider, ProviderError};
+use crate::advice::{Advice, Value, Verb, advice};
 use crate::http::parse_base_url;
 use crate::secret::{self, Secret};
 
@@ -44,28 +45,25 @@ impl Provider {
 
     /// Refuses an API key that is certainly the wrong one, before anything is sent. The key is never repeated.
     pub fn admit_key(&self, endpoint: &Endpoint, key: &Secret) -> Result<(), ProviderError> {
-        let refused = |why: &str, fix: &str| {
-            Err(ProviderError::KeyRefused {
-                provider: self.name().to_owned(),
-                why: why.to_owned(),
-                fix: fix.to_owned(),
-            })
+        let refused = |why: &str, fix: Advice| {
+            Err(ProviderError::KeyRefused { provider: self.name().to_owned(), why: why.to_owned(), fix })
         };
         let env = &self.spec().auth.env;
         if key.is_empty() {
-            return refused("is empty", &format!("set `{env}`, or save a key with `whsec login {}`", self.name()));
+            let login = Verb::Login.on([Value::Given(self.name().to_owned())]);
+            return refused("is empty", advice![format!("set `{env}`, or save a key with "), login]);
         }
         if !key.expose().bytes().all(|byte| byte.is_ascii_graphic()) {
             return refused(
                 "has a space, a line end or a non-ASCII character in it",
-                "copy it again, without a line end",
+                "copy it again, without a line end".into(),
             );
         }
         let host = endpoint.base_url.host_str();
         for row in &self.spec().auth.refuse {
             let here = row.host.is_none() || row.host.as_deref() == host;
             if here && key.expose().starts_with(&row.prefix) {
-                return refused(&format!("starts with `{}`", row.prefix), &row.why);
+                return refused(&format!("starts with `{}`", row.prefix), row.why.as_str().into());
             }
         }
         Ok(())

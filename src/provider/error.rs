@@ -5,6 +5,7 @@
 use std::io;
 use std::path::PathBuf;
 
+use crate::advice::{Advice, Verb, advice};
 use thiserror::Error;
 
 /// A provider's description, the endpoint asked for, or the client's own set-up is wrong.
@@ -41,42 +42,36 @@ pub enum ProviderError {
     #[error("the option `{name}` {why}")]
     BadOption { name: String, why: &'static str },
     #[error("the API key for `{provider}` {why}")]
-    KeyRefused { provider: String, why: String, fix: String },
+    KeyRefused { provider: String, why: String, fix: Advice },
     #[error("the extra certificate authority cannot be read: {why}")]
     BadAuthority { why: &'static str },
 }
 
 impl ProviderError {
     /// What the operator can do about it.
-    pub fn hint(&self) -> Option<String> {
-        match self {
-            Self::Syntax { nearest, .. } => nearest.as_ref().map(|name| format!("did you mean `{name}`?")),
-            Self::Invalid { fix, .. } | Self::KeyRefused { fix, .. } | Self::NotPrivate { fix, .. } => {
-                Some(fix.clone())
+    pub fn hint(&self) -> Option<Advice> {
+        Some(match self {
+            Self::Syntax { nearest, .. } => format!("did you mean `{}`?", nearest.as_ref()?).into(),
+            Self::Invalid { fix, .. } | Self::NotPrivate { fix, .. } => fix.as_str().into(),
+            Self::KeyRefused { fix, .. } => fix.clone(),
+            Self::Read { .. } => "make it yours to read, or put it away".into(),
+            Self::BadAuthority { .. } => return None,
+            Self::NotFound { nearest, .. } => {
+                let near = nearest.as_ref().map(|name| format!("did you mean `{name}`? ")).unwrap_or_default();
+                advice![near, Verb::ProviderList.alone(), " names them all"]
             }
-            Self::Read { .. } => Some("make it yours to read, or put it away".to_owned()),
-            Self::BadAuthority { .. } => None,
-            Self::NotFound { nearest, .. } => Some(nearest.as_ref().map_or_else(
-                || "`whsec provider list` names them all".to_owned(),
-                |name| format!("did you mean `{name}`? `whsec provider list` names them all"),
-            )),
-            Self::NoBaseUrl { .. } => {
-                Some("give it as `base_url` in your own config file or by `--base-url URL`".to_owned())
-            }
-            Self::BadBaseUrl { .. } => Some("write it as https://HOST or https://HOST/PREFIX".to_owned()),
-            Self::MissingId { known, .. } => Some(format!("its ids are {}, in this order", listed(known))),
-            Self::BadId { .. } => Some("copy the id as the provider shows it".to_owned()),
-            Self::UnknownAuth { known, .. } => Some(format!("it has {}", listed(known))),
-            Self::UnknownId { nearest, known, .. } | Self::UnknownOption { nearest, known, .. } => {
-                Some(nearest.as_ref().map_or_else(
-                    || if known.is_empty() { "it has none".to_owned() } else { format!("it has {}", listed(known)) },
-                    |name| format!("did you mean `{name}`?"),
-                ))
-            }
-            Self::BadOption { .. } => {
-                Some("an option's value is sent as a header: printable ASCII, one line".to_owned())
-            }
-        }
+            Self::NoBaseUrl { .. } => "give it as `base_url` in your own config file or by `--base-url URL`".into(),
+            Self::BadBaseUrl { .. } => "write it as https://HOST or https://HOST/PREFIX".into(),
+            Self::MissingId { known, .. } => format!("its ids are {}, in this order", listed(known)).into(),
+            Self::BadId { .. } => "copy the id as the provider shows it".into(),
+            Self::UnknownAuth { known, .. } => format!("it has {}", listed(known)).into(),
+            Self::UnknownId { nearest, known, .. } | Self::UnknownOption { nearest, known, .. } => match nearest {
+                Some(name) => format!("did you mean `{name}`?").into(),
+                None if known.is_empty() => "it has none".into(),
+                None => format!("it has {}", listed(known)).into(),
+            },
+            Self::BadOption { .. } => "an option's value is sent as a header: printable ASCII, one line".into(),
+        })
     }
 }
 
@@ -95,12 +90,12 @@ pub enum RequestError {
 
 impl RequestError {
     /// What the operator can do about it.
-    pub fn hint(&self) -> Option<String> {
+    pub fn hint(&self) -> Option<Advice> {
         Some(match self {
-            Self::ReasonTooLong { .. } => "shorten it; a ticket number is enough".to_owned(),
-            Self::ReasonEmpty => "say why in a few words: `--reason TEXT`".to_owned(),
-            Self::KeyNotTaken { .. } => "leave `--idempotency-key` out; a repeated call would rotate again".to_owned(),
-            Self::BadKey { .. } => "leave `--idempotency-key` out and a fitting one is made".to_owned(),
+            Self::ReasonTooLong { .. } => "shorten it; a ticket number is enough".into(),
+            Self::ReasonEmpty => "say why in a few words: `--reason TEXT`".into(),
+            Self::KeyNotTaken { .. } => "leave `--idempotency-key` out; a repeated call would rotate again".into(),
+            Self::BadKey { .. } => "leave `--idempotency-key` out and a fitting one is made".into(),
         })
     }
 }

@@ -5,26 +5,30 @@ use jiff::Timestamp;
 use super::clock::Unheard;
 use super::look::{Theirs, Unasked};
 use super::operator::Doubt;
+use super::plan::Step;
+use crate::advice::{Advice, Command, Flag, Verb, advice};
 
-pub(super) fn superseded_hint(provider: &str, theirs: &Theirs, overlap_until: Option<Timestamp>) -> String {
-    let mut hint = String::new();
+pub(super) fn superseded_hint(provider: &str, theirs: &Theirs, overlap_until: Option<Timestamp>) -> Advice {
+    let mut first = String::new();
     if !theirs.held.is_empty() {
-        hint.push_str(&format!("{}, which may be theirs; ", theirs.held.join(", ")));
+        first.push_str(&format!("{}, which may be theirs; ", theirs.held.join(", ")));
     }
     if theirs.is_shown {
-        hint.push_str(&format!("{provider} shows their secret itself; "));
+        first.push_str(&format!("{provider} shows their secret itself; "));
     }
-    let again = again(overlap_until, "`whsec rotate TARGET`");
-    hint.push_str(&format!(
-        "put their secret into the live slot and say so: `whsec abandon TARGET --reason TEXT`; or, {again}"
-    ));
-    hint
+    advice![
+        first,
+        "put their secret into the live slot and say so: ",
+        Verb::Abandon.here().open("reason", "TEXT"),
+        "; or, ",
+        again(overlap_until, Verb::Rotate.here())
+    ]
 }
 
 /// How to rotate again after somebody else has: not while an old secret lives.
-pub fn again(overlap_until: Option<Timestamp>, command: &str) -> String {
+pub fn again(overlap_until: Option<Timestamp>, command: impl Into<Advice>) -> Advice {
     let from = overlap_until.map(|until| format!("from {until} on, ")).unwrap_or_default();
-    format!("{from}rotate again: {command}")
+    advice![from, "rotate again: ", command.into()]
 }
 
 pub(super) fn doubtful_words(provider: &str, doubt: &Doubt, is_live: bool) -> String {
@@ -40,41 +44,56 @@ pub(super) fn doubtful_words(provider: &str, doubt: &Doubt, is_live: bool) -> St
     }
 }
 
-pub(super) fn doubtful_hint(doubt: &Doubt) -> &'static str {
+pub(super) fn doubtful_hint(doubt: &Doubt) -> Advice {
+    let go_on = || Verb::Cutover.here().open("reason", "TEXT");
     match doubt {
-        Doubt::Touched(_) => {
-            "find out who changed what; if nobody rotated, say so: `whsec cutover TARGET --reason TEXT`; if somebody did, put their \
-             secret into the live slot and give this one up: `whsec abandon TARGET --reason TEXT`"
-        }
-        Doubt::Behind(_) => {
-            "run `whsec cutover TARGET` again in a minute; if the provider is known to have our secret, say why: --reason TEXT"
-        }
+        Doubt::Touched(_) => advice![
+            "find out who changed what; if nobody rotated, say so: ",
+            go_on(),
+            "; if somebody did, put their secret into the live slot and give this one up: ",
+            Verb::Abandon.here().open("reason", "TEXT")
+        ],
+        Doubt::Behind(_) => advice![
+            "run ",
+            Verb::Cutover.here(),
+            " again in a minute; if the provider is known to have our secret, say why: ",
+            Flag::open("reason", "TEXT")
+        ],
         Doubt::OtherKey { .. } => {
-            "give the key that it was sent with; if both are of the same account, say so: `whsec cutover TARGET --reason TEXT`"
+            advice!["give the key that it was sent with; if both are of the same account, say so: ", go_on()]
         }
-        Doubt::Leaked { .. } => {
-            "as soon as the provider takes another rotation: `whsec force-rotate TARGET --reason TEXT`; if it has to go live all the same, say why: \
-             `whsec cutover TARGET --reason TEXT`"
-        }
-        Doubt::Clock { .. } => "if it has ended, say how you know: `whsec cutover TARGET --done wait --reason TEXT`",
+        Doubt::Leaked { .. } => advice![
+            "as soon as the provider takes another rotation: ",
+            Verb::ForceRotate.here().open("reason", "TEXT"),
+            "; if it has to go live all the same, say why: ",
+            go_on()
+        ],
+        Doubt::Clock { .. } => advice!["if it has ended, say how you know: ", word_of_the_end()],
     }
 }
 
-pub(super) fn clock_hint(provider: &str, unheard: &Unheard, ours_is_past: bool) -> String {
+/// Says that the old secret has ended, where the provider's clock does not.
+fn word_of_the_end() -> Command {
+    Verb::Cutover.here().with("done", Step::Wait.name()).open("reason", "TEXT")
+}
+
+pub(super) fn clock_hint(provider: &str, unheard: &Unheard, ours_is_past: bool) -> Advice {
     let mend = match unheard {
-        Unheard::Unasked(Unasked::NoKey) => "give an API key (`whsec doctor` shows where one is looked for)".to_owned(),
-        Unheard::Unasked(Unasked::Refused(_)) => "mend the API key (`whsec doctor` shows which one is used)".to_owned(),
-        Unheard::Unasked(Unasked::NotFound(_)) => {
-            format!("see whether {provider} still has the endpoint, and whether the key is of the same account")
+        Unheard::Unasked(Unasked::NoKey) => {
+            advice!["give an API key (", Verb::Doctor.alone(), " shows where one is looked for)"]
         }
-        Unheard::Unasked(_) => format!("see whether {provider} can be reached from here"),
-        Unheard::NoDate | Unheard::Unsteady => "try again later".to_owned(),
+        Unheard::Unasked(Unasked::Refused(_)) => {
+            advice!["mend the API key (", Verb::Doctor.alone(), " shows which one is used)"]
+        }
+        Unheard::Unasked(Unasked::NotFound(_)) => {
+            format!("see whether {provider} still has the endpoint, and whether the key is of the same account").into()
+        }
+        Unheard::Unasked(_) => format!("see whether {provider} can be reached from here").into(),
+        Unheard::NoDate | Unheard::Unsteady => "try again later".into(),
     };
     let word = match ours_is_past {
-        true => {
-            "; or, if you know that the old secret has ended, say how: `whsec cutover TARGET --done wait --reason TEXT`"
-        }
-        false => "; nothing is lost meanwhile",
+        true => advice!["; or, if you know that the old secret has ended, say how: ", word_of_the_end()],
+        false => "; nothing is lost meanwhile".into(),
     };
-    format!("{mend}, then `whsec cutover TARGET`{word}")
+    advice![mend, ", then ", Verb::Cutover.here(), word]
 }

@@ -5,6 +5,7 @@ use jiff::Timestamp;
 
 use super::journal::{Journal, JournalError};
 use super::{Outcome, Rotation, RunError, drift};
+use crate::advice::{Verb, advice};
 use crate::secret::Fingerprint;
 use crate::store::{Slot, Store, StoreError, readable, slots};
 
@@ -50,9 +51,9 @@ impl Stray {
         let (why, hint) = match &self.of {
             Some(of) => (
                 format!("`{name}` holds {fingerprint}, which is of a rotation of `{of}`"),
-                format!("give each target slots of its own; `whsec cutover {of}` goes on with that rotation"),
+                advice!["give each target slots of its own; ", Verb::Cutover.of(of), " goes on with that rotation"],
             ),
-            None => (format!("{UNDER_WAY}: `{name}` holds {fingerprint}"), GO_ON_THERE.to_owned()),
+            None => (format!("{UNDER_WAY}: `{name}` holds {fingerprint}"), GO_ON_THERE.into()),
         };
         StoreError::Refused { store: self.store.clone(), why, hint }
     }

@@ -15,6 +15,7 @@ use super::look::Theirs;
 use super::operator::{Comparison, Doubt};
 use super::seal::SealError;
 use super::superseded::Difference;
+use crate::advice::{Advice, Flag, Verb, advice};
 use crate::provider::answer::{self, Refusal};
 use crate::provider::spec::Meaning;
 use crate::store::StoreError;
@@ -134,110 +135,136 @@ pub enum RunError {
 }
 
 impl RunError {
-    /// What the operator can do about it. `whsec cutover TARGET` stands for the command that goes on.
-    pub fn hint(&self) -> Option<String> {
+    /// What the operator can do about it. Its commands act on the target at hand, which is the rotation's.
+    pub fn hint(&self) -> Option<Advice> {
+        let slots = || advice![Verb::Inspect.here(), " shows which slot holds what"];
+        let reason = || Flag::open("reason", "TEXT");
         Some(match self {
             Self::Journal(error) => return error.hint(),
             Self::Lock(error) => error.hint(),
             Self::StoreCheck(error) => return error.hint(),
             Self::SealCheck(error) | Self::SealFailed(error) => return error.hint(),
             Self::Refused { refusal, can_force, .. } => refusal_hint(refusal, *can_force, self.nothing_changed()),
-            Self::NotSent { .. } => "check the network and `base_url`, then run it again".to_owned(),
-            Self::CheckFailed { .. } => "to ask changes nothing at the provider; run it again later".to_owned(),
-            Self::OverlapOpen { can_force: true, .. } => {
-                "wait for the old secret's end; if one has leaked, `whsec force-rotate TARGET --reason TEXT` ends it now"
-                    .to_owned()
-            }
-            Self::OverlapOpen { can_force: false, .. } => {
-                "wait for the old secret's end; if one has leaked, let the receivers know only the other one until then: \
-                 `whsec inspect TARGET` shows which slot holds what"
-                    .to_owned()
-            }
-            Self::Lost { replayable: true, .. } => {
-                "nothing is lost yet: `whsec cutover TARGET` sends the same request with the same key again".to_owned()
-            }
-            Self::Lost { replayable: false, .. } => {
-                "find out what happened, then say it: `whsec cutover TARGET --resolve applied` or `--resolve not-applied`, with \
-                 --reason TEXT where the provider does not back it"
-                    .to_owned()
-            }
-            Self::SameSecret { .. } => "nothing has changed, so a leak is not contained: ask the provider, or make another \
+            Self::NotSent { .. } => "check the network and `base_url`, then run it again".into(),
+            Self::CheckFailed { .. } => "to ask changes nothing at the provider; run it again later".into(),
+            Self::OverlapOpen { can_force: true, .. } => advice![
+                "wait for the old secret's end; if one has leaked, ",
+                Verb::ForceRotate.here().open("reason", "TEXT"),
+                " ends it now"
+            ],
+            Self::OverlapOpen { can_force: false, .. } => advice![
+                "wait for the old secret's end; if one has leaked, let the receivers know only the other one until then: ",
+                slots()
+            ],
+            Self::Lost { replayable: true, .. } => advice![
+                "nothing is lost yet: ",
+                Verb::Cutover.here(),
+                " sends the same request with the same key again"
+            ],
+            Self::Lost { replayable: false, .. } => advice![
+                "find out what happened, then say it: ",
+                Verb::Cutover.here().with("resolve", "applied"),
+                " or `",
+                Flag::with("resolve", "not-applied"),
+                "`, with ",
+                reason(),
+                " where the provider does not back it"
+            ],
+            Self::SameSecret { .. } => {
+                "nothing has changed, so a leak is not contained: ask the provider, or make another \
                                         endpoint; a key given by --idempotency-key may be one of an earlier rotation"
-                .to_owned(),
-            Self::Unreadable { replayable: true, .. } => {
-                "`whsec reveal TARGET --slot sealed` shows the whole answer; `whsec cutover TARGET` asks for it again"
-                    .to_owned()
+                    .into()
             }
-            Self::Unreadable { replayable: false, .. } => {
-                "`whsec reveal TARGET --slot sealed` shows the whole answer; if it is of no use, \
-                 `whsec cutover TARGET --resolve applied` closes this rotation, and you can rotate again"
-                    .to_owned()
+            Self::Unreadable { replayable: true, .. } => advice![
+                Verb::Reveal.here().with("slot", "sealed"),
+                " shows the whole answer; ",
+                Verb::Cutover.here(),
+                " asks for it again"
+            ],
+            Self::Unreadable { replayable: false, .. } => advice![
+                Verb::Reveal.here().with("slot", "sealed"),
+                " shows the whole answer; if it is of no use, ",
+                Verb::Cutover.here().with("resolve", "applied"),
+                " closes this rotation, and you can rotate again"
+            ],
+            Self::Superseded { provider, theirs, overlap_until, .. } => {
+                superseded_hint(provider, theirs, *overlap_until)
             }
-            Self::Superseded { provider, theirs, overlap_until, .. } => superseded_hint(provider, theirs, *overlap_until),
-            Self::Doubtful { doubt, .. } => doubtful_hint(doubt).to_owned(),
+            Self::Doubtful { doubt, .. } => doubtful_hint(doubt),
             Self::StoreFailed { source, .. } => {
-                let mend = source.hint().unwrap_or_else(|| "mend the store".to_owned());
-                format!("{mend}; then `whsec cutover TARGET` completes the rest")
+                let mend = source.hint().unwrap_or_else(|| "mend the store".into());
+                advice![mend, "; then ", Verb::Cutover.here(), " completes the rest"]
             }
             Self::Drift { drifts, is_sent } => drift_hint(drifts, *is_sent),
-            Self::NotDrifted { .. } => "`whsec inspect TARGET` shows which slot holds what".to_owned(),
-            Self::Favoured { .. } => {
-                "find out who rotated; `whsec abandon TARGET --reason TEXT` gives this rotation up and leaves every slot as it is"
-                    .to_owned()
-            }
+            Self::NotDrifted { .. } => slots(),
+            Self::Favoured { .. } => advice![
+                "find out who rotated; ",
+                Verb::Abandon.here().open("reason", "TEXT"),
+                " gives this rotation up and leaves every slot as it is"
+            ],
             Self::NotRecorded { source, .. } => {
                 let mend = match source {
-                    JournalError::Unusable { .. } | JournalError::ReadOnly { .. } | JournalError::Gone { .. } => source.hint().unwrap_or_default(),
-                    _ => "mend the journal".to_owned(),
+                    JournalError::Unusable { .. } | JournalError::ReadOnly { .. } | JournalError::Gone { .. } => {
+                        source.hint().unwrap_or_default()
+                    }
+                    _ => "mend the journal".into(),
                 };
-                format!("{mend}; then `whsec cutover TARGET` goes on")
+                advice![mend, "; then ", Verb::Cutover.here(), " goes on"]
             }
-            Self::Undone { .. } => {
-                "`whsec inspect TARGET` shows which slot holds what; `whsec cutover TARGET --yes` goes forward again"
-                    .to_owned()
-            }
-            Self::Pending { .. } => "`whsec cutover TARGET` finds out what came of it, then this one goes on".to_owned(),
-            Self::OtherStores => "`whsec cutover TARGET` goes on with the stores as they are now".to_owned(),
-            Self::Lacking { .. } => "`whsec cutover TARGET` puts it there".to_owned(),
-            Self::GivenUp { .. } => "`whsec inspect TARGET` shows which slot holds what".to_owned(),
-            Self::AgainstEvidence { applied: false, .. } => {
-                "if it was, `whsec cutover TARGET --resolve applied`; if you know better, say why: --resolve not-applied \
-                 --reason TEXT"
-                    .to_owned()
-            }
-            Self::AgainstEvidence { applied: true, .. } => {
-                "if it was not, `whsec cutover TARGET --resolve not-applied`; if you know better, say why: --resolve applied \
-                 --reason TEXT"
-                    .to_owned()
+            Self::Undone { .. } => advice![slots(), "; ", Verb::Cutover.here().flag("yes"), " goes forward again"],
+            Self::Pending { .. } => advice![Verb::Cutover.here(), " finds out what came of it, then this one goes on"],
+            Self::OtherStores => advice![Verb::Cutover.here(), " goes on with the stores as they are now"],
+            Self::Lacking { .. } => advice![Verb::Cutover.here(), " puts it there"],
+            Self::GivenUp { .. } => slots(),
+            Self::AgainstEvidence { applied, .. } => {
+                let (is, other, said) = match applied {
+                    false => ("if it was, ", "applied", "not-applied"),
+                    true => ("if it was not, ", "not-applied", "applied"),
+                };
+                advice![
+                    is,
+                    Verb::Cutover.here().with("resolve", other),
+                    "; if you know better, say why: ",
+                    Flag::with("resolve", said),
+                    " ",
+                    reason()
+                ]
             }
             Self::ClockUnheard { provider, unheard, ours_is_past } => clock_hint(provider, unheard, *ours_is_past),
-            Self::KeyNeeded { .. } => "`whsec doctor` shows where a key is looked for".to_owned(),
-            Self::TooEarly { .. } => "`whsec cutover TARGET` shows what is due".to_owned(),
-            Self::Contradicted { step, .. } => format!(
-                "mend it, then `whsec cutover TARGET`; if the probe is wrong, say why: --done {} --reason TEXT",
-                step.name()
-            ),
+            Self::KeyNeeded { .. } => advice![Verb::Doctor.alone(), " shows where a key is looked for"],
+            Self::TooEarly { .. } => advice![Verb::Cutover.here(), " shows what is due"],
+            Self::Contradicted { step, .. } => advice![
+                "mend it, then ",
+                Verb::Cutover.here(),
+                "; if the probe is wrong, say why: ",
+                Flag::with("done", step.name()),
+                " ",
+                reason()
+            ],
             Self::Unsafe { .. } => {
-                "deploy the new secret there; if the probe is wrong, go on with --override --reason TEXT".to_owned()
+                advice!["deploy the new secret there; if the probe is wrong, go on with --override ", reason()]
             }
-            Self::NotReady { next, .. } => format!(
-                "let the receivers accept a delivery if its signature matches under either of two secrets, the live one or \
-                 the one in {}, then run it again; where they are ready in another way, say so: --done prepare",
-                next.join(", ")
-            ),
-            Self::CannotProbe { .. } => "leave --probe-first out, or mend that".to_owned(),
-            Self::NoWayBack { only_forward: true, .. } => {
-                "go forward: deploy the new secret to the receivers".to_owned()
-            }
-            Self::NoWayBack { .. } => "`whsec inspect TARGET` shows which slot holds what".to_owned(),
-            Self::SecretLost { until: None, .. } => "rotate again at once: `whsec rotate TARGET`".to_owned(),
-            Self::SecretLost { can_force: true, until: Some(until), .. } => format!(
-                "receivers live on the old secret until {until}; `whsec force-rotate TARGET --reason TEXT` makes another one \
-                 before that"
-            ),
-            Self::SecretLost { can_force: false, until: Some(until), .. } => {
-                format!("receivers live on the old secret until {until}; the provider may take another rotation only then")
-            }
+            Self::NotReady { next, .. } => advice![
+                format!(
+                    "let the receivers accept a delivery if its signature matches under either of two secrets, the live one \
+                     or the one in {}, then run it again; where they are ready in another way, say so: ",
+                    next.join(", ")
+                ),
+                Flag::with("done", Step::Prepare.name())
+            ],
+            Self::CannotProbe { .. } => "leave --probe-first out, or mend that".into(),
+            Self::NoWayBack { only_forward: true, .. } => "go forward: deploy the new secret to the receivers".into(),
+            Self::NoWayBack { .. } => slots(),
+            Self::SecretLost { until: None, .. } => advice!["rotate again at once: ", Verb::Rotate.here()],
+            Self::SecretLost { can_force: true, until: Some(until), .. } => advice![
+                format!("receivers live on the old secret until {until}; "),
+                Verb::ForceRotate.here().open("reason", "TEXT"),
+                " makes another one before that"
+            ],
+            Self::SecretLost { can_force: false, until: Some(until), .. } => format!(
+                "receivers live on the old secret until {until}; the provider may take another rotation only then"
+            )
+            .into(),
         })
     }
 
@@ -277,17 +304,18 @@ impl RunError {
 /// What is refused where the call itself is.
 pub(super) const ROTATE: &str = "rotate";
 
-fn refusal_hint(refusal: &Refusal, can_force: bool, nothing_changed: &str) -> String {
+fn refusal_hint(refusal: &Refusal, can_force: bool, nothing_changed: &str) -> Advice {
     match refusal.meaning {
-        Meaning::Auth => "`whsec doctor` shows which key is used, and where it comes from".to_owned(),
-        Meaning::NotFound => "check the ids, and that the key belongs to the same organisation".to_owned(),
-        Meaning::OverlapOpen if can_force => {
-            "wait for the old secret's end; if it has leaked, `whsec force-rotate TARGET --reason TEXT` ends it now"
-                .to_owned()
-        }
-        Meaning::OverlapOpen => format!("{nothing_changed}; wait for the old secret's end"),
-        Meaning::RateLimited | Meaning::Unavailable => format!("{nothing_changed}; run it again later"),
-        _ => nothing_changed.to_owned(),
+        Meaning::Auth => advice![Verb::Doctor.alone(), " shows which key is used, and where it comes from"],
+        Meaning::NotFound => "check the ids, and that the key belongs to the same organisation".into(),
+        Meaning::OverlapOpen if can_force => advice![
+            "wait for the old secret's end; if it has leaked, ",
+            Verb::ForceRotate.here().open("reason", "TEXT"),
+            " ends it now"
+        ],
+        Meaning::OverlapOpen => format!("{nothing_changed}; wait for the old secret's end").into(),
+        Meaning::RateLimited | Meaning::Unavailable => format!("{nothing_changed}; run it again later").into(),
+        _ => nothing_changed.into(),
     }
 }
 
@@ -307,23 +335,28 @@ fn drift_words(is_sent: bool) -> &'static str {
     if is_sent { "it is left as it is" } else { "nothing was sent" }
 }
 
-fn drift_hint(drifts: &[Drift], is_sent: bool) -> String {
+fn drift_hint(drifts: &[Drift], is_sent: bool) -> Advice {
     let found = drifts.first().and_then(|first| first.found.as_ref());
     let name = found.map_or("empty".to_owned(), ToString::to_string);
+    let go_over = || Verb::Cutover.here().joined("override", name.clone()).open("reason", "TEXT");
     match (found, is_sent) {
         (None, false) => {
-            "run the same command again; if it is to be empty, write any value there, which the new one replaces"
-                .to_owned()
+            "run the same command again; if it is to be empty, write any value there, which the new one replaces".into()
         }
-        (None, true) => format!(
-            "run the same command again; if it stays empty, put back what was there, or go on over it: `whsec cutover TARGET \
-             --override={name} --reason TEXT`"
-        ),
-        (Some(_), false) => "find out who put it there, and move it where it belongs".to_owned(),
-        (Some(_), true) => format!(
-            "find out who put it there: `whsec inspect TARGET`; if it is the one that works, `whsec abandon TARGET --reason TEXT` \
-             leaves it; if not, `whsec cutover TARGET --override={name} --reason TEXT` seals it and goes on"
-        ),
+        (None, true) => advice![
+            "run the same command again; if it stays empty, put back what was there, or go on over it: ",
+            go_over()
+        ],
+        (Some(_), false) => "find out who put it there, and move it where it belongs".into(),
+        (Some(_), true) => advice![
+            "find out who put it there: ",
+            Verb::Inspect.here(),
+            "; if it is the one that works, ",
+            Verb::Abandon.here().open("reason", "TEXT"),
+            " leaves it; if not, ",
+            go_over(),
+            " seals it and goes on"
+        ],
     }
 }
 

@@ -4,6 +4,7 @@
 use super::operator::News;
 use super::runner::Runner;
 use super::{Call, Event, PlannedStore, Record, RunError, Step};
+use crate::advice::{Verb, advice};
 use crate::store::slots::Held;
 use crate::store::{StoreError, slots};
 
@@ -103,8 +104,10 @@ impl Runner<'_> {
         self.not_yet_in(StoreError::Refused {
             store: self.rotation.joined.iter().find(lacks).cloned().unwrap_or_default(),
             why: "no seal and no store that can be read has the new secret any more to give it".to_owned(),
-            hint: "take it out of the config, and let it go: `whsec cutover TARGET --let-go STORE --reason TEXT`"
-                .to_owned(),
+            hint: advice![
+                "take it out of the config, and let it go: ",
+                Verb::Cutover.here().open("let-go", "STORE").open("reason", "TEXT")
+            ],
         })
     }
 

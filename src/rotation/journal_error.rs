@@ -6,6 +6,7 @@ use thiserror::Error;
 
 use super::lock::read_only_hint;
 use super::state_key::StateKeyError;
+use crate::advice::{Advice, Verb, advice};
 use crate::store;
 
 /// Why the journal cannot be used. Nothing was sent.
@@ -41,29 +42,31 @@ pub enum JournalError {
 
 impl JournalError {
     /// What the operator can do about it.
-    pub fn hint(&self) -> Option<String> {
+    pub fn hint(&self) -> Option<Advice> {
         Some(match self {
             Self::Damaged { path, .. } => format!(
                 "nothing was sent; keep a copy of `{}`, move it away to start a new journal, and rotate only after \
                  looking at the provider whether a rotation is open",
                 path.display()
-            ),
+            )
+            .into(),
             Self::OtherKey { .. } => {
                 "nothing was sent; bring the whole folder from where the journal comes: the two belong together"
-                    .to_owned()
+                    .into()
             }
             Self::Key(error) => return error.hint(),
-            Self::Newer { .. } => "install the newer whsec on this machine".to_owned(),
+            Self::Newer { .. } => "install the newer whsec on this machine".into(),
             Self::Unusable { path, .. } => {
-                format!("see whether `{}` is writable and the disk has room", path.parent().unwrap_or(path).display())
+                format!("see whether `{}` is writable and the disk has room", path.parent().unwrap_or(path).display()).into()
             }
-            Self::ReadOnly { folder } => read_only_hint(folder),
-            Self::LogUnread { .. } => "make that disk writable, or look at a copy: --state-dir COPY".to_owned(),
+            Self::ReadOnly { folder } => read_only_hint(folder).into(),
+            Self::LogUnread { .. } => "make that disk writable, or look at a copy: --state-dir COPY".into(),
             Self::Gone { path } => format!(
                 "the state folder is the rotation: bring `{}` back as it was, from a copy if there is one, before anything else",
                 path.parent().unwrap_or(path).display()
-            ),
-            Self::AlreadyOpen { .. } => "`whsec status` shows it, `whsec cutover TARGET` goes on with it".to_owned(),
+            )
+            .into(),
+            Self::AlreadyOpen { .. } => advice![Verb::Status.alone(), " shows it, ", Verb::Cutover.here(), " goes on with it"],
         })
     }
 }

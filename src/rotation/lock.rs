@@ -5,6 +5,7 @@ use std::fs::{File, OpenOptions, TryLockError};
 use std::io::{self, Read, Seek, Write};
 use std::path::{Path, PathBuf};
 
+use crate::advice::{Advice, Verb, advice};
 use sha2::{Digest, Sha256};
 use thiserror::Error;
 
@@ -34,21 +35,21 @@ pub enum LockError {
 
 impl LockError {
     /// What the operator can do about it.
-    pub fn hint(&self) -> String {
+    pub fn hint(&self) -> Advice {
         match self {
-            Self::Held { .. } => {
-                "wait until it is through (`whsec status` shows where it stands), or stop it there with \
-                                  Ctrl-C: what it has done is kept"
-                    .to_owned()
-            }
-            Self::ReadOnly { folder } => read_only_hint(folder),
+            Self::Held { .. } => advice![
+                "wait until it is through (",
+                Verb::Status.alone(),
+                " shows where it stands), or stop it there with Ctrl-C: what it has done is kept"
+            ],
+            Self::ReadOnly { folder } => read_only_hint(folder).into(),
             Self::Io { path, source } => {
                 let folder = path.parent().unwrap_or(path).display();
                 match source.kind() {
                     io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => {
-                        format!("nothing was sent; make room on the disk of `{folder}`, then run it again")
+                        format!("nothing was sent; make room on the disk of `{folder}`, then run it again").into()
                     }
-                    _ => format!("nothing was sent; see whether `{folder}` is a folder of yours and writable"),
+                    _ => format!("nothing was sent; see whether `{folder}` is a folder of yours and writable").into(),
                 }
             }
         }

@@ -22,6 +22,7 @@ use zeroize::Zeroizing;
 
 use super::Answered;
 use super::state_key::{StateKey, StateKeyError};
+use crate::advice::{Advice, Verb, advice};
 use crate::secret::{Fingerprint, Secret};
 use crate::store::envelope::{self, Envelope};
 use crate::store::{self, Slot, Store, StoreError};
@@ -101,18 +102,18 @@ pub enum SealError {
 
 impl SealError {
     /// What the operator can do about it.
-    pub fn hint(&self) -> Option<String> {
+    pub fn hint(&self) -> Option<Advice> {
         match self {
             Self::BadRecipient { .. } => {
-                Some("`[seal] recipients` takes what `age-keygen` prints as the public key".to_owned())
+                Some("`[seal] recipients` takes what `age-keygen` prints as the public key".into())
             }
             Self::NoIdentity { .. } | Self::DoesNotOpen { .. } => {
-                Some("was the identity moved or replaced? `whsec doctor` shows where it should be".to_owned())
+                Some(advice!["was the identity moved or replaced? ", Verb::Doctor.alone(), " shows where it should be"])
             }
             Self::NotOurs { .. } | Self::OtherSecret { .. } => Some(
                 "nothing in it is used: keep a copy, find out who writes in the state folder, and move it away; if the folder \
                  was moved here, its `state-key` belongs to it"
-                    .to_owned(),
+                    .into(),
             ),
             Self::Key(error) => error.hint(),
             Self::Identity(error) | Self::Write { source: error, .. } => error.hint(),

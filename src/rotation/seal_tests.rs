@@ -40,7 +40,7 @@ fn b4_a_seal_that_somebody_else_made_is_not_believed() {
         forge(&seals, id, format!("{json}{stamp}").as_bytes());
         let error = seals.unseal(id).err().unwrap();
         assert!(matches!(error, SealError::NotOurs { .. }), "{error}");
-        assert!(error.hint().unwrap().contains("find out who writes in the state folder"));
+        assert!(error.hint().unwrap().to_string().contains("find out who writes in the state folder"));
     }
 }
 

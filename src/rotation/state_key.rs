@@ -9,6 +9,8 @@ use thiserror::Error;
 use uuid::Uuid;
 use zeroize::Zeroizing;
 
+use crate::advice::Advice;
+use crate::shell;
 use crate::stamp::StampKey;
 use crate::store::{self, StoreError};
 
@@ -43,16 +45,13 @@ pub enum StateKeyError {
 
 impl StateKeyError {
     /// What the operator can do about it.
-    pub fn hint(&self) -> Option<String> {
+    pub fn hint(&self) -> Option<Advice> {
         match self {
             Self::Unusable { source, .. } => source.hint(),
-            Self::Malformed { .. } => {
-                Some("bring it back from a backup: the journal is believed only with it".to_owned())
-            }
+            Self::Malformed { .. } => Some("bring it back from a backup: the journal is believed only with it".into()),
             Self::NotPrivate { path } => {
-                let path = path.to_string_lossy();
-                let path = shlex::try_quote(&path).map_or_else(|_| path.to_string(), |quoted| quoted.into_owned());
-                Some(format!("find out who could; then: chmod 600 {path}"))
+                let path = shell::quoted(&path.to_string_lossy());
+                Some(format!("find out who could; then: chmod 600 {path}").into())
             }
         }
     }

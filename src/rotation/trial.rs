@@ -65,8 +65,7 @@ impl Runner<'_> {
                         "`{}` holds a secret ({fingerprint}) that --probe-first would overwrite",
                         store.slot_name(Slot::Next)
                     ),
-                    hint: "it may be the only copy of it: leave --probe-first out, or move it where it belongs"
-                        .to_owned(),
+                    hint: "it may be the only copy of it: leave --probe-first out, or move it where it belongs".into(),
                 }));
             }
         }

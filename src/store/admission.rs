@@ -138,7 +138,7 @@ fn refuse_fixed(_: &str, _: &Path, _: &File) -> Result<(), StoreError> {
 }
 
 pub(super) fn refused(store: &str, path: &Path, why: &str, hint: &str) -> StoreError {
-    StoreError::Refused { store: store.to_owned(), why: format!("`{}` {why}", path.display()), hint: hint.to_owned() }
+    StoreError::Refused { store: store.to_owned(), why: format!("`{}` {why}", path.display()), hint: hint.into() }
 }
 
 /// Opens a file on a path without symlinks, as most are; `None` where there may be one, and on an old kernel.

@@ -12,6 +12,7 @@ use super::names::Names;
 use super::replace::{Place, Wanted};
 use super::slots::{self, Held};
 use super::{Access, Change, Environment, Slot, SlotNames, Store, StoreError, bare};
+use crate::advice::{Advice, Verb, advice};
 use crate::secret::Secret;
 
 /// Members of an encrypted object.
@@ -43,8 +44,11 @@ impl AgeFile {
         let Some(plain) = self.envelope()?.open(cipher) else {
             return Err(self.refused(
                 "it does not open with this machine's identity",
-                "have whoever wrote it name this machine in `[seal] recipients` (`whsec doctor` shows its recipient) and \
-                 write it again",
+                advice![
+                    "have whoever wrote it name this machine in `[seal] recipients` (",
+                    Verb::Doctor.alone(),
+                    " shows its recipient) and write it again",
+                ],
             ));
         };
         Document::within(&plain, &[]).map_err(|_| self.not_ours())
@@ -59,8 +63,8 @@ impl AgeFile {
         self.refused("what it holds is no object of texts", "name another file: whsec replaces nothing but its own")
     }
 
-    fn refused(&self, why: &str, hint: &str) -> StoreError {
-        StoreError::Refused { store: self.reference(), why: why.to_owned(), hint: hint.to_owned() }
+    fn refused(&self, why: &str, hint: impl Into<Advice>) -> StoreError {
+        StoreError::Refused { store: self.reference(), why: why.to_owned(), hint: hint.into() }
     }
 }
 

@@ -31,7 +31,7 @@ impl Bound {
         Err(StoreError::Refused {
             store: self.store.reference(),
             why: format!("the rotation was begun with it at {}, and the environment now says {here}", self.begun),
-            hint: "set the environment as it was when the rotation was begun".to_owned(),
+            hint: "set the environment as it was when the rotation was begun".into(),
         })
     }
 }

@@ -9,6 +9,7 @@ use super::names::Names;
 use super::preset::{self, Filled, Input};
 use super::program::{Ended, Run, failed, find, said};
 use super::{Access, Change, CommandSpec, Slot, SlotNames, Store, StoreError, Surroundings, bare};
+use crate::advice::{Advice, Verb, advice};
 use crate::secret::Secret;
 
 /// Programs that put, get and clear a value.
@@ -27,11 +28,11 @@ impl CommandStore {
     pub fn open(name: &str, names: &SlotNames, surroundings: &Surroundings) -> Result<Self, StoreError> {
         let reference = format!("command:{name}");
         let refused =
-            |why: &str, hint: String| StoreError::Refused { store: reference.clone(), why: why.to_owned(), hint };
+            |why: &str, hint: Advice| StoreError::Refused { store: reference.clone(), why: why.to_owned(), hint };
         let Some(spec) = surroundings.commands.get(name) else {
             return Err(refused(
                 "no such command is configured",
-                format!("write `[commands.{name}]` into your own config"),
+                format!("write `[commands.{name}]` into your own config").into(),
             ));
         };
         let Filled { spec, names, input } = preset::fill(&reference, spec, names)?;
@@ -39,19 +40,23 @@ impl CommandStore {
         if programs.into_iter().flatten().any(|arguments| arguments.first().is_none_or(String::is_empty)) {
             return Err(refused(
                 "one of its programs is empty",
-                format!("name a program first in `[commands.{name}]`"),
+                format!("name a program first in `[commands.{name}]`").into(),
             ));
         }
         let named = programs.into_iter().flatten().flatten().any(|argument| argument.contains("{target}"));
         if named && surroundings.target.is_empty() {
             return Err(refused(
                 "its programs are told a target's name, and there is no target here",
-                "name another store; `whsec rotate TARGET --dry-run` shows what a target's stores are".to_owned(),
+                advice![
+                    "name another store; ",
+                    Verb::Rotate.here().flag("dry-run"),
+                    " shows what a target's stores are",
+                ],
             ));
         }
         if spec.get.is_some() && spec.clear.is_none() {
             let hint = format!("add `clear` to `[commands.{name}]`, or leave out `get` to write only");
-            return Err(refused("it has `get` but no `clear`", hint));
+            return Err(refused("it has `get` but no `clear`", hint.into()));
         }
         Ok(Self {
             reference,

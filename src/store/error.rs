@@ -3,13 +3,14 @@
 use std::io;
 use std::path::{Path, PathBuf};
 
+use crate::advice::{Advice, Verb, advice};
 use thiserror::Error;
 
 /// A store failed. `store` is its reference throughout.
 #[derive(Debug, Error)]
 pub enum StoreError {
     #[error("the store reference `{text}` is not one whsec knows: {why}")]
-    BadReference { text: String, why: String, hint: String },
+    BadReference { text: String, why: String, hint: Advice },
     #[error("`{store}`: cannot {what} `{path}`")]
     Io {
         store: String,
@@ -19,9 +20,9 @@ pub enum StoreError {
         source: io::Error,
     },
     #[error("`{store}`: {why}")]
-    Refused { store: String, why: String, hint: String },
+    Refused { store: String, why: String, hint: Advice },
     #[error("`{store}`: the keychain {why}")]
-    Keychain { store: String, why: String, hint: String },
+    Keychain { store: String, why: String, hint: Advice },
     #[error("`{store}`: {server} cannot be reached: {why}")]
     Unreachable { store: String, server: String, why: String },
     #[error("`{store}`: {server} gave no answer that tells what was done: {why}")]
@@ -79,42 +80,39 @@ impl Holder {
 
 impl StoreError {
     /// What the operator can do about it.
-    pub fn hint(&self) -> Option<String> {
-        match self {
+    pub fn hint(&self) -> Option<Advice> {
+        Some(match self {
             Self::BadReference { hint, .. } | Self::Refused { hint, .. } | Self::Keychain { hint, .. } => {
-                Some(hint.clone())
+                hint.clone()
             }
-            Self::Unreachable { .. } => Some("is the address right, and the network there?".to_owned()),
-            Self::NoAnswer { .. } => Some("run the same command again: it looks first what there is".to_owned()),
-            Self::Contended { .. } => Some("find out who writes there; then run the same command again".to_owned()),
-            Self::Moved { .. } => Some("run the same command again: it looks first what there is now".to_owned()),
-            Self::Changed { .. } => Some("somebody else writes this file; run the same command again".to_owned()),
+            Self::Unreachable { .. } => "is the address right, and the network there?".into(),
+            Self::NoAnswer { .. } => "run the same command again: it looks first what there is".into(),
+            Self::Contended { .. } => "find out who writes there; then run the same command again".into(),
+            Self::Moved { .. } => "run the same command again: it looks first what there is now".into(),
+            Self::Changed { .. } => "somebody else writes this file; run the same command again".into(),
             Self::Shrank { .. } => {
-                Some("look at the file; if it is as it should be, run the same command again".to_owned())
+                "look at the file; if it is as it should be, run the same command again".into()
             }
             Self::TimedOut { store, .. } if store.starts_with("command") => {
-                Some("does the program wait for somebody? run it by hand to see".to_owned())
+                "does the program wait for somebody? run it by hand to see".into()
             }
             Self::TimedOut { .. } => {
-                Some("is the keychain locked, or its prompt open on another screen? `whsec doctor` looks".to_owned())
+                advice!["is the keychain locked, or its prompt open on another screen? ", Verb::Doctor.alone(), " looks"]
             }
             Self::NothingToPromote { .. } | Self::Drifted { .. } => {
-                Some("somebody changed this store; `whsec inspect TARGET` shows which slot holds what".to_owned())
+                advice!["somebody changed this store; ", Verb::Inspect.here(), " shows which slot holds what"]
             }
-            Self::Unrepresentable { store, .. } if store.starts_with("dotenv:") => Some(
-                "`json:` and `file:` keep any text: name such a store for the target, and go on from there".to_owned(),
-            ),
-            Self::Busy { holder: Some(Holder { process, user: Some(user) }), .. } => Some(format!(
+            Self::Unrepresentable { store, .. } if store.starts_with("dotenv:") => "`json:` and `file:` keep any text: name such a store for the target, and go on from there".into(),
+            Self::Busy { holder: Some(Holder { process, user: Some(user) }), .. } => format!(
                 "a whsec of theirs ends by itself: run the same command again; what else locks it {user} or root can end: \
                  kill {process}. Whoever may list a folder may lock it"
-            )),
-            Self::Busy { .. } => Some(
-                "a whsec ends by itself: run the same command again; what else locks it has to be ended".to_owned(),
-            ),
-            Self::Io { source, .. } => hint_of(source.kind()).map(str::to_owned),
-            Self::NotReadBack { .. } => Some("something cuts off or changes what is written there".to_owned()),
-            _ => None,
-        }
+            )
+            .into(),
+            Self::Busy { .. } => "a whsec ends by itself: run the same command again; what else locks it has to be ended".into(),
+            Self::Io { source, .. } => return hint_of(source.kind()).map(Advice::from),
+            Self::NotReadBack { .. } => "something cuts off or changes what is written there".into(),
+            _ => return None,
+        })
     }
 
     /// An [`StoreError::Io`] of `what`, as in "cannot write `path`".

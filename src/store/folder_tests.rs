@@ -28,6 +28,6 @@ fn b11_another_users_lock_names_the_user() {
     other.kill().unwrap();
     other.wait().unwrap();
     assert!(error.to_string().contains(&says), "{error}");
-    let hint = error.hint().unwrap();
+    let hint = error.hint().unwrap().to_string();
     assert!(hint.contains(&format!("the user `nobody` or root can end: kill {}", other.id())), "{hint}");
 }

@@ -16,6 +16,7 @@ use zeroize::Zeroizing;
 use super::names::{Names, Suffixes};
 use super::reference::DEFAULT_ACCOUNT;
 use super::{Access, Change, STORE_DEADLINE, Slot, SlotNames, Store, StoreError, bare};
+use crate::advice::{Advice, Verb, advice};
 use crate::secret::Secret;
 
 const SUFFIXES: Suffixes<'static> = Suffixes { next: ".next", previous: ".previous", canary: ".whsec-check" };
@@ -180,22 +181,26 @@ impl From<Error> for Trouble {
 
 impl Trouble {
     fn of(self, store: &str) -> StoreError {
-        let (why, hint) = match self {
+        let (why, hint): (_, Advice) = match self {
             Self::Unavailable => (
                 "is not there",
                 "on Linux it needs a session bus and a Secret Service, such as gnome-keyring; \
-                 without a desktop use `dotenv:`, `file:` or `command:`",
+                 without a desktop use `dotenv:`, `file:` or `command:`"
+                    .into(),
             ),
-            Self::Locked => ("is locked, or was never set up", "unlock it, then run the same command again"),
-            Self::Failed => ("failed", "`whsec doctor` looks at it; is its service running?"),
-            Self::NotText => ("holds something that is not text", "another program wrote this entry; choose another"),
+            Self::Locked => ("is locked, or was never set up", "unlock it, then run the same command again".into()),
+            Self::Failed => ("failed", advice![Verb::Doctor.alone(), " looks at it; is its service running?"]),
+            Self::NotText => {
+                ("holds something that is not text", "another program wrote this entry; choose another".into())
+            }
             Self::Ambiguous => (
                 "has two entries of this name",
-                "another program made the second; remove one with the keychain's own tool, or choose another name",
+                "another program made the second; remove one with the keychain's own tool, or choose another name"
+                    .into(),
             ),
-            Self::Unfit => ("does not take a name or value like this", "is it too long?"),
+            Self::Unfit => ("does not take a name or value like this", "is it too long?".into()),
         };
-        StoreError::Keychain { store: store.to_owned(), why: why.to_owned(), hint: hint.to_owned() }
+        StoreError::Keychain { store: store.to_owned(), why: why.to_owned(), hint }
     }
 }
 

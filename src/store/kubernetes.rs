@@ -69,7 +69,7 @@ impl Kubernetes {
         if let Some(odd) = names.iter().find(|name| !is_kubernetes_key(name)) {
             let (why, hint) =
                 (format!("`{odd}` is no key of a Secret"), "letters, digits, `-`, `_` and `.`".to_owned());
-            return Err(StoreError::Refused { store: reference, why, hint });
+            return Err(StoreError::Refused { store: reference, why, hint: hint.into() });
         }
         let (namespace, name) = (namespace.to_owned(), name.to_owned());
         Ok(Self { reference, namespace, name, names, surroundings: surroundings.clone(), place: OnceLock::new() })
@@ -209,7 +209,7 @@ impl Kubernetes {
     }
 
     fn refused(&self, why: String, hint: &str) -> StoreError {
-        StoreError::Refused { store: self.reference.clone(), why, hint: hint.to_owned() }
+        StoreError::Refused { store: self.reference.clone(), why, hint: hint.into() }
     }
 }
 

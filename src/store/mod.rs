@@ -311,7 +311,7 @@ fn absolute(reference: &Reference, path: &Path) -> Result<PathBuf, StoreError> {
         None => Err(StoreError::Refused {
             store,
             why: format!("the path `{}` is not UTF-8", absolute.display()),
-            hint: "name the file by a path that is".to_owned(),
+            hint: "name the file by a path that is".into(),
         }),
     }
 }

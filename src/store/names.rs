@@ -24,7 +24,7 @@ impl Names {
     pub fn new(store: &str, own: &str, suffixes: &Suffixes<'_>, set: &SlotNames) -> Result<Self, StoreError> {
         let names = Self::unchecked(own, suffixes, set);
         let refused = |why: String| {
-            let hint = "give each of `next`, `current` and `previous` a name of its own in `slots`".to_owned();
+            let hint = "give each of `next`, `current` and `previous` a name of its own in `slots`".into();
             Err(StoreError::Refused { store: store.to_owned(), why, hint })
         };
         let all: Vec<&str> = names.iter().collect();

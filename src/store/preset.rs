@@ -61,7 +61,8 @@ pub fn preset_paths(preset: &str) -> Vec<String> {
 /// Fills a command in: from its preset, or as it is written. Fails with [`StoreError::Refused`] for a preset that there is
 /// not, or that lacks something.
 pub(super) fn fill(reference: &str, spec: &CommandSpec, names: &SlotNames) -> Result<Filled, StoreError> {
-    let refused = |why: String, hint: String| Err(StoreError::Refused { store: reference.to_owned(), why, hint });
+    let refused =
+        |why: String, hint: String| Err(StoreError::Refused { store: reference.to_owned(), why, hint: hint.into() });
     let Some(wanted) = &spec.preset else {
         if spec.key.is_some() || !spec.with.is_empty() {
             return refused(

@@ -47,7 +47,7 @@ impl Reference {
     pub fn parse(text: &str) -> Result<Self, StoreError> {
         let bad = |why: &str, hint: String| {
             let text = secret::shown(text).escape_debug().to_string();
-            Err(StoreError::BadReference { text, why: why.to_owned(), hint })
+            Err(StoreError::BadReference { text, why: why.to_owned(), hint: hint.into() })
         };
         if text.chars().any(char::is_control) {
             return bad("it holds a control character", "write it on one line, without any".to_owned());
@@ -275,7 +275,7 @@ mod tests {
             let Err(StoreError::BadReference { why: said, hint: told, .. }) = Reference::parse(text) else {
                 panic!("`{text}` was read");
             };
-            assert_eq!((said.as_str(), told.as_str()), (why, hint), "{text}");
+            assert_eq!((said, told.to_string()), (why.to_owned(), hint.to_owned()), "{text}");
         }
         for text in [
             "vault:kv#f",

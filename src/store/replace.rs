@@ -342,7 +342,7 @@ impl Place {
         StoreError::Refused {
             store: self.store.clone(),
             why: format!("`{path}` would not stay as it is: {what}"),
-            hint,
+            hint: hint.into(),
         }
     }
 

@@ -265,7 +265,7 @@ fn a_missing_folder_is_an_error_with_a_hint() {
     let folder = tempfile::tempdir().unwrap();
     let error = write(&folder.path().join("no/file"), "new").unwrap_err();
     assert!(matches!(&error, StoreError::Io { source, .. } if source.kind() == std::io::ErrorKind::NotFound));
-    assert_eq!(error.hint().as_deref(), Some("make the folder first; whsec makes the file"));
+    assert_eq!(error.hint().unwrap().to_string(), "make the folder first; whsec makes the file");
 }
 
 #[test]

@@ -67,11 +67,11 @@ impl Rights {
         match now.owner == self.owner {
             true => Unkept {
                 what: format!("its group ({}) cannot be kept", self.group),
-                hint: "run whsec as a member of that group, or `chgrp` the file to a group of yours".to_owned(),
+                hint: "run whsec as a member of that group, or `chgrp` the file to a group of yours".into(),
             },
             false => Unkept {
                 what: format!("its owner ({}) cannot be kept", self.owner),
-                hint: "run whsec as the user who owns the file".to_owned(),
+                hint: "run whsec as the user who owns the file".into(),
             },
         }
     }
@@ -79,7 +79,7 @@ impl Rights {
     fn unkept_mode(&self) -> Unkept {
         Unkept {
             what: format!("its mode ({:04o}) cannot be kept", self.mode),
-            hint: "does this disk keep modes? otherwise run whsec as the user who owns the file".to_owned(),
+            hint: "does this disk keep modes? otherwise run whsec as the user who owns the file".into(),
         }
     }
 }
@@ -91,8 +91,7 @@ fn unkept_attribute(name: String) -> Unkept {
             true => "its access list cannot be kept".to_owned(),
             false => format!("its attribute `{}` cannot be kept", name.escape_debug()),
         },
-        hint: "run whsec as a user who may set it, or take it off the file if nothing needs it (`setfattr -x`, `setfacl -b`)"
-            .to_owned(),
+        hint: "run whsec as a user who may set it, or take it off the file if nothing needs it (`setfattr -x`, `setfacl -b`)".into(),
     }
 }
 

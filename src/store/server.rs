@@ -82,7 +82,7 @@ impl Server {
 
     /// The server's no, in our words.
     pub fn refused(&self, why: &str, hint: &str) -> StoreError {
-        StoreError::Refused { store: self.store.clone(), why: why.to_owned(), hint: hint.to_owned() }
+        StoreError::Refused { store: self.store.clone(), why: why.to_owned(), hint: hint.into() }
     }
 
     /// An answer that is none of those we know, told by its status alone.

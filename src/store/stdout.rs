@@ -50,7 +50,7 @@ fn emit(out: &mut impl Write, changes: &[Change<'_>]) -> Result<(), StoreError> 
 /// output as well, and other devices lose it.
 fn refuse_device() -> Result<(), StoreError> {
     let refused = |why: &str| {
-        let hint = "pipe it into a program: `whsec … | program`".to_owned();
+        let hint = "pipe it into a program: `whsec … | program`".into();
         Err(StoreError::Refused { store: REFERENCE.to_owned(), why: why.to_owned(), hint })
     };
     if io::IsTerminal::is_terminal(&io::stdout()) {

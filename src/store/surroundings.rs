@@ -10,6 +10,7 @@ use uuid::Uuid;
 
 use super::envelope::Envelope;
 use super::{CommandSpec, StoreError};
+use crate::advice::Advice;
 use crate::secret::Secret;
 
 /// What stores need besides their reference.
@@ -50,7 +51,7 @@ type Envelopes = Arc<dyn Fn() -> Result<Envelope, NoEnvelope> + Send + Sync>;
 /// Why there is no identity, and what to do about it.
 pub struct NoEnvelope {
     pub why: String,
-    pub hint: String,
+    pub hint: Advice,
 }
 
 impl Environment {
@@ -61,7 +62,7 @@ impl Environment {
         now: fn() -> Timestamp,
     ) -> Self {
         let none = || {
-            let hint = "run it with a home folder, where the identity is kept".to_owned();
+            let hint = "run it with a home folder, where the identity is kept".into();
             Err(NoEnvelope { why: "there is no identity to encrypt with".to_owned(), hint })
         };
         Self { variables: Arc::new(variables), envelope: Arc::new(none), home, now }

@@ -7,6 +7,7 @@ use std::path::Path;
 use clap::error::ErrorKind;
 
 use crate::hints::{TABLE, run};
+use whsec::advice::Verb;
 
 /// Wordings with a command that other tests arrange, and those tests.
 const ELSEWHERE: &[(&str, &str)] = &[
@@ -19,7 +20,7 @@ const ELSEWHERE: &[(&str, &str)] = &[
         "a14_where_the_clock_cannot_be_had_a_word_with_a_reason_ends_the_wait",
     ),
     ("mend the API key (`whsec doctor`", "a_provider_that_cannot_be_asked_for_its_clock_ends_no_wait"),
-    ("{mend}, then `whsec cutover TARGET`{word}", "a_provider_that_cannot_be_asked_for_its_clock_ends_no_wait"),
+    ("{}, then `whsec cutover TARGET`{}", "a_provider_that_cannot_be_asked_for_its_clock_ends_no_wait"),
     ("as soon as the provider takes another rotation", "c3_the_new_secret_that_leaked_does_not_go_live_unasked"),
     ("give the key that it was sent with", "a13_a_lost_request_goes_out_again_with_the_key_it_went_out_with"),
     ("what it did is done, and not to be done again", "output_that_is_lost_is_no_success_and_what_was_done_stays"),
@@ -27,11 +28,11 @@ const ELSEWHERE: &[(&str, &str)] = &[
     ("find out who changed what", "a2_a_time_of_change_asks_and_takes_a_reason"),
     ("find out who rotated;", "a1_an_override_is_refused_where_the_provider_shows_another_secret"),
     (
-        "{mend}; then `whsec cutover TARGET` completes",
+        "{}; then `whsec cutover TARGET` completes",
         "a_store_that_breaks_after_the_answer_keeps_the_seal_and_cutover_completes_it",
     ),
     (
-        "{mend}; then `whsec cutover TARGET` goes on",
+        "{}; then `whsec cutover TARGET` goes on",
         "a_store_that_breaks_after_the_answer_keeps_the_seal_and_cutover_completes_it",
     ),
     ("then this one goes on", "a6_a_force_of_which_nobody_knows_stands_beside_what_was_open"),
@@ -47,6 +48,11 @@ const ELSEWHERE: &[(&str, &str)] = &[
     (
         "start over: whsec rehearse",
         "c8_a_rehearsal_that_is_left_names_no_way_back_into_it_and_starts_over_with_its_provider",
+    ),
+    ("deploy the new secret there; if the probe is wrong", "finish_refuses_while_a_receiver_rejects_the_new_secret"),
+    (
+        "let the receivers accept a delivery",
+        "where_the_old_secret_dies_with_the_call_receivers_can_be_proved_ready_before_it",
     ),
     ("tail -F {} | whsec verify", "a_log_is_counted_by_secret_with_the_last_time_of_each"),
 ];
@@ -101,7 +107,6 @@ const UNRUN: &[(&str, &[&str])] = &[
             "`whsec status` shows it, `whsec cutover TARGET` goes on with it",
             "nothing is lost yet: `whsec cutover TARGET`",
             "`whsec cutover TARGET` asks for it again",
-            "if it was not, `whsec cutover TARGET --resolve not-applied`",
             "mend it, then `whsec cutover TARGET`; if the probe is wrong",
             "receivers live on the old secret until",
             "again in a minute",
@@ -122,7 +127,7 @@ const BUILT: &[(&str, &str, usize)] = &[
     ("cli/conclude.rs", "cutover", 1),
     ("cli/conclude.rs", "force-rotate", 1),
     ("cli/conclude.rs", "inspect", 1),
-    ("cli/conclude.rs", "rotate", 3),
+    ("cli/conclude.rs", "rotate", 2),
     ("cli/contain.rs", "rollback", 1),
     ("cli/find.rs", "abandon", 1),
     ("cli/find.rs", "inspect", 1),
@@ -209,6 +214,111 @@ fn literals(code: &str) -> Vec<String> {
     found
 }
 
+/// The texts of a source file's advices, with `{}` where something is put in.
+fn advices(code: &str) -> Vec<String> {
+    code.split("advice![").skip(1).map(|rest| parts(rest).iter().map(|part| part_in_words(part)).collect()).collect()
+}
+
+/// What stands between commas, up to the bracket that closes the list, if one does.
+fn parts(list: &str) -> Vec<&str> {
+    let (mut found, mut begin, mut depth, mut in_text, mut is_escaped) = (Vec::new(), 0, 0, false, false);
+    for (at, character) in list.char_indices() {
+        match character {
+            _ if is_escaped => is_escaped = false,
+            '\\' if in_text => is_escaped = true,
+            '"' => in_text = !in_text,
+            _ if in_text => {}
+            '(' | '[' | '{' => depth += 1,
+            ')' | ']' | '}' if depth > 0 => depth -= 1,
+            ',' | ']' if depth == 0 => {
+                found.push(list[begin..at].trim());
+                begin = at + 1;
+                if character == ']' {
+                    found.retain(|part| !part.is_empty());
+                    return found;
+                }
+            }
+            _ => {}
+        }
+    }
+    found.push(list[begin..].trim());
+    found.retain(|part| !part.is_empty());
+    found
+}
+
+fn part_in_words(part: &str) -> String {
+    let quote = if part.contains(".bare()") { "" } else { "`" };
+    match literals(part).into_iter().next() {
+        _ if part.starts_with("Verb::") => format!("{quote}{}{quote}", command_in_words(part)),
+        Some(_) if part.starts_with("Flag::") => flag_in_words(&parts_of_call(part, "Flag::")),
+        Some(text) if part.starts_with('"') || part.starts_with("format!") => text,
+        _ => "{}".to_owned(),
+    }
+}
+
+/// The name of a call, and what it is given: `with`, `"done"`, `step.name()`.
+fn parts_of_call<'a>(code: &'a str, before: &str) -> Vec<&'a str> {
+    let call = code.trim_start().strip_prefix(before).unwrap_or_default();
+    let (name, given) = call.split_once('(').unwrap_or((call, ""));
+    [name.trim()].into_iter().chain(parts(given)).collect()
+}
+
+/// A command that is built from its verb: `Verb::Cutover.here().open("reason", "TEXT")`.
+fn command_in_words(code: &str) -> String {
+    let named = |verb: &&Verb| {
+        code.strip_prefix(&format!("Verb::{verb:?}")).is_some_and(|rest| !rest.starts_with(char::is_alphabetic))
+    };
+    let verb = Verb::ALL.iter().find(named).unwrap_or_else(|| panic!("no verb: {code}"));
+    let mut words = format!("whsec {}", verb.name());
+    let mut rest = code[format!("Verb::{verb:?}").len()..].trim_start();
+    while let Some((call, behind)) = rest.strip_prefix('.').and_then(closed) {
+        let call = parts_of_call(call, "");
+        match call[0] {
+            "here" => words.push_str(" TARGET"),
+            "of" => words.push_str(" {}"),
+            "alone" | "bare" | "name" => {}
+            "on" => {
+                words.extend(parts(call[1].trim_start_matches('[')).iter().map(|word| match literals(word).first() {
+                    Some(open) if word.starts_with("Value::Open") => format!(" {open}"),
+                    _ => " {}".to_owned(),
+                }))
+            }
+            _ => words.push_str(&format!(" {}", flag_in_words(&call))),
+        }
+        rest = behind.trim_start();
+    }
+    words
+}
+
+/// A call up to its closing parenthesis, and what comes behind it.
+fn closed(code: &str) -> Option<(&str, &str)> {
+    let (mut depth, mut in_text) = (0, false);
+    for (at, character) in code.char_indices() {
+        match character {
+            '"' => in_text = !in_text,
+            _ if in_text => {}
+            '(' => depth += 1,
+            ')' if depth == 1 => return Some((&code[..at], &code[at + 1..])),
+            ')' => depth -= 1,
+            _ if depth == 0 && !(character.is_alphanumeric() || character == '_') => return None,
+            _ => {}
+        }
+    }
+    None
+}
+
+/// An option: how it is made, its name and its value.
+fn flag_in_words(call: &[&str]) -> String {
+    let text = |code: &str| literals(code).into_iter().next();
+    let name = call.get(1).and_then(|name| text(name)).unwrap_or_else(|| panic!("no option: {call:?}"));
+    let value = match call.get(2) {
+        _ if call[0] == "flag" => return format!("--{name}"),
+        Some(value) => text(value).unwrap_or_else(|| "{}".to_owned()),
+        None => panic!("no value: {call:?}"),
+    };
+    format!("--{name}{}{value}", if call[0] == "joined" { "=" } else { " " })
+}
+
 /// The names of all commands.
 fn verbs() -> Vec<String> {
     whsec::cli::command().get_subcommands().map(|command| command.get_name().to_owned()).collect()
@@ -261,7 +371,8 @@ fn c7_every_hint_with_a_command_is_in_the_table_or_says_why_not() {
     let verbs = verbs();
     let of_file = |(file, code): &(String, String)| {
         let of = |text| Literal { file: file.clone(), text };
-        literals(code).into_iter().filter(|text| shows_a_command(text, &verbs)).map(of).collect::<Vec<_>>()
+        let typed = literals(code).into_iter().filter(|text| shows_a_command(text, &verbs));
+        typed.chain(advices(code)).map(of).collect::<Vec<_>>()
     };
     let sources = sources();
     let all: Vec<Literal> = sources.iter().flat_map(of_file).collect();
@@ -321,7 +432,14 @@ fn all_text(folder: &Path) -> String {
 fn c7_every_command_that_the_source_shows_is_one_that_there_is() {
     let verbs = verbs();
     for (file, code) in sources() {
-        for text in literals(&code).iter().filter(|text| shows_a_command(text, &verbs)) {
+        let built = code
+            .match_indices("Verb::")
+            .filter(|(at, _)| code[..*at].ends_with(|before: char| !before.is_alphanumeric()));
+        let built = built.map(|(at, _)| &code[at..]).filter(|code| !code.starts_with("Verb::ALL"));
+        let built = built.filter(|code| Verb::ALL.iter().any(|verb| code.starts_with(&format!("Verb::{verb:?}."))));
+        let built: Vec<String> = built.map(command_in_words).collect();
+        let typed = literals(&code).into_iter().filter(|text| shows_a_command(text, &verbs));
+        for text in &typed.chain(built).collect::<Vec<_>>() {
             for command in commands_in(text) {
                 let words = shlex::split(&command).unwrap_or_else(|| panic!("{file}: `{command}`"));
                 let Err(error) = whsec::cli::command().try_get_matches_from(words) else { continue };
@@ -341,7 +459,8 @@ fn c7_every_command_that_the_source_shows_is_one_that_there_is() {
 
 /// The commands in a text of the source, with something in the place of what is put in.
 fn commands_in(text: &str) -> Vec<String> {
-    let text = text.replace("--override={name}", "--override=empty").replace("--done {}", "--done deploy");
+    let text = text.replace("--override={}", "--override=empty").replace("--done {}", "--done deploy");
+    let text = text.replace("--resolve {}", "--resolve applied");
     let filled = fixed_with(&text, "x").replace("TARGET", "hooks").replace("FROM TO", "file:/a file:/b");
     let mut found = Vec::new();
     for (at, _) in filled.match_indices("whsec ") {

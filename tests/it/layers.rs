@@ -20,17 +20,25 @@ impl Source {
 
 /// What stands left of each layer. `provider` and `store` never see each other.
 const USES: &[(&str, &[&str])] = &[
+    ("shell", &[]),
+    ("advice", &["shell"]),
     ("secret", &[]),
     ("stamp", &["secret"]),
     ("owned", &[]),
     ("http", &["secret"]),
-    ("provider", &["secret", "owned", "http"]),
+    ("provider", &["advice", "secret", "owned", "http"]),
     ("delivery", &["secret", "stamp", "http", "provider"]),
-    ("store", &["secret", "http"]),
-    ("config", &["secret", "owned", "stamp", "http", "provider", "store"]),
-    ("rotation", &["secret", "stamp", "http", "provider", "delivery", "store", "config"]),
+    ("store", &["advice", "secret", "http"]),
+    ("config", &["advice", "secret", "owned", "stamp", "http", "provider", "store"]),
+    ("rotation", &["shell", "advice", "secret", "stamp", "http", "provider", "delivery", "store", "config"]),
     ("ui", &["secret", "http", "provider", "delivery", "store", "config", "rotation"]),
-    ("cli", &["secret", "owned", "stamp", "http", "provider", "delivery", "store", "config", "rotation", "ui"]),
+    (
+        "cli",
+        &[
+            "shell", "advice", "secret", "owned", "stamp", "http", "provider", "delivery", "store", "config",
+            "rotation", "ui",
+        ],
+    ),
     ("lib", &[]),
     ("main", &[]),
 ];

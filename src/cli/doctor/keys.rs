@@ -13,7 +13,11 @@ pub fn look(session: &Session) -> Vec<Check> {
         Err(error) if needed => Check::failed("keychain", &error.into()),
         Err(error) => {
             let fix = "not needed as things are; keys can come from the environment or from files";
-            Check::note("keychain", error.to_string(), error.hint().unwrap_or_else(|| fix.to_owned()))
+            Check::note(
+                "keychain",
+                error.to_string(),
+                error.hint().map_or_else(|| fix.to_owned(), |hint| hint.to_string()),
+            )
         }
     };
     vec![check]

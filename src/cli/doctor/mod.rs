@@ -7,6 +7,7 @@ use serde_json::json;
 use super::exit::{Exit, Fault};
 use super::result;
 use super::session::Session;
+use crate::advice::Advice;
 
 mod files;
 mod journal;
@@ -68,7 +69,7 @@ impl Check {
     /// A failed look, in the error's own words.
     pub fn failed(about: &str, error: &anyhow::Error) -> Self {
         let fault = super::exit::report(error);
-        Self { about: about.to_owned(), state: State::Bad, found: fault.message, fix: fault.hint }
+        Self { about: about.to_owned(), state: State::Bad, fix: fault.hint_words(), found: fault.message }
     }
 }
 
@@ -97,7 +98,7 @@ pub fn run(_args: &Args, session: &Session) -> anyhow::Result<Exit> {
         return Ok(Exit::Done);
     };
     let message = format!("{} of {} checks found something to mend", bad.len(), checks.len());
-    let fault = Fault { exit: Exit::Failed, message, hint: first.fix.clone() };
+    let fault = Fault { exit: Exit::Failed, message, hint: first.fix.clone().map(Advice::from) };
     let error = super::exit::error_object(&fault);
     session.output.json(&result::object("doctor", fault.exit, json!({ "checks": checks, "error": error })));
     Ok(fault.exit)

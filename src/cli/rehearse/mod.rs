@@ -10,10 +10,11 @@ use serde_json::{Value, json};
 use super::begin::{self, Wish};
 use super::exit::{self, Exit, Fault};
 use super::session::Session;
-use super::{complete, parse_duration, result, shell};
+use super::{complete, parse_duration, result};
 use crate::provider::Provider;
 use crate::rotation::{Doer, Step};
 use crate::secret::Secret;
+use crate::shell;
 use crate::ui::Output;
 use crate::ui::prompt::Answers;
 use actor::Actor;
@@ -92,7 +93,7 @@ pub fn run(args: &Args, session: &Session) -> anyhow::Result<Exit> {
 
 /// The error of a rehearsal that is not what it should be.
 fn not_through(exit: Exit, why: &str, args: &Args) -> Value {
-    let hint = Some(format!("start over: whsec rehearse {}", shell::quoted(&args.provider)));
+    let hint = Some(format!("start over: whsec rehearse {}", shell::quoted(&args.provider)).into());
     exit::error_object(&Fault { exit, message: why.to_owned(), hint })
 }
 

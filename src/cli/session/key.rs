@@ -10,10 +10,12 @@ use std::path::Path;
 use zeroize::Zeroizing;
 
 use super::super::exit::{Exit, Fault};
-use super::super::{mistyped, shell};
+use super::super::mistyped;
+use crate::advice::{Verb, advice};
 use crate::config::{KeySource, Target};
 use crate::provider::{Endpoint, ProviderError};
 use crate::secret::Secret;
+use crate::shell;
 use crate::store::{self, COMMAND_DEADLINE, Slot, Store};
 use crate::ui::Output;
 
@@ -61,7 +63,8 @@ pub fn find(output: &Output, target: &Target, file: Option<&Path>) -> anyhow::Re
 
 /// A refused key is an authentication failure, not a misuse of the command.
 pub fn refused(error: ProviderError) -> anyhow::Error {
-    let hint = error.hint().unwrap_or_else(|| "`whsec doctor` shows where the key comes from".to_owned());
+    let shown = || advice![Verb::Doctor.alone(), " shows where the key comes from"];
+    let hint = error.hint().unwrap_or_else(shown);
     Fault::new(Exit::Auth, error.to_string(), hint)
 }
 
@@ -233,7 +236,7 @@ mod tests {
         chown(&path, Some(12_345), None).unwrap();
         let verdict = report(&from_source(&output(), &KeySource::File(path.clone()), &[]).unwrap_err());
         assert_eq!((verdict.exit, verdict.message.contains("another user owns the API key file")), (Exit::Auth, true));
-        let words = shlex::split(verdict.hint.unwrap().split("then: ").nth(1).unwrap()).unwrap();
+        let words = shlex::split(verdict.hint.unwrap().to_string().split("then: ").nth(1).unwrap()).unwrap();
         assert_eq!(words.last().map(String::as_str), path.to_str());
     }
 

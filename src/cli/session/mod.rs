@@ -8,13 +8,13 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
-use jiff::{SignedDuration, Timestamp};
+use jiff::Timestamp;
 
 use super::Global;
 use super::exit::{self, Exit, Fault};
+use super::mistyped;
 use super::options::TargetOptions;
 use super::work::seals_in;
-use super::{mistyped, shell};
 use crate::config::trust::{self, Ledger};
 use crate::config::{Config, ConfigFile, Overrides, Target};
 use crate::delivery::probe::PATIENCE;
@@ -22,16 +22,15 @@ use crate::http;
 use crate::owned::{self, NotOwned};
 use crate::provider::Catalog;
 use crate::provider::client::{Client, ClientOptions};
-use crate::provider::spec::Meaning;
+use crate::rotation::KeyOrigin;
 use crate::rotation::state_key::StateKey;
-use crate::rotation::{KeyOrigin, Plan, RunError};
 use crate::secret::Secret;
 use crate::store::{self, Environment, NoEnvelope, Surroundings};
 use crate::ui::Output;
-use crate::ui::time::span;
 
 mod folders;
 mod key;
+mod typed;
 
 pub use folders::Folders;
 pub use key::{FoundKey, KEY_SERVICE, key_account, read_key, refused as refused_key};
@@ -250,81 +249,6 @@ impl Session {
         let user = ["USER", "LOGNAME", "USERNAME"].into_iter().find_map(|name| env::var(name).ok());
         let user = user.filter(|user| !user.is_empty()).unwrap_or_else(user_id);
         crate::provider::plain_text(&format!("{user}@{}", host()))
-    }
-
-    /// The command line that comes back to a target: what was typed to find config and state is repeated.
-    pub fn come_back(&self, command: &str, target: &str) -> String {
-        if let Some(fixed) = &self.comes_back_with {
-            return fixed.clone();
-        }
-        let mut words = vec!["whsec".to_owned(), command.to_owned()];
-        for (flag, path) in [("--config", &self.global.config), ("--state-dir", &self.global.state_dir)] {
-            // What the environment says, it will say again.
-            let variable =
-                env::var_os(format!("WHSEC_{}", flag.trim_start_matches('-').to_uppercase().replace('-', "_")));
-            if let Some(path) = path.as_ref().filter(|path| variable.as_deref() != Some(path.as_os_str())) {
-                // Absolute, because the colleague who takes over is in another folder.
-                let path = self.folders().map_or_else(|_| path.clone(), |folders| folders.current.join(path));
-                words.extend([flag.to_owned(), self.quoted(&path.to_string_lossy())]);
-            }
-        }
-        words.push(self.quoted(target));
-        words.join(" ")
-    }
-
-    /// The command line that acts on the endpoint of a rotation which is over. Where the config has no such target, provider, ids,
-    /// address and stores stand for it, as the journal knows them.
-    pub fn again(&self, command: &str, plan: &Plan) -> String {
-        let configured = self.config().is_ok_and(|config| config.has(&plan.target));
-        let same = |target: Target| target.endpoint.key() == plan.endpoint_key;
-        let is_named = || configured && self.target(&plan.target, &TargetOptions::default()).is_ok_and(same);
-        if self.comes_back_with.is_some() || is_named() {
-            return self.come_back(command, &plan.target);
-        }
-        let ids: Vec<&str> = plan.ids.iter().map(|id| id.value.as_str()).collect();
-        let mut words = vec![self.come_back(command, &format!("{}/{}", plan.provider, ids.join("/")))];
-        let usual = self.catalog().ok().and_then(|catalog| catalog.get(&plan.provider).ok());
-        if usual.and_then(|provider| Some(provider.base_url()?.to_string())).as_ref() != Some(&plan.base_url) {
-            words.extend(["--base-url".to_owned(), self.quoted(&plan.base_url)]);
-        }
-        for store in &plan.stores {
-            words.extend(["--store".to_owned(), self.quoted(&store.reference)]);
-        }
-        words.join(" ")
-    }
-
-    /// An error in words, with what is known here and not where it arose: the target, where the key came from, and how long
-    /// the provider wants to be left alone.
-    pub fn fault(&self, error: &anyhow::Error, target: Option<&str>) -> Fault {
-        let mut fault = exit::report(error);
-        if let Some(target) = target {
-            fault.hint = fault.hint.map(|hint| self.hint_for(&hint, target));
-        }
-        if let Some(refused @ RunError::Refused { refusal, .. }) = error.downcast_ref() {
-            match (refusal.meaning, self.key_origin.get(), refusal.retry_after) {
-                (Meaning::Auth, Some(origin), _) => {
-                    fault.hint = Some(format!("the API key came from {}: replace it there", origin.words));
-                }
-                (Meaning::RateLimited | Meaning::Unavailable, _, Some(wait)) => {
-                    let wait = span(SignedDuration::try_from(wait).unwrap_or(SignedDuration::MAX));
-                    fault.hint = Some(format!("{}; run it again in {wait}", refused.nothing_changed()));
-                }
-                _ => {}
-            }
-        }
-        fault
-    }
-
-    /// A hint whose commands name their target.
-    pub fn hint_for(&self, hint: &str, target: &str) -> String {
-        let name =
-            |hint: String, verb: &&str| hint.replace(&format!("whsec {verb} TARGET"), &self.come_back(verb, target));
-        ["cutover", "rotate", "inspect", "reveal", "force-rotate", "abandon"].iter().fold(hint.to_owned(), name)
-    }
-
-    /// A word as it is typed in a shell.
-    pub fn quoted(&self, word: &str) -> String {
-        shell::quoted(word)
     }
 
     fn own_file_given(&self) -> anyhow::Result<Option<PathBuf>> {

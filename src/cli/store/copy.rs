@@ -6,6 +6,7 @@ use serde_json::json;
 use super::super::exit::{Exit, Fault};
 use super::super::result;
 use super::super::session::Session;
+use crate::advice::{Verb, advice};
 use crate::store::{Access, Slot, Store, StoreError, slots};
 
 pub(super) const NAME: &str = "store copy";
@@ -58,7 +59,7 @@ pub fn run(args: &Args, session: &Session) -> anyhow::Result<Exit> {
     let (from, to) = (super::open(session, &args.from)?, super::open(session, &args.to)?);
     let slot = args.slot.slot();
     if to.access() == Access::Once {
-        let hint = "`whsec reveal TARGET --unsafe-stdout` writes a secret to a pipe";
+        let hint = advice![Verb::Reveal.here().flag("unsafe-stdout"), " writes a secret to a pipe"];
         return Err(Fault::new(Exit::Usage, format!("`{}` keeps nothing", to.reference()), hint));
     }
     let Some(secret) = from.get(slot)? else {

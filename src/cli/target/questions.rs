@@ -106,7 +106,7 @@ fn store(first: bool) -> anyhow::Result<Option<String>> {
     };
     let check = |rest: &str| match Reference::parse(&format!("{scheme}{rest}")) {
         Ok(_) => Ok(()),
-        Err(error) => Err(error.hint().unwrap_or_else(|| error.to_string())),
+        Err(error) => Err(error.hint().map_or_else(|| error.to_string(), |hint| hint.to_string())),
     };
     let rest = ask::answer(dialog::text(form, None, check), "--store")?;
     Ok(Some(format!("{scheme}{rest}")))

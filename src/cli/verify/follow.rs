@@ -132,7 +132,7 @@ pub fn run(args: &Args, session: &Session, knowledge: &mut Knowledge, scheme: &S
             all => format!("not all of {all} deliveries were signed with a live secret, in time"),
         };
         let verify = session.come_back("verify", &knowledge.target.name);
-        let hint = Some(format!("`{verify} FILE` says why, with one of them in FILE"));
+        let hint = Some(format!("`{verify} FILE` says why, with one of them in FILE").into());
         let fault = Fault { exit, message, hint };
         fields["error"] = exit::say(&session.output, &fault);
     }

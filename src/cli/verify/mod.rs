@@ -13,6 +13,7 @@ use super::known::{self, Knowledge, Known, Role};
 use super::options::TargetOptions;
 use super::session::{self, Session};
 use super::{complete, result};
+use crate::advice::{Advice, Verb, advice};
 use crate::delivery::Delivery;
 use crate::delivery::examine::{Cause, Examination, Examiner};
 use crate::provider::signature::Scheme;
@@ -185,7 +186,7 @@ fn conclude(session: &Session, knowledge: &mut Knowledge, looked: &[Looked]) -> 
             all => format!("{} of {all} deliveries do not verify", all - verified),
         };
         let hint = looked.iter().find(|delivery| !delivery.verified).and_then(hint);
-        let hint = hint.map(|hint| session.hint_for(&hint, &knowledge.target.name));
+        let hint = hint.map(|hint| hint.written(&|command| session.typed(command, Some(&knowledge.target.name))));
         let fault = Fault { exit: Exit::Gate, message: which, hint };
         (Exit::Gate, exit::say(&session.output, &fault))
     };
@@ -284,23 +285,19 @@ fn role(knowledge: &Knowledge, known: &Known) -> &'static str {
     }
 }
 
-fn hint(looked: &Looked) -> Option<String> {
+fn hint(looked: &Looked) -> Option<Advice> {
     looked.examination.causes.iter().find_map(|cause| match cause {
         Cause::Stale { .. } => {
-            Some("judge a capture at the time it arrived: --at TIME, or `received_at` in its JSON".to_owned())
+            Some("judge a capture at the time it arrived: --at TIME, or `received_at` in its JSON".into())
         }
-        Cause::BodyChanged { .. } => {
-            Some("verify over the bytes that came, before anything parses the body".to_owned())
-        }
-        Cause::MissingHeader { .. } => {
-            Some("was it sent by this provider, and did a proxy keep its headers?".to_owned())
-        }
+        Cause::BodyChanged { .. } => Some("verify over the bytes that came, before anything parses the body".into()),
+        Cause::MissingHeader { .. } => Some("was it sent by this provider, and did a proxy keep its headers?".into()),
         Cause::CutShort { .. } | Cause::NoBody | Cause::BodyParsed => {
-            Some("capture the request with its exact body".to_owned())
+            Some("capture the request with its exact body".into())
         }
         Cause::NoMatch => Some(match looked.elsewhere {
-            Some(_) => "the receiver runs with a secret of that target".to_owned(),
-            None => "`whsec inspect TARGET` shows which slots hold what".to_owned(),
+            Some(_) => "the receiver runs with a secret of that target".into(),
+            None => advice![Verb::Inspect.here(), " shows which slots hold what"],
         }),
         _ => None,
     })

@@ -206,7 +206,7 @@ impl Api {
 
     /// A refusal of our own.
     pub fn refused(&self, why: &str, hint: &str) -> StoreError {
-        StoreError::Refused { store: self.store.clone(), why: why.to_owned(), hint: hint.to_owned() }
+        StoreError::Refused { store: self.store.clone(), why: why.to_owned(), hint: hint.into() }
     }
 
     fn call(&self, action: &str, body: Value) -> Result<Received, StoreError> {

@@ -255,7 +255,7 @@ impl Chain<'_> {
     }
 
     fn refused(&self, why: &str, hint: &str) -> StoreError {
-        StoreError::Refused { store: self.store.to_owned(), why: why.to_owned(), hint: hint.to_owned() }
+        StoreError::Refused { store: self.store.to_owned(), why: why.to_owned(), hint: hint.into() }
     }
 }
 

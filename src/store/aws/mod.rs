@@ -69,7 +69,7 @@ impl AwsSecret {
             return Err(StoreError::Refused {
                 store: reference,
                 why: "its slots are AWS's own stages and have no other names".to_owned(),
-                hint: "leave `slots` out, or give this store a target of its own".to_owned(),
+                hint: "leave `slots` out, or give this store a target of its own".into(),
             });
         }
         let api = Api::new(reference.clone(), name.to_owned(), surroundings);

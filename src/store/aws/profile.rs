@@ -34,7 +34,7 @@ impl Profile {
             return Err(StoreError::Refused {
                 store: store.to_owned(),
                 why: format!("there is no AWS profile `{name}`"),
-                hint: "check AWS_PROFILE; `aws configure list-profiles` shows them".to_owned(),
+                hint: "check AWS_PROFILE; `aws configure list-profiles` shows them".into(),
             });
         }
         let settings: BTreeMap<_, _> = found.into_iter().flatten().flatten().collect();

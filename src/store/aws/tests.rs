@@ -261,7 +261,7 @@ fn credentials_come_from_profiles_sso_programs_containers_and_machines() {
     }
     let error = reads(&aws, named("sso"), home.path()).unwrap_err();
     assert!(error.to_string().contains("the SSO login has ended"), "{error}");
-    assert_eq!(error.hint().unwrap(), "`aws sso login --profile sso`, then run it again");
+    assert_eq!(error.hint().unwrap().to_string(), "`aws sso login --profile sso`, then run it again");
     let login = |ends: &str| {
         format!(
             "{{\"startUrl\": \"https://corp.example/start\", \"accessToken\": \"sso-token\", \"expiresAt\": \"{ends}\"}}"
@@ -327,7 +327,7 @@ fn b1_whose_account_it_is_is_asked_of_sts_and_part_of_the_server() {
         "is AWS_ENDPOINT_URL right?",
     );
     let error = opened_in("aws-sm:hooks", Path::new("/"), environment(&keys(odd.url()), None)).server().unwrap_err();
-    assert_eq!(error.hint().as_deref(), Some(silent), "{error}");
+    assert_eq!(error.hint().unwrap().to_string(), silent, "{error}");
 }
 
 /// Runs the vendor's own program, and gives what it prints.

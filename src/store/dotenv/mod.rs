@@ -40,7 +40,7 @@ impl Dotenv {
             return Err(StoreError::Refused {
                 store: reference,
                 why: format!("`{name}` is no name for a variable"),
-                hint: "use letters, digits and `_`, and no digit first".to_owned(),
+                hint: "use letters, digits and `_`, and no digit first".into(),
             });
         }
         Ok(Self { place: Place::new(reference, path).shared(), names })
@@ -60,7 +60,7 @@ impl Dotenv {
             Refusal::Disagree => StoreError::Refused {
                 store: self.reference(),
                 why: format!("python-dotenv and npm dotenv read `{}` differently", self.names.of(slot)),
-                hint: "put its value in single quotes, on a line of its own".to_owned(),
+                hint: "put its value in single quotes, on a line of its own".into(),
             },
             Refusal::Unrepresentable => StoreError::Unrepresentable {
                 store: self.reference(),

@@ -59,7 +59,7 @@ impl Json {
             Flaw::NoParent { pointer } => StoreError::Refused {
                 store,
                 why: format!("there is no object at `{pointer}`"),
-                hint: "write the objects around the secret into the file first".to_owned(),
+                hint: "write the objects around the secret into the file first".into(),
             },
         }
     }

@@ -213,7 +213,7 @@ impl Api {
     }
 
     fn refused(&self, why: String, hint: &str) -> StoreError {
-        StoreError::Refused { store: self.store.clone(), why, hint: hint.to_owned() }
+        StoreError::Refused { store: self.store.clone(), why, hint: hint.into() }
     }
 }
 

@@ -19,7 +19,7 @@ pub(super) struct Login {
 
 /// Which server the environment names, with its namespace.
 pub(super) fn place(store: &str, environment: &Environment) -> Result<(Url, Option<String>), StoreError> {
-    let refused = |why: String, hint: &str| StoreError::Refused { store: store.to_owned(), why, hint: hint.to_owned() };
+    let refused = |why: String, hint: &str| StoreError::Refused { store: store.to_owned(), why, hint: hint.into() };
     let Some(text) = variable(environment, "ADDR") else {
         return Err(refused("VAULT_ADDR is not set".to_owned(), "export VAULT_ADDR=https://HOST:8200"));
     };
@@ -38,7 +38,7 @@ impl Login {
             Some(path) => Some(file(store, path.as_ref())?.ok_or_else(|| StoreError::Refused {
                 store: store.to_owned(),
                 why: format!("VAULT_CACERT names `{path}`, which is not there"),
-                hint: "name a file of PEM certificates".to_owned(),
+                hint: "name a file of PEM certificates".into(),
             })?),
         };
         let token = token(store, &address, environment)?;
@@ -71,7 +71,8 @@ fn token(store: &str, address: &Url, environment: &Environment) -> Result<Secret
         why: "there is no token for Vault".to_owned(),
         hint: format!(
             "run `vault login`, set VAULT_TOKEN, or save one in the keychain as `{KEYCHAIN_SERVICE}`, `{account}`"
-        ),
+        )
+        .into(),
     })
 }
 

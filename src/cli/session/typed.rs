@@ -1,0 +1,105 @@
+//! Commands as they are typed here, and errors whose hints name them.
+
+use std::env;
+
+use jiff::SignedDuration;
+
+use super::super::exit::{self, Fault};
+use super::super::options::TargetOptions;
+use super::Session;
+use crate::advice::{Command, On, Verb};
+use crate::config::Target;
+use crate::provider::spec::Meaning;
+use crate::rotation::{Plan, RunError};
+use crate::shell;
+use crate::ui::time::span;
+
+impl Session {
+    /// The command line that comes back to a target: what was typed to find config and state is repeated.
+    pub fn come_back(&self, command: &str, target: &str) -> String {
+        if let Some(fixed) = &self.comes_back_with {
+            return fixed.clone();
+        }
+        let mut words = vec!["whsec".to_owned(), command.to_owned()];
+        for (flag, path) in [("--config", &self.global.config), ("--state-dir", &self.global.state_dir)] {
+            // What the environment says, it will say again.
+            let variable =
+                env::var_os(format!("WHSEC_{}", flag.trim_start_matches('-').to_uppercase().replace('-', "_")));
+            if let Some(path) = path.as_ref().filter(|path| variable.as_deref() != Some(path.as_os_str())) {
+                // Absolute, because the colleague who takes over is in another folder.
+                let path = self.folders().map_or_else(|_| path.clone(), |folders| folders.current.join(path));
+                words.extend([flag.to_owned(), self.quoted(&path.to_string_lossy())]);
+            }
+        }
+        words.push(self.quoted(target));
+        words.join(" ")
+    }
+
+    /// The command line that acts on the endpoint of a rotation which is over. Where the config has no such target, provider, ids,
+    /// address and stores stand for it, as the journal knows them.
+    pub fn again(&self, command: &str, plan: &Plan) -> String {
+        let configured = self.config().is_ok_and(|config| config.has(&plan.target));
+        let same = |target: Target| target.endpoint.key() == plan.endpoint_key;
+        let is_named = || configured && self.target(&plan.target, &TargetOptions::default()).is_ok_and(same);
+        if self.comes_back_with.is_some() || is_named() {
+            return self.come_back(command, &plan.target);
+        }
+        let ids: Vec<&str> = plan.ids.iter().map(|id| id.value.as_str()).collect();
+        let mut words = vec![self.come_back(command, &format!("{}/{}", plan.provider, ids.join("/")))];
+        let usual = self.catalog().ok().and_then(|catalog| catalog.get(&plan.provider).ok());
+        if usual.and_then(|provider| Some(provider.base_url()?.to_string())).as_ref() != Some(&plan.base_url) {
+            words.extend(["--base-url".to_owned(), self.quoted(&plan.base_url)]);
+        }
+        for store in &plan.stores {
+            words.extend(["--store".to_owned(), self.quoted(&store.reference)]);
+        }
+        words.join(" ")
+    }
+
+    /// An error in words, with what is known here and not where it arose: the target, where the key came from, and how long
+    /// the provider wants to be left alone.
+    pub fn fault(&self, error: &anyhow::Error, target: Option<&str>) -> Fault {
+        self.fault_written(error, &|command| self.typed(command, target))
+    }
+
+    /// The same of a rotation. Once it is closed, nothing remembers an endpoint that the config does not have.
+    pub fn fault_of(&self, error: &anyhow::Error, plan: &Plan) -> Fault {
+        self.fault_written(error, &|command| match (command.verb, &command.on) {
+            (verb @ Verb::Rotate, On::Here) => Some(self.again(verb.name(), plan) + &command.options()),
+            _ => self.typed(command, Some(&plan.target)),
+        })
+    }
+
+    fn fault_written(&self, error: &anyhow::Error, write: &dyn Fn(&Command) -> Option<String>) -> Fault {
+        let mut fault = exit::report(error);
+        fault.hint = fault.hint.map(|hint| hint.written(write));
+        if let Some(refused @ RunError::Refused { refusal, .. }) = error.downcast_ref() {
+            match (refusal.meaning, self.key_origin.get(), refusal.retry_after) {
+                (Meaning::Auth, Some(origin), _) => {
+                    fault.hint = Some(format!("the API key came from {}: replace it there", origin.words).into());
+                }
+                (Meaning::RateLimited | Meaning::Unavailable, _, Some(wait)) => {
+                    let wait = span(SignedDuration::try_from(wait).unwrap_or(SignedDuration::MAX));
+                    fault.hint = Some(format!("{}; run it again in {wait}", refused.nothing_changed()).into());
+                }
+                _ => {}
+            }
+        }
+        fault
+    }
+
+    /// A command of an advice as it is typed here; `None` where it says all there is, or the target at hand is not known.
+    pub fn typed(&self, command: &Command, target: Option<&str>) -> Option<String> {
+        let target = match &command.on {
+            On::Here => target?,
+            On::Target(name) => name,
+            On::Nothing | On::Words(_) => return None,
+        };
+        Some(self.come_back(command.verb.name(), target) + &command.options())
+    }
+
+    /// A word as it is typed in a shell.
+    pub fn quoted(&self, word: &str) -> String {
+        shell::quoted(word)
+    }
+}
