@@ -5,10 +5,15 @@
 
 #![cfg_attr(test, allow(clippy::unwrap_used, clippy::expect_used, clippy::panic))]
 
+#[cfg(not(unix))]
+compile_error!("whsec runs on Linux and macOS: it rests on owners, modes, locks and signals as Unix has them");
+
 pub mod advice;
-pub mod owned;
-pub mod secret;
 mod shell;
+pub mod system;
+
+pub mod secret;
+
 pub mod stamp;
 
 pub mod http;

@@ -11,6 +11,8 @@ use sha2::{Digest, Sha256};
 use subtle::ConstantTimeEq;
 use zeroize::Zeroizing;
 
+use crate::system::text::hex;
+
 /// A signing secret or an API key, wiped from memory when dropped.
 #[derive(Clone)]
 pub struct Secret(Zeroizing<String>);
@@ -70,11 +72,7 @@ impl Secret {
     /// The public name of this value.
     pub fn fingerprint(&self) -> Fingerprint {
         let digest = Sha256::digest(self.0.as_bytes());
-        let mut text = String::from("sha256:");
-        for byte in digest.iter().take(FINGERPRINT_DIGITS / 2) {
-            text.push_str(&format!("{byte:02x}"));
-        }
-        Fingerprint(text)
+        Fingerprint(format!("sha256:{}", hex(&digest[..FINGERPRINT_DIGITS / 2])))
     }
 }
 

@@ -11,6 +11,8 @@ use subtle::ConstantTimeEq;
 use uuid::Uuid;
 use zeroize::Zeroizing;
 
+use crate::system::text::hex;
+
 /// Length of a key in bytes.
 const LENGTH: usize = 32;
 
@@ -89,10 +91,6 @@ impl fmt::Debug for StampKey {
     fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
         out.write_str("StampKey(…)")
     }
-}
-
-fn hex(bytes: &[u8]) -> String {
-    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
 #[cfg(test)]

@@ -12,7 +12,7 @@ use uuid::Uuid;
 use super::find;
 use super::session::Session;
 use crate::rotation::{Event, Next, Rotation};
-use crate::store;
+use crate::system::program;
 use crate::ui::report;
 
 /// How long the notifier may take.
@@ -106,7 +106,7 @@ impl<'a> Notifier<'a> {
     fn send(&self, object: &Value) {
         let Some(command) = self.command.as_ref().filter(|_| !self.has_failed.get()) else { return };
         let private = self.session.config().map(|config| &**config.private_variables()).unwrap_or_default();
-        if let Err(error) = store::run_with_input(command, &format!("{object}\n"), DEADLINE, private) {
+        if let Err(error) = program::feed(command, &format!("{object}\n"), DEADLINE, private) {
             self.has_failed.set(true);
             self.session.output.warn(&format!("the notifier is not told of this and what follows: {error}"));
         }

@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 
 use super::places::Places;
 use super::{ConfigError, Place};
-use crate::owned::{self, NotOwned};
+use crate::system::owned::{self, NotOwned};
 
 /// Longest config file that is read, in bytes.
 const LONGEST: u64 = 1 << 20;

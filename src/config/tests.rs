@@ -257,12 +257,9 @@ fn a_checkouts_file_is_held_to_files_of_the_checkout() {
     let folder = tempfile::tempdir().unwrap();
     let root = folder.path();
     std::fs::create_dir(root.join("linked-beside")).unwrap();
-    #[cfg(unix)]
-    {
-        std::os::unix::fs::symlink("/etc", root.join("out")).unwrap();
-        std::os::unix::fs::symlink("/home/ada/.bashrc", root.join(".env.link")).unwrap();
-        std::os::unix::fs::symlink("/home/ada/.bashrc", root.join("linked-beside/s.next")).unwrap();
-    }
+    std::os::unix::fs::symlink("/etc", root.join("out")).unwrap();
+    std::os::unix::fs::symlink("/home/ada/.bashrc", root.join(".env.link")).unwrap();
+    std::os::unix::fs::symlink("/home/ada/.bashrc", root.join("linked-beside/s.next")).unwrap();
     let checkout = |text: &str| file(root.join("whsec.toml").to_str().unwrap(), text, Trust::Checkout);
     let mine =
         file(OWN, "[targets.mine]\nprovider = \"layers\"\nid = \"own\"\n[commands.op]\nput = [\"op\"]", Trust::Own);
@@ -289,11 +286,8 @@ fn a_checkouts_file_is_held_to_files_of_the_checkout() {
         ("store = \"file:~/.ssh/authorized_keys\"", "store = \"file:~/.ssh/authorized_keys\""),
         ("store = \"file:.git/hooks/pre-commit\"", "store = \"file:.git/hooks/pre-commit\""),
         ("store = [\"file:ok\", \"file:.GIT/config\"]", "store = \"file:.GIT/config\""),
-        #[cfg(unix)]
         ("store = \"dotenv:out/environment#A\"", "store = \"dotenv:out/environment#A\""),
-        #[cfg(unix)]
         ("store = \"dotenv:.env.link#A\"", "store = \"dotenv:.env.link#A\""),
-        #[cfg(unix)]
         ("store = \"file:linked-beside/s\"", "store = \"file:linked-beside/s\""),
         ("store = \"file:s\"\nslots = { next = \"../../x\" }", "slots"),
         ("[targets.mine]\nprovider = \"signa\"\nid = \"2\"", "targets.mine"),
@@ -338,7 +332,6 @@ fn editing_keeps_comments_and_refuses_a_taken_name() {
     assert!(matches!(edit::remove(old, Path::new(OWN), "z"), Err(ConfigError::TargetElsewhere { .. })));
 }
 
-#[cfg(unix)]
 #[test]
 fn the_users_own_file_is_refused_when_others_may_write_it() {
     use std::os::unix::fs::{PermissionsExt, symlink};

@@ -16,6 +16,7 @@ use super::raw::{RawConfig, RawKey, RawTarget};
 use super::{ConfigError, ConfigFile};
 use crate::stamp::StampKey;
 use crate::store::Reference;
+use crate::system::text::hex;
 
 /// What a stamp in the record of trusted files is for.
 const STAMPED: &str = "trusted";
@@ -157,7 +158,7 @@ pub fn digest(file: &ConfigFile) -> String {
             all.update(field);
         }
     }
-    all.finalize().iter().map(|byte| format!("{byte:02x}")).collect()
+    hex(&all.finalize())
 }
 
 /// The files that come with a checkout and that its programs name, sorted: a program, a script that it is given, or words within

@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 use zeroize::Zeroizing;
 
 use super::ConfigError;
-use crate::store;
+use crate::system::private;
 
 /// Replaces the file's text, or makes the file (0600) and its folder (0700). A link is followed, so that a file kept
 /// elsewhere stays there. Fails where the file no longer holds `old`: somebody else wrote it meanwhile.
@@ -17,7 +17,7 @@ pub fn replace(path: &Path, old: Option<&str>, new: &str) -> Result<(), ConfigEr
     let folder = path.parent().map_or_else(|| PathBuf::from("/"), Path::to_owned);
     make_folder(&folder).map_err(unwritable)?;
     let mut is_changed = false;
-    let edited = store::edit_private(path, |found| {
+    let edited = private::edit(path, |found| {
         is_changed = found != old.map(str::as_bytes);
         (!is_changed).then(|| Zeroizing::new(new.as_bytes().to_vec()))
     });
@@ -31,11 +31,8 @@ pub fn replace(path: &Path, old: Option<&str>, new: &str) -> Result<(), ConfigEr
 fn make_folder(folder: &Path) -> io::Result<()> {
     let mut builder = fs::DirBuilder::new();
     builder.recursive(true);
-    #[cfg(unix)]
-    {
-        use std::os::unix::fs::DirBuilderExt;
-        builder.mode(0o700);
-    }
+    use std::os::unix::fs::DirBuilderExt;
+    builder.mode(0o700);
     builder.create(folder)
 }
 

@@ -10,6 +10,7 @@ pub use super::path::encode_segment;
 use super::sections::REASON;
 use super::spec::{KeyForm, Method};
 use super::{Endpoint, Force, Provider, RequestError};
+use crate::system::text::hex;
 
 /// One call, complete but for the API key.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -46,7 +47,7 @@ impl Request {
             hasher.update(field.len().to_le_bytes());
             hasher.update(field.as_bytes());
         }
-        hasher.finalize().iter().fold(String::from("sha256:"), |text, byte| text + &format!("{byte:02x}"))
+        format!("sha256:{}", hex(&hasher.finalize()))
     }
 }
 

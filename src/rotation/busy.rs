@@ -2,9 +2,10 @@
 
 use super::operator::News;
 use super::runner::Runner;
-use crate::store::{STORE_DEADLINE, Store, StoreError};
+use crate::store::{Store, StoreError};
+use crate::system::LOCK_DEADLINE;
 
-/// How often such a store is tried; each try waits for [`STORE_DEADLINE`].
+/// How often such a store is tried; each try waits for [`LOCK_DEADLINE`].
 const TRIES: u32 = 100;
 
 impl Runner<'_> {
@@ -17,9 +18,9 @@ impl Runner<'_> {
     ) -> Result<(), StoreError> {
         for tries in 1.. {
             match act(store) {
-                Err(busy @ StoreError::Busy { .. }) if tries < TRIES && !self.operator.wants_to_stop() => {
+                Err(busy) if busy.is_busy() && tries < TRIES && !self.operator.wants_to_stop() => {
                     if tries == 1 {
-                        let minutes = (STORE_DEADLINE * TRIES).as_secs() / 60;
+                        let minutes = (LOCK_DEADLINE * TRIES).as_secs() / 60;
                         let warning = format!("{busy}; waited for, {minutes} minutes at most");
                         self.operator.tell(self.rotation, News::Warning(&warning));
                     }

@@ -22,7 +22,7 @@ use super::sums::Sums;
 use super::{Entry, Event, Plan, Rotation, at_hand};
 use crate::http::Url;
 use crate::stamp::StampKey;
-use crate::store;
+use crate::system::private;
 
 /// Rotations of an endpoint: of one that is open twice, the second is marked by `#` and its own id.
 const OF_ENDPOINT: &str = "(endpoint = ?1 OR (endpoint > ?1 || '#' AND endpoint < ?1 || '$'))";
@@ -51,7 +51,7 @@ impl Journal {
     pub fn open(folder: &Path) -> Result<Self, JournalError> {
         let path = folder.join("journal.sqlite");
         let failed = |source| classify(&path, source);
-        let key = StateKey::open(folder).map_err(|error| match store::is_read_only(folder) {
+        let key = StateKey::open(folder).map_err(|error| match private::is_read_only(folder) {
             true => JournalError::ReadOnly { folder: folder.to_owned() },
             false => error.into(),
         })?;

@@ -7,7 +7,7 @@ use thiserror::Error;
 use super::lock::read_only_hint;
 use super::state_key::StateKeyError;
 use crate::advice::{Advice, Verb, advice};
-use crate::store;
+use crate::system::private;
 
 /// Why the journal cannot be used. Nothing was sent.
 #[derive(Debug, Error)]
@@ -80,7 +80,7 @@ pub(super) fn classify(path: &Path, source: rusqlite::Error) -> JournalError {
         None if !matches!(source, rusqlite::Error::SqliteFailure(..)) => {
             JournalError::Damaged { path, source: Some(source) }
         }
-        _ if store::is_read_only(folder) => JournalError::ReadOnly { folder: folder.to_owned() },
+        _ if private::is_read_only(folder) => JournalError::ReadOnly { folder: folder.to_owned() },
         _ => JournalError::Unusable { path, source },
     }
 }

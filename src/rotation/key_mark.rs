@@ -10,6 +10,7 @@ use uuid::Uuid;
 
 use crate::provider::plain_text;
 use crate::secret::Secret;
+use crate::system::text::hex;
 
 /// Where an API key came from.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -89,7 +90,7 @@ fn digest(key: &Secret, rotation: Uuid) -> Option<String> {
     let mut mac = Hmac::<Sha256>::new_from_slice(rotation.as_bytes()).ok()?;
     mac.update(key.expose().as_bytes());
     let bytes = mac.finalize().into_bytes();
-    Some(bytes.iter().take(DIGEST_BYTES).map(|byte| format!("{byte:02x}")).collect())
+    Some(hex(bytes.get(..DIGEST_BYTES).unwrap_or(&bytes)))
 }
 
 #[cfg(test)]

@@ -9,6 +9,8 @@ use crate::advice::{Advice, Verb, advice};
 use sha2::{Digest, Sha256};
 use thiserror::Error;
 
+use crate::system::text::hex;
+
 /// Held as long as the value lives, but for the time between [`Self::let_go`] and [`Self::retake`].
 #[derive(Debug)]
 pub struct EndpointLock {
@@ -65,17 +67,16 @@ impl EndpointLock {
     /// Takes the endpoint's lock at once or fails. `holder` tells the next one who has it.
     pub fn take(state: &Path, endpoint_key: &str, holder: &str) -> Result<Self, LockError> {
         let digest = Sha256::digest(endpoint_key.as_bytes());
-        let name: String = digest.iter().take(12).map(|byte| format!("{byte:02x}")).collect();
+        let name = hex(&digest[..12]);
         let folder = state.join("locks");
         let path = folder.join(name);
-        let io = |source| match crate::store::is_read_only(state) {
+        let io = |source| match crate::system::private::is_read_only(state) {
             true => LockError::ReadOnly { folder: state.to_owned() },
             false => LockError::Io { path: path.clone(), source },
         };
-        crate::store::private_folder(&folder).map_err(io)?;
+        crate::system::private::folder(&folder).map_err(io)?;
         let mut options = OpenOptions::new();
         options.read(true).write(true).create(true).truncate(false);
-        #[cfg(unix)]
         std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
         let file = options.open(&path).map_err(io)?;
         let lock = Self { file, path: path.clone(), holder: holder.to_owned(), is_held: Cell::new(false) };

@@ -8,10 +8,7 @@ use std::path::Path;
 pub struct Place(Option<FileId>);
 
 /// Device and number of a file.
-#[cfg(unix)]
 type FileId = (u64, u64);
-#[cfg(not(unix))]
-type FileId = ();
 
 impl Place {
     /// The file that is there now.
@@ -25,16 +22,10 @@ impl Place {
     }
 }
 
-#[cfg(unix)]
 fn file_id(path: &Path) -> Option<FileId> {
     use std::os::unix::fs::MetadataExt;
     let metadata = std::fs::metadata(path).ok()?;
     Some((metadata.dev(), metadata.ino()))
-}
-
-#[cfg(not(unix))]
-fn file_id(path: &Path) -> Option<FileId> {
-    path.exists().then_some(())
 }
 
 /// Makes the file, empty, for its owner only; SQLite itself would leave that to the umask, and gives its rollback file
@@ -42,7 +33,6 @@ fn file_id(path: &Path) -> Option<FileId> {
 pub fn make_private(path: &Path) {
     let mut options = std::fs::OpenOptions::new();
     options.write(true).create_new(true);
-    #[cfg(unix)]
     std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
     let _ = options.open(path);
 }

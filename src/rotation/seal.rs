@@ -25,7 +25,8 @@ use super::state_key::{StateKey, StateKeyError};
 use crate::advice::{Advice, Verb, advice};
 use crate::secret::{Fingerprint, Secret};
 use crate::store::envelope::{self, Envelope};
-use crate::store::{self, Slot, Store, StoreError};
+use crate::store::{Slot, Store, StoreError};
+use crate::system::{FileError, private};
 
 /// The most that is sealed of unreadable answers, in bytes; half as much again as is read of one.
 const MOST_ANSWERS: usize = crate::http::LARGEST_BODY * 3 / 2;
@@ -74,7 +75,7 @@ pub enum SealError {
     Write {
         path: PathBuf,
         #[source]
-        source: StoreError,
+        source: FileError,
     },
     #[error("cannot read the seal `{path}`")]
     Read {
@@ -116,7 +117,8 @@ impl SealError {
                     .into(),
             ),
             Self::Key(error) => error.hint(),
-            Self::Identity(error) | Self::Write { source: error, .. } => error.hint(),
+            Self::Identity(error) => error.hint(),
+            Self::Write { source, .. } => source.hint().map(Advice::from),
             Self::Read { .. } | Self::Lock { .. } | Self::Encrypt => None,
         }
     }
@@ -233,7 +235,7 @@ impl Seals {
         let opened = self.unseal(id);
         self.remove(id)?;
         // A run that was cut off while it sealed, and whose secret no later run could have, left a file behind.
-        let tidied = store::tidy_private(&self.folder);
+        let tidied = private::tidy(&self.folder);
         tidied.map_err(|source| SealError::Write { path: self.folder.clone(), source })?;
         match opened {
             Ok(opened) if opened.secret() == *canary => Ok(()),
@@ -250,7 +252,7 @@ impl Seals {
         let stamp = self.key.stamps.stamp(STAMPED, &[rotation.as_bytes(), json.as_bytes()]);
         let plain = Zeroizing::new([json.as_bytes(), b"\n", stamp.as_bytes()].concat());
         let cipher = envelope::encrypt(&self.recipients, &plain).ok_or(SealError::Encrypt)?;
-        store::private_folder(&self.folder).map_err(|source| SealError::Read { path: self.folder.clone(), source })?;
+        private::folder(&self.folder).map_err(|source| SealError::Read { path: self.folder.clone(), source })?;
         write(&self.path(rotation), &cipher)
     }
 
@@ -327,10 +329,9 @@ fn folder(state: &Path) -> PathBuf {
 fn alone(state: &Path) -> Result<File, SealError> {
     let path = state.join("locks").join("seals");
     let io = |source| SealError::Lock { path: path.clone(), source };
-    store::private_folder(&state.join("locks")).map_err(io)?;
+    private::folder(&state.join("locks")).map_err(io)?;
     let mut options = File::options();
     options.write(true).create(true).truncate(false);
-    #[cfg(unix)]
     std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
     let file = options.open(&path).map_err(io)?;
     let begun = Instant::now();
@@ -361,7 +362,7 @@ fn own_recipient(store: &dyn Store) -> Result<Recipient, SealError> {
 }
 
 fn write(path: &Path, bytes: &[u8]) -> Result<(), SealError> {
-    store::write_private(path, bytes).map_err(|source| SealError::Write { path: path.to_owned(), source })
+    private::write(path, bytes).map_err(|source| SealError::Write { path: path.to_owned(), source })
 }
 
 #[cfg(test)]

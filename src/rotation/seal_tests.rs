@@ -1,7 +1,8 @@
 //! Seals are opened only where they were made, and for the rotation that they were made for.
 
 use super::*;
-use crate::store::{Reference, SlotNames, Surroundings};
+use crate::store::{self, Reference, SlotNames, Surroundings};
+use crate::system::private;
 
 fn seals(state: &Path) -> Seals {
     let reference = Reference::File { path: state.join("identity") };
@@ -11,7 +12,7 @@ fn seals(state: &Path) -> Seals {
 
 /// What anybody can put there who has read the recipient.
 fn forge(seals: &Seals, rotation: Uuid, plain: &[u8]) {
-    store::private_folder(&seals.folder).unwrap();
+    private::folder(&seals.folder).unwrap();
     std::fs::write(seals.path(rotation), envelope::encrypt(&seals.recipients, plain).unwrap()).unwrap();
 }
 

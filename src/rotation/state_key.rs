@@ -12,7 +12,7 @@ use zeroize::Zeroizing;
 use crate::advice::Advice;
 use crate::shell;
 use crate::stamp::StampKey;
-use crate::store::{self, StoreError};
+use crate::system::{FileError, private};
 
 const NAME: &str = "state-key";
 /// Lines behind the key: what is believed without a stamp.
@@ -35,7 +35,7 @@ pub enum StateKeyError {
     Unusable {
         path: PathBuf,
         #[source]
-        source: StoreError,
+        source: FileError,
     },
     #[error("the state folder's key `{path}` is not one that whsec made")]
     Malformed { path: PathBuf },
@@ -47,7 +47,7 @@ impl StateKeyError {
     /// What the operator can do about it.
     pub fn hint(&self) -> Option<Advice> {
         match self {
-            Self::Unusable { source, .. } => source.hint(),
+            Self::Unusable { source, .. } => source.hint().map(Advice::from),
             Self::Malformed { .. } => Some("bring it back from a backup: the journal is believed only with it".into()),
             Self::NotPrivate { path } => {
                 let path = shell::quoted(&path.to_string_lossy());
@@ -74,7 +74,7 @@ impl StateKey {
             text.push_str(&format!("{SEAL}{seal}\n"));
         }
         // Where another process makes one at the same time, the first one stays.
-        store::edit_private(&path, |found| if found.is_some() { None } else { Some(bytes(&text)) }).map_err(failed)?;
+        private::edit(&path, |found| if found.is_some() { None } else { Some(bytes(&text)) }).map_err(failed)?;
         Self::look(state)?.ok_or(StateKeyError::Malformed { path })
     }
 
@@ -82,7 +82,7 @@ impl StateKey {
     pub fn look(state: &Path) -> Result<Option<Self>, StateKeyError> {
         let path = state.join(NAME);
         let failed = |source| StateKeyError::Unusable { path: path.clone(), source };
-        let Some((text, is_private)) = store::read_private(&path).map_err(failed)? else { return Ok(None) };
+        let Some((text, is_private)) = private::read(&path).map_err(failed)? else { return Ok(None) };
         if !is_private {
             return Err(StateKeyError::NotPrivate { path });
         }
@@ -117,7 +117,7 @@ impl StateKey {
             let without = |text: &str| -> String {
                 text.lines().filter(|line| *line != JOURNAL).map(|line| format!("{line}\n")).collect()
             };
-            let _ = store::edit_private(&self.path, |found| {
+            let _ = private::edit(&self.path, |found| {
                 Some(bytes(&Zeroizing::new(without(std::str::from_utf8(found?).ok()?))))
             });
         }
@@ -134,6 +134,6 @@ fn seals(state: &Path) -> Vec<Uuid> {
     entries.filter_map(|entry| entry.file_name().to_str()?.strip_suffix(".age")?.parse().ok()).collect()
 }
 
-#[cfg(all(test, unix))]
+#[cfg(test)]
 #[path = "state_key_tests.rs"]
 mod tests;

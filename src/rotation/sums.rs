@@ -5,6 +5,7 @@ use rusqlite::{Connection, params};
 use sha2::{Digest, Sha256};
 
 use crate::stamp::StampKey;
+use crate::system::text::hex;
 
 /// A way of adding up.
 pub(super) enum Sums<'a> {
@@ -55,7 +56,7 @@ impl Sums<'_> {
                     digest.update(field.len().to_le_bytes());
                     digest.update(field);
                 })?;
-                Ok(digest.finalize().iter().fold(String::new(), |text, byte| text + &format!("{byte:02x}")))
+                Ok(hex(&digest.finalize()))
             }
             Self::Stamped(key) => {
                 let mut stamper = key.stamper("journal");

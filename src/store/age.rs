@@ -8,16 +8,17 @@ use zeroize::Zeroizing;
 
 use super::envelope::Envelope;
 use super::json::Document;
+use super::kept_file::KeptFile;
 use super::names::Names;
-use super::replace::{Place, Wanted};
 use super::slots::{self, Held};
 use super::{Access, Change, Environment, Slot, SlotNames, Store, StoreError, bare};
 use crate::advice::{Advice, Verb, advice};
 use crate::secret::Secret;
+use crate::system::replace::Wanted;
 
 /// Members of an encrypted object.
 pub(super) struct AgeFile {
-    place: Place,
+    place: KeptFile,
     names: Names,
     environment: Environment,
     envelope: OnceLock<Envelope>,
@@ -29,7 +30,7 @@ impl AgeFile {
         let reference = format!("age:{}", path.display());
         let names = Names::words(&reference, names)?;
         let environment = environment.clone();
-        Ok(Self { place: Place::new(reference, path), names, environment, envelope: OnceLock::new() })
+        Ok(Self { place: KeptFile::new(reference, path), names, environment, envelope: OnceLock::new() })
     }
 
     fn envelope(&self) -> Result<&Envelope, StoreError> {

@@ -7,10 +7,10 @@ use std::sync::Arc;
 
 use super::names::Names;
 use super::preset::{self, Filled, Input};
-use super::program::{Ended, Run, failed, find, said};
 use super::{Access, Change, CommandSpec, Slot, SlotNames, Store, StoreError, Surroundings, bare};
 use crate::advice::{Advice, Verb, advice};
 use crate::secret::Secret;
+use crate::system::program::{self, Ended, Run};
 
 /// Programs that put, get and clear a value.
 pub struct CommandStore {
@@ -91,21 +91,29 @@ impl CommandStore {
     fn put(&self, slot: Slot, value: &Secret) -> Result<(), StoreError> {
         let input = self.input.bytes(&self.reference, self.names.of(slot), value)?;
         let arguments = self.arguments(&self.spec.put, slot)?;
-        let ended = Run { input: Some(&input), ..Run::new(&self.reference, &arguments, &self.private) }.end()?;
+        let ended = self.run(Run { input: Some(&input), ..Run::new(&arguments, &self.private) })?;
         self.succeeded(&self.spec.put, &ended)
     }
 
     fn clear(&self, program: &[String], slot: Slot) -> Result<(), StoreError> {
-        let ended = Run::new(&self.reference, &self.arguments(program, slot)?, &self.private).end()?;
+        let ended = self.run(Run::new(&self.arguments(program, slot)?, &self.private))?;
         if ended.status.code() == Some(self.spec.absent) { Ok(()) } else { self.succeeded(program, &ended) }
     }
 
     fn succeeded(&self, program: &[String], ended: &Ended) -> Result<(), StoreError> {
-        if ended.status.success() { Ok(()) } else { Err(self.failed(program, said(ended.status))) }
+        if ended.status.success() { Ok(()) } else { Err(self.failed(program, program::said(ended.status))) }
     }
 
     fn failed(&self, program: &[String], why: String) -> StoreError {
-        failed(&self.reference, program, why)
+        StoreError::program(&self.reference)(program::failed(program, why))
+    }
+
+    fn run(&self, program: Run<'_>) -> Result<Ended, StoreError> {
+        program.end().map_err(StoreError::program(&self.reference))
+    }
+
+    fn find(&self) -> Result<(), StoreError> {
+        program::find(&self.spec.put, &self.private).map_err(StoreError::program(&self.reference))
     }
 }
 
@@ -136,7 +144,7 @@ impl Store for CommandStore {
         let Some(program) = &self.spec.get else {
             return Err(StoreError::NotReadable { store: self.reference() });
         };
-        let ended = Run::new(&self.reference, &self.arguments(program, slot)?, &self.private).end()?;
+        let ended = self.run(Run::new(&self.arguments(program, slot)?, &self.private))?;
         if ended.status.code() == Some(self.spec.absent) {
             return Ok(None);
         }
@@ -149,11 +157,11 @@ impl Store for CommandStore {
     fn apply(&self, changes: &[Change<'_>]) -> Result<(), StoreError> {
         bare::admit(&self.reference, changes)?;
         if changes.is_empty() {
-            return find(&self.reference, &self.spec.put, &self.private);
+            return self.find();
         }
         for (slot, value) in changes {
             match (value, &self.spec.clear) {
-                (Some(_), None) if *slot == Slot::Canary => find(&self.reference, &self.spec.put, &self.private)?,
+                (Some(_), None) if *slot == Slot::Canary => self.find()?,
                 (Some(value), _) => self.put(*slot, value)?,
                 // What a program does with an empty slot is its own affair, so that none is cleared twice.
                 (None, Some(_)) if self.spec.get.is_some() && self.get(*slot)?.is_none() => {}
@@ -171,6 +179,6 @@ fn filled(part: &str, slot: &str, target: &str) -> String {
     with_slots.collect::<Vec<_>>().join(slot)
 }
 
-#[cfg(all(test, unix))]
+#[cfg(test)]
 #[path = "command_tests.rs"]
 mod tests;

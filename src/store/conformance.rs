@@ -326,7 +326,6 @@ fn file() {
     assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 0);
 }
 
-#[cfg(unix)]
 #[test]
 fn command() {
     let folder = tempfile::tempdir().unwrap();

@@ -4,11 +4,12 @@
 
 use std::path::PathBuf;
 
+use super::kept_file::KeptFile;
 use super::names::{Names, Suffixes};
-use super::replace::{Place, Wanted};
 use super::slots::{self, Held};
 use super::{Access, Change, Slot, SlotNames, Store, StoreError, bare};
 use crate::secret::Secret;
+use crate::system::replace::Wanted;
 
 const SUFFIXES: Suffixes<'static> = Suffixes { next: ".next", previous: ".previous", canary: ".whsec-check" };
 
@@ -19,7 +20,7 @@ pub(super) struct File {
     reference: String,
     names: Names,
     /// One a slot, in the order of [`SLOTS`].
-    places: [Place; 4],
+    places: [KeptFile; 4],
 }
 
 impl File {
@@ -33,13 +34,13 @@ impl File {
         let names = Names::new(&reference, &path.display().to_string(), &SUFFIXES, &set)?;
         let live = PathBuf::from(names.of(Slot::Current));
         let places = SLOTS.map(|slot| {
-            let place = Place::new(reference.clone(), PathBuf::from(names.of(slot)));
+            let place = KeptFile::new(reference.clone(), PathBuf::from(names.of(slot)));
             if slot == Slot::Current { place } else { place.like(live.clone()) }
         });
         Ok(Self { reference, names, places })
     }
 
-    fn place(&self, slot: Slot) -> &Place {
+    fn place(&self, slot: Slot) -> &KeptFile {
         let [next, current, previous, canary] = &self.places;
         match slot {
             Slot::Next => next,

@@ -14,12 +14,12 @@ use zeroize::Zeroizing;
 
 use super::json::Document;
 use super::names::{Names, Suffixes};
-use super::program::{Ended, Run};
 use super::reference::is_kubernetes_key;
 use super::server::{Written, change_at_version};
 use super::slots::{self, Held};
 use super::{Access, Change, Slot, SlotNames, Store, StoreError, Surroundings, bare};
 use crate::secret::Secret;
+use crate::system::program::{Ended, Run};
 
 const PROGRAM: &str = "kubectl";
 
@@ -172,8 +172,10 @@ impl Kubernetes {
         let variables: Vec<_> =
             environment.text("KUBECONFIG").map(|it| ("KUBECONFIG".to_owned(), it)).into_iter().collect();
         let private = &self.surroundings.private;
-        let run = Run::new(&self.reference, &arguments, private);
-        Run { input, variables: &variables, most: MOST, hears: true, ..run }.end()
+        let run = Run::new(&arguments, private);
+        Run { input, variables: &variables, most: MOST, hears: true, ..run }
+            .end()
+            .map_err(StoreError::program(&self.reference))
     }
 
     /// What `kubectl` says in parentheses is the cluster's own word for what is wrong; the rest is not repeated.
@@ -281,6 +283,6 @@ impl Kubernetes {
     }
 }
 
-#[cfg(all(test, unix))]
+#[cfg(test)]
 #[path = "kubernetes_tests.rs"]
 mod tests;

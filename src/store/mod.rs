@@ -9,8 +9,8 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 
 use crate::secret::Secret;
+use crate::system::FileError;
 
-mod admission;
 mod age;
 mod aws;
 mod bare;
@@ -22,20 +22,14 @@ mod dotenv;
 pub mod envelope;
 mod error;
 mod file;
-mod folder;
 mod json;
+mod kept_file;
 mod keychain;
 mod kubernetes;
-mod most;
 mod names;
-#[cfg_attr(not(unix), path = "opened_by_path.rs")]
-mod opened;
 mod places;
 mod preset;
-mod program;
 mod reference;
-mod replace;
-mod rights;
 mod server;
 #[cfg(test)]
 #[path = "../../tests/servers/mod.rs"]
@@ -43,9 +37,7 @@ mod servers;
 pub mod slots;
 mod stdout;
 mod surroundings;
-mod swap;
 mod vault;
-mod way;
 
 pub use bound::bound;
 pub use command::CommandStore;
@@ -53,7 +45,6 @@ pub use error::StoreError;
 pub use keychain::keychain_entry;
 pub use places::places;
 pub use preset::preset_paths;
-pub use program::{COMMAND_DEADLINE, run_for_output, run_with_input, search_programs_in};
 pub use reference::{DEFAULT_ACCOUNT, Reference, SCHEMES};
 pub use surroundings::{Environment, NoEnvelope, Surroundings};
 
@@ -107,7 +98,7 @@ pub enum Access {
 }
 
 /// A place that keeps a secret. Every call returns within [`STORE_DEADLINE`] or fails; a program's within
-/// [`COMMAND_DEADLINE`], and each request to a server within [`SERVER_DEADLINE`]. No store keeps an empty value: an empty one that is found counts as an empty slot.
+/// [`crate::system::program::COMMAND_DEADLINE`], and each request to a server within [`SERVER_DEADLINE`]. No store keeps an empty value: an empty one that is found counts as an empty slot.
 pub trait Store: Send + Sync {
     /// The reference as a person writes it, paths absolute: `dotenv:/srv/app/.env#KEY`.
     fn reference(&self) -> String;
@@ -201,76 +192,6 @@ fn absent_by_default() -> i32 {
     44
 }
 
-/// Makes a folder of the tool's own, closed to everybody else, whose entry outlasts a power cut.
-pub fn private_folder(path: &std::path::Path) -> std::io::Result<()> {
-    if path.is_dir() {
-        return Ok(());
-    }
-    let mut builder = std::fs::DirBuilder::new();
-    builder.recursive(true);
-    #[cfg(unix)]
-    std::os::unix::fs::DirBuilderExt::mode(&mut builder, 0o700);
-    builder.create(path)?;
-    match path.parent() {
-        #[cfg(unix)]
-        Some(parent) => std::fs::File::open(parent)?.sync_all(),
-        _ => Ok(()),
-    }
-}
-
-/// Whether nothing can be written into a folder: its disk is mounted read-only, or its mode says so.
-pub fn is_read_only(folder: &std::path::Path) -> bool {
-    #[cfg(unix)]
-    {
-        use rustix::fs::{Access, access};
-        use rustix::io::Errno;
-        access(folder, Access::WRITE_OK).is_err_and(|error| matches!(error, Errno::ROFS | Errno::ACCESS))
-    }
-    #[cfg(not(unix))]
-    {
-        // Whether a folder takes files is not told by its attributes there.
-        let _ = folder;
-        false
-    }
-}
-
-/// Writes a private file of the tool's own, such as a seal, as durably as a store's file.
-pub fn write_private(path: &std::path::Path, bytes: &[u8]) -> Result<(), StoreError> {
-    let place = replace::Place::new(path.display().to_string(), path.to_owned());
-    place.edit(|_| Ok(replace::Wanted::Content(zeroize::Zeroizing::new(bytes.to_vec()))))
-}
-
-/// Changes a private file of the tool's own as durably: `change` is given what is there, and says what is to be there, or
-/// `None` to leave it.
-pub fn edit_private(
-    path: &std::path::Path,
-    mut change: impl FnMut(Option<&[u8]>) -> Option<zeroize::Zeroizing<Vec<u8>>>,
-) -> Result<(), StoreError> {
-    let place = replace::Place::new(path.display().to_string(), path.to_owned());
-    place.edit(|found| Ok(change(found).map_or(replace::Wanted::Same, replace::Wanted::Content)))
-}
-
-/// What a private file of the tool's own holds, and whether its owner is this user and nobody else can read or write it; `None`
-/// where there is none.
-pub fn read_private(path: &std::path::Path) -> Result<Option<(zeroize::Zeroizing<String>, bool)>, StoreError> {
-    let found = match admission::read(&path.display().to_string(), path) {
-        // Nor is there one where there is no folder yet.
-        Err(StoreError::Io { source, .. }) if source.kind() == std::io::ErrorKind::NotFound => None,
-        found => found?,
-    };
-    let Some(found) = found else { return Ok(None) };
-    let text = zeroize::Zeroizing::new(String::from_utf8_lossy(&found.bytes).into_owned());
-    Ok(Some((text, admission::is_private(&found.metadata))))
-}
-
-/// Removes what writers that were cut off have left in a folder that whsec has to itself.
-pub fn tidy_private(folder: &std::path::Path) -> Result<(), StoreError> {
-    let store = folder.display().to_string();
-    let way = way::Way::find(&store, &folder.join("any"))?;
-    way.judge(&store, None)?;
-    folder::Folder::lock(&store, &way)?.remove_all_leftovers()
-}
-
 /// Opens the store that a reference names. Nothing is read or written yet. Fails with [`StoreError::Refused`] for
 /// names of slots that the store cannot have, and for a command that is not configured.
 pub fn open(
@@ -305,7 +226,8 @@ pub fn readable(stores: &[Box<dyn Store>]) -> impl Iterator<Item = &dyn Store> {
 /// The path from the root, so that the reference a store prints opens the same store from anywhere.
 fn absolute(reference: &Reference, path: &Path) -> Result<PathBuf, StoreError> {
     let store = reference.to_string();
-    let absolute = std::path::absolute(path).map_err(|source| StoreError::io(&store, "find", path, source))?;
+    let absolute = std::path::absolute(path)
+        .map_err(|source| StoreError::file(&store)(FileError::failed("find", path, source)))?;
     match absolute.to_str() {
         Some(_) => Ok(absolute),
         None => Err(StoreError::Refused {

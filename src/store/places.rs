@@ -30,6 +30,6 @@ fn resolved(path: &Path) -> PathBuf {
     path.canonicalize().ok().or_else(of_folder).unwrap_or_else(|| path.to_owned())
 }
 
-#[cfg(all(test, unix))]
+#[cfg(test)]
 #[path = "places_tests.rs"]
 mod tests;

@@ -141,6 +141,6 @@ impl Input {
     }
 }
 
-#[cfg(all(test, unix))]
+#[cfg(test)]
 #[path = "preset_tests.rs"]
 mod tests;

@@ -13,6 +13,7 @@ use zeroize::Zeroizing;
 
 use super::{SERVER_DEADLINE, StoreError};
 use crate::http::{self, Call, Connections, Failure, Options, Received};
+use crate::system::FileError;
 
 /// Between a server's region and whose account it is, and between that and who asks.
 const ACCOUNT: &str = ", account ";
@@ -136,7 +137,7 @@ pub(super) fn change_at_version<T>(
 
 /// Reads a file that says who asks or whom to trust; `None` where there is none.
 pub(super) fn file(store: &str, path: &Path) -> Result<Option<Zeroizing<String>>, StoreError> {
-    let failed = |source| StoreError::io(store, "read", path, source);
+    let failed = |source| StoreError::file(store)(FileError::failed("read", path, source));
     let file = match fs::File::open(path) {
         Ok(file) => file,
         Err(error) if error.kind() == ErrorKind::NotFound => return Ok(None),

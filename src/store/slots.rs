@@ -92,8 +92,8 @@ pub fn prove(store: &dyn Store, canary: &Secret) -> Result<(), StoreError> {
         return if store.get(Slot::Canary)?.is_some() { store.apply(&[(Slot::Canary, None)]) } else { Ok(()) };
     }
     let written = store.apply(&[(Slot::Canary, Some(canary))]);
-    if let Err(late @ StoreError::TimedOut { .. }) = written {
-        return Err(late);
+    if written.as_ref().is_err_and(StoreError::is_late) {
+        return written;
     }
     // Cleared even if writing failed, which may have been after the value was there.
     let read = written.and_then(|()| store.get(Slot::Canary));

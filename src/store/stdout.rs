@@ -4,6 +4,7 @@ use std::io::{self, Write};
 
 use super::{Access, Change, Slot, Store, StoreError, bare};
 use crate::secret::Secret;
+use crate::system::FileError;
 
 const REFERENCE: &str = "stdout:";
 
@@ -40,7 +41,8 @@ fn emit(out: &mut impl Write, changes: &[Change<'_>]) -> Result<(), StoreError> 
     for (slot, value) in changes {
         if let (Slot::Next, Some(value)) = (slot, value) {
             let written = out.write_all(value.expose().as_bytes()).and_then(|()| out.flush());
-            written.map_err(|source| StoreError::io(REFERENCE, "write to", "standard output".as_ref(), source))?;
+            let failed = |source| FileError::failed("write to", "standard output".as_ref(), source);
+            written.map_err(|source| StoreError::file(REFERENCE)(failed(source)))?;
         }
     }
     Ok(())
@@ -56,14 +58,11 @@ fn refuse_device() -> Result<(), StoreError> {
     if io::IsTerminal::is_terminal(&io::stdout()) {
         return refused("standard output is a terminal");
     }
-    #[cfg(unix)]
-    {
-        let kind = rustix::fs::fstat(io::stdout()).map(|stat| rustix::fs::FileType::from_raw_mode(stat.st_mode));
-        match kind {
-            Ok(rustix::fs::FileType::CharacterDevice) => return refused("standard output is closed or a device"),
-            Ok(_) => {}
-            Err(_) => return refused("standard output is closed"),
-        }
+    let kind = rustix::fs::fstat(io::stdout()).map(|stat| rustix::fs::FileType::from_raw_mode(stat.st_mode));
+    match kind {
+        Ok(rustix::fs::FileType::CharacterDevice) => return refused("standard output is closed or a device"),
+        Ok(_) => {}
+        Err(_) => return refused("standard output is closed"),
     }
     Ok(())
 }
@@ -86,6 +85,6 @@ mod tests {
     fn a_closed_pipe_is_an_error() {
         let (reader, mut writer) = io::pipe().unwrap();
         drop(reader);
-        assert!(matches!(emit(&mut writer, &[(Slot::Next, Some(&Secret::new("s")))]), Err(StoreError::Io { .. })));
+        assert!(matches!(emit(&mut writer, &[(Slot::Next, Some(&Secret::new("s")))]), Err(StoreError::File { .. })));
     }
 }

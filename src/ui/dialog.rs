@@ -50,7 +50,6 @@ pub fn select(question: &str, items: &[String]) -> Answer<usize> {
 
 /// Forgets keys that were pressed before the question was on the screen: they answer another one.
 fn forget_typed_ahead() {
-    #[cfg(unix)]
     let _ = rustix::termios::tcflush(std::io::stdin(), rustix::termios::QueueSelector::IFlush);
 }
 
@@ -81,7 +80,6 @@ const INTERRUPTS: [char; 2] = ['\u{3}', '\u{1c}'];
 
 /// Reads a line that is not shown. The keys that interrupt end the line in place of the process, which would leave the
 /// terminal without its echo.
-#[cfg(unix)]
 fn hidden_line(term: &Term) -> io::Result<Zeroizing<String>> {
     use rustix::termios::{LocalModes, OptionalActions, SpecialCodeIndex, tcgetattr, tcsetattr};
     let stdin = io::stdin();
@@ -101,13 +99,7 @@ fn hidden_line(term: &Term) -> io::Result<Zeroizing<String>> {
 }
 
 /// Longest line that a terminal takes, in bytes.
-#[cfg(unix)]
 const LONGEST_LINE: usize = 4096;
-
-#[cfg(not(unix))]
-fn hidden_line(term: &Term) -> io::Result<Zeroizing<String>> {
-    term.read_secure_line().map(Zeroizing::new)
-}
 
 type Answer<T> = Result<T, DialogError>;
 

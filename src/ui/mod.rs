@@ -157,14 +157,11 @@ fn write(stream: &mut dyn Write, line: &str) -> std::io::Result<()> {
 
 /// `/dev/null` stands in for a standard output that is closed, and loses what nothing else may have.
 fn refuse_device() -> std::io::Result<()> {
-    #[cfg(unix)]
-    {
-        use std::os::fd::AsFd;
-        use std::os::unix::fs::FileTypeExt;
-        let stdout = std::fs::File::from(std::io::stdout().as_fd().try_clone_to_owned()?);
-        if stdout.metadata()?.file_type().is_char_device() {
-            return Err(std::io::Error::other("it is closed, or a device that keeps nothing"));
-        }
+    use std::os::fd::AsFd;
+    use std::os::unix::fs::FileTypeExt;
+    let stdout = std::fs::File::from(std::io::stdout().as_fd().try_clone_to_owned()?);
+    if stdout.metadata()?.file_type().is_char_device() {
+        return Err(std::io::Error::other("it is closed, or a device that keeps nothing"));
     }
     Ok(())
 }

@@ -22,20 +22,20 @@ impl Source {
 const USES: &[(&str, &[&str])] = &[
     ("shell", &[]),
     ("advice", &["shell"]),
-    ("secret", &[]),
-    ("stamp", &["secret"]),
-    ("owned", &[]),
+    ("system", &["shell"]),
+    ("secret", &["system"]),
+    ("stamp", &["system", "secret"]),
     ("http", &["secret"]),
-    ("provider", &["advice", "secret", "owned", "http"]),
+    ("provider", &["advice", "system", "secret", "http"]),
     ("delivery", &["secret", "stamp", "http", "provider"]),
-    ("store", &["advice", "secret", "http"]),
-    ("config", &["advice", "secret", "owned", "stamp", "http", "provider", "store"]),
-    ("rotation", &["shell", "advice", "secret", "stamp", "http", "provider", "delivery", "store", "config"]),
+    ("store", &["advice", "system", "secret", "http"]),
+    ("config", &["advice", "system", "secret", "stamp", "http", "provider", "store"]),
+    ("rotation", &["shell", "advice", "system", "secret", "stamp", "http", "provider", "delivery", "store", "config"]),
     ("ui", &["secret", "http", "provider", "delivery", "store", "config", "rotation"]),
     (
         "cli",
         &[
-            "shell", "advice", "secret", "owned", "stamp", "http", "provider", "delivery", "store", "config",
+            "shell", "advice", "system", "secret", "stamp", "http", "provider", "delivery", "store", "config",
             "rotation", "ui",
         ],
     ),
@@ -54,8 +54,8 @@ const PLACES: &[(&str, &[&str])] = &[
     ("reqwest::blocking", &["http/"]),
     (".send()", &["http/mod.rs", "provider/client.rs"]),
     ("keyring", &["store/keychain.rs"]),
-    ("process::Command", &["store/program.rs"]),
-    ("std::process::{", &["store/program.rs"]),
+    ("process::Command", &["system/program.rs"]),
+    ("std::process::{", &["system/program.rs"]),
     (
         "rusqlite",
         &[
@@ -123,7 +123,7 @@ fn test_modules(path: &Path, text: &str) -> Vec<PathBuf> {
     let is_root = path.file_name().is_some_and(|name| name == "mod.rs" || name == "lib.rs" || name == "main.rs");
     let folder = if is_root { path.parent().unwrap().to_owned() } else { path.with_extension("") };
     let mut found = Vec::new();
-    for part in text.split("#[cfg(test)]\n").skip(1).chain(text.split("#[cfg(all(test, unix))]\n").skip(1)) {
+    for part in text.split("#[cfg(test)]\n").skip(1) {
         let mut lines = part.lines();
         let first = lines.next().unwrap_or_default();
         let named = first.strip_prefix("#[path = \"").and_then(|rest| rest.strip_suffix("\"]"));

@@ -152,7 +152,6 @@ fn login_without_a_keychain_names_the_other_ways() {
     assert!(stderr.contains("set LAYERS_API_KEY or give --api-key-file FILE"), "{stderr}");
 }
 
-#[cfg(unix)]
 #[test]
 fn a_config_file_that_others_may_write_is_refused() {
     use std::os::unix::fs::PermissionsExt;

@@ -67,17 +67,14 @@ fn state(session: &Session) -> Check {
             "name another one: --state-dir DIR",
         );
     }
-    #[cfg(unix)]
-    {
-        use std::os::unix::fs::MetadataExt;
-        if metadata.uid() != rustix::process::geteuid().as_raw() {
-            let found = format!("{} belongs to another user", folder.display());
-            return Check::bad("state", found, "name one of your own: --state-dir DIR");
-        }
-        if metadata.mode() & 0o022 != 0 {
-            let found = format!("others can write to {}", folder.display());
-            return Check::bad("state", found, "close it, `chmod go-w`, or name another: --state-dir DIR");
-        }
+    use std::os::unix::fs::MetadataExt;
+    if metadata.uid() != rustix::process::geteuid().as_raw() {
+        let found = format!("{} belongs to another user", folder.display());
+        return Check::bad("state", found, "name one of your own: --state-dir DIR");
+    }
+    if metadata.mode() & 0o022 != 0 {
+        let found = format!("others can write to {}", folder.display());
+        return Check::bad("state", found, "close it, `chmod go-w`, or name another: --state-dir DIR");
     }
     Check::ok("state", folder.display().to_string())
 }

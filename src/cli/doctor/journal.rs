@@ -5,7 +5,7 @@ use crate::cli::session::Session;
 use crate::cli::work;
 use crate::rotation::journal::{Journal, JournalError};
 use crate::rotation::seal::Sealed;
-use crate::store;
+use crate::system::private;
 
 /// Whether the journal can be read, and whether a sealed copy can be made and opened.
 pub fn look(session: &Session) -> Vec<Check> {
@@ -20,7 +20,7 @@ fn journal(session: &Session) -> Check {
     let open = session.folders().and_then(|folders| {
         let folder = folders.private_state_dir()?;
         // It could be looked at, and the next rotation would fail.
-        if store::is_read_only(folder) {
+        if private::is_read_only(folder) {
             return Err(JournalError::ReadOnly { folder: folder.to_owned() }.into());
         }
         Ok(Journal::open(folder)?.open_rotations()?)

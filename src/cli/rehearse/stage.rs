@@ -19,6 +19,7 @@ use crate::provider::stand_in::{StandIn, StandInOptions};
 use crate::provider::{Overlap, Provider};
 use crate::secret::{Fingerprint, Secret};
 use crate::store::{self, Reference, Slot, SlotNames, Store, Surroundings};
+use crate::system::private;
 
 /// How often the stand-in provider delivers.
 const DELIVER_EVERY: Duration = Duration::from_millis(400);
@@ -51,7 +52,7 @@ impl Stage {
         let folder = tempfile::Builder::new().prefix("whsec-rehearsal-").tempdir()?;
         let receiver = scheme.clone().map(|scheme| Receiver::start(scheme, Timestamp::now)).transpose()?.map(Arc::new);
         let api_key = Secret::new(format!("rehearsal_{}", Uuid::new_v4().simple()));
-        store::write_private(&folder.path().join("api-key"), api_key.expose().as_bytes())?;
+        private::write(&folder.path().join("api-key"), api_key.expose().as_bytes())?;
         let name = provider.name().to_uppercase().replace('-', "_");
         let reference = Reference::parse(&format!("dotenv:receiver.env#{name}_WEBHOOK_SECRET"))?;
         let options = StandInOptions {
@@ -90,7 +91,7 @@ impl Stage {
     /// A config file that keeps the rehearsal away from the keychain.
     pub fn config(&self) -> anyhow::Result<PathBuf> {
         let path = self.folder.path().join("whsec.toml");
-        store::write_private(&path, b"[seal]\nidentity = \"file\"\n")?;
+        private::write(&path, b"[seal]\nidentity = \"file\"\n")?;
         Ok(path)
     }
 

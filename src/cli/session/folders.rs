@@ -25,10 +25,8 @@ impl Folders {
         let current = env::current_dir().map_err(|_| {
             Fault::new(Exit::Usage, "the current folder is gone", "go to one that exists, then run it again")
         })?;
-        let home = absolute("HOME").or_else(|| if cfg!(windows) { absolute("USERPROFILE") } else { None });
-        let (config, state) = if cfg!(windows) {
-            (absolute("APPDATA"), absolute("LOCALAPPDATA"))
-        } else if cfg!(target_os = "macos") {
+        let home = absolute("HOME");
+        let (config, state) = if cfg!(target_os = "macos") {
             let support = home.as_ref().map(|home| home.join("Library/Application Support"));
             (support.clone(), support)
         } else {
@@ -62,28 +60,18 @@ impl Folders {
         };
         let mut builder = fs::DirBuilder::new();
         builder.recursive(true);
-        #[cfg(unix)]
-        {
-            use std::os::unix::fs::DirBuilderExt;
-            builder.mode(0o700);
-        }
+        use std::os::unix::fs::DirBuilderExt;
+        builder.mode(0o700);
         builder.create(folder).map_err(|error| failed("make", &error))?;
-        #[cfg(unix)]
-        {
-            use std::os::unix::fs::MetadataExt;
-            let metadata = fs::metadata(folder).map_err(|error| failed("look at", &error))?;
-            if metadata.uid() != rustix::process::geteuid().as_raw() {
-                let message = format!("the state folder `{}` belongs to another user", folder.display());
-                return Err(Fault::new(Exit::Failed, message, "name one of your own: --state-dir DIR"));
-            }
-            if metadata.mode() & 0o022 != 0 {
-                let message = format!("others can write to the state folder `{}`", folder.display());
-                return Err(Fault::new(
-                    Exit::Failed,
-                    message,
-                    "close it, `chmod go-w`, or name another: --state-dir DIR",
-                ));
-            }
+        use std::os::unix::fs::MetadataExt;
+        let metadata = fs::metadata(folder).map_err(|error| failed("look at", &error))?;
+        if metadata.uid() != rustix::process::geteuid().as_raw() {
+            let message = format!("the state folder `{}` belongs to another user", folder.display());
+            return Err(Fault::new(Exit::Failed, message, "name one of your own: --state-dir DIR"));
+        }
+        if metadata.mode() & 0o022 != 0 {
+            let message = format!("others can write to the state folder `{}`", folder.display());
+            return Err(Fault::new(Exit::Failed, message, "close it, `chmod go-w`, or name another: --state-dir DIR"));
         }
         Ok(folder)
     }

@@ -16,7 +16,8 @@ use crate::config::{KeySource, Target};
 use crate::provider::{Endpoint, ProviderError};
 use crate::secret::Secret;
 use crate::shell;
-use crate::store::{self, COMMAND_DEADLINE, Slot, Store};
+use crate::store::{self, Slot, Store};
+use crate::system::program::{self, COMMAND_DEADLINE};
 use crate::ui::Output;
 
 /// The keychain service under which `login` saves keys.
@@ -99,11 +100,17 @@ fn from_source(output: &Output, source: &KeySource, private: &[String]) -> anyho
         }
         KeySource::Command(arguments) => {
             let program = arguments.first().map_or("", String::as_str);
-            let printed = store::run_for_output(arguments, COMMAND_DEADLINE, private).map_err(|error| {
+            let failed = |error| {
                 let hint = format!("`api_key` runs `{program}`; try it by hand");
                 Fault::new(Exit::Auth, format!("the API key's program failed: {error}"), hint)
-            })?;
-            let key = Secret::new(without_newline(printed.expose()));
+            };
+            let printed = program::output(arguments, COMMAND_DEADLINE, private).map_err(failed)?;
+            let unusable = |why: &str| failed(program::failed(arguments, why.to_owned()));
+            let text = std::str::from_utf8(&printed).map_err(|_| unusable("printed something that is not UTF-8"))?;
+            let key = Secret::new(without_newline(text));
+            if key.is_empty() {
+                return Err(unusable("printed nothing"));
+            }
             Ok(FoundKey { key, way: format!("the program `{program}`"), is_printed: true })
         }
     }
@@ -130,7 +137,6 @@ fn from_file(output: &Output, path: &Path) -> anyhow::Result<FoundKey> {
         Fault::new(Exit::Auth, message, "name a file that holds the key and nothing else")
     };
     let file = fs::File::open(path).map_err(failed)?;
-    #[cfg(unix)]
     {
         use std::os::unix::fs::MetadataExt;
         let metadata = file.metadata().map_err(failed)?;
@@ -204,7 +210,6 @@ mod tests {
         assert!(read_key(std::io::repeat(b'k')).is_err());
     }
 
-    #[cfg(unix)]
     #[test]
     fn a_key_file_that_others_may_write_is_refused() {
         use std::os::unix::fs::PermissionsExt;
@@ -221,7 +226,6 @@ mod tests {
         }
     }
 
-    #[cfg(unix)]
     #[test]
     fn b11_a_key_file_of_another_user_is_refused() {
         use std::os::unix::fs::{PermissionsExt, chown};
@@ -238,6 +242,29 @@ mod tests {
         assert_eq!((verdict.exit, verdict.message.contains("another user owns the API key file")), (Exit::Auth, true));
         let words = shlex::split(verdict.hint.unwrap().to_string().split("then: ").nth(1).unwrap()).unwrap();
         assert_eq!(words.last().map(String::as_str), path.to_str());
+    }
+
+    #[test]
+    fn a_key_program_that_prints_no_key_is_named() {
+        let key = |script: &str| {
+            let program = ["sh", "-c", script].map(str::to_owned).to_vec();
+            from_source(&output(), &KeySource::Command(program), &[])
+        };
+        assert_eq!(key("echo key").unwrap().key.expose(), "key");
+        for (script, says) in [
+            ("true", "printed nothing"),
+            ("echo", "printed nothing"),
+            ("printf '\\377'", "is not UTF-8"),
+            ("exit 3", "exited with 3"),
+        ] {
+            let verdict = report(&key(script).map(|_| ()).unwrap_err());
+            assert!(
+                verdict.message.contains(says) && verdict.message.contains("the program `sh`"),
+                "{}",
+                verdict.message
+            );
+            assert_eq!(verdict.exit, Exit::Auth);
+        }
     }
 
     #[test]

@@ -19,13 +19,14 @@ use crate::config::trust::{self, Ledger};
 use crate::config::{Config, ConfigFile, Overrides, Target};
 use crate::delivery::probe::PATIENCE;
 use crate::http;
-use crate::owned::{self, NotOwned};
 use crate::provider::Catalog;
 use crate::provider::client::{Client, ClientOptions};
 use crate::rotation::KeyOrigin;
 use crate::rotation::state_key::StateKey;
 use crate::secret::Secret;
-use crate::store::{self, Environment, NoEnvelope, Surroundings};
+use crate::store::{Environment, NoEnvelope, Surroundings};
+use crate::system::owned::{self, NotOwned};
+use crate::system::program;
 use crate::ui::Output;
 
 mod folders;
@@ -265,7 +266,7 @@ impl Session {
 /// Takes from the environment what holds for the whole process: where programs are looked up, and whether it could show a key.
 pub fn heed_environment() {
     let path = env::var_os("PATH").unwrap_or_default();
-    store::search_programs_in(env::split_paths(&path));
+    program::search_in(env::split_paths(&path));
     let names =
         |variables: &[&str]| variables.iter().any(|name| env::var_os(name).is_some_and(|value| !value.is_empty()));
     let authorities = names(&["SSL_CERT_FILE", "SSL_CERT_DIR"]);
@@ -293,24 +294,12 @@ fn read_ca(path: &Path) -> anyhow::Result<Vec<u8>> {
     })
 }
 
-#[cfg(unix)]
 fn user_id() -> String {
     format!("uid{}", rustix::process::geteuid().as_raw())
 }
 
-#[cfg(not(unix))]
-fn user_id() -> String {
-    "somebody".to_owned()
-}
-
-#[cfg(unix)]
 fn host() -> String {
     rustix::system::uname().nodename().to_string_lossy().into_owned()
-}
-
-#[cfg(not(unix))]
-fn host() -> String {
-    env::var("COMPUTERNAME").unwrap_or_else(|_| "localhost".to_owned())
 }
 
 /// Fills a cell on first use; a failure is not kept.

@@ -15,6 +15,7 @@ use crate::provider::signature::{Scheme, sign};
 use crate::provider::spec::{KeyDecoding, Meaning, Method};
 use crate::provider::{Force, Overlap, Provider, request};
 use crate::secret::Secret;
+use crate::system::text::hex;
 
 /// What the stand-in knows.
 pub(super) struct State {
@@ -303,6 +304,6 @@ fn new_secret(provider: &Provider) -> Secret {
     let decoded = provider.spec().signature.as_ref().is_some_and(|spec| spec.key == KeyDecoding::Base64AfterPrefix);
     match decoded {
         true => Secret::new(format!("whsec_{}", STANDARD.encode(bytes))),
-        false => Secret::new(bytes.iter().fold(String::from("whsec_"), |text, byte| text + &format!("{byte:02x}"))),
+        false => Secret::new(format!("whsec_{}", hex(&bytes))),
     }
 }

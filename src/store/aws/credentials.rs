@@ -8,13 +8,13 @@ use jiff::Timestamp;
 use serde::Deserialize;
 use zeroize::Zeroizing;
 
-use super::super::program::run_for_output;
 use super::super::server::{Server, file};
-use super::super::{COMMAND_DEADLINE, Environment, StoreError};
+use super::super::{Environment, StoreError};
 use super::profile::Profile;
 use super::sign::Credentials;
 use crate::http::{Call, Url, parse_base_url};
 use crate::secret::Secret;
+use crate::system::program::{self, COMMAND_DEADLINE};
 
 /// How long a container or a machine may take to hand out its credentials; most machines are not in a cloud at all.
 const LOCAL_DEADLINE: Duration = Duration::from_secs(2);
@@ -123,10 +123,9 @@ impl Chain<'_> {
     }
 
     fn of_program(&self, program: &[String], why: &str) -> Result<Credentials, StoreError> {
-        let printed = run_for_output(program, COMMAND_DEADLINE, self.private);
+        let printed = program::output(program, COMMAND_DEADLINE, self.private);
         let printed = printed.map_err(|error| self.refused(why, &format!("{error}; run it by hand to see")))?;
-        handed_out(printed.expose().as_bytes())
-            .ok_or_else(|| self.refused(why, "it prints no credentials; run it by hand to see"))
+        handed_out(&printed).ok_or_else(|| self.refused(why, "it prints no credentials; run it by hand to see"))
     }
 
     fn of_sso(&self, account: &str, role: &str) -> Result<Credentials, StoreError> {

@@ -7,6 +7,7 @@ use sha2::{Digest, Sha256};
 
 use crate::http::Url;
 use crate::secret::Secret;
+use crate::system::text::hex;
 
 const ALGORITHM: &str = "AWS4-HMAC-SHA256";
 
@@ -72,10 +73,6 @@ fn mac(key: &[u8], bytes: &[u8]) -> Vec<u8> {
     let Ok(mut mac) = Hmac::<Sha256>::new_from_slice(key) else { return Vec::new() };
     mac.update(bytes);
     mac.finalize().into_bytes().to_vec()
-}
-
-fn hex(bytes: &[u8]) -> String {
-    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
 #[cfg(test)]

@@ -8,12 +8,13 @@ use std::path::PathBuf;
 
 use zeroize::Zeroizing;
 
+use super::kept_file::KeptFile;
 use super::names::{Names, Suffixes};
 use super::reference::is_variable;
-use super::replace::{Place, Wanted};
 use super::slots::{self, Held};
 use super::{Access, Change, Slot, SlotNames, Store, StoreError, bare};
 use crate::secret::Secret;
+use crate::system::replace::Wanted;
 
 mod edit;
 mod node;
@@ -27,7 +28,7 @@ const SUFFIXES: Suffixes<'static> = Suffixes { next: "_NEW", previous: "_OLD", c
 
 /// Variables of one dotenv file.
 pub(super) struct Dotenv {
-    place: Place,
+    place: KeptFile,
     names: Names,
 }
 
@@ -43,7 +44,7 @@ impl Dotenv {
                 hint: "use letters, digits and `_`, and no digit first".into(),
             });
         }
-        Ok(Self { place: Place::new(reference, path).shared(), names })
+        Ok(Self { place: KeptFile::new(reference, path).shared(), names })
     }
 
     fn text<'a>(&self, bytes: &'a [u8]) -> Result<&'a str, StoreError> {

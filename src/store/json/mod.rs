@@ -6,11 +6,12 @@ use std::path::PathBuf;
 
 use zeroize::Zeroizing;
 
+use super::kept_file::KeptFile;
 use super::names::{Names, Suffixes};
-use super::replace::{Place, Wanted};
 use super::slots::{self, Held};
 use super::{Access, Change, Slot, SlotNames, Store, StoreError, bare};
 use crate::secret::Secret;
+use crate::system::replace::Wanted;
 
 mod document;
 mod edit;
@@ -27,7 +28,7 @@ const EMPTY: &str = "{}\n";
 
 /// Members of one object of a JSON file.
 pub(super) struct Json {
-    place: Place,
+    place: KeptFile,
     /// The names to go through from the top to the object.
     parents: Vec<String>,
     names: Names,
@@ -40,7 +41,7 @@ impl Json {
         let mut parents: Vec<String> = pointer.split('/').skip(1).map(unescaped).collect();
         let own = parents.pop().unwrap_or_default();
         let names = Names::new(&reference, &own, &SUFFIXES, names)?;
-        Ok(Self { place: Place::new(reference, path).shared(), parents, names })
+        Ok(Self { place: KeptFile::new(reference, path).shared(), parents, names })
     }
 
     fn object<'a>(&self, bytes: &'a [u8]) -> Result<Object<'a>, StoreError> {

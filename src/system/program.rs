@@ -11,54 +11,46 @@ use std::time::{Duration, Instant};
 
 use zeroize::Zeroizing;
 
-use super::{StoreError, bare};
-use crate::secret::Secret;
+use super::ProgramError;
 
-/// How long a program may take: longer than other stores, because some ask for a fingerprint or a network.
+/// How long a program may take: some ask for a fingerprint or a network.
 pub const COMMAND_DEADLINE: Duration = Duration::from_secs(20);
 
 /// The most that a program may print where nothing else is said, in bytes.
 const OUTPUT_LIMIT: usize = 64 * 1024;
 
+/// How long the shell may take to find one.
+const LOOK_UP_DEADLINE: Duration = Duration::from_secs(3);
+
 /// How long to wait before looking again whether a program has ended.
 const PAUSE: Duration = Duration::from_millis(5);
 
-/// Runs a program that prints one value, such as `op read …`, and returns that value less one line break at the
-/// end. `private` names variables that it does not get to see. Fails if it does not exit with 0 within the deadline, or prints nothing.
-pub fn run_for_output(
+/// Runs a program that prints something, such as `op read …`, and returns what it printed. `private` names variables that it
+/// does not get to see. Fails if it does not exit with 0 within the deadline, or prints too much.
+pub fn output(
     program_and_args: &[String],
     deadline: Duration,
     private: &[String],
-) -> Result<Secret, StoreError> {
-    let store = "command";
-    let ended = Run { deadline, ..Run::new(store, program_and_args, private) }.end()?;
-    if !ended.status.success() {
-        return Err(failed(store, program_and_args, said(ended.status)));
-    }
-    match bare::value(&ended.output) {
-        Ok(Some(value)) => Ok(value),
-        Ok(None) => Err(failed(store, program_and_args, "printed nothing".to_owned())),
-        Err(bare::NotText) => Err(failed(store, program_and_args, "printed something that is not UTF-8".to_owned())),
-    }
+) -> Result<Zeroizing<Vec<u8>>, ProgramError> {
+    let ended = Run { deadline, ..Run::new(program_and_args, private) }.end()?;
+    if ended.status.success() { Ok(ended.output) } else { Err(failed(program_and_args, said(ended.status))) }
 }
 
 /// Runs a program with this text on its stdin; what it prints is not kept. The text is not a secret. Fails if it does not exit
 /// with 0 within the deadline.
-pub fn run_with_input(
+pub fn feed(
     program_and_args: &[String],
     input: &str,
     deadline: Duration,
     private: &[String],
-) -> Result<(), StoreError> {
-    let store = "command";
-    let run = Run::new(store, program_and_args, private);
+) -> Result<(), ProgramError> {
+    let run = Run::new(program_and_args, private);
     let ended = Run { input: Some(input.as_bytes()), deadline, ..run }.end()?;
-    if ended.status.success() { Ok(()) } else { Err(failed(store, program_and_args, said(ended.status))) }
+    if ended.status.success() { Ok(()) } else { Err(failed(program_and_args, said(ended.status))) }
 }
 
 /// A program to be run to its end.
-pub(super) struct Run<'a> {
-    pub store: &'a str,
+pub struct Run<'a> {
     pub arguments: &'a [String],
     /// Variables that it does not get to see.
     pub private: &'a [String],
@@ -74,7 +66,7 @@ pub(super) struct Run<'a> {
 }
 
 /// How a program ended, and what it printed.
-pub(super) struct Ended {
+pub struct Ended {
     pub status: ExitStatus,
     pub output: Zeroizing<Vec<u8>>,
     /// What it said on standard error, where that was asked for.
@@ -83,9 +75,8 @@ pub(super) struct Ended {
 
 impl<'a> Run<'a> {
     /// A program, then its arguments; nothing on its standard input.
-    pub fn new(store: &'a str, arguments: &'a [String], private: &'a [String]) -> Self {
+    pub fn new(arguments: &'a [String], private: &'a [String]) -> Self {
         Self {
-            store,
             arguments,
             private,
             input: None,
@@ -97,13 +88,13 @@ impl<'a> Run<'a> {
     }
 
     /// Runs it. Fails if it cannot be started, does not end in time, or prints too much; how it ended is for the caller.
-    pub fn end(self) -> Result<Ended, StoreError> {
-        let Self { store, arguments, private, input, variables, most, hears, deadline } = self;
+    pub fn end(self) -> Result<Ended, ProgramError> {
+        let Self { arguments, private, input, variables, most, hears, deadline } = self;
         let ends = Instant::now() + deadline;
         let Some((program, rest)) = arguments.split_first() else {
-            return Err(failed(store, arguments, "has no name".to_owned()));
+            return Err(failed(arguments, "has no name".to_owned()));
         };
-        let Some(found) = look_up(program) else { return Err(failed(store, arguments, NOT_THERE.to_owned())) };
+        let Some(found) = look_up(program) else { return Err(failed(arguments, NOT_THERE.to_owned())) };
         let mut command = Command::new(found);
         // A program that starts others finds them in the same folders.
         if let Some(path) = search_path() {
@@ -115,9 +106,8 @@ impl<'a> Run<'a> {
             command.env_remove(name);
         }
         command.envs(variables.iter().map(|(name, value)| (name, value)));
-        #[cfg(unix)]
         std::os::unix::process::CommandExt::process_group(&mut command, 0);
-        let child = command.spawn().map_err(|error| failed(store, arguments, not_started(&error)))?;
+        let child = command.spawn().map_err(|error| failed(arguments, not_started(&error)))?;
         let mut running = Running { child, ended: None };
 
         // All ends have threads of their own, so that neither a full pipe nor a silent program outlasts the deadline.
@@ -128,20 +118,22 @@ impl<'a> Run<'a> {
         let read = running.child.stdout.take().map(|pipe| in_background(move || read_bounded(pipe, most)));
         let heard = running.child.stderr.take().map(|pipe| in_background(move || read_bounded(pipe, OUTPUT_LIMIT)));
 
-        let late = || StoreError::TimedOut { store: store.to_owned(), seconds: deadline.as_secs() };
-        let status =
-            running.wait(ends).map_err(|error| failed(store, arguments, not_started(&error)))?.ok_or_else(late)?;
+        let late = || {
+            let program = arguments.first().cloned().unwrap_or_default();
+            ProgramError::Late { program, seconds: deadline.as_secs() }
+        };
+        let status = running.wait(ends).map_err(|error| failed(arguments, not_started(&error)))?.ok_or_else(late)?;
         let left = || ends.saturating_duration_since(Instant::now());
         if let Some(written) = written {
             let written = written.recv_timeout(left()).map_err(|_| late())?;
             if written.is_err() && status.success() {
-                return Err(failed(store, arguments, "did not read all of its standard input".to_owned()));
+                return Err(failed(arguments, "did not read all of its standard input".to_owned()));
             }
         }
         let taken = |end: Option<mpsc::Receiver<io::Result<Zeroizing<Vec<u8>>>>>| match end {
             Some(end) => {
                 let read = end.recv_timeout(left()).map_err(|_| late())?;
-                read.map_err(|_| failed(store, arguments, "printed too much, or could not be read".to_owned()))
+                read.map_err(|_| failed(arguments, "printed too much, or could not be read".to_owned()))
             }
             None => Ok(Zeroizing::default()),
         };
@@ -171,7 +163,6 @@ impl Running {
 impl Drop for Running {
     fn drop(&mut self) {
         // Whoever it left behind may still hold the pipe; the group outlives its leader.
-        #[cfg(unix)]
         if let Some(group) = rustix::process::Pid::from_raw(self.child.id() as i32) {
             let _ = rustix::process::kill_process_group(group, rustix::process::Signal::KILL);
         }
@@ -208,7 +199,7 @@ static FOLDERS: OnceLock<Vec<PathBuf>> = OnceLock::new();
 
 /// Sets where programs are looked up, once. Folders that are not named from the root are left out: an empty one or `.` is the
 /// current folder, where a checkout could bring its own `kubectl`.
-pub fn search_programs_in(folders: impl IntoIterator<Item = PathBuf>) {
+pub fn search_in(folders: impl IntoIterator<Item = PathBuf>) {
     // Whoever comes second finds it set.
     let _ = FOLDERS.set(folders.into_iter().filter(|folder| folder.is_absolute()).collect());
 }
@@ -217,7 +208,7 @@ fn search_path() -> Option<OsString> {
     let mut path = OsString::new();
     for (at, folder) in FOLDERS.get()?.iter().enumerate() {
         if at > 0 {
-            path.push(if cfg!(windows) { ";" } else { ":" });
+            path.push(":");
         }
         path.push(folder);
     }
@@ -226,38 +217,33 @@ fn search_path() -> Option<OsString> {
 
 /// Where a program is: a name without `/` in the first of the folders that has it, another one as it is written.
 fn look_up(program: &str) -> Option<PathBuf> {
-    let Some(folders) = FOLDERS.get().filter(|_| cfg!(unix) && !program.contains('/')) else {
+    let Some(folders) = FOLDERS.get().filter(|_| !program.contains('/')) else {
         return Some(PathBuf::from(program));
     };
     folders.iter().map(|folder| folder.join(program)).find(|path| is_program(path))
 }
 
-#[cfg(unix)]
 fn is_program(path: &Path) -> bool {
     path.is_file() && rustix::fs::access(path, rustix::fs::Access::EXEC_OK).is_ok()
 }
 
-#[cfg(not(unix))]
-fn is_program(path: &Path) -> bool {
-    path.is_file()
-}
-
 /// Fails if there is no such program. A name without `/` is looked up as a shell does.
-pub(super) fn find(store: &str, arguments: &[String], private: &[String]) -> Result<(), StoreError> {
-    let missing = || failed(store, arguments, NOT_THERE.to_owned());
+pub fn find(arguments: &[String], private: &[String]) -> Result<(), ProgramError> {
+    let missing = || failed(arguments, NOT_THERE.to_owned());
     let program = arguments.first().ok_or_else(missing)?;
-    if cfg!(not(unix)) || program.contains('/') {
-        return if cfg!(not(unix)) || Path::new(program).is_file() { Ok(()) } else { Err(missing()) };
+    if program.contains('/') {
+        return if Path::new(program).is_file() { Ok(()) } else { Err(missing()) };
     }
     if FOLDERS.get().is_some() {
         return look_up(program).map(|_| ()).ok_or_else(missing);
     }
     let look_up = ["/bin/sh", "-c", "command -v -- \"$1\"", "sh", program].map(str::to_owned);
-    let ended = Run { deadline: super::STORE_DEADLINE, ..Run::new(store, &look_up, private) }.end()?;
+    let ended = Run { deadline: LOOK_UP_DEADLINE, ..Run::new(&look_up, private) }.end()?;
     if ended.status.success() { Ok(()) } else { Err(missing()) }
 }
 
-pub(super) fn said(status: ExitStatus) -> String {
+/// How it ended, in words.
+pub fn said(status: ExitStatus) -> String {
     match status.code() {
         Some(code) => format!("exited with {code}"),
         None => "was killed".to_owned(),
@@ -272,7 +258,11 @@ fn not_started(error: &io::Error) -> String {
 }
 
 /// Names the program only: its arguments are the user's, but need not be repeated.
-pub(super) fn failed(store: &str, arguments: &[String], why: String) -> StoreError {
+pub fn failed(arguments: &[String], why: String) -> ProgramError {
     let program = arguments.first().cloned().unwrap_or_default();
-    StoreError::Program { store: store.to_owned(), program, why }
+    ProgramError::Failed { program, why }
 }
+
+#[cfg(test)]
+#[path = "program_tests.rs"]
+mod tests;

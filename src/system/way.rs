@@ -6,12 +6,11 @@
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 
-use super::StoreError;
+use super::FileError;
 use super::admission::refused;
 use super::opened::{Opened, Standing};
 
 /// Symlinks that are followed one after the other before it counts as a loop.
-#[cfg(unix)]
 const LINKS: usize = 16;
 
 /// An open folder, and the name in it that a path comes to. There need not be a file of that name.
@@ -30,22 +29,10 @@ struct Step {
 }
 
 impl Way {
-    /// The folder and the name, where folders cannot be held open; symlinks are followed as the system does.
-    #[cfg(not(unix))]
-    pub fn find(store: &str, path: &Path) -> Result<Self, StoreError> {
-        let path = std::fs::canonicalize(path).unwrap_or_else(|_| path.to_owned());
-        let around = path.parent().unwrap_or(Path::new("/")).to_owned();
-        let opened = Opened::at(around.clone());
-        let (folder, standing) = opened.map_err(|source| StoreError::io(store, "find the folder", &around, source))?;
-        let name = path.file_name().unwrap_or_default().to_owned();
-        Ok(Self { folder, name, path, steps: vec![Step { path: around, standing }] })
-    }
-
-    /// Goes along a path. Fails with [`StoreError::Io`] where a folder is missing, and with
-    /// [`StoreError::Refused`] at a symlink that others have a hand in.
-    #[cfg(unix)]
-    pub fn find(store: &str, path: &Path) -> Result<Self, StoreError> {
-        let io = |what, at: &Path, source| StoreError::io(store, what, at, source);
+    /// Goes along a path. Fails with [`FileFault::Failed`] where a folder is missing, and with
+    /// [`FileFault::Refused`] at a symlink that others have a hand in.
+    pub fn find(path: &Path) -> Result<Self, FileError> {
+        let io = FileError::failed;
         let path = &std::path::absolute(path).map_err(|source| io("find", path, source))?;
         let (mut folder, standing) = Opened::root().map_err(|source| io("find the folder", Path::new("/"), source))?;
         let mut here = PathBuf::from("/");
@@ -83,13 +70,13 @@ impl Way {
                 Some((to, standing)) => {
                     links += 1;
                     if links > LINKS {
-                        return Err(refused(store, path, "is a symlink in a loop of symlinks", "name the file itself"));
+                        return Err(refused(path, "is a symlink in a loop of symlinks", "name the file itself"));
                     }
                     let step = Step { path: at, standing };
                     // Root goes along anybody's, and judges them when it is known whose file they lead to.
-                    step.refuse_stranger(store, Some(step.standing.owner))?;
+                    step.refuse_stranger(Some(step.standing.owner))?;
                     if let Some(around) = steps.iter().rev().find(|step| !step.standing.is_link) {
-                        around.refuse_open_to_others(store)?;
+                        around.refuse_open_to_others()?;
                     }
                     steps.push(step);
                     if to.is_absolute() {
@@ -100,16 +87,16 @@ impl Way {
                 }
             }
         }
-        Err(refused(store, path, "is not a regular file", "name a file, not a folder, pipe or device"))
+        Err(refused(path, "is not a regular file", "name a file, not a folder, pipe or device"))
     }
 
     /// Refuses a way on which somebody else could put another file in place of ours: each folder is the user's or root's, and
     /// nobody else writes to it. Root may go to another user's file on folders of that user.
-    pub fn judge(&self, store: &str, owner: Option<u32>) -> Result<(), StoreError> {
+    pub fn judge(&self, owner: Option<u32>) -> Result<(), FileError> {
         for step in &self.steps {
-            step.refuse_stranger(store, owner)?;
+            step.refuse_stranger(owner)?;
             if !step.standing.is_link {
-                step.refuse_open_to_others(store)?;
+                step.refuse_open_to_others()?;
             }
         }
         Ok(())
@@ -117,7 +104,7 @@ impl Way {
 }
 
 impl Step {
-    fn refuse_stranger(&self, store: &str, owner: Option<u32>) -> Result<(), StoreError> {
+    fn refuse_stranger(&self, owner: Option<u32>) -> Result<(), FileError> {
         let (what, hint) = match self.standing.is_link {
             _ if self.standing.is_trusted(owner) => return Ok(()),
             true => ("is somebody else's symlink", "name the file it points to"),
@@ -126,10 +113,10 @@ impl Step {
                 "it is another user's: choose another folder, or run whsec as that user",
             ),
         };
-        Err(refused(store, &self.path, what, hint))
+        Err(refused(&self.path, what, hint))
     }
 
-    fn refuse_open_to_others(&self, store: &str) -> Result<(), StoreError> {
+    fn refuse_open_to_others(&self) -> Result<(), FileError> {
         let bits = match self.standing.open_to_others() {
             None => return Ok(()),
             Some('o') => "o-w",
@@ -140,12 +127,11 @@ impl Step {
             true => chmod,
             false => format!("choose another folder, or as its owner: {chmod}"),
         };
-        Err(refused(store, &self.path, "is a folder that others can write to", &hint))
+        Err(refused(&self.path, "is a folder that others can write to", &hint))
     }
 }
 
 /// What is left to go, the next part last. `..` stays: it is the folder above the one that a symlink led to.
-#[cfg(unix)]
 fn parts(path: &Path) -> Vec<OsString> {
     use std::path::Component;
     let part = |part: Component<'_>| match part {

@@ -22,8 +22,8 @@ fn b11_another_users_lock_names_the_user() {
     other.arg(folder.path()).args(["sh", "-c", "echo locked; exec sleep 60"]).stdout(std::process::Stdio::piped());
     let mut other = other.spawn().unwrap();
     other.stdout.take().unwrap().read_exact(&mut [0; 7]).unwrap();
-    let way = Way::find("file:test", &folder.path().join("file")).unwrap();
-    let error = Folder::lock("file:test", &way).map(drop).unwrap_err();
+    let way = Way::find(&folder.path().join("file")).unwrap();
+    let error = Folder::lock(&way).map(drop).unwrap_err();
     let says = format!("process {} of the user `nobody` has locked `{}`", other.id(), folder.path().display());
     other.kill().unwrap();
     other.wait().unwrap();

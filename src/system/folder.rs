@@ -12,10 +12,13 @@ use std::time::{Duration, Instant};
 use sha2::{Digest, Sha256};
 use uuid::Uuid;
 
-use super::error::Holder;
+use super::error::{FileError, FileFault, Holder};
 use super::opened::Opened;
+use super::text::hex;
 use super::way::Way;
-use super::{STORE_DEADLINE, StoreError};
+
+/// How long to wait for a lock that one other has.
+pub const LOCK_DEADLINE: Duration = Duration::from_secs(3);
 
 /// How long to wait before the lock is tried again.
 const PAUSE: Duration = Duration::from_millis(10);
@@ -32,7 +35,6 @@ const SUFFIX: &str = ".tmp";
 
 /// A folder that this process alone of all whsec processes writes to, until it is dropped.
 pub(super) struct Folder {
-    store: String,
     path: PathBuf,
     opened: Opened,
 }
@@ -45,11 +47,11 @@ pub(super) struct Temporary<'a> {
 }
 
 impl Folder {
-    /// Waits for the lock, at most [`STORE_DEADLINE`] while one other has it.
-    pub fn lock(store: &str, way: &Way) -> Result<Self, StoreError> {
+    /// Waits for the lock, at most [`LOCK_DEADLINE`] while one other has it.
+    pub fn lock(way: &Way) -> Result<Self, FileError> {
         let path = way.path.parent().unwrap_or(Path::new("/")).to_owned();
-        let opened = way.folder.readable().map_err(|source| StoreError::io(store, "open the folder", &path, source))?;
-        let folder = Self { store: store.to_owned(), path, opened };
+        let opened = way.folder.readable().map_err(|source| FileError::failed("open the folder", &path, source))?;
+        let folder = Self { path, opened };
         folder.wait()?;
         Ok(folder)
     }
@@ -60,7 +62,7 @@ impl Folder {
     }
 
     /// A new temporary file, readable for its owner only.
-    pub fn temporary(&self, target: &OsStr) -> Result<Temporary<'_>, StoreError> {
+    pub fn temporary(&self, target: &OsStr) -> Result<Temporary<'_>, FileError> {
         let name = self.free_name(target);
         let file = self.opened.create(&name).map_err(|source| self.io("write in", source))?;
         Ok(Temporary { folder: self, name, file: Some(file) })
@@ -75,17 +77,16 @@ impl Folder {
 
     /// Removes the temporary files that runs cut off have left for this target. Only under the lock, so that
     /// none of them is in use.
-    pub fn remove_leftovers(&self, target: &OsStr) -> Result<(), StoreError> {
+    pub fn remove_leftovers(&self, target: &OsStr) -> Result<(), FileError> {
         self.remove_beginning(&prefix(target))
     }
 
     /// The same for every target in a folder that whsec has to itself.
-    pub fn remove_all_leftovers(&self) -> Result<(), StoreError> {
-        // Without a lock another process may be about to rename one.
-        if cfg!(unix) { self.remove_beginning(PREFIX) } else { Ok(()) }
+    pub fn remove_all_leftovers(&self) -> Result<(), FileError> {
+        self.remove_beginning(PREFIX)
     }
 
-    fn remove_beginning(&self, prefix: &str) -> Result<(), StoreError> {
+    fn remove_beginning(&self, prefix: &str) -> Result<(), FileError> {
         for name in self.opened.files().map_err(|source| self.io("list", source))? {
             if name.to_str().is_some_and(|name| name.starts_with(prefix) && name.ends_with(SUFFIX)) {
                 self.opened.remove(&name).map_err(|source| self.io("remove a leftover from", source))?;
@@ -95,16 +96,16 @@ impl Folder {
     }
 
     /// Makes renames and removals in this folder survive a power cut. Without it the old content may come back.
-    pub fn sync(&self) -> Result<(), StoreError> {
+    pub fn sync(&self) -> Result<(), FileError> {
         self.opened.sync().map_err(|source| self.io("sync", source))
     }
 
-    fn wait(&self) -> Result<(), StoreError> {
+    fn wait(&self) -> Result<(), FileError> {
         let (begun, mut since, mut process) = (Instant::now(), Instant::now(), None);
         for look in 0_u32.. {
             match self.opened.try_lock() {
                 Ok(()) => return Ok(()),
-                Err(TryLockError::WouldBlock) if since.elapsed() < STORE_DEADLINE => {
+                Err(TryLockError::WouldBlock) if since.elapsed() < LOCK_DEADLINE => {
                     if look % LOOKS == 0
                         && begun.elapsed() < LONGEST
                         && let holder @ Some(_) = holder(&self.opened)
@@ -116,11 +117,8 @@ impl Folder {
                     sleep(PAUSE);
                 }
                 Err(TryLockError::WouldBlock) => {
-                    return Err(StoreError::Busy {
-                        store: self.store.clone(),
-                        path: self.path.clone(),
-                        holder: process.map(|process| Holder { process, user: other_user(process) }),
-                    });
+                    let holder = process.map(|process| Holder { process, user: other_user(process) });
+                    return Err(FileFault::Busy { path: self.path.clone(), holder }.into());
                 }
                 Err(TryLockError::Error(source)) => return Err(self.io("lock", source)),
             }
@@ -132,8 +130,8 @@ impl Folder {
         format!("{}{}{SUFFIX}", prefix(target), Uuid::new_v4().simple()).into()
     }
 
-    fn io(&self, what: &'static str, source: std::io::Error) -> StoreError {
-        StoreError::io(&self.store, what, &self.path, source)
+    fn io(&self, act: &'static str, source: std::io::Error) -> FileError {
+        FileError::failed(act, &self.path, source)
     }
 }
 
@@ -160,7 +158,7 @@ impl Temporary<'_> {
     }
 
     /// Gives it a name that no run removes, because it holds what somebody else wrote. Yields that name.
-    pub fn keep(mut self, target: &OsStr) -> Result<PathBuf, StoreError> {
+    pub fn keep(mut self, target: &OsStr) -> Result<PathBuf, FileError> {
         let name = std::mem::take(&mut self.name);
         let mut kept = target.to_owned();
         kept.push(format!(".kept-{}", Uuid::new_v4().simple()));
@@ -221,10 +219,9 @@ fn other_user(_: u32) -> Option<String> {
 /// be as long as a name can be.
 fn prefix(target: &OsStr) -> String {
     let digest = Sha256::digest(target.as_encoded_bytes());
-    let digits: String = digest.iter().take(6).map(|byte| format!("{byte:02x}")).collect();
-    format!("{PREFIX}{digits}-")
+    format!("{PREFIX}{}-", hex(&digest[..6]))
 }
 
-#[cfg(all(test, unix))]
+#[cfg(test)]
 #[path = "folder_tests.rs"]
 mod tests;

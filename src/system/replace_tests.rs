@@ -8,15 +8,15 @@ use std::time::Instant;
 use zeroize::Zeroizing;
 
 use super::*;
-use crate::store::STORE_DEADLINE;
+use crate::system::LOCK_DEADLINE;
 
-fn write(path: &Path, content: &str) -> Result<(), StoreError> {
-    let place = Place::new("file:test".to_owned(), path.to_owned());
-    place.edit(|_| Ok(Wanted::Content(Zeroizing::new(content.as_bytes().to_vec()))))
+fn write(path: &Path, content: &str) -> Result<(), FileError> {
+    let place = Place::new(path.to_owned());
+    place.edit(|_| Ok::<_, FileError>(Wanted::Content(Zeroizing::new(content.as_bytes().to_vec()))))
 }
 
 fn locked_beside(path: &Path) -> Folder {
-    Folder::lock("file:test", &Way::find("file:test", path).unwrap()).unwrap()
+    Folder::lock(&Way::find(path).unwrap()).unwrap()
 }
 
 /// What a run that was cut off leaves beside a file.
@@ -41,7 +41,7 @@ fn folder_with(name: &str, content: &str) -> (tempfile::TempDir, PathBuf) {
 
 fn refused(path: &Path, part: &str) {
     match write(path, "new") {
-        Err(StoreError::Refused { why, .. }) => assert!(why.contains(part), "{why}"),
+        Err(FileError { fault: FileFault::Refused { why, .. }, .. }) => assert!(why.contains(part), "{why}"),
         other => panic!("expected a refusal for {part}, got {other:?}"),
     }
     let folder = path.parent().unwrap();
@@ -73,36 +73,6 @@ fn no_umask_makes_a_new_file_open_or_changes_an_old_ones_mode() {
 }
 
 #[test]
-fn a11_a_file_that_shrank_since_it_was_read_is_not_written() {
-    for left in ["", "A=1\nK=o"] {
-        let (folder, path) = folder_with("s", "A=1\nK=old\nB=2\n");
-        let store = crate::store::conformance::opened("dotenv:s#K", folder.path());
-        store.get(crate::store::Slot::Current).unwrap();
-        fs::write(&path, left).unwrap();
-        let new = crate::secret::Secret::new("new");
-        let result = store.apply(&[(crate::store::Slot::Next, Some(&new))]);
-        let Err(error @ StoreError::Shrank { .. }) = result else { panic!("{result:?}") };
-        assert!(error.to_string().contains(&format!("holds {} bytes and held 14 before", left.len())), "{error}");
-        assert_eq!(fs::read_to_string(&path).unwrap(), left);
-        // Whoever looks at it anew has seen no more than there is.
-        let store = crate::store::conformance::opened("dotenv:s#K", folder.path());
-        store.apply(&[(crate::store::Slot::Next, Some(&new))]).unwrap();
-    }
-}
-
-#[test]
-fn a11_a_file_that_was_taken_away_is_not_begun_anew() {
-    let (folder, path) = folder_with("s", "A=1\nK=old\n");
-    let store = crate::store::conformance::opened("dotenv:s#K", folder.path());
-    store.get(crate::store::Slot::Current).unwrap();
-    fs::remove_file(&path).unwrap();
-    let new = crate::secret::Secret::new("new");
-    let result = store.apply(&[(crate::store::Slot::Next, Some(&new))]);
-    assert!(matches!(result, Err(StoreError::Shrank { to: 0, .. })), "{result:?}");
-    assert!(!path.exists());
-}
-
-#[test]
 fn a_symlink_stays_and_its_target_is_replaced() {
     let (folder, path) = folder_with("target", "old");
     let link = folder.path().join("link");
@@ -126,12 +96,12 @@ fn what_is_not_a_regular_file_is_refused_without_waiting() {
     let fifo = folder.path().join("fifo");
     rustix::fs::mkfifoat(rustix::fs::CWD, &fifo, rustix::fs::Mode::RUSR).unwrap();
     refused(&fifo, "not a regular file");
-    assert!(admission::read("file:test", &fifo).is_err());
+    assert!(admission::read(&fifo).is_err());
     let inner = folder.path().join("folder");
     fs::create_dir(&inner).unwrap();
     refused(&inner, "not a regular file");
     assert!(write(Path::new("/dev/null"), "new").is_err());
-    assert!(started.elapsed() < STORE_DEADLINE);
+    assert!(started.elapsed() < LOCK_DEADLINE);
 }
 
 #[test]
@@ -154,7 +124,7 @@ fn what_belongs_to_another_user_is_refused() {
     symlink(&ours, &link).unwrap();
     std::os::unix::fs::lchown(&link, Some(12345), None).unwrap();
     refused(&link, "somebody else's symlink");
-    assert!(admission::read("file:test", &link).is_err());
+    assert!(admission::read(&link).is_err());
     assert_eq!(fs::read_to_string(&ours).unwrap(), "old");
 
     let ours = folder.path().join("ours");
@@ -207,7 +177,7 @@ fn b7_every_folder_on_the_way_is_judged() {
     write(&inner.join("../beside/link"), "newer").unwrap();
     mode(&beside, 0o777);
     refused(&inner.join("../beside/link"), "others can write to");
-    assert!(admission::read("file:test", &beside.join("link")).is_err());
+    assert!(admission::read(&beside.join("link")).is_err());
     mode(&beside, 0o700);
     mode(folder.path(), 0o777);
     refused(&inner.join("file"), "others can write to");
@@ -222,11 +192,11 @@ fn b7_a_folder_that_becomes_a_symlink_meanwhile_leads_nowhere_else() {
     let (inner, aside) = (folder.path().join("inner"), folder.path().join("aside"));
     fs::create_dir(&inner).unwrap();
     fs::rename(&path, inner.join("file")).unwrap();
-    let place = Place::new("file:test".to_owned(), inner.join("file"));
+    let place = Place::new(inner.join("file"));
     let change = |_: Option<&[u8]>| {
         fs::rename(&inner, &aside).unwrap();
         symlink(elsewhere.path(), &inner).unwrap();
-        Ok(Wanted::Content(Zeroizing::new(b"new".to_vec())))
+        Ok::<_, FileError>(Wanted::Content(Zeroizing::new(b"new".to_vec())))
     };
     place.edit(change).unwrap();
     assert_eq!(fs::read_to_string(&there).unwrap(), "old");
@@ -239,9 +209,9 @@ fn b7_a_folder_that_becomes_a_symlink_meanwhile_leads_nowhere_else() {
 #[test]
 fn a11_what_a_program_writes_to_the_replaced_file_that_it_held_open_is_found() {
     let (_folder, path) = folder_with("file", "old");
-    let place = Place::new("file:test".to_owned(), path.clone());
+    let place = Place::new(path.clone());
     let held = fs::OpenOptions::new().append(true).open(&path).unwrap();
-    let old = admission::content("file:test", &path, fs::File::open(&path).unwrap()).unwrap();
+    let old = admission::content(&path, fs::File::open(&path).unwrap()).unwrap();
     write(&path, "new").unwrap();
     std::io::Write::write_all(&mut &held, b" and theirs").unwrap();
     let late = place.written_late(Some(old)).unwrap();
@@ -264,21 +234,21 @@ fn a_folder_that_everybody_can_write_to_is_refused_unless_sticky() {
 fn a_missing_folder_is_an_error_with_a_hint() {
     let folder = tempfile::tempdir().unwrap();
     let error = write(&folder.path().join("no/file"), "new").unwrap_err();
-    assert!(matches!(&error, StoreError::Io { source, .. } if source.kind() == std::io::ErrorKind::NotFound));
-    assert_eq!(error.hint().unwrap().to_string(), "make the folder first; whsec makes the file");
+    assert!(error.is_not_found());
+    assert_eq!(error.hint().as_deref(), Some("make the folder first; whsec makes the file"));
 }
 
 #[test]
 fn a_change_by_somebody_else_is_built_upon() {
     let (_folder, path) = folder_with("file", "old");
-    let place = Place::new("file:test".to_owned(), path.clone());
+    let place = Place::new(path.clone());
     let mut calls = 0;
     let change = |old: Option<&[u8]>| {
         calls += 1;
         if calls == 1 {
             fs::write(&path, "theirs").unwrap();
         }
-        Ok(Wanted::Content(Zeroizing::new([old.unwrap(), b"+ours"].concat())))
+        Ok::<_, FileError>(Wanted::Content(Zeroizing::new([old.unwrap(), b"+ours"].concat())))
     };
     place.edit(change).unwrap();
     assert_eq!(fs::read_to_string(&path).unwrap(), "theirs+ours");
@@ -287,14 +257,14 @@ fn a_change_by_somebody_else_is_built_upon() {
 #[test]
 fn somebody_else_who_never_rests_is_an_error_and_keeps_the_last_word() {
     let (folder, path) = folder_with("file", "old");
-    let place = Place::new("file:test".to_owned(), path.clone());
+    let place = Place::new(path.clone());
     let mut calls = 0;
     let result = place.edit(|_| {
         calls += 1;
         fs::write(&path, format!("theirs {calls}")).unwrap();
-        Ok(Wanted::Content(Zeroizing::new(b"ours".to_vec())))
+        Ok::<_, FileError>(Wanted::Content(Zeroizing::new(b"ours".to_vec())))
     });
-    assert!(matches!(result, Err(StoreError::Changed { .. })));
+    assert!(matches!(result, Err(FileError { fault: FileFault::Changed { .. }, .. })));
     assert_eq!(fs::read_to_string(&path).unwrap(), format!("theirs {ATTEMPTS}"));
     assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 1);
 }
@@ -303,12 +273,12 @@ fn somebody_else_who_never_rests_is_an_error_and_keeps_the_last_word() {
 fn a_file_that_appears_meanwhile_is_not_overwritten() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("file");
-    let place = Place::new("file:test".to_owned(), path.clone());
+    let place = Place::new(path.clone());
     let change = |old: Option<&[u8]>| {
         if old.is_none() {
             fs::write(&path, "theirs").unwrap();
         }
-        Ok(Wanted::Content(Zeroizing::new([old.unwrap_or_default(), b"+ours"].concat())))
+        Ok::<_, FileError>(Wanted::Content(Zeroizing::new([old.unwrap_or_default(), b"+ours"].concat())))
     };
     place.edit(change).unwrap();
     assert_eq!(fs::read_to_string(&path).unwrap(), "theirs+ours");
@@ -325,47 +295,26 @@ fn leftovers_of_this_file_and_no_other_are_removed() {
 }
 
 #[test]
-fn a_list_of_no_changes_removes_leftovers_of_every_slot() {
-    for (reference, slot) in [("file:s", "s.next"), ("dotenv:s#K", "s"), ("json:s#/k", "s")] {
-        let folder = tempfile::tempdir().unwrap();
-        left_beside(&folder.path().join(slot));
-        crate::store::conformance::opened(reference, folder.path()).apply(&[]).unwrap();
-        assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 0, "{reference}");
-    }
-}
-
-#[test]
-fn retire_removes_what_a_change_of_another_slot_left_behind() {
-    let folder = tempfile::tempdir().unwrap();
-    let live = crate::secret::Secret::new("live");
-    let store = crate::store::conformance::opened("file:s", folder.path());
-    store.apply(&[(crate::store::Slot::Current, Some(&live))]).unwrap();
-    let left = left_beside(&folder.path().join("s"));
-    crate::store::slots::retire(store.as_ref(), &live.fingerprint(), crate::store::slots::ANY).unwrap();
-    assert!(!left.exists());
-}
-
-#[test]
 fn a_lock_held_for_too_long_is_an_error_in_time() {
     let (_folder, path) = folder_with("file", "old");
     let _held = locked_beside(&path);
     let started = Instant::now();
     let begun = std::time::Instant::now();
     let error = write(&path, "new").unwrap_err();
-    assert!(matches!(error, StoreError::Busy { .. }) && begun.elapsed() < 4 * STORE_DEADLINE, "{error}");
+    assert!(matches!(error.fault, FileFault::Busy { .. }) && begun.elapsed() < 4 * LOCK_DEADLINE, "{error}");
     // B11: whoever can read a folder can lock it.
     if cfg!(target_os = "linux") {
         let named = format!("(process {})", std::process::id());
         assert!(error.to_string().contains(&named), "{error}");
     }
-    assert!(started.elapsed() < STORE_DEADLINE + std::time::Duration::from_secs(1));
+    assert!(started.elapsed() < LOCK_DEADLINE + std::time::Duration::from_secs(1));
     assert_eq!(fs::read_to_string(&path).unwrap(), "old");
 }
 
 #[test]
 fn a11_an_empty_file_that_is_filled_a_moment_later_is_left_to_its_writer() {
     let (_folder, path) = folder_with("live", "");
-    let place = Place::new("dotenv:test".to_owned(), path.clone()).shared();
+    let place = Place::new(path.clone()).shared();
     let mut seen = None;
     let outcome = std::thread::scope(|scope| {
         scope.spawn(|| {
@@ -374,22 +323,22 @@ fn a11_an_empty_file_that_is_filled_a_moment_later_is_left_to_its_writer() {
         });
         place.edit(|found| {
             seen = found.map(<[u8]>::to_vec);
-            Ok(Wanted::Same)
+            Ok::<_, FileError>(Wanted::Same)
         })
     });
     // Unless this thread was so slow that it was filled before.
-    let is_left = matches!(outcome, Err(StoreError::Changed { .. })) && seen.is_none();
+    let is_left = matches!(outcome, Err(FileError { fault: FileFault::Changed { .. }, .. })) && seen.is_none();
     assert!(is_left || seen.as_deref() == Some(b"PORT=8080\n"), "{outcome:?} {seen:?}");
 }
 
 #[test]
 fn a11_a_file_that_stays_empty_is_waited_for_once() {
     let (_folder, path) = folder_with("live", "");
-    let place = Place::new("dotenv:test".to_owned(), path.clone()).shared();
+    let place = Place::new(path.clone()).shared();
     let begun = Instant::now();
-    place.edit(|_| Ok(Wanted::Content(Zeroizing::new(b"new".to_vec())))).unwrap();
+    place.edit(|_| Ok::<_, FileError>(Wanted::Content(Zeroizing::new(b"new".to_vec())))).unwrap();
     assert!(begun.elapsed() >= WRITERS_TIME);
     fs::write(&path, "").unwrap();
-    let found = admission::read("dotenv:test", &path).unwrap();
+    let found = admission::read(&path).unwrap();
     assert!(!place.may_be_filled(found.as_ref()));
 }

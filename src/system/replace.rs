@@ -14,13 +14,13 @@ use std::time::{Duration, Instant};
 
 use zeroize::Zeroizing;
 
-use super::StoreError;
 use super::admission::{self, Found};
 use super::folder::{Folder, Temporary};
 use super::most::Most;
 use super::rights::{Rights, Unkept};
 use super::swap::Swap;
 use super::way::Way;
+use super::{FileError, FileFault};
 
 /// How often a change is worked out anew because somebody else was faster.
 const ATTEMPTS: usize = 5;
@@ -31,9 +31,8 @@ const WRITERS_TIME: Duration = Duration::from_secs(1);
 /// How long to wait before it is looked at again.
 const PAUSE: Duration = Duration::from_millis(20);
 
-/// A file that a store keeps values in.
-pub(super) struct Place {
-    store: String,
+/// A file that is changed as a whole.
+pub struct Place {
     path: PathBuf,
     /// The file whose owner, group, mode and access list a new one gets.
     like: Option<PathBuf>,
@@ -54,7 +53,7 @@ struct Spot {
 }
 
 /// What a file should be after a change.
-pub(super) enum Wanted {
+pub enum Wanted {
     /// As it is.
     Same,
     /// With this content.
@@ -64,10 +63,9 @@ pub(super) enum Wanted {
 }
 
 impl Place {
-    /// Names the file; nothing is opened. `store` is the reference, for messages.
-    pub fn new(store: String, path: PathBuf) -> Self {
+    /// Names the file; nothing is opened.
+    pub fn new(path: PathBuf) -> Self {
         Self {
-            store,
             path,
             like: None,
             shared: false,
@@ -92,11 +90,6 @@ impl Place {
         &self.path
     }
 
-    /// The reference of the store, for messages.
-    pub fn store(&self) -> &str {
-        &self.store
-    }
-
     /// Whether there was no such file until this value wrote it.
     pub fn is_created(&self) -> bool {
         self.created.load(Ordering::Relaxed)
@@ -115,8 +108,8 @@ impl Place {
     }
 
     /// The content, or `None` where there is no file.
-    pub fn read(&self) -> Result<Option<Zeroizing<Vec<u8>>>, StoreError> {
-        let found = admission::read(&self.store, &self.path)?;
+    pub fn read(&self) -> Result<Option<Zeroizing<Vec<u8>>>, FileError> {
+        let found = admission::read(&self.path)?;
         if let Some(found) = &found {
             self.most.note(found);
         }
@@ -127,11 +120,14 @@ impl Place {
     /// meanwhile. Durable when it returns; on failure nothing has changed, and no temporary file is left.
     ///
     /// Owner, group, mode, access list and attributes stay exactly as they are, whatever the umask; a new file has mode
-    /// 0600, or is as open as the one that it is like. Fails with [`StoreError::Refused`] where they cannot be kept and for
-    /// files that are not the user's alone, with [`StoreError::Shrank`] where there is less in the file than was read,
-    /// with [`StoreError::Busy`] or [`StoreError::Changed`] if others do not leave the file alone, and with
-    /// [`StoreError::Io`].
-    pub fn edit(&self, mut change: impl FnMut(Option<&[u8]>) -> Result<Wanted, StoreError>) -> Result<(), StoreError> {
+    /// 0600, or is as open as the one that it is like. Fails with [`FileFault::Refused`] where they cannot be kept and for
+    /// files that are not the user's alone, with [`FileFault::Shrank`] where there is less in the file than was read,
+    /// with [`FileFault::Busy`] or [`FileFault::Changed`] if others do not leave the file alone, with
+    /// [`FileFault::Failed`], and as `change` does.
+    pub fn edit<E: From<FileError>>(
+        &self,
+        mut change: impl FnMut(Option<&[u8]>) -> Result<Wanted, E>,
+    ) -> Result<(), E> {
         let spot = self.locked()?;
         // What a program that held the file open wrote to it when it was replaced already.
         let mut late: Option<Zeroizing<Vec<u8>>> = None;
@@ -165,18 +161,16 @@ impl Place {
                 }
             }
         }
-        Err(self.changed())
+        Err(self.changed().into())
     }
 
     /// Does all that a change does, beside the file and not in its place, and takes it back: the file is not touched.
-    /// `reads_back` is given what the disk then holds. Fails as [`Place::edit`] would, and with
-    /// [`StoreError::NotReadBack`].
-    pub fn prove(
+    /// `reads_back` is given what the disk then holds, and what it says is the answer. Fails as [`Place::edit`] would.
+    pub fn prove<E: From<FileError>>(
         &self,
-        slot: &str,
-        change: impl FnOnce(Option<&[u8]>) -> Result<Zeroizing<Vec<u8>>, StoreError>,
-        reads_back: impl FnOnce(&[u8]) -> Result<bool, StoreError>,
-    ) -> Result<(), StoreError> {
+        change: impl FnOnce(Option<&[u8]>) -> Result<Zeroizing<Vec<u8>>, E>,
+        reads_back: impl FnOnce(&[u8]) -> Result<bool, E>,
+    ) -> Result<bool, E> {
         let spot = self.locked()?;
         let old = self.whole(&spot)?;
         let new = change(old.as_ref().map(|found| found.bytes.as_slice()))?;
@@ -188,31 +182,28 @@ impl Place {
         prepared.let_go();
         spot.folder.sync()?;
         let found = spot.folder.opened().open(beside.name()).map_err(|source| self.io("read", &spot, source))?;
-        let found = admission::content(&self.store, &spot.way.path, found)?.bytes;
+        let found = admission::content(&spot.way.path, found)?.bytes;
         let is_same = found == new && reads_back(&found)?;
         beside.remove().map_err(|source| self.io("remove what proved", &spot, source))?;
-        match is_same {
-            true => Ok(()),
-            false => Err(StoreError::NotReadBack { store: self.store.clone(), slot: slot.to_owned() }),
-        }
+        Ok(is_same)
     }
 
     /// Where the file is, in its folder, which was judged and which nobody else of whsec writes to now.
-    fn locked(&self) -> Result<Spot, StoreError> {
-        let way = Way::find(&self.store, &self.path)?;
+    fn locked(&self) -> Result<Spot, FileError> {
+        let way = Way::find(&self.path)?;
         let owner = match (way.folder.owner(&way.name), &self.like) {
-            (None, Some(like)) => Way::find(&self.store, like).ok().and_then(|like| like.folder.owner(&like.name)),
+            (None, Some(like)) => Way::find(like).ok().and_then(|like| like.folder.owner(&like.name)),
             (owner, _) => owner,
         };
-        way.judge(&self.store, owner)?;
-        let folder = Folder::lock(&self.store, &way)?;
+        way.judge(owner)?;
+        let folder = Folder::lock(&way)?;
         folder.remove_leftovers(&way.name)?;
         Ok(Spot { folder, way, owner })
     }
 
     /// The file as it is now. One with less in it than before may be in the middle of being written, and what is
     /// missing would be gone for good; so may one that is gone.
-    fn whole(&self, spot: &Spot) -> Result<Option<Found>, StoreError> {
+    fn whole(&self, spot: &Spot) -> Result<Option<Found>, FileError> {
         let begun = Instant::now();
         loop {
             let found = self.found(spot)?;
@@ -248,12 +239,12 @@ impl Place {
 
     /// What a program wrote to the replaced file, which it held open; `None` where it is as it was read. One that is shorter
     /// is being written.
-    fn written_late(&self, old: Option<Found>) -> Result<Option<Zeroizing<Vec<u8>>>, StoreError> {
+    fn written_late(&self, old: Option<Found>) -> Result<Option<Zeroizing<Vec<u8>>>, FileError> {
         let Some(Found { bytes, file, .. }) = old else { return Ok(None) };
         let begun = Instant::now();
         loop {
-            let again = file.try_clone().map_err(|source| StoreError::io(&self.store, "read", &self.path, source))?;
-            let now = admission::content(&self.store, &self.path, again)?.bytes;
+            let again = file.try_clone().map_err(|source| FileError::failed("read", &self.path, source))?;
+            let now = admission::content(&self.path, again)?.bytes;
             match now.len() < bytes.len() {
                 false => return Ok(Some(now).filter(|now| *now != bytes)),
                 true if begun.elapsed() < WRITERS_TIME => sleep(PAUSE),
@@ -262,16 +253,16 @@ impl Place {
         }
     }
 
-    fn shrank(&self, from: usize, to: usize) -> StoreError {
-        StoreError::Shrank { store: self.store.clone(), path: self.path.clone(), from, to }
+    fn shrank(&self, from: usize, to: usize) -> FileError {
+        FileFault::Shrank { path: self.path.clone(), from, to }.into()
     }
 
-    fn found(&self, spot: &Spot) -> Result<Option<Found>, StoreError> {
-        admission::read_to_replace(&self.store, &spot.folder, &spot.way, spot.owner)
+    fn found(&self, spot: &Spot) -> Result<Option<Found>, FileError> {
+        admission::read_to_replace(&spot.folder, &spot.way, spot.owner)
     }
 
     /// Puts new content in place of the file; `false` if that is no longer what it was.
-    fn put(&self, spot: &Spot, old: Option<&Found>, new: &[u8]) -> Result<bool, StoreError> {
+    fn put(&self, spot: &Spot, old: Option<&Found>, new: &[u8]) -> Result<bool, FileError> {
         let temporary = self.prepared(spot, old, new)?;
         let done = self.is_still(spot, old)? && self.swap(spot).put(temporary, old)?;
         if done {
@@ -282,7 +273,7 @@ impl Place {
     }
 
     /// Takes the file away; `false` if it is no longer what it was, and is there again.
-    fn remove(&self, spot: &Spot, old: Option<&Found>) -> Result<bool, StoreError> {
+    fn remove(&self, spot: &Spot, old: Option<&Found>) -> Result<bool, FileError> {
         if !self.is_still(spot, old)? {
             return Ok(false);
         }
@@ -294,13 +285,13 @@ impl Place {
     }
 
     fn swap<'a>(&'a self, spot: &'a Spot) -> Swap<'a> {
-        Swap { store: &self.store, way: &spot.way, folder: &spot.folder }
+        Swap { way: &spot.way, folder: &spot.folder }
     }
 
     /// A temporary file with the new content that lets others do what the old file does, and is on the disk.
-    fn prepared<'a>(&self, spot: &'a Spot, old: Option<&Found>, new: &[u8]) -> Result<Temporary<'a>, StoreError> {
+    fn prepared<'a>(&self, spot: &'a Spot, old: Option<&Found>, new: &[u8]) -> Result<Temporary<'a>, FileError> {
         let example = match (old, &self.like) {
-            (None, Some(like)) => admission::read(&self.store, like)?,
+            (None, Some(like)) => admission::read(like)?,
             _ => None,
         };
         let temporary = spot.folder.temporary(&spot.way.name)?;
@@ -319,12 +310,12 @@ impl Place {
         Ok(temporary)
     }
 
-    fn is_still(&self, spot: &Spot, old: Option<&Found>) -> Result<bool, StoreError> {
+    fn is_still(&self, spot: &Spot, old: Option<&Found>) -> Result<bool, FileError> {
         let now = self.found(spot)?;
         Ok(now.as_ref().map(|found| &found.bytes) == old.map(|found| &found.bytes))
     }
 
-    fn look_again(&self, spot: &Spot, wanted: &Wanted) -> Result<(), StoreError> {
+    fn look_again(&self, spot: &Spot, wanted: &Wanted) -> Result<(), FileError> {
         let now = self.found(spot)?.map(|found| found.bytes);
         match wanted {
             Wanted::Content(new) if now.as_ref() != Some(new) => Err(self.changed()),
@@ -333,45 +324,28 @@ impl Place {
         }
     }
 
-    fn io(&self, what: &'static str, spot: &Spot, source: std::io::Error) -> StoreError {
-        StoreError::io(&self.store, what, &spot.way.path, source)
+    fn io(&self, act: &'static str, spot: &Spot, source: std::io::Error) -> FileError {
+        FileError::failed(act, &spot.way.path, source)
     }
 
-    fn unkept(&self, Unkept { what, hint }: Unkept) -> StoreError {
+    fn unkept(&self, Unkept { what, hint }: Unkept) -> FileError {
         let path = self.path.display();
-        StoreError::Refused {
-            store: self.store.clone(),
-            why: format!("`{path}` would not stay as it is: {what}"),
-            hint: hint.into(),
-        }
+        FileFault::Refused { why: format!("`{path}` would not stay as it is: {what}"), hint }.into()
     }
 
-    fn changed(&self) -> StoreError {
-        StoreError::Changed { store: self.store.clone(), path: self.path.clone() }
+    fn changed(&self) -> FileError {
+        FileFault::Changed { path: self.path.clone() }.into()
     }
 }
 
-#[cfg(unix)]
 fn close_to_others(file: &fs::File) -> std::io::Result<()> {
     file.set_permissions(std::os::unix::fs::PermissionsExt::from_mode(0o600))
 }
 
-#[cfg(unix)]
 fn mode(metadata: &fs::Metadata) -> u32 {
     std::os::unix::fs::MetadataExt::mode(metadata) & 0o777
 }
 
-#[cfg(not(unix))]
-fn mode(_: &fs::Metadata) -> u32 {
-    0o600
-}
-
-#[cfg(not(unix))]
-fn close_to_others(_: &fs::File) -> std::io::Result<()> {
-    // A new file inherits the folder's access list, and the user's own folder admits nobody else.
-    Ok(())
-}
-
-#[cfg(all(test, unix))]
+#[cfg(test)]
 #[path = "replace_tests.rs"]
 mod tests;

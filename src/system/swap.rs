@@ -5,7 +5,7 @@
 
 use std::io::{Error, ErrorKind};
 
-use super::StoreError;
+use super::FileError;
 use super::admission::{self, Found};
 use super::folder::{Folder, Temporary};
 use super::most::is_same;
@@ -17,14 +17,13 @@ const ATTEMPTS: usize = 5;
 
 /// A name in a locked folder.
 pub(super) struct Swap<'a> {
-    pub store: &'a str,
     pub way: &'a Way,
     pub folder: &'a Folder,
 }
 
 impl Swap<'_> {
     /// Puts the temporary file in place of the old one; `false` where what was there is not the old one, and is there again.
-    pub fn put(&self, mut temporary: Temporary<'_>, old: Option<&Found>) -> Result<bool, StoreError> {
+    pub fn put(&self, mut temporary: Temporary<'_>, old: Option<&Found>) -> Result<bool, FileError> {
         let (opened, name) = (self.folder.opened(), self.way.name.as_os_str());
         let Some(old) = old else {
             return match opened.rename_new(temporary.name(), name) {
@@ -58,7 +57,7 @@ impl Swap<'_> {
     }
 
     /// Takes the old file away; `false` where what was there is another one, and is there again.
-    pub fn remove(&self, old: &Found) -> Result<bool, StoreError> {
+    pub fn remove(&self, old: &Found) -> Result<bool, FileError> {
         let mut taken = match self.folder.take(&self.way.name) {
             Ok(taken) => taken,
             Err(error) if error.kind() == ErrorKind::NotFound => return Ok(true),
@@ -84,11 +83,11 @@ impl Swap<'_> {
     /// What was in the file's place and has the temporary one's name now; `None` for what cannot be read as a file.
     fn came_out(&self, temporary: &Temporary<'_>) -> Option<Found> {
         let file = self.folder.opened().open(temporary.name()).ok()?;
-        admission::content(self.store, &self.way.path, file).ok()
+        admission::content(&self.way.path, file).ok()
     }
 
     /// Puts back what somebody else wrote. If that was replaced in turn, the last word is theirs too.
-    fn give_back(&self, mut temporary: Temporary<'_>) -> Result<(), StoreError> {
+    fn give_back(&self, mut temporary: Temporary<'_>) -> Result<(), FileError> {
         let (opened, name) = (self.folder.opened(), self.way.name.as_os_str());
         let ours = temporary.file().and_then(|file| file.metadata().ok());
         for _ in 0..ATTEMPTS {
@@ -114,15 +113,15 @@ impl Swap<'_> {
     }
 
     /// Keeps what somebody else wrote beside the file where it cannot be put back, and says where.
-    fn kept(&self, temporary: Temporary<'_>, source: Error) -> StoreError {
+    fn kept(&self, temporary: Temporary<'_>, source: Error) -> FileError {
         match temporary.keep(&self.way.name) {
-            Ok(path) => StoreError::io(self.store, "put back what somebody else wrote, which is in", &path, source),
+            Ok(path) => FileError::failed("put back what somebody else wrote, which is in", &path, source),
             Err(error) => error,
         }
     }
 
-    fn io(&self, what: &'static str, source: Error) -> StoreError {
-        StoreError::io(self.store, what, &self.way.path, source)
+    fn io(&self, what: &'static str, source: Error) -> FileError {
+        FileError::failed(what, &self.way.path, source)
     }
 }
 
@@ -132,6 +131,6 @@ fn is_unchanged(found: &Found, old: &Found) -> bool {
     found.bytes == old.bytes && rights(found) == rights(old)
 }
 
-#[cfg(all(test, unix))]
+#[cfg(test)]
 #[path = "swap_tests.rs"]
 mod tests;

@@ -44,12 +44,9 @@ impl Most {
 
 /// Whether two looks were at one and the same file: by its number, and its birth, because numbers are used again.
 pub(super) fn is_same(one: &Metadata, other: &Metadata) -> bool {
-    #[cfg(unix)]
-    {
-        use std::os::unix::fs::MetadataExt;
-        if (one.dev(), one.ino()) != (other.dev(), other.ino()) {
-            return false;
-        }
+    use std::os::unix::fs::MetadataExt;
+    if (one.dev(), one.ino()) != (other.dev(), other.ino()) {
+        return false;
     }
     one.created().ok() == other.created().ok()
 }

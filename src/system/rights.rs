@@ -7,7 +7,6 @@ use std::fs::File;
 use std::io;
 
 /// What one file lets others do.
-#[cfg(unix)]
 #[derive(PartialEq, Eq)]
 pub(super) struct Rights {
     owner: u32,
@@ -25,7 +24,6 @@ pub(super) struct Unkept {
     pub hint: String,
 }
 
-#[cfg(unix)]
 impl Rights {
     /// Reads them from an open file.
     pub fn of(file: &File) -> io::Result<Self> {
@@ -84,7 +82,6 @@ impl Rights {
     }
 }
 
-#[cfg(unix)]
 fn unkept_attribute(name: String) -> Unkept {
     Unkept {
         what: match name == attributes::ACCESS_LIST {
@@ -160,7 +157,7 @@ mod attributes {
     }
 }
 
-#[cfg(all(unix, not(target_os = "linux")))]
+#[cfg(not(target_os = "linux"))]
 mod attributes {
     use std::fs::File;
     use std::io;
@@ -181,23 +178,3 @@ mod attributes {
         None
     }
 }
-
-/// A file there gets its rights from its folder.
-#[cfg(not(unix))]
-#[derive(PartialEq, Eq)]
-pub(super) struct Rights;
-
-#[cfg(not(unix))]
-impl Rights {
-    pub fn of(_: &File) -> io::Result<Self> {
-        Ok(Self)
-    }
-
-    pub fn give(&self, _: &File) -> Result<(), Unkept> {
-        Ok(())
-    }
-}
-
-#[cfg(all(test, unix))]
-#[path = "rights_tests.rs"]
-mod tests;

@@ -41,19 +41,12 @@ pub fn read(path: &Path, most: u64) -> Result<Option<Vec<u8>>, NotOwned> {
 }
 
 /// Opens a file without waiting for the other end of a pipe.
-#[cfg(unix)]
 fn open(path: &Path) -> io::Result<File> {
     use std::os::unix::fs::OpenOptionsExt;
     let flags = rustix::fs::OFlags::NONBLOCK | rustix::fs::OFlags::NOCTTY;
     OpenOptions::new().read(true).custom_flags(flags.bits() as i32).open(path)
 }
 
-#[cfg(not(unix))]
-fn open(path: &Path) -> io::Result<File> {
-    OpenOptions::new().read(true).open(path)
-}
-
-#[cfg(unix)]
 fn judge_file(path: &Path, metadata: &Metadata) -> Result<(), NotOwned> {
     use std::os::unix::fs::MetadataExt;
     if !is_trustworthy(metadata.uid()) {
@@ -68,7 +61,6 @@ fn judge_file(path: &Path, metadata: &Metadata) -> Result<(), NotOwned> {
 }
 
 /// Looks at every folder above the file, and above the one that it is a link to.
-#[cfg(unix)]
 fn judge_folders(path: &Path) -> Result<(), NotOwned> {
     let absolute = std::path::absolute(path).map_err(NotOwned::Unreadable)?;
     let real = path.canonicalize().map_err(NotOwned::Unreadable)?;
@@ -82,7 +74,6 @@ fn judge_folders(path: &Path) -> Result<(), NotOwned> {
     Ok(())
 }
 
-#[cfg(unix)]
 fn judge_folder(folder: &Path, metadata: &Metadata) -> Result<(), NotOwned> {
     use std::os::unix::fs::MetadataExt;
     let (owner, group, mode) = (metadata.uid(), metadata.gid(), metadata.mode());
@@ -101,34 +92,20 @@ fn judge_folder(folder: &Path, metadata: &Metadata) -> Result<(), NotOwned> {
 }
 
 /// Whether a group is the user's alone: the one of the same number, as systems make it together with a user.
-#[cfg(unix)]
 fn is_own_group(group: u32) -> bool {
     let (user, own) = (rustix::process::geteuid().as_raw(), rustix::process::getegid().as_raw());
     group == own && group == user
 }
 
 /// Root, and the user.
-#[cfg(unix)]
 fn is_trustworthy(owner: u32) -> bool {
     owner == 0 || owner == rustix::process::geteuid().as_raw()
 }
 
 /// A path as it is typed in a shell.
-#[cfg(unix)]
 fn quoted(path: &Path) -> String {
     let text = path.to_string_lossy();
     shlex::try_quote(&text).map_or_else(|_| text.to_string(), |quoted| quoted.into_owned())
-}
-
-#[cfg(not(unix))]
-fn judge_file(_: &Path, _: &Metadata) -> Result<(), NotOwned> {
-    // The access list of the user's own folder admits nobody else.
-    Ok(())
-}
-
-#[cfg(not(unix))]
-fn judge_folders(_: &Path) -> Result<(), NotOwned> {
-    Ok(())
 }
 
 /// The same as text, with an error as any reader of files has it.
@@ -153,6 +130,6 @@ impl NotOwned {
     }
 }
 
-#[cfg(all(test, unix))]
+#[cfg(test)]
 #[path = "owned_tests.rs"]
 mod tests;

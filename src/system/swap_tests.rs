@@ -15,7 +15,7 @@ fn a_file() -> (tempfile::TempDir, std::path::PathBuf) {
 
 /// The file as it was read, and then changed by somebody else before it is replaced.
 fn read_before(path: &Path, theirs: &str) -> Found {
-    let found = admission::content("file:test", path, fs::File::open(path).unwrap()).unwrap();
+    let found = admission::content(path, fs::File::open(path).unwrap()).unwrap();
     fs::write(path.with_extension("theirs"), theirs).unwrap();
     fs::rename(path.with_extension("theirs"), path).unwrap();
     found
@@ -25,10 +25,10 @@ fn read_before(path: &Path, theirs: &str) -> Found {
 fn a11_what_somebody_writes_after_the_last_look_is_put_back() {
     for is_removed in [false, true] {
         let (folder, path) = a_file();
-        let way = Way::find("file:test", &path).unwrap();
-        let locked = Folder::lock("file:test", &way).unwrap();
+        let way = Way::find(&path).unwrap();
+        let locked = Folder::lock(&way).unwrap();
         let old = read_before(&path, "theirs");
-        let swap = Swap { store: "file:test", way: &way, folder: &locked };
+        let swap = Swap { way: &way, folder: &locked };
         let done = match is_removed {
             true => swap.remove(&old).unwrap(),
             false => swap.put(locked.temporary(&way.name).unwrap(), Some(&old)).unwrap(),
@@ -42,10 +42,10 @@ fn a11_what_somebody_writes_after_the_last_look_is_put_back() {
 #[test]
 fn a8_a_mode_that_somebody_mends_after_the_last_look_stays_mended() {
     let (_folder, path) = a_file();
-    let way = Way::find("file:test", &path).unwrap();
-    let locked = Folder::lock("file:test", &way).unwrap();
-    let old = admission::content("file:test", &path, fs::File::open(&path).unwrap()).unwrap();
-    let swap = Swap { store: "file:test", way: &way, folder: &locked };
+    let way = Way::find(&path).unwrap();
+    let locked = Folder::lock(&way).unwrap();
+    let old = admission::content(&path, fs::File::open(&path).unwrap()).unwrap();
+    let swap = Swap { way: &way, folder: &locked };
     let temporary = locked.temporary(&way.name).unwrap();
     // The file that was read has its rights by now, and they are compared as they are.
     fs::write(path.with_extension("theirs"), "old").unwrap();
