@@ -101,19 +101,17 @@ pub fn look_at_others(session: &Session, target: &Target, plan: &Plan) -> anyhow
     Ok(())
 }
 
-/// A store that the config names by now and the rotation does not know, read anew: the config of a process that waits may be
-/// a day old.
-pub fn lacking(session: &Session, target: &Target, rotation: &Rotation) -> Option<String> {
-    target.file.as_ref()?;
-    let now = Session::new(session.global.clone(), session.output.clone());
-    let target = now.config().ok()?.named(&target.name, now.catalog().ok()?).ok()?;
-    if target.endpoint.key() != rotation.plan.endpoint_key {
-        return None;
-    }
-    since(&now, &target, &rotation.plan).into_iter().find_map(|change| match change {
-        Change::StoreJoined { store } => Some(store),
-        _ => None,
-    })
+/// The stores and receivers that the config names by now and the rotation does not know, read anew: the config of a process
+/// that waits may be a day old.
+pub fn joined(session: &Session, target: &Target, rotation: &Rotation) -> Vec<Change> {
+    let read = || {
+        target.file.as_ref()?;
+        let now = Session::new(session.global.clone(), session.output.clone());
+        let target = now.config().ok()?.named(&target.name, now.catalog().ok()?).ok()?;
+        (target.endpoint.key() == rotation.plan.endpoint_key).then(|| since(&now, &target, &rotation.plan))
+    };
+    let is_joined = |change: &Change| matches!(change, Change::StoreJoined { .. } | Change::ReceiverJoined { .. });
+    read().into_iter().flatten().filter(is_joined).collect()
 }
 
 /// Says what is another by now.

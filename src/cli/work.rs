@@ -89,7 +89,7 @@ impl Work {
             stopped,
             awaits: Box::new(|word| self.signals.awaits(word, &session.output)),
             let_go: Box::new(|| self.let_go()),
-            lacking: Box::new(|rotation| changes::lacking(session, &self.target, rotation)),
+            joined: Box::new(|rotation| changes::joined(session, &self.target, rotation)),
             along: &|_, _, _| {},
             notify: Box::new(move |rotation, notice| match notice {
                 Notice::Recorded(event) => notifier.recorded(rotation, event),

@@ -1,6 +1,7 @@
 //! A store or a receiver that comes to a rotation which is under way, as the config names it since: the store gets what the
 //! others have before anything else happens, and the receiver is asked what the others were asked.
 
+use super::changed::Change;
 use super::operator::News;
 use super::runner::Runner;
 use super::{Call, Event, PlannedStore, Record, RunError, Step};
@@ -75,6 +76,25 @@ impl Runner<'_> {
         };
         let events: Vec<Event> = planned.iter().map(joined).collect();
         self.record(&events)
+    }
+
+    /// Takes in the receivers that came to the config since it was read, and says so; whether there were any. Fails where a
+    /// store came, which has to be proved first.
+    pub(super) fn take_in_late(&mut self) -> Result<bool, RunError> {
+        let joined = self.operator.joined(self.rotation);
+        for change in &joined {
+            match change {
+                Change::StoreJoined { store } => return Err(RunError::Lacking { store: store.clone() }),
+                Change::ReceiverJoined { url } => {
+                    self.record(&[Event::ReceiverJoined { url: url.clone() }])?;
+                    self.probed = false;
+                    let words = change.words(&self.rotation.plan.target);
+                    self.operator.tell(self.rotation, News::Warning(&words));
+                }
+                _ => {}
+            }
+        }
+        Ok(!joined.is_empty())
     }
 
     fn prove_new(&mut self) -> Result<(), RunError> {

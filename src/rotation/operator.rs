@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 
+use super::changed::Change;
 use super::superseded::Difference;
 use super::{Answered, Event, Evidence, How, Rotation, Step};
 use crate::delivery::probe::Report;
@@ -180,9 +181,9 @@ pub trait Operator {
     /// point comes between.
     fn awaits_answer(&mut self, at_most: Option<Duration>);
 
-    /// A store that the config names by now, and that the rotation does not know. Asked before a rotation is closed as done,
-    /// which may be a day after the config was read.
-    fn lacking(&self, rotation: &Rotation) -> Option<String>;
+    /// The stores and receivers that the config names by now, and that the rotation does not know. Asked before a
+    /// rotation is closed as done, which may be a day after the config was read.
+    fn joined(&self, rotation: &Rotation) -> Vec<Change>;
 
     /// Whether a signal asked to stop at the next safe point.
     fn wants_to_stop(&self) -> bool;

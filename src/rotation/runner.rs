@@ -132,8 +132,8 @@ impl Runner<'_> {
             match next {
                 Next::Finished => {
                     if self.rotation.closed.is_none() {
-                        if let Some(store) = self.operator.lacking(self.rotation) {
-                            return Err(RunError::Lacking { store });
+                        if self.take_in_late()? {
+                            continue;
                         }
                         self.record(&[Event::Closed { outcome: Outcome::Done, reason: None }])?;
                     }

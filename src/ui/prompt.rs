@@ -6,6 +6,7 @@ use std::time::Duration;
 use super::dialog;
 use super::{Output, countdown, narrate};
 use crate::provider::Provider;
+use crate::rotation::changed::Change;
 use crate::rotation::guide::{self, StoreNames};
 use crate::rotation::operator::{Comparison, Countdown, Doubt, News, Operator, Reply, Ruling};
 use crate::rotation::{Call, Event, Evidence, Rotation, Step};
@@ -38,7 +39,7 @@ impl Answers {
 pub type Notify<'a> = Box<dyn Fn(&Rotation, Notice<'_>) + 'a>;
 
 /// Looks for a store that the config names by now, and that the rotation does not know.
-pub type Lacking<'a> = Box<dyn Fn(&Rotation) -> Option<String> + 'a>;
+pub type Joined<'a> = Box<dyn Fn(&Rotation) -> Vec<Change> + 'a>;
 
 /// Tells and asks the person who runs the command.
 pub struct Person<'a> {
@@ -56,8 +57,8 @@ pub struct Person<'a> {
     pub awaits: Box<dyn Fn(Option<String>) + 'a>,
     /// Lets others act on the endpoint until this process goes on.
     pub let_go: Box<dyn Fn() + 'a>,
-    /// A store that the config names by now, and that the rotation does not know.
-    pub lacking: Lacking<'a>,
+    /// What the config names by now, and the rotation does not know.
+    pub joined: Joined<'a>,
     /// What goes along with a person's step, as the stand-ins of a rehearsal do.
     pub along: &'a dyn Fn(&Rotation, Step, Moment),
     /// Told of what is journaled, and that time passes.
@@ -216,8 +217,8 @@ impl Operator for Person<'_> {
         (self.awaits)(word);
     }
 
-    fn lacking(&self, rotation: &Rotation) -> Option<String> {
-        (self.lacking)(rotation)
+    fn joined(&self, rotation: &Rotation) -> Vec<Change> {
+        (self.joined)(rotation)
     }
 
     fn wants_to_stop(&self) -> bool {

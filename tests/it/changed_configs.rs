@@ -6,9 +6,10 @@ use std::path::Path;
 use whsec::secret::Secret;
 
 use crate::gates::how;
+use crate::meanwhile::waiting;
 use crate::probes::in_overlap;
 use crate::receivers::{Kind, Receiver};
-use crate::sandbox::{KEY, Run, Sandbox};
+use crate::sandbox::{KEY, OVERLAP, Run, Sandbox};
 
 const SAID: [&str; 4] = ["--done", "deploy", "--done", "verify"];
 
@@ -229,6 +230,24 @@ fn a3_a_receiver_that_joins_late_is_no_end_of_the_rotation() {
     assert_eq!(status["targets"][0]["step"], "deploy");
     let run = cutover(&sandbox, &["--done", "drop", "--json"]).exits(11).says("--done drop had no effect");
     assert_eq!(run.json()["next"]["step"], "deploy");
+    cutover(&sandbox, &["--done", "deploy", "--done", "verify", "--done", "drop"]).exits(0).says("done: hooks");
+}
+
+#[test]
+fn a3_a_receiver_that_joins_while_a_process_waits_is_no_end_of_the_rotation_either() {
+    let sandbox = Sandbox::with_window("layers", OVERLAP);
+    sandbox.run(&["rotate", "hooks", "--yes"]).exits(0);
+    let said = ["cutover", "hooks", "--done", "deploy", "--done", "verify", "--done", "drop", "--wait"];
+    let child = waiting(&sandbox, &said);
+    // Nobody answers there, so nothing is proved and nothing is refused.
+    sandbox.edit_config("api_key = ", "receivers = [\"http://127.0.0.1:9/late\"]\napi_key = ");
+    sandbox.until_the_overlap_is_over();
+    let run = sandbox.finish(child).exits(11).says("127.0.0.1:9/late came to `hooks`").says_not("done: hooks");
+    run.says("next: deploy");
+    // What is live by then stays live.
+    assert_eq!(sandbox.variables().get(KEY).map(String::as_str), Some(sandbox.newest().expose()));
+    let run = cutover(&sandbox, &["--json"]).exits(11);
+    assert_eq!((how(&run, "deploy").as_str(), &run.json()["next"]["step"]), ("open", &"deploy".into()));
     cutover(&sandbox, &["--done", "deploy", "--done", "verify", "--done", "drop"]).exits(0).says("done: hooks");
 }
 
