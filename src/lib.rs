@@ -27,6 +27,8 @@ pub mod config;
 
 pub mod rotation;
 
+pub mod operation;
+
 pub mod ui;
 
 pub mod cli;

@@ -4,6 +4,7 @@
 //! characters; there is no `Display`, `Deref` or `Serialize`, and `Debug` shows nothing.
 
 use std::fmt;
+use std::path::Path;
 use std::str::FromStr;
 
 use serde::{Deserialize, Serialize};
@@ -36,6 +37,15 @@ const TELLING: (usize, usize) = (12, 20);
 /// errors end up in logs.
 pub fn shown(word: &str) -> &str {
     if could_be_secret(word) { "…" } else { word }
+}
+
+/// The same of a file's name: hidden where there is no such file and it could be a secret.
+pub fn shown_path(path: &Path) -> String {
+    let name = path.file_name().unwrap_or_default().to_string_lossy();
+    match path.symlink_metadata() {
+        Err(_) if could_be_secret(&name) => path.with_file_name("…").display().to_string(),
+        _ => path.display().to_string(),
+    }
 }
 
 /// Whether a secret or a key could look like this: such a thing has a long row of letters and digits, and names seldom do.

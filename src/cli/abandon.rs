@@ -89,13 +89,13 @@ pub fn run(args: &Args, session: &Session) -> anyhow::Result<Exit> {
             session.output.warn(&format!("a throw-away secret stays in {}: {error}", store.slot_name(Slot::Next)));
         }
     }
-    work.journal.append(&mut rotation, &session.actor(), session.now(), std::slice::from_ref(&closed))?;
+    work.journal.append(&mut rotation, session.context()?.actor(), session.now(), std::slice::from_ref(&closed))?;
     Notifier::new(session).recorded(&rotation, &closed);
     // Of a leak that is not contained, the next rotation has to prove that receivers refuse it.
     if rotation.contained() != Some(false) {
         work.seals.remove(old_seal(rotation.id)).map_err(RunError::SealFailed)?;
     }
-    conclude::conclude(session, "abandon", &rotation, &work.seals, anyhow::Ok(Exit::Done))
+    conclude::conclude(session, "abandon", &rotation, work, anyhow::Ok(Exit::Done))
 }
 
 /// Says of a rotation that somebody else's came after, or of a leak, that this is dealt with, so that `status` is at rest again.
@@ -120,7 +120,7 @@ fn acknowledge(
             session.come_back("abandon", name)
         );
         let refused = Err(Fault::new(Exit::Gate, message, hint));
-        return conclude::conclude(session, "abandon", &rotation, &work.seals, refused);
+        return conclude::conclude(session, "abandon", &rotation, work, refused);
     }
     if let Some(why) = rotation.closed.as_ref().and_then(|closed| closed.reason.as_deref()) {
         session.output.warn(why);
@@ -135,8 +135,8 @@ fn acknowledge(
     });
     let said = Event::Acknowledged { reason: args.reason.clone() };
     let events: Vec<Event> = overridden.chain([said]).collect();
-    work.journal.append(&mut rotation, &session.actor(), session.now(), &events)?;
-    conclude::conclude(session, "abandon", &rotation, &work.seals, anyhow::Ok(Exit::Done))
+    work.journal.append(&mut rotation, session.context()?.actor(), session.now(), &events)?;
+    conclude::conclude(session, "abandon", &rotation, work, anyhow::Ok(Exit::Done))
 }
 
 /// The live slots that hold a secret of the superseded rotation, with its fingerprint. A store that cannot be read proves nothing.

@@ -2,7 +2,6 @@
 
 use super::exit::{Exit, Fault};
 use super::session::Session;
-use super::signals::Signals;
 use super::work::Work;
 use crate::ui::dialog::{self, DialogError};
 
@@ -33,7 +32,7 @@ pub fn may_ask(session: &Session, flag: &str) -> anyhow::Result<()> {
         return Err(needs(flag));
     }
     // A question that is interrupted has to give the cursor back, so the signal may not end the process by itself.
-    Signals::arm()?;
+    session.signals()?;
     Ok(())
 }
 

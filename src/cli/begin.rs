@@ -142,9 +142,10 @@ pub fn rotate(
             .say("the receivers are probed before the call, as with --probe-first; --done prepare goes without");
         plan.probe_first = true;
     }
-    let api_key = Some(session.api_key(&target, wish.api_key_file)?);
-    let tools = Tools { stores, api_key, key_origin: session.key_origin() };
+    let api_key = session.context()?.api_key(&target, wish.api_key_file)?;
     let mut work = Work::open(session, target)?;
+    work.key_origin = Some(api_key.origin.clone());
+    let tools = Tools { stores, api_key: Some(api_key) };
     if session.may_ask() || plan.probe_first || wish.probes {
         work.enable_probes(session, &plan)?;
     }
@@ -181,7 +182,7 @@ pub fn rotate(
     for mut rotation in over {
         let reason = Some("cut off before anything was sent; started over".to_owned());
         let closed = Event::Closed { outcome: Outcome::Failed, reason };
-        work.journal.append(&mut rotation, &session.actor(), session.now(), &[closed])?;
+        work.journal.append(&mut rotation, session.context()?.actor(), session.now(), &[closed])?;
     }
     let mut rotation = Rotation::new(id, plan, session.now());
     let stopped = || work.signals.arrived();
@@ -192,7 +193,7 @@ pub fn rotate(
         Rest::Finished | Rest::Person(_) | Rest::Clock(_) => Exit::Done,
         Rest::Stopped => work.signals.exit(),
     };
-    conclude::conclude(session, wish.command, &rotation, &work.seals, outcome.map(exit))
+    conclude::conclude(session, wish.command, &rotation, &work, outcome.map(exit))
 }
 
 /// What was done of the endpoint's newest rotation, and whether it is open.

@@ -9,19 +9,20 @@ use super::shared;
 use super::work::{self, Tools, Work};
 use crate::advice::{Verb, advice};
 use crate::config::{Config, Target};
+use crate::operation::Context;
 use crate::rotation::changed::{self, Change, Configured, left_behind};
 use crate::rotation::{Event, Outcome, Plan, PlannedStore, Rotation, RunError, Step};
 use crate::store::{self, Slot, readable, slots};
 use crate::ui::prompt::Answers;
 
 /// What is another by now than what the plan has, as it was decided and changed since.
-pub fn since(session: &Session, target: &Target, plan: &Plan) -> Vec<Change> {
-    changed::changes(plan, &configured(session, target))
+pub fn since(context: &Context, target: &Target, plan: &Plan) -> Vec<Change> {
+    changed::changes(plan, &configured(context, target))
 }
 
 /// What the config says of a target's endpoint now.
-fn configured(session: &Session, target: &Target) -> Configured {
-    let others = others(session, target);
+fn configured(context: &Context, target: &Target) -> Configured {
+    let others = others(context, target);
     let named = |other: &Target| {
         let stores = named_stores(other).into_iter().map(|store| store.reference);
         stores.chain(other.receivers.iter().cloned()).collect::<Vec<_>>()
@@ -36,8 +37,8 @@ fn configured(session: &Session, target: &Target) -> Configured {
 }
 
 /// The other targets that the config has of the same endpoint, as far as they can be used.
-fn others(session: &Session, target: &Target) -> Vec<Target> {
-    let (Ok(config), Ok(catalog)) = (session.config(), session.catalog()) else { return Vec::new() };
+fn others(context: &Context, target: &Target) -> Vec<Target> {
+    let (Ok(config), Ok(catalog)) = (context.config(), context.catalog()) else { return Vec::new() };
     let key = target.endpoint.key();
     let others = config.of_endpoint(&key).filter(|name| *name != target.name);
     others.filter_map(|name| config.named(name, catalog).ok()).collect()
@@ -55,7 +56,7 @@ fn named_stores(target: &Target) -> Vec<PlannedStore> {
 
 /// Notes in a new plan what flags named, and what of the config they passed over.
 pub fn note_flags(session: &Session, plan: &mut Plan) -> anyhow::Result<()> {
-    let (config, catalog) = (session.config_at_hand()?, session.catalog()?);
+    let (config, catalog) = (session.context()?.config_at_hand()?, session.catalog()?);
     let written = Some(config).filter(|config| config.has(&plan.target)).map(|config: &Config| {
         config.named(&plan.target, catalog).map(|target| (named_stores(&target), target.receivers))
     });
@@ -73,7 +74,7 @@ pub fn note_flags(session: &Session, plan: &mut Plan) -> anyhow::Result<()> {
 /// Before the call: another target of the endpoint has stores of its own, which go dead with it. Where that is at once it is
 /// refused, else it is warned of.
 pub fn look_at_others(session: &Session, target: &Target, plan: &Plan) -> anyhow::Result<()> {
-    for other in others(session, target) {
+    for other in others(session.context()?, target) {
         let has = |store: &PlannedStore| plan.stores.iter().any(|known| known.reference == store.reference);
         let left: Vec<String> =
             named_stores(&other).into_iter().filter(|store| !has(store)).map(|store| store.reference).collect();
@@ -106,7 +107,7 @@ pub fn look_at_others(session: &Session, target: &Target, plan: &Plan) -> anyhow
 pub fn joined(session: &Session, target: &Target, rotation: &Rotation) -> Vec<Change> {
     let read = || {
         target.file.as_ref()?;
-        let now = Session::new(session.global.clone(), session.output.clone());
+        let now = session.context().ok()?.anew();
         let target = now.config().ok()?.named(&target.name, now.catalog().ok()?).ok()?;
         (target.endpoint.key() == rotation.plan.endpoint_key).then(|| since(&now, &target, &rotation.plan))
     };
@@ -185,7 +186,7 @@ pub fn take_in_receivers(
     for change in changes {
         if let Change::ReceiverJoined { url } = change {
             let event = Event::ReceiverJoined { url: url.clone() };
-            work.journal.append(rotation, &session.actor(), session.now(), &[event])?;
+            work.journal.append(rotation, session.context()?.actor(), session.now(), &[event])?;
             session.output.warn(&change.words(&rotation.plan.target));
         }
     }
@@ -202,7 +203,7 @@ fn leave(
 ) -> anyhow::Result<Vec<String>> {
     let (mut events, mut left) = (Vec::new(), Vec::new());
     for text in let_go {
-        let as_store = session.config_at_hand()?.reference(text, &session.folders()?.current);
+        let as_store = session.context()?.config_at_hand()?.reference(text, &session.folders()?.current);
         let as_store = as_store.map(|reference| reference.to_string()).unwrap_or_default();
         let reason = reason.unwrap_or_default().to_owned();
         let event = changes.iter().find_map(|change| match change {
@@ -238,7 +239,7 @@ fn leave(
         return Err(Fault::new(Exit::Gate, message, hint));
     }
     if !events.is_empty() {
-        work.journal.append(rotation, &session.actor(), session.now(), &events)?;
+        work.journal.append(rotation, session.context()?.actor(), session.now(), &events)?;
         left.iter()
             .for_each(|gone| session.output.say(&format!("{gone} was let go; what is in its slots stays there")));
     }
@@ -268,10 +269,10 @@ fn take_in(
     let new = wanted.into_iter().zip(named).filter(|(_, named)| joined.contains(&named.reference));
     target.stores = new.map(|(wanted, _)| wanted).collect();
     let stores = work::open_stores(&target).map_err(failed)?;
-    shared::refuse_configured(session.config_at_hand()?, session.catalog()?, &target, &stores)?;
+    shared::refuse_configured(session.context()?.config_at_hand()?, session.catalog()?, &target, &stores)?;
     shared::refuse_journaled(&work.journal, &target, &stores)?;
     let planned = work::planned(&target, &stores).map_err(failed)?;
-    let new = Tools { stores, api_key: None, key_origin: session.key_origin() };
+    let new = Tools { stores, api_key: None };
     let stopped = || work.signals.arrived();
     let mut person = work.person(session, &new, Answers::default(), &stopped);
     work.runner(rotation, &new, &mut person).take_in(&planned)?;
@@ -308,7 +309,7 @@ pub fn refuse_without_the_secret(session: &Session, work: &Work, rotation: &mut 
     let joined = planned.into_iter().filter(|store| have.contains(&store.reference));
     let events: Vec<Event> = joined.map(|store| Event::StoreJoined { store, held: None }).collect();
     if !events.is_empty() {
-        work.journal.append(rotation, &session.actor(), session.now(), &events)?;
+        work.journal.append(rotation, session.context()?.actor(), session.now(), &events)?;
         session.output.say(&format!("{} has the secret of that rotation", have.join(", ")));
     }
     let Some(first) = lack.first() else { return Ok(()) };

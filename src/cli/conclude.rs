@@ -6,6 +6,7 @@ use serde_json::Value;
 
 use super::exit::{self, Exit, Fault};
 use super::session::Session;
+use super::work::Work;
 use crate::rotation::seal::Seals;
 use crate::rotation::{self, Call, Doer, ExpirySource, Next, Outcome, Rotation, RunError, Step, guide};
 use crate::ui::time::moment;
@@ -16,7 +17,7 @@ pub fn conclude(
     session: &Session,
     command: &str,
     rotation: &Rotation,
-    seals: &Seals,
+    work: &Work,
     outcome: Result<Exit, impl Into<anyhow::Error>>,
 ) -> anyhow::Result<Exit> {
     let come_back = session.come_back("cutover", &rotation.plan.target);
@@ -26,26 +27,27 @@ pub fn conclude(
             (exit, Value::Null)
         }
         Err(error) => {
-            let evidence = match error.downcast_ref() {
+            let run = exit::run_error(&error).map(|(error, _)| error);
+            let evidence = match run {
                 Some(
                     RunError::Lost { comparison: Some(comparison), .. } | RunError::AgainstEvidence { comparison, .. },
                 ) => prompt::evidence(comparison),
                 _ => Vec::new(),
             };
-            let fault = session.fault_of(&error, &rotation.plan);
+            let fault = session.fault_of(&error, &rotation.plan, work.key_origin.as_ref());
             // A person at a terminal saw it with the question, if there was one.
-            let is_seen = session.may_ask() && matches!(error.downcast_ref(), Some(RunError::Lost { .. }));
+            let is_seen = session.may_ask() && matches!(run, Some(RunError::Lost { .. }));
             for line in evidence.iter().filter(|_| !is_seen) {
                 session.output.warn(line);
             }
             session.output.error(&fault.message, fault.hint_words().as_deref());
             // What was true of one that others have closed since is not what an operator needs now.
-            let is_past = matches!(error.downcast_ref(), Some(RunError::GivenUp { .. }));
-            for line in whereabouts(rotation, seals, session.now()).into_iter().filter(|_| !is_past) {
+            let is_past = matches!(run, Some(RunError::GivenUp { .. }));
+            for line in whereabouts(rotation, &work.seals, session.now()).into_iter().filter(|_| !is_past) {
                 session.output.say(&format!(" note: {line}"));
             }
             let mut value = error_value(&fault, &evidence);
-            if let Some(RunError::Drift { drifts, .. }) = error.downcast_ref() {
+            if let Some(RunError::Drift { drifts, .. }) = run {
                 value["foreign"] = serde_json::json!(drifts);
             }
             (fault.exit, value)
@@ -68,11 +70,11 @@ fn beside(rotation: &Rotation, come_back: &str) -> Option<String> {
 }
 
 /// The end of a command that goes on with a rotation, where the newest one is closed. Only one that is done is as it was wanted.
-pub fn closed(session: &Session, command: &str, rotation: &Rotation, seals: &Seals) -> anyhow::Result<Exit> {
+pub fn closed(session: &Session, command: &str, rotation: &Rotation, work: &Work) -> anyhow::Result<Exit> {
     let name = &rotation.plan.target;
     let Some(closed) = rotation.closed.as_ref().filter(|closed| closed.outcome != Outcome::Done) else {
         session.output.say(&format!("nothing to do: no rotation of `{name}` is open"));
-        return conclude(session, command, rotation, seals, anyhow::Ok(Exit::Done));
+        return conclude(session, command, rotation, work, anyhow::Ok(Exit::Done));
     };
     let (at, by) = (moment(closed.at), &closed.by);
     let why = closed.reason.as_deref().unwrap_or("no reason given");
@@ -110,7 +112,7 @@ pub fn closed(session: &Session, command: &str, rotation: &Rotation, seals: &Sea
             format!("what is live, and where: {}", come_back("inspect")),
         ),
     };
-    conclude(session, command, rotation, seals, Err(fault))
+    conclude(session, command, rotation, work, Err(fault))
 }
 
 fn error_value(fault: &Fault, evidence: &[String]) -> Value {

@@ -113,7 +113,7 @@ fn note_leak(session: &Session, name: &str, options: &TargetOptions, wish: &Wish
         Ok(false) => Err(no_way_yet(session, &work.target, &rotation)),
         Err(error) => Err(error),
     };
-    conclude::conclude(session, wish.command, &rotation, &work.seals, outcome)
+    conclude::conclude(session, wish.command, &rotation, work, outcome)
 }
 
 /// The new secret has leaked, and the provider takes no further rotation while the old one lives.
@@ -154,7 +154,7 @@ fn go_on(
     preview::left(output, &turned, &work.target.endpoint.provider);
     if wish.dry_run {
         output.say("dry run: nothing was sent, written or asked");
-        return conclude::conclude(session, wish.command, &rotation, &work.seals, anyhow::Ok(Exit::Done));
+        return conclude::conclude(session, wish.command, &rotation, work, anyhow::Ok(Exit::Done));
     }
     begin::consent(session, work, &turned.plan, wish.confirm)?;
     let stopped = || work.signals.arrived();
@@ -171,5 +171,5 @@ fn go_on(
         Rest::Finished | Rest::Person(_) | Rest::Clock(_) => Exit::Done,
         Rest::Stopped => work.signals.exit(),
     };
-    conclude::conclude(session, wish.command, &rotation, &work.seals, outcome.map(exit))
+    conclude::conclude(session, wish.command, &rotation, work, outcome.map(exit))
 }

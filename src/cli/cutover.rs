@@ -108,19 +108,19 @@ pub fn run(args: &Args, session: &Session) -> anyhow::Result<Exit> {
     if rotation.closed.is_some()
         && let Err(error) = changes::refuse_without_the_secret(session, &found.work, &mut rotation)
     {
-        return conclude::conclude(session, "cutover", &rotation, &found.work.seals, Err(error));
+        return conclude::conclude(session, "cutover", &rotation, &found.work, Err(error));
     }
     if let Some(closed) = &rotation.closed {
         find::refuse_elsewhere(&found)?;
         if closed.outcome != Outcome::Done {
-            return conclude::closed(session, "cutover", &rotation, &found.work.seals);
+            return conclude::closed(session, "cutover", &rotation, &found.work);
         }
         let outcome = if args.asserts_a_rotation() { holds(&found, closed) } else { Ok(()) };
         if outcome.is_ok() {
             session.output.say(&format!("nothing to do: no rotation of `{}` is open", args.target));
         }
         let outcome = outcome.map(|()| Exit::Done);
-        return conclude::conclude(session, "cutover", &rotation, &found.work.seals, outcome);
+        return conclude::conclude(session, "cutover", &rotation, &found.work, outcome);
     }
     let work = &found.work;
     if args.resolve.is_some() && !rotation.lacks_answer() {
@@ -134,11 +134,11 @@ pub fn run(args: &Args, session: &Session) -> anyhow::Result<Exit> {
     let let_go = (args.let_go.as_slice(), args.reason.as_deref());
     let settled = changes::settle(session, work, &mut found.tools, &mut rotation, &found.changes, let_go);
     if let Err(error) = settled {
-        return conclude::conclude(session, "cutover", &rotation, &work.seals, Err(error));
+        return conclude::conclude(session, "cutover", &rotation, work, Err(error));
     }
     if rotation.sent.is_empty() {
         let stores = &found.tools.stores;
-        shared::refuse_configured(session.config_at_hand()?, session.catalog()?, &work.target, stores)?;
+        shared::refuse_configured(session.context()?.config_at_hand()?, session.catalog()?, &work.target, stores)?;
         shared::refuse_journaled(&work.journal, &work.target, stores)?;
     }
     let stopped = || work.signals.arrived();
@@ -146,7 +146,7 @@ pub fn run(args: &Args, session: &Session) -> anyhow::Result<Exit> {
     let mut runner = work.runner(&mut rotation, &found.tools, &mut person);
     let reason = args.reason.as_deref().unwrap_or_default();
     if let Err(error) = overrule::overrule(session, work, &mut runner, &args.overrides, reason) {
-        return conclude::conclude(session, "cutover", &rotation, &work.seals, Err::<Exit, _>(error));
+        return conclude::conclude(session, "cutover", &rotation, work, Err::<Exit, _>(error));
     }
     let outcome = runner.rejoin().and_then(|meanwhile| match meanwhile {
         Meanwhile::Stopped => Ok(Rest::Stopped),
@@ -170,7 +170,7 @@ pub fn run(args: &Args, session: &Session) -> anyhow::Result<Exit> {
         Rest::Person(_) | Rest::Clock(_) => Exit::Open,
         Rest::Stopped => work.signals.exit(),
     };
-    conclude::conclude(session, "cutover", &rotation, &work.seals, outcome.map(exit))
+    conclude::conclude(session, "cutover", &rotation, work, outcome.map(exit))
 }
 
 /// Whether what is asserted of a rotation holds although none is open: the last one was closed as done, and what it made live

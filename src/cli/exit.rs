@@ -3,15 +3,8 @@
 use std::process::ExitCode;
 
 use crate::advice::{Advice, Verb, advice};
-use crate::config::ConfigError;
-use crate::provider::spec::Meaning;
-use crate::provider::{ProviderError, RequestError};
-use crate::rotation::journal::JournalError;
-use crate::rotation::lock::LockError;
-use crate::rotation::seal::SealError;
-use crate::rotation::state_key::StateKeyError;
-use crate::rotation::{RunError, Unasked, Unheard};
-use crate::store::StoreError;
+use crate::operation::{self, Kind};
+use crate::rotation::{KeyOrigin, RunError};
 use crate::ui::Output;
 
 /// What a command's exit code tells the script that runs it.
@@ -96,101 +89,37 @@ impl Fault {
 
 /// Finds code, prose and hint for a chain of errors. The first error of a kind that we know decides.
 pub fn report(error: &anyhow::Error) -> Fault {
-    let mut exit = Exit::Failed;
-    let mut hint = None;
-    for cause in error.chain() {
-        let found = if let Some(fault) = cause.downcast_ref::<Fault>() {
-            Some((fault.exit, fault.hint.clone()))
-        } else if let Some(error) = cause.downcast_ref::<ConfigError>() {
-            Some((config_exit(error), error.hint()))
-        } else if let Some(error) = cause.downcast_ref::<ProviderError>() {
-            Some((Exit::Usage, error.hint()))
-        } else if let Some(error) = cause.downcast_ref::<RequestError>() {
-            Some((Exit::Usage, error.hint()))
-        } else if let Some(error) = cause.downcast_ref::<RunError>() {
-            Some((run_exit(error), error.hint()))
-        } else if let Some(error) = cause.downcast_ref::<JournalError>() {
-            Some((Exit::Failed, error.hint()))
-        } else if let Some(error) = cause.downcast_ref::<StateKeyError>() {
-            Some((Exit::Failed, error.hint()))
-        } else if let Some(error) = cause.downcast_ref::<SealError>() {
-            Some((Exit::Store, error.hint()))
-        } else {
-            cause.downcast_ref::<StoreError>().map(|error| (store_exit(error), error.hint()))
-        };
-        if let Some(found) = found {
-            (exit, hint) = found;
-            break;
-        }
-    }
+    let known = error.chain().find_map(|cause| match cause.downcast_ref::<Fault>() {
+        Some(fault) => Some((fault.exit, fault.hint.clone())),
+        None => operation::error::judge(cause).map(|(kind, hint)| (kind.into(), hint)),
+    });
+    let (exit, hint) = known.unwrap_or((Exit::Failed, None));
     let message = error.chain().map(ToString::to_string).collect::<Vec<_>>().join(": ");
     Fault { exit, message, hint }
 }
 
-fn config_exit(error: &ConfigError) -> Exit {
-    match error {
-        ConfigError::UnknownTarget { .. } => Exit::NotFound,
-        _ => Exit::Usage,
+/// The error of a run that this is, with the source of its API key as far as that is known.
+pub fn run_error(error: &anyhow::Error) -> Option<(&RunError, Option<&KeyOrigin>)> {
+    match error.downcast_ref::<operation::Error>() {
+        Some(error) => error.run(),
+        None => error.downcast_ref().map(|error| (error, None)),
     }
 }
 
-fn run_exit(error: &RunError) -> Exit {
-    match error {
-        RunError::Journal(JournalError::AlreadyOpen { .. })
-        | RunError::Lock(LockError::Held { .. })
-        | RunError::OverlapOpen { .. }
-        | RunError::Undone { .. }
-        | RunError::GivenUp { .. }
-        | RunError::Pending { .. }
-        | RunError::OtherStores
-        | RunError::Superseded { .. } => Exit::Conflict,
-        RunError::Journal(_) | RunError::Lock(_) | RunError::SameSecret { .. } => Exit::Failed,
-        RunError::StoreCheck(_) | RunError::SealCheck(_) => Exit::Store,
-        RunError::Refused { refusal, .. } if refusal.status == 409 => Exit::Conflict,
-        RunError::Refused { refusal, .. } => refused_exit(refusal.meaning),
-        RunError::NotSent { .. } | RunError::CheckFailed { .. } => Exit::Unavailable,
-        RunError::Lost { .. }
-        | RunError::Unreadable { .. }
-        | RunError::AgainstEvidence { .. }
-        | RunError::NotRecorded { is_answered: false, .. } => Exit::Unknown,
-        RunError::Lacking { .. }
-        | RunError::StoreFailed { .. }
-        | RunError::SealFailed(_)
-        | RunError::NotRecorded { is_answered: true, .. } => Exit::Sealed,
-        RunError::KeyNeeded { .. } | RunError::ClockUnheard { unheard: Unheard::Unasked(Unasked::NoKey), .. } => {
-            Exit::Auth
+impl From<Kind> for Exit {
+    fn from(kind: Kind) -> Self {
+        match kind {
+            Kind::Failed => Self::Failed,
+            Kind::Usage => Self::Usage,
+            Kind::Auth => Self::Auth,
+            Kind::NotFound => Self::NotFound,
+            Kind::Conflict => Self::Conflict,
+            Kind::Store => Self::Store,
+            Kind::Unknown => Self::Unknown,
+            Kind::Sealed => Self::Sealed,
+            Kind::Gate => Self::Gate,
+            Kind::Unavailable => Self::Unavailable,
         }
-        RunError::CannotProbe { .. } => Exit::Usage,
-        // The rotation is closed as failed, and that is what every later `cutover` says.
-        RunError::SecretLost { .. } => Exit::NotFound,
-        RunError::TooEarly { .. }
-        | RunError::Drift { .. }
-        | RunError::NotDrifted { .. }
-        | RunError::Favoured { .. }
-        | RunError::ClockUnheard { .. }
-        | RunError::Doubtful { .. }
-        | RunError::NoWayBack { .. }
-        | RunError::Contradicted { .. }
-        | RunError::Unsafe { .. }
-        | RunError::NotReady { .. } => Exit::Gate,
-    }
-}
-
-fn refused_exit(meaning: Meaning) -> Exit {
-    match meaning {
-        Meaning::Auth => Exit::Auth,
-        Meaning::NotFound => Exit::NotFound,
-        Meaning::OverlapOpen | Meaning::KeyConflict | Meaning::InFlight => Exit::Conflict,
-        Meaning::Invalid => Exit::Failed,
-        Meaning::RateLimited | Meaning::Unavailable => Exit::Unavailable,
-        Meaning::Unknown => Exit::Unknown,
-    }
-}
-
-fn store_exit(error: &StoreError) -> Exit {
-    match error {
-        StoreError::BadReference { .. } => Exit::Usage,
-        _ => Exit::Store,
     }
 }
 

@@ -36,6 +36,11 @@ pub fn journal(session: &Session) -> anyhow::Result<Journal> {
     Ok(journal)
 }
 
+/// Whether the journal has an open rotation of the target.
+pub fn has_open(session: &Session, target: &Target) -> anyhow::Result<bool> {
+    Ok(journal(session)?.find_open(&target.endpoint.key())?.is_some())
+}
+
 /// The target as configured, or as its open rotation remembers it. The second serves ad hoc targets whose flags are
 /// not repeated, and targets that left the config meanwhile or cannot be used as they stand there: what is journaled is enough
 /// to look, to reveal, to close and to go back.
@@ -161,7 +166,7 @@ fn open_target(
     let mut rotation = open.map(|at| rotations.swap_remove(at));
     let mut changes = Vec::new();
     if let Some(rotation) = rotation.as_mut().filter(|rotation| rotation.closed.is_none()) {
-        changes = changes::since(session, &work.target, &rotation.plan);
+        changes = changes::since(session.context()?, &work.target, &rotation.plan);
         refuse_other_stores(&work.target, &rotation.plan, options)?;
         if !options.receivers.is_empty() {
             for url in rotation.plan.receivers.iter().filter(|url| !options.receivers.contains(url)) {
@@ -187,15 +192,16 @@ fn open_target(
         Some(rotation) => open_planned(&work.target, &rotation.plan.stores)?,
         None => work::open_stores(&work.target)?,
     };
-    let api_key = match session.api_key(&work.target, options.api_key_file.as_deref()) {
+    let api_key = match session.context()?.api_key(&work.target, options.api_key_file.as_deref()) {
         Ok(key) => Some(key),
-        Err(error) if options.api_key_file.is_some() => return Err(error),
+        Err(error) if options.api_key_file.is_some() => return Err(error.into()),
         Err(error) => {
             session.output.detail(&format!("no API key: {error}"));
             None
         }
     };
-    let tools = Tools { stores, api_key, key_origin: session.key_origin() };
+    work.key_origin = api_key.as_ref().map(|key| key.origin.clone());
+    let tools = Tools { stores, api_key };
     Ok(Found { work, tools, rotation, changes })
 }
 
@@ -299,14 +305,14 @@ pub fn from_plan(session: &Session, plan: &Plan) -> anyhow::Result<Target> {
         cutover: endpoint.provider.default_cutover(),
         endpoint,
         stores: Vec::new(),
-        surroundings: session.surroundings(&plan.target)?,
+        surroundings: session.context()?.surroundings(&plan.target)?,
         receivers: plan.receivers.clone(),
         may_probe: plan.may_probe,
         stores_from_checkout: false,
         api_key: None,
         owner: plan.owner.clone(),
         max_age: None,
-        ca: session.config_at_hand()?.ca.clone(),
+        ca: session.context()?.config_at_hand()?.ca.clone(),
         file: None,
     })
 }

@@ -7,8 +7,9 @@ use jiff::Timestamp;
 use serde_json::json;
 
 use super::exit::{self, Exit, Fault};
-use super::session::{self, Session};
+use super::session::Session;
 use super::{complete, find, result, whose, work};
+use crate::operation::key::read_key;
 use crate::rotation::Plan;
 use crate::secret::{Fingerprint, Secret};
 use crate::store::{Slot, Store, readable};
@@ -48,7 +49,7 @@ pub fn run(args: &Args, session: &Session) -> anyhow::Result<Exit> {
 }
 
 fn stdin(session: &Session) -> anyhow::Result<Exit> {
-    let value: Secret = session::read_key(std::io::stdin().lock())
+    let value: Secret = read_key(std::io::stdin().lock())
         .map_err(|error| Fault::new(Exit::Usage, format!("cannot read a value from stdin: {error}"), "pipe one in"))?;
     if value.is_empty() {
         return Err(Fault::new(

@@ -57,7 +57,7 @@ pub fn run(args: &Args, session: &Session) -> anyhow::Result<Exit> {
     let mut found = find::open(session, &args.target, &args.options)?;
     let mut rotation = find::need_open(session, &mut found)?;
     let come_back = session.come_back("cutover", &rotation.plan.target);
-    let refuse = |fault| conclude::conclude(session, "finish", &rotation, &found.work.seals, Err(fault));
+    let refuse = |fault| conclude::conclude(session, "finish", &rotation, &found.work, Err(fault));
     if rotation.next(session.now()) == Next::Reconcile {
         let message =
             format!("there is nothing to finish at `{}`: what came of the call is not known yet", args.target);
@@ -95,7 +95,7 @@ pub fn run(args: &Args, session: &Session) -> anyhow::Result<Exit> {
     let mut runner = work.runner(&mut rotation, &found.tools, &mut person);
     let reason = args.reason.as_deref().unwrap_or_default();
     if let Err(error) = overrule::overrule(session, work, &mut runner, &args.overrides, reason) {
-        return conclude::conclude(session, "finish", &rotation, &work.seals, Err::<Exit, _>(error));
+        return conclude::conclude(session, "finish", &rotation, work, Err::<Exit, _>(error));
     }
     let drain = |rotation: &Rotation| {
         let is_over = rotation.closed.is_some() || rotation.done.contains_key(&Step::Retire);
@@ -113,13 +113,13 @@ pub fn run(args: &Args, session: &Session) -> anyhow::Result<Exit> {
                     // What is said of the rotation now is what others have made of it.
                     let _ = runner.catch_up();
                     let stopped = anyhow::Ok(work.signals.exit());
-                    return conclude::conclude(session, "finish", &rotation, &work.seals, stopped);
+                    return conclude::conclude(session, "finish", &rotation, work, stopped);
                 }
                 rejoined => rejoined.map(|_| ()),
             };
         }
         if let Err(error) = waited {
-            return conclude::conclude(session, "finish", &rotation, &work.seals, Err(error));
+            return conclude::conclude(session, "finish", &rotation, work, Err(error));
         }
     }
     let unfinished = if rotation.done.contains_key(&Step::Promote) { Step::Retire } else { Step::Promote };
@@ -140,7 +140,7 @@ pub fn run(args: &Args, session: &Session) -> anyhow::Result<Exit> {
             Err(RunError::TooEarly { step: Step::Retire, why: format!("the old secret lives until {}", moment(until)) })
         }
     });
-    conclude::conclude(session, "finish", &rotation, &work.seals, outcome)
+    conclude::conclude(session, "finish", &rotation, work, outcome)
 }
 
 /// Until when deliveries that were signed with the old secret may be retried, on the provider's clock; `None` once that is over.

@@ -8,6 +8,7 @@ use super::exit::{self, Exit, Fault};
 use super::options::TargetOptions;
 use super::session::Session;
 use super::{changes, complete, find, moved, result};
+use crate::operation::Error;
 use crate::provider::answer::Inspected;
 use crate::rotation::drift::{self, Act, Drift};
 use crate::rotation::elsewhere::{self, Stray};
@@ -93,8 +94,8 @@ pub fn run(args: &Args, session: &Session) -> anyhow::Result<Exit> {
         output.data(&format!("{}, begun for {endpoint} at {address}", journal_line(rotation, session)));
         output.say(&moved::way_on(session, &rotation.plan, &target, "cutover"));
     }
-    let open = newest.filter(|rotation| rotation.closed.is_none());
-    let changed = open.map(|rotation| changes::since(session, &target, &rotation.plan)).unwrap_or_default();
+    let (open, context) = (newest.filter(|rotation| rotation.closed.is_none()), session.context()?);
+    let changed = open.map(|rotation| changes::since(context, &target, &rotation.plan)).unwrap_or_default();
     let behind = changes::without_the_secret(&target, newest_sent(&rotations)).filter(|_| open.is_none());
     for change in &changed {
         output.data(&format!("config    {}", change.words(&target.name)));
@@ -140,11 +141,11 @@ pub fn run(args: &Args, session: &Session) -> anyhow::Result<Exit> {
 
 fn ask(args: &Args, session: &Session, target: &crate::config::Target) -> anyhow::Result<Inspected> {
     find::refuse_undescribed(session, target)?;
-    let key = session.api_key(target, args.options.api_key_file.as_deref())?;
-    let client = session.client(target)?;
-    client.inspect(&target.endpoint, &key).map_err(|outcome| {
+    let context = session.context()?;
+    let key = context.api_key(target, args.options.api_key_file.as_deref())?;
+    context.client(target)?.inspect(&target.endpoint, &key.secret).map_err(|outcome| {
         let provider = target.endpoint.provider.title().to_owned();
-        RunError::unasked(provider, "show the endpoint", outcome).into()
+        Error::of_key(RunError::unasked(provider, "show the endpoint", outcome), &key.origin).into()
     })
 }
 

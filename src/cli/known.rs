@@ -4,9 +4,9 @@ use super::exit::{Exit, Fault};
 use super::find;
 use super::options::TargetOptions;
 use super::session::Session;
-use super::work;
 use crate::config::Target;
 use crate::delivery::examine::Examiner;
+use crate::operation::seals;
 use crate::provider::signature::Scheme;
 use crate::rotation::Rotation;
 use crate::rotation::gate::old_seal;
@@ -160,7 +160,7 @@ fn sealed_old(session: &Session, rotation: &Rotation) -> Option<Secret> {
     if !seal::path(state, id).exists() {
         return None;
     }
-    let seals = work::seals(session).ok()?;
+    let seals = seals::of(session.context().ok()?).ok()?;
     seals.secret_of(id, rotation.before.current.as_ref()).ok()
 }
 

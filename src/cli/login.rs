@@ -7,9 +7,10 @@ use clap_complete::engine::ArgValueCandidates;
 use serde_json::json;
 
 use super::exit::{Exit, Fault};
-use super::session::{KEY_SERVICE, Session, key_account, read_key, refused_key};
+use super::session::Session;
 use super::{ask, complete, result};
 use crate::advice::advice;
+use crate::operation::key::{self, KEY_SERVICE, key_account, read_key};
 use crate::provider::Endpoint;
 use crate::secret::Secret;
 use crate::store::{self, Slot, Store, StoreError};
@@ -39,7 +40,7 @@ pub struct Args {
 pub fn run(args: &Args, session: &Session) -> anyhow::Result<Exit> {
     let endpoint = anywhere(session, &args.provider, args.base_url.as_deref())?;
     let key = read(session, &endpoint)?;
-    endpoint.provider.admit_key(&endpoint, &key).map_err(refused_key)?;
+    endpoint.provider.admit_key(&endpoint, &key).map_err(key::refused)?;
     let entry = store::keychain_entry(KEY_SERVICE, &key_account(&endpoint));
     entry.apply(&[(Slot::Current, Some(&key))]).map_err(|error| no_keychain(&error, &endpoint))?;
     let (name, origin) = (endpoint.provider.name(), endpoint.origin());

@@ -6,8 +6,9 @@ use serde_json::json;
 
 use super::exit::Exit;
 use super::login::{anywhere, no_keychain};
-use super::session::{KEY_SERVICE, Session, key_account};
+use super::session::Session;
 use super::{complete, result};
+use crate::operation::key::{KEY_SERVICE, key_account};
 use crate::store::{self, Slot, Store};
 
 /// Remove a saved API key from the OS keychain

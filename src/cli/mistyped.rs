@@ -1,8 +1,6 @@
 //! What clap says of a command line that it cannot read, without the values that were typed: one of them may be a secret in the
 //! wrong place, and errors end up in logs.
 
-use std::path::Path;
-
 use clap::Error;
 use clap::error::{ContextKind, ContextValue};
 
@@ -29,15 +27,6 @@ pub fn without_values(mut error: Error) -> Error {
         error.insert(kind, ContextValue::String(shown));
     }
     error
-}
-
-/// A file's name as it was typed, for an error: hidden where there is no such file and it could be a secret.
-pub fn file(path: &Path) -> String {
-    let name = path.file_name().unwrap_or_default().to_string_lossy();
-    match path.symlink_metadata() {
-        Err(_) if secret::could_be_secret(&name) => path.with_file_name(HIDDEN).display().to_string(),
-        _ => path.display().to_string(),
-    }
 }
 
 #[cfg(test)]

@@ -11,10 +11,10 @@ use super::exit::{self, Exit, Fault};
 use super::known::{self, Knowledge, Role};
 use super::options::TargetOptions;
 use super::session::Session;
-use super::signals::Signals;
 use super::{complete, result};
 use crate::delivery::probe::{Case, Event as ProbeEvent, Prober, Report, Secrets, Tried, Verdict};
 use crate::http::shown_address;
+use crate::operation::Error;
 use crate::provider::Tested;
 use crate::rotation::gate::probed;
 use crate::rotation::{CLOCK_SET_BACK, Event, RunError, newest_sent};
@@ -72,7 +72,7 @@ pub fn run(args: &Args, session: &Session) -> anyhow::Result<Exit> {
     }
     let urls = urls(&options, &knowledge)?;
     let provider = &knowledge.target.endpoint.provider;
-    let client = session.prober_client(&knowledge.target)?;
+    let client = session.context()?.prober_client(&knowledge.target)?;
     let Some(mut prober) = Prober::new(provider, client, Timestamp::now, Some(knowledge.journal.stamps().clone()))
     else {
         let message = format!("how {} signs deliveries is not described", provider.title());
@@ -103,7 +103,7 @@ pub fn run(args: &Args, session: &Session) -> anyhow::Result<Exit> {
     if secrets.old.is_none() {
         session.output.detail("no slot holds an old secret, so `old` and `both` are not tried");
     }
-    let signals = Signals::arm()?;
+    let signals = session.signals()?;
     let now = session.now();
     if knowledge.open.as_ref().is_some_and(|rotation| rotation.is_clock_set_back(now)) {
         session.output.warn(CLOCK_SET_BACK);
@@ -240,8 +240,9 @@ fn object(report: &Report) -> Value {
 fn via_provider(args: &Args, session: &Session, knowledge: &Knowledge) -> anyhow::Result<Exit> {
     let target = &knowledge.target;
     let provider = &target.endpoint.provider;
-    let api_key = session.api_key(target, args.options.api_key_file.as_deref())?;
-    let Some(tested) = session.client(target)?.test_delivery(&target.endpoint, &api_key) else {
+    let context = session.context()?;
+    let key = context.api_key(target, args.options.api_key_file.as_deref())?;
+    let Some(tested) = context.client(target)?.test_delivery(&target.endpoint, &key.secret) else {
         let message = format!("{} has no call that sends a test delivery", provider.title());
         return Err(Fault::new(Exit::Usage, message, "probe the receivers from here: leave --via-provider out"));
     };
@@ -250,7 +251,7 @@ fn via_provider(args: &Args, session: &Session, knowledge: &Knowledge) -> anyhow
             let message = format!("the test delivery failed: {provider} did not answer as it should: {why}");
             Fault::new(Exit::Unavailable, message, "run it again later, or leave --via-provider out to probe from here")
         }
-        other => other.into(),
+        other => Error::of_key(other, &key.origin).into(),
     };
     let tested = tested.map_err(failed)?;
     let Tested { accepted, status, error: why, id } = tested;

@@ -6,7 +6,8 @@ use clap_complete::engine::ArgValueCandidates;
 use super::exit::{Exit, Fault};
 use super::options::TargetOptions;
 use super::session::Session;
-use super::{complete, find, work};
+use super::{complete, find};
+use crate::operation::seals;
 use crate::rotation::gate::overruled_seal;
 use crate::secret::{self, Secret};
 use crate::store::{Slot, readable};
@@ -90,7 +91,7 @@ fn sealed(args: &Args, session: &Session) -> anyhow::Result<Secret> {
     let journal = find::journal(session)?;
     let target = find::target(session, &journal, &args.target, &args.options)?;
     find::warn_of_trouble(session, &args.target);
-    let seals = work::seals(session)?;
+    let seals = seals::of(session.context()?)?;
     for rotation in journal.of_endpoint(&target.endpoint.key())? {
         if seals.exists(rotation.id) {
             let says = rotation.answered().map(|answered| &answered.fingerprint);
@@ -104,7 +105,7 @@ fn sealed(args: &Args, session: &Session) -> anyhow::Result<Secret> {
 fn overridden(args: &Args, session: &Session) -> anyhow::Result<Secret> {
     let journal = find::journal(session)?;
     let target = find::target(session, &journal, &args.target, &args.options)?;
-    let seals = work::seals(session)?;
+    let seals = seals::of(session.context()?)?;
     for rotation in journal.of_endpoint(&target.endpoint.key())? {
         if let Some(id) = rotation.last_overruled.as_ref().map(|found| overruled_seal(rotation.id, found)) {
             return Ok(seals.unseal(id)?.secret());

@@ -47,7 +47,7 @@ pub fn run(args: &Args, session: &Session) -> anyhow::Result<Exit> {
             session.come_back("rollback", &work.target.name)
         );
         let refused = Err(Fault::new(Exit::Gate, message, hint));
-        return conclude::conclude(session, "rollback", &rotation, &work.seals, refused);
+        return conclude::conclude(session, "rollback", &rotation, work, refused);
     }
     let stopped = || work.signals.arrived();
     let mut person = work.person(session, &found.tools, Answers::default(), &stopped);
@@ -63,5 +63,5 @@ pub fn run(args: &Args, session: &Session) -> anyhow::Result<Exit> {
             session.output.say(&format!("the old secret ends in {left}; go forward before that"));
         }
     }
-    conclude::conclude(session, "rollback", &rotation, &work.seals, outcome.map(|()| Exit::Done))
+    conclude::conclude(session, "rollback", &rotation, work, outcome.map(|()| Exit::Done))
 }

@@ -27,8 +27,8 @@ pub struct Signals {
 }
 
 impl Signals {
-    /// Catches INT, TERM, HUP and QUIT from here on.
-    pub fn arm() -> std::io::Result<Self> {
+    /// Catches INT, TERM, HUP and QUIT from here on. Once a process: a second one would not know what the first has seen.
+    pub fn arm(output: &Output) -> std::io::Result<Self> {
         let signals = Self::default();
         for signal in CAUGHT {
             let number = usize::try_from(signal).unwrap_or_default();
@@ -38,11 +38,13 @@ impl Signals {
             flag::register(signal, seen)?;
             flag::register_usize(signal, Arc::clone(&signals.last), number)?;
         }
+        // Without it a signal is answered at the next safe point only.
+        let _ = signals.answer_on(output);
         Ok(signals)
     }
 
     /// Answers from here on, in a thread of its own, the first one that arrives while [`Signals::awaits`] has a word.
-    pub fn answer_on(&self, output: &Output) -> std::io::Result<()> {
+    fn answer_on(&self, output: &Output) -> std::io::Result<()> {
         let (signals, output) = (self.clone(), output.clone());
         let mut arrivals = Arrivals::new(CAUGHT)?;
         let listen = move || arrivals.forever().for_each(|_| signals.answer(&output));

@@ -6,25 +6,22 @@ use jiff::Timestamp;
 use super::changes;
 use super::identify::identify;
 use super::notify::Notifier;
-use super::session::{Folders, Session};
+use super::session::Session;
 use super::signals::Signals;
-use crate::config::{self, IdentityPlace, Target, TargetStore};
+use crate::config::{Target, TargetStore};
 use crate::delivery::probe::Prober;
+use crate::operation::key::ApiKey;
+use crate::operation::seals;
 use crate::provider::client::Client;
 use crate::rotation::guide::StoreNames;
 use crate::rotation::journal::Journal;
 use crate::rotation::lock::EndpointLock;
 use crate::rotation::operator::Operator;
 use crate::rotation::runner::{Rest, Runner};
-use crate::rotation::seal::{Places, Seals};
+use crate::rotation::seal::Seals;
 use crate::rotation::{ATTEMPTS, KeyOrigin, Plan, PlannedStore, Rotation, RunError, Step};
-use crate::secret::Secret;
 use crate::store::{self, Reference, Slot, Store};
 use crate::ui::prompt::{Answers, Notice, Person};
-
-/// The keychain entry, and the file in the state folder, that keep the identity which opens seals.
-const IDENTITY_SERVICE: &str = "whsec";
-const IDENTITY_NAME: &str = "seal-identity";
 
 /// An endpoint with its lock, journal, seals, stores and client.
 pub struct Work {
@@ -32,6 +29,8 @@ pub struct Work {
     pub journal: Journal,
     pub seals: Seals,
     pub signals: Signals,
+    /// Where the API key came from, where there is one.
+    pub key_origin: Option<KeyOrigin>,
     client: Client,
     prober: Option<Prober>,
     by: String,
@@ -41,28 +40,26 @@ pub struct Work {
 /// A plan's stores, open, and the key that its provider needs.
 pub struct Tools {
     pub stores: Vec<Box<dyn Store>>,
-    pub api_key: Option<Secret>,
-    /// Where that came from.
-    pub key_origin: Option<KeyOrigin>,
+    pub api_key: Option<ApiKey>,
 }
 
 impl Work {
     /// Takes the endpoint's lock and opens what a rotation needs.
     pub fn open(session: &Session, target: Target) -> anyhow::Result<Self> {
         let state = session.folders()?.private_state_dir()?;
-        let by = session.actor();
+        let context = session.context()?;
+        let by = context.actor().to_owned();
         let holder = format!("{by}, process {}, since {}", std::process::id(), session.now());
         let lock = EndpointLock::take(state, &target.endpoint.key(), &holder).map_err(RunError::from)?;
-        let signals = Signals::arm()?;
-        // Without it a signal is answered at the next safe point only.
-        let _ = signals.answer_on(&session.output);
+        let signals = session.signals()?.clone();
         let journal = Journal::open(state)?;
         identify(session, &journal)?;
         Ok(Self {
             journal,
-            seals: seals(session)?,
+            seals: seals::of(context)?,
             signals,
-            client: session.client(&target)?,
+            key_origin: None,
+            client: context.client(&target)?,
             prober: None,
             target,
             by,
@@ -132,8 +129,8 @@ impl Work {
             journal: &self.journal,
             client: &self.client,
             endpoint: &self.target.endpoint,
-            api_key: tools.api_key.as_ref(),
-            key_origin: tools.key_origin.as_ref(),
+            api_key: tools.api_key.as_ref().map(|key| &key.secret),
+            key_origin: tools.api_key.as_ref().map(|key| &key.origin),
             stores: &tools.stores,
             seals: &self.seals,
             operator,
@@ -156,7 +153,7 @@ impl Work {
         if plan.receivers.is_empty() || !plan.may_probe {
             return Ok(());
         }
-        let client = session.prober_client(&self.target)?;
+        let client = session.context()?.prober_client(&self.target)?;
         self.prober =
             Prober::new(&self.target.endpoint.provider, client, Timestamp::now, Some(self.journal.stamps().clone()));
         Ok(())
@@ -200,31 +197,4 @@ pub fn names(stores: &[Box<dyn Store>]) -> Vec<StoreNames> {
         previous: store.slot_name(Slot::Previous),
     };
     stores.iter().map(|store| names(store.as_ref())).collect()
-}
-
-/// The seals of this state folder.
-pub fn seals(session: &Session) -> anyhow::Result<Seals> {
-    seals_in(session.folders()?, &session.config_at_hand()?.seal)
-}
-
-/// The seals of a state folder. Their identity is where the config says, else where it already is, else in the
-/// keychain if there is one that works, else in a private file.
-pub fn seals_in(folders: &Folders, settings: &config::Seal) -> anyhow::Result<Seals> {
-    let state = folders.private_state_dir()?;
-    let file = state.join(IDENTITY_NAME);
-    let in_file = || {
-        let reference = Reference::File { path: file.clone() };
-        store::open(&reference, &store::SlotNames::default(), &store::Surroundings::default())
-    };
-    let in_keychain = || -> Box<dyn Store> { Box::new(store::keychain_entry(IDENTITY_SERVICE, IDENTITY_NAME)) };
-    let only = |first| Places { first, otherwise: None };
-    let places = || {
-        Ok(match settings.identity {
-            Some(IdentityPlace::File) => only(in_file()?),
-            Some(IdentityPlace::Keychain) => only(in_keychain()),
-            None if file.exists() => only(in_file()?),
-            None => Places { first: in_keychain(), otherwise: Some(in_file()?) },
-        })
-    };
-    Ok(Seals::open(state, &settings.recipients, &places)?)
 }

@@ -9,9 +9,13 @@ use crate::config::{ConfigFile, Trust};
 /// What there is, how far it is trusted, and who else could read it.
 pub fn look(session: &Session) -> Vec<Check> {
     let mut checks = Vec::new();
-    match session.config_files() {
+    match session.context().and_then(|context| Ok(context.config_files()?)) {
         Ok(files) if files.is_empty() => {
-            let path = session.own_file().map(|path| path.display().to_string()).unwrap_or_default();
+            let path = session
+                .context()
+                .and_then(|context| Ok(context.own_file()?))
+                .map(|path| path.display().to_string())
+                .unwrap_or_default();
             checks.push(Check::note("config", format!("there is no {path}"), "whsec target add"));
         }
         Ok(files) => checks.extend(files.iter().map(file)),
@@ -53,7 +57,7 @@ fn providers(session: &Session) -> Vec<Check> {
 }
 
 fn state(session: &Session) -> Check {
-    let folder = match session.folders().and_then(|folders| folders.state_dir()) {
+    let folder = match session.folders().and_then(|folders| Ok(folders.state_dir()?)) {
         Ok(folder) => folder,
         Err(error) => return Check::failed("state", &error),
     };

@@ -1,8 +1,9 @@
 //! Looks at the keychain.
 
 use super::Check;
-use crate::cli::session::{KEY_SERVICE, Session};
+use crate::cli::session::Session;
 use crate::config::{KeySource, Target};
+use crate::operation::key::KEY_SERVICE;
 use crate::store::{self, Reference, Slot, Store};
 
 /// Whether the keychain answers within its deadline; a need only where a target keeps something in it.

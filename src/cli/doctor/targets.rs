@@ -30,8 +30,8 @@ pub fn all(session: &Session) -> Vec<Target> {
 }
 
 fn look_at(target: &Target, session: &Session) -> Vec<Check> {
-    let mut checks = vec![match session.find_key(target) {
-        Ok(found) => Check::ok(&target.name, format!("API key: {}", found.way)),
+    let mut checks = vec![match session.context().and_then(|context| Ok(context.api_key(target, None)?)) {
+        Ok(found) => Check::ok(&target.name, format!("API key: {}", found.origin.words)),
         Err(error) => Check::failed(&target.name, &error),
     }];
     if target.stores.is_empty() {

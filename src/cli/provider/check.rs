@@ -8,8 +8,8 @@ use clap::ValueHint;
 use serde_json::json;
 
 use super::super::exit::{Exit, Fault};
+use super::super::result;
 use super::super::session::Session;
-use super::super::{mistyped, result};
 use super::show;
 use crate::provider::{Provider, preview};
 
@@ -36,7 +36,7 @@ pub fn run(args: &Args, session: &Session) -> anyhow::Result<Exit> {
     let unreadable = |error: std::io::Error| {
         Fault::new(
             Exit::Usage,
-            format!("cannot read `{}`: {error}", mistyped::file(&args.file)),
+            format!("cannot read `{}`: {error}", crate::secret::shown_path(&args.file)),
             "name a TOML file, as whsec-provider(5) describes",
         )
     };

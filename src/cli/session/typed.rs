@@ -10,7 +10,7 @@ use super::Session;
 use crate::advice::{Command, On, Verb};
 use crate::config::Target;
 use crate::provider::spec::Meaning;
-use crate::rotation::{Plan, RunError};
+use crate::rotation::{KeyOrigin, Plan, RunError};
 use crate::shell;
 use crate::ui::time::span;
 
@@ -59,22 +59,27 @@ impl Session {
     /// An error in words, with what is known here and not where it arose: the target, where the key came from, and how long
     /// the provider wants to be left alone.
     pub fn fault(&self, error: &anyhow::Error, target: Option<&str>) -> Fault {
-        self.fault_written(error, &|command| self.typed(command, target))
+        self.fault_written(error, None, &|command| self.typed(command, target))
     }
 
     /// The same of a rotation. Once it is closed, nothing remembers an endpoint that the config does not have.
-    pub fn fault_of(&self, error: &anyhow::Error, plan: &Plan) -> Fault {
-        self.fault_written(error, &|command| match (command.verb, &command.on) {
+    pub fn fault_of(&self, error: &anyhow::Error, plan: &Plan, key: Option<&KeyOrigin>) -> Fault {
+        self.fault_written(error, key, &|command| match (command.verb, &command.on) {
             (verb @ Verb::Rotate, On::Here) => Some(self.again(verb.name(), plan) + &command.options()),
             _ => self.typed(command, Some(&plan.target)),
         })
     }
 
-    fn fault_written(&self, error: &anyhow::Error, write: &dyn Fn(&Command) -> Option<String>) -> Fault {
+    fn fault_written(
+        &self,
+        error: &anyhow::Error,
+        key: Option<&KeyOrigin>,
+        write: &dyn Fn(&Command) -> Option<String>,
+    ) -> Fault {
         let mut fault = exit::report(error);
         fault.hint = fault.hint.map(|hint| hint.written(write));
-        if let Some(refused @ RunError::Refused { refusal, .. }) = error.downcast_ref() {
-            match (refusal.meaning, self.key_origin.get(), refusal.retry_after) {
+        if let Some((refused @ RunError::Refused { refusal, .. }, known)) = exit::run_error(error) {
+            match (refusal.meaning, known.or(key), refusal.retry_after) {
                 (Meaning::Auth, Some(origin), _) => {
                     fault.hint = Some(format!("the API key came from {}: replace it there", origin.words).into());
                 }

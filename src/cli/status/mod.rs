@@ -8,7 +8,6 @@ use jiff::Timestamp;
 use super::exit::{self, Exit};
 use super::notify::Notifier;
 use super::session::Session;
-use super::signals::Signals;
 use super::{changes, complete, find, moved, parse_duration, result};
 use crate::config::Target;
 use crate::rotation::journal::Journal;
@@ -82,7 +81,7 @@ pub fn run(args: &Args, session: &Session) -> anyhow::Result<Exit> {
 }
 
 fn watch(args: &Args, session: &Session) -> anyhow::Result<Exit> {
-    let signals = Signals::arm()?;
+    let signals = session.signals()?;
     let mut board = Board::new(&session.output);
     let (mut shown, mut open) = look(args, session)?;
     let mut told: Vec<Row> = Vec::new();
@@ -249,8 +248,8 @@ fn filled(mut row: Row, history: &[Rotation], max_age: Option<std::time::Duratio
 fn compare(row: &mut Row, session: &Session, target: &Target, history: &[Rotation]) {
     let hand = at_hand(history).and_then(|at| history.get(at)).filter(|rotation| rotation.closed.is_none());
     if let Some(rotation) = hand {
-        let changed = changes::since(session, target, &rotation.plan);
-        row.changes = changed.iter().map(|change| change.words(&target.name)).collect();
+        let changed = session.context().map(|context| changes::since(context, target, &rotation.plan));
+        row.changes = changed.unwrap_or_default().iter().map(|change| change.words(&target.name)).collect();
         return;
     }
     let behind = changes::without_the_secret(target, newest_sent(history));

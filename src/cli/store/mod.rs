@@ -45,5 +45,5 @@ pub fn run(args: &Args, session: &Session) -> anyhow::Result<Exit> {
 /// Opens a store by its reference alone, paths relative to the current folder.
 fn open(session: &Session, reference: &str) -> anyhow::Result<Box<dyn Store>> {
     let reference = session.config()?.reference(reference, &session.folders()?.current)?;
-    Ok(store::open(&reference, &SlotNames::default(), &session.surroundings("")?)?)
+    Ok(store::open(&reference, &SlotNames::default(), &session.context()?.surroundings("")?)?)
 }

@@ -70,7 +70,7 @@ pub struct Args {
 /// Puts the target together, checks it as every command would, and writes it.
 pub fn run(args: &Args, session: &Session) -> anyhow::Result<Exit> {
     let output = &session.output;
-    let path = session.own_file()?;
+    let path = session.context()?.own_file()?;
     let old = ConfigFile::own(&path)?.map(|file| file.text);
     let mut target = from_flags(args, session)?;
     let guided = questions::complete(&mut target, args, session)?;

@@ -5,7 +5,6 @@ use serde_json::{Value, json};
 
 use super::exit::Exit;
 use super::session::Session;
-use super::signals::Signals;
 use crate::config::{KeySource, Target};
 use crate::http::shown_address;
 use crate::provider::duration_text;
@@ -39,7 +38,7 @@ enum Verb {
 /// Runs the verb.
 pub fn run(args: &Args, session: &Session) -> anyhow::Result<Exit> {
     // Ctrl-C at a question is an answer to it then: it does not end the process with the cursor hidden.
-    let _signals = Signals::arm()?;
+    session.signals()?;
     match &args.verb {
         Verb::Add(args) => add::run(args, session),
         Verb::List(args) => list::run(args, session),

@@ -26,9 +26,9 @@ pub struct Args {
 /// Removes the target, asking first.
 pub fn run(args: &Args, session: &Session) -> anyhow::Result<Exit> {
     let name = &args.name;
-    let path = session.own_file()?;
+    let path = session.context()?.own_file()?;
     let is_open = match session.config()?.named(name, session.catalog()?) {
-        Ok(target) => session.has_open_rotation(&target)?,
+        Ok(target) => find::has_open(session, &target)?,
         // One that cannot be used can be removed; what is open under its name is in its way all the same.
         Err(_) if session.config()?.has(name) => {
             find::journal(session)?.open_rotations()?.iter().any(|rotation| rotation.plan.target == *name)

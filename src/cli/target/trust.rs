@@ -6,9 +6,10 @@ use clap::ValueHint;
 use serde_json::json;
 
 use super::super::exit::{Exit, Fault};
-use super::super::session::{CHECKOUT_FILE, Session};
-use super::super::{ask, mistyped, result};
+use super::super::session::Session;
+use super::super::{ask, result};
 use crate::config::{Config, ConfigFile, Trust, trust, write};
+use crate::operation::context::CHECKOUT_FILE;
 use crate::rotation::state_key::StateKey;
 use crate::ui::dialog;
 
@@ -37,14 +38,14 @@ pub fn run(args: &Args, session: &Session) -> anyhow::Result<Exit> {
     let output = &session.output;
     let path = match &args.file {
         Some(path) => session.folders()?.current.join(path),
-        None => session.checkout_path()?,
+        None => session.context()?.checkout_path(),
     };
     // The folder's links are resolved, as the current folder's are when the file is looked up.
     let path = match (path.parent().map(std::path::Path::canonicalize), path.file_name()) {
         (Some(Ok(folder)), Some(name)) => folder.join(name),
         _ => path,
     };
-    let mut ledger = session.ledger()?;
+    let mut ledger = session.context()?.ledger()?;
     if args.revoke {
         ledger.revoke(&path);
         record(session, &ledger)?;
@@ -53,7 +54,7 @@ pub fn run(args: &Args, session: &Session) -> anyhow::Result<Exit> {
         return Ok(Exit::Done);
     }
     let Some(found) = ConfigFile::checkout(&path, |file| ledger.holds(&file.path, &trust::digest(file)))? else {
-        let message = format!("there is no `{}`", mistyped::file(&path));
+        let message = format!("there is no `{}`", crate::secret::shown_path(&path));
         return Err(Fault::new(Exit::Usage, message, format!("go to the folder that has a {CHECKOUT_FILE}")));
     };
     let (digest, covered) = (trust::digest(&found), trust::covered(&found));

@@ -13,7 +13,6 @@ use crate::cli::exit::{self, Exit, Fault};
 use crate::cli::known::{self, Knowledge, Known, Role};
 use crate::cli::result;
 use crate::cli::session::Session;
-use crate::cli::signals::Signals;
 use crate::delivery::examine::Examiner;
 use crate::delivery::stream::{self, Rest, Why};
 use crate::delivery::tally::{Count, Tally};
@@ -50,7 +49,7 @@ pub fn run(args: &Args, session: &Session, knowledge: &mut Knowledge, scheme: &S
         );
         return Err(Fault::new(Exit::Usage, "--follow and --summary read stdin", hint));
     }
-    let signals = Signals::arm()?;
+    let signals = session.signals()?;
     let is_old = |known: &Known| known.role == Role::Old;
     let tally = Arc::new(Mutex::new(Tally::new(knowledge.secrets.iter().map(is_old).collect())));
     let ended = Arc::new(AtomicBool::new(false));

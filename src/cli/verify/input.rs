@@ -7,7 +7,6 @@ use jiff::Timestamp;
 
 use super::Args;
 use crate::cli::exit::{Exit, Fault};
-use crate::cli::mistyped;
 use crate::delivery::{Delivery, capture, examine};
 
 /// Largest capture that is read, in bytes.
@@ -37,7 +36,7 @@ pub fn each(args: &Args, mut take: impl FnMut(&Delivery<'_>)) -> anyhow::Result<
 
 fn read(path: &Path) -> anyhow::Result<Vec<u8>> {
     let failed = |why: String| {
-        let message = format!("cannot read `{}`: {why}", mistyped::file(path));
+        let message = format!("cannot read `{}`: {why}", crate::secret::shown_path(path));
         Fault::new(Exit::Usage, message, "name the file of a captured delivery, or `-` for stdin")
     };
     let mut bytes = Vec::new();

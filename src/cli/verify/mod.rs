@@ -11,11 +11,12 @@ use serde_json::{Value, json};
 use super::exit::{self, Exit, Fault};
 use super::known::{self, Knowledge, Known, Role};
 use super::options::TargetOptions;
-use super::session::{self, Session};
+use super::session::Session;
 use super::{complete, result};
 use crate::advice::{Advice, Verb, advice};
 use crate::delivery::Delivery;
 use crate::delivery::examine::{Cause, Examination, Examiner};
+use crate::operation::key::read_key;
 use crate::provider::signature::Scheme;
 use crate::rotation::Event;
 use crate::rotation::journal::JournalError;
@@ -86,7 +87,7 @@ pub fn run(args: &Args, session: &Session) -> anyhow::Result<Exit> {
             let hint = "give the delivery as a file";
             return Err(Fault::new(Exit::Usage, "the secret and the delivery cannot both come on stdin", hint));
         }
-        let secret = session::read_key(std::io::stdin().lock()).map_err(|error| {
+        let secret = read_key(std::io::stdin().lock()).map_err(|error| {
             Fault::new(Exit::Usage, format!("cannot read a secret from stdin: {error}"), "pipe one in")
         })?;
         knowledge.add_from_stdin(secret);

@@ -2,23 +2,22 @@
 //!
 //! A key saved by `login` is bound to the provider and the origin it was saved for. Nothing here prints a key.
 
-use std::env;
 use std::fs;
 use std::io::Read;
 use std::path::Path;
 
 use zeroize::Zeroizing;
 
-use super::super::exit::{Exit, Fault};
-use super::super::mistyped;
+use super::context::Context;
+use super::error::{Error, Kind, Stop};
 use crate::advice::{Verb, advice};
 use crate::config::{KeySource, Target};
 use crate::provider::{Endpoint, ProviderError};
-use crate::secret::Secret;
+use crate::rotation::KeyOrigin;
+use crate::secret::{self, Secret};
 use crate::shell;
 use crate::store::{self, Slot, Store};
 use crate::system::program::{self, COMMAND_DEADLINE};
-use crate::ui::Output;
 
 /// The keychain service under which `login` saves keys.
 pub const KEY_SERVICE: &str = "whsec";
@@ -26,14 +25,18 @@ pub const KEY_SERVICE: &str = "whsec";
 /// Longest key file that is read, in bytes; no provider's key comes near.
 const LONGEST_KEY: u64 = 64 << 10;
 
-/// An API key and the way it was found.
+/// An API key, with where it was found.
 #[derive(Debug)]
-pub struct FoundKey {
-    pub key: Secret,
-    /// Words for the operator: `the environment variable LAYERS_API_KEY`.
-    pub way: String,
-    /// Whether a program printed it, which may print another one each time.
-    pub is_printed: bool,
+pub struct ApiKey {
+    pub secret: Secret,
+    pub origin: KeyOrigin,
+}
+
+impl ApiKey {
+    /// A key that was found in this way, in words: `the environment variable LAYERS_API_KEY`.
+    fn found(secret: Secret, way: String) -> Self {
+        Self { secret, origin: KeyOrigin { words: way, is_printed: false } }
+    }
 }
 
 /// The keychain account under which `login` saves the key for this provider at this origin.
@@ -48,25 +51,25 @@ pub fn account(provider: &str, origin: &str) -> String {
 
 /// Looks for the key: `file`, else where the target says, else the provider's environment variable, else what `login` saved. The
 /// first one that is named has to work; nothing falls through from a source that the operator chose.
-pub fn find(output: &Output, target: &Target, file: Option<&Path>) -> anyhow::Result<FoundKey> {
+pub fn find(context: &Context, target: &Target, file: Option<&Path>) -> Result<ApiKey, Error> {
     let endpoint = &target.endpoint;
     let found = match (file, &target.api_key) {
-        (Some(path), _) => from_file(output, path)?,
-        (None, Some(source)) => from_source(output, source, &target.surroundings.private)?,
-        (None, None) => match from_variable(&endpoint.provider.spec().auth.env)? {
+        (Some(path), _) => from_file(context, path)?,
+        (None, Some(source)) => from_source(context, source, &target.surroundings.private)?,
+        (None, None) => match from_variable(context, &endpoint.provider.spec().auth.env)? {
             Some(found) => found,
             None => saved(endpoint)?,
         },
     };
-    endpoint.provider.admit_key(endpoint, &found.key).map_err(refused)?;
+    endpoint.provider.admit_key(endpoint, &found.secret).map_err(refused)?;
     Ok(found)
 }
 
 /// A refused key is an authentication failure, not a misuse of the command.
-pub fn refused(error: ProviderError) -> anyhow::Error {
+pub fn refused(error: ProviderError) -> Error {
     let shown = || advice![Verb::Doctor.alone(), " shows where the key comes from"];
     let hint = error.hint().unwrap_or_else(shown);
-    Fault::new(Exit::Auth, error.to_string(), hint)
+    Stop::new(Kind::Auth, error.to_string(), hint)
 }
 
 /// Reads a key, one newline at its end left out.
@@ -79,20 +82,20 @@ pub fn read_key(mut from: impl Read) -> std::io::Result<Secret> {
     Ok(Secret::new(without_newline(&text)))
 }
 
-fn from_source(output: &Output, source: &KeySource, private: &[String]) -> anyhow::Result<FoundKey> {
+fn from_source(context: &Context, source: &KeySource, private: &[String]) -> Result<ApiKey, Error> {
     match source {
-        KeySource::Env(name) => from_variable(name)?.ok_or_else(|| {
+        KeySource::Env(name) => from_variable(context, name)?.ok_or_else(|| {
             let message =
                 format!("the environment variable `{name}`, where the target says its API key is, is not set");
-            Fault::new(Exit::Auth, message, format!("set {name}, or give the key as --api-key-file FILE"))
+            Stop::new(Kind::Auth, message, format!("set {name}, or give the key as --api-key-file FILE"))
         }),
-        KeySource::File(path) => from_file(output, path),
+        KeySource::File(path) => from_file(context, path),
         KeySource::Keychain { service, account } => {
             let way = format!("the keychain entry `{service}/{account}`");
             match from_keychain(service, account)? {
-                Some(key) => Ok(FoundKey { key, way, is_printed: false }),
-                None => Err(Fault::new(
-                    Exit::Auth,
+                Some(key) => Ok(ApiKey::found(key, way)),
+                None => Err(Stop::new(
+                    Kind::Auth,
                     format!("{way}, where the target says its API key is, does not exist or is locked away"),
                     "unlock the keychain or save the key there, or give it as --api-key-file FILE",
                 )),
@@ -102,7 +105,7 @@ fn from_source(output: &Output, source: &KeySource, private: &[String]) -> anyho
             let program = arguments.first().map_or("", String::as_str);
             let failed = |error| {
                 let hint = format!("`api_key` runs `{program}`; try it by hand");
-                Fault::new(Exit::Auth, format!("the API key's program failed: {error}"), hint)
+                Stop::new(Kind::Auth, format!("the API key's program failed: {error}"), hint)
             };
             let printed = program::output(arguments, COMMAND_DEADLINE, private).map_err(failed)?;
             let unusable = |why: &str| failed(program::failed(arguments, why.to_owned()));
@@ -111,30 +114,28 @@ fn from_source(output: &Output, source: &KeySource, private: &[String]) -> anyho
             if key.is_empty() {
                 return Err(unusable("printed nothing"));
             }
-            Ok(FoundKey { key, way: format!("the program `{program}`"), is_printed: true })
+            let origin = KeyOrigin { words: format!("the program `{program}`"), is_printed: true };
+            Ok(ApiKey { secret: key, origin })
         }
     }
 }
 
-fn from_variable(name: &str) -> anyhow::Result<Option<FoundKey>> {
+fn from_variable(context: &Context, name: &str) -> Result<Option<ApiKey>, Error> {
     let way = format!("the environment variable `{name}`");
-    match env::var(name) {
-        Ok(value) if value.is_empty() => Ok(None),
+    let Some(value) = context.variable(name).filter(|value| !value.is_empty()) else { return Ok(None) };
+    match value.into_string() {
         Ok(value) => {
             let value = Zeroizing::new(value);
-            Ok(Some(FoundKey { key: Secret::new(without_newline(&value)), way, is_printed: false }))
+            Ok(Some(ApiKey::found(Secret::new(without_newline(&value)), way)))
         }
-        Err(env::VarError::NotPresent) => Ok(None),
-        Err(env::VarError::NotUnicode(_)) => {
-            Err(Fault::new(Exit::Auth, format!("{way} holds no readable text"), "copy the key again"))
-        }
+        Err(_) => Err(Stop::new(Kind::Auth, format!("{way} holds no readable text"), "copy the key again")),
     }
 }
 
-fn from_file(output: &Output, path: &Path) -> anyhow::Result<FoundKey> {
+fn from_file(context: &Context, path: &Path) -> Result<ApiKey, Error> {
     let failed = |error: std::io::Error| {
-        let message = format!("cannot read the API key file `{}`: {error}", mistyped::file(path));
-        Fault::new(Exit::Auth, message, "name a file that holds the key and nothing else")
+        let message = format!("cannot read the API key file `{}`: {error}", secret::shown_path(path));
+        Stop::new(Kind::Auth, message, "name a file that holds the key and nothing else")
     };
     let file = fs::File::open(path).map_err(failed)?;
     {
@@ -146,21 +147,21 @@ fn from_file(output: &Output, path: &Path) -> anyhow::Result<FoundKey> {
         if metadata.is_file() && ![0, rustix::process::geteuid().as_raw()].contains(&metadata.uid()) {
             let message = format!("another user owns the API key file `{shown}`");
             let hint = format!("is it your key? then: chown \"$USER\" {typed}");
-            return Err(Fault::new(Exit::Auth, message, hint));
+            return Err(Stop::new(Kind::Auth, message, hint));
         }
         if metadata.is_file() && metadata.mode() & 0o022 != 0 {
             let message = format!("other users may write the API key file `{shown}`");
-            return Err(Fault::new(Exit::Auth, message, format!("chmod 600 {typed}")));
+            return Err(Stop::new(Kind::Auth, message, format!("chmod 600 {typed}")));
         }
         if metadata.is_file() && metadata.mode() & 0o044 != 0 {
-            output.warn(&format!("other users may read the API key file `{shown}`: chmod 600 {typed}"));
+            context.warn(format!("other users may read the API key file `{shown}`: chmod 600 {typed}"));
         }
     }
     let key = read_key(file).map_err(failed)?;
-    Ok(FoundKey { key, way: format!("the file `{}`", path.display()), is_printed: false })
+    Ok(ApiKey::found(key, format!("the file `{}`", path.display())))
 }
 
-fn saved(endpoint: &Endpoint) -> anyhow::Result<FoundKey> {
+fn saved(endpoint: &Endpoint) -> Result<ApiKey, Error> {
     let account = key_account(endpoint);
     let (name, variable) = (endpoint.provider.name(), &endpoint.provider.spec().auth.env);
     let elsewhere = endpoint.provider.base_url() != Some(&endpoint.base_url);
@@ -168,14 +169,14 @@ fn saved(endpoint: &Endpoint) -> anyhow::Result<FoundKey> {
     let found = from_keychain(KEY_SERVICE, &account);
     if let Ok(Some(key)) = found {
         let way = format!("the keychain, saved by `whsec login {name}{at}`");
-        return Ok(FoundKey { key, way, is_printed: false });
+        return Ok(ApiKey::found(key, way));
     }
     let keychain = match found {
         Err(error) => format!("; {error}"),
         Ok(_) => String::new(),
     };
-    Err(Fault::new(
-        Exit::Auth,
+    Err(Stop::new(
+        Kind::Auth,
         format!("there is no API key for `{name}` at {}{keychain}", endpoint.origin()),
         format!(
             "set {variable}, give --api-key-file FILE, save one with `whsec login {name}{at}`, or write `api_key` into your own config"
@@ -195,11 +196,9 @@ fn without_newline(text: &str) -> &str {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::cli::exit::report;
-    use crate::ui::Color;
 
-    fn output() -> Output {
-        Output::new(false, true, false, Color::Never)
+    fn bare() -> Context {
+        Context::for_tests()
     }
 
     #[test]
@@ -218,10 +217,10 @@ mod tests {
         fs::write(&path, "k\n").unwrap();
         for (mode, taken) in [(0o600, true), (0o440, true), (0o620, false), (0o602, false)] {
             fs::set_permissions(&path, PermissionsExt::from_mode(mode)).unwrap();
-            let found = from_source(&output(), &KeySource::File(path.clone()), &[]);
+            let found = from_source(&bare(), &KeySource::File(path.clone()), &[]);
             assert_eq!(found.is_ok(), taken, "{mode:o}");
             if let Err(error) = found {
-                assert_eq!(report(&error).exit, Exit::Auth);
+                assert_eq!(error.kind(), Kind::Auth);
             }
         }
     }
@@ -238,9 +237,9 @@ mod tests {
             return;
         }
         chown(&path, Some(12_345), None).unwrap();
-        let verdict = report(&from_source(&output(), &KeySource::File(path.clone()), &[]).unwrap_err());
-        assert_eq!((verdict.exit, verdict.message.contains("another user owns the API key file")), (Exit::Auth, true));
-        let words = shlex::split(verdict.hint.unwrap().to_string().split("then: ").nth(1).unwrap()).unwrap();
+        let error = from_source(&bare(), &KeySource::File(path.clone()), &[]).unwrap_err();
+        assert_eq!((error.kind(), error.words().contains("another user owns the API key file")), (Kind::Auth, true));
+        let words = shlex::split(error.advice().unwrap().to_string().split("then: ").nth(1).unwrap()).unwrap();
         assert_eq!(words.last().map(String::as_str), path.to_str());
     }
 
@@ -248,30 +247,27 @@ mod tests {
     fn a_key_program_that_prints_no_key_is_named() {
         let key = |script: &str| {
             let program = ["sh", "-c", script].map(str::to_owned).to_vec();
-            from_source(&output(), &KeySource::Command(program), &[])
+            from_source(&bare(), &KeySource::Command(program), &[])
         };
-        assert_eq!(key("echo key").unwrap().key.expose(), "key");
+        assert_eq!(key("echo key").unwrap().secret.expose(), "key");
         for (script, says) in [
             ("true", "printed nothing"),
             ("echo", "printed nothing"),
             ("printf '\\377'", "is not UTF-8"),
             ("exit 3", "exited with 3"),
         ] {
-            let verdict = report(&key(script).map(|_| ()).unwrap_err());
-            assert!(
-                verdict.message.contains(says) && verdict.message.contains("the program `sh`"),
-                "{}",
-                verdict.message
-            );
-            assert_eq!(verdict.exit, Exit::Auth);
+            let error = key(script).unwrap_err();
+            let words = error.words();
+            assert!(words.contains(says) && words.contains("the program `sh`"), "{words}");
+            assert_eq!(error.kind(), Kind::Auth);
         }
     }
 
     #[test]
     fn a_source_that_the_target_names_does_not_fall_through() {
         let source = KeySource::Env("WHSEC_TEST_NO_SUCH_VARIABLE".to_owned());
-        let verdict = report(&from_source(&output(), &source, &[]).unwrap_err());
-        assert_eq!(verdict.exit, Exit::Auth);
-        assert!(verdict.message.contains("WHSEC_TEST_NO_SUCH_VARIABLE"));
+        let error = from_source(&bare(), &source, &[]).unwrap_err();
+        assert_eq!(error.kind(), Kind::Auth);
+        assert!(error.words().contains("WHSEC_TEST_NO_SUCH_VARIABLE"));
     }
 }

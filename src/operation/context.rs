@@ -1,0 +1,314 @@
+//! What every operation needs from the world: folders, config, catalog, clock, and who is at work.
+//!
+//! The environment is handed in. Files are read once, when they are first asked for.
+
+use std::cell::OnceCell;
+use std::ffi::OsString;
+use std::fmt;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::Duration;
+
+use jiff::Timestamp;
+
+use super::error::{Error, Kind, Stop};
+use super::folders::Folders;
+use super::key::{self, ApiKey};
+use super::seals;
+use crate::config::trust::{self, Ledger};
+use crate::config::{Config, ConfigFile, Overrides, Target};
+use crate::delivery::probe::PATIENCE;
+use crate::http;
+use crate::provider::Catalog;
+use crate::provider::client::{Client, ClientOptions};
+use crate::rotation::state_key::StateKey;
+use crate::secret;
+use crate::store::{Environment, NoEnvelope, Surroundings};
+use crate::system::owned::{self, NotOwned};
+
+/// The name of a config file that comes with a checkout.
+pub const CHECKOUT_FILE: &str = "whsec.toml";
+
+/// How long a call to a provider may take unless somebody says otherwise.
+const CALL_TIMEOUT: Duration = Duration::from_secs(30);
+
+/// Longest file of CA certificates that is read, in bytes.
+const LONGEST_CA: u64 = 1 << 20;
+
+/// What is told on the way, beside what an operation returns.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Note {
+    /// Something that has to be known.
+    Warning(String),
+    /// What happens.
+    Said(String),
+    /// The same for whoever wants to know more.
+    Detail(String),
+}
+
+/// Finds an environment variable by its name.
+pub type Variables = Arc<dyn Fn(&str) -> Option<OsString> + Send + Sync>;
+
+/// What comes from outside, as it was found or asked for.
+#[derive(Clone)]
+pub struct World {
+    pub folders: Folders,
+    /// The config file that is read in place of the usual ones, absolute.
+    pub config_file: Option<PathBuf>,
+    /// How long a call may take, where that was said.
+    pub timeout: Option<Duration>,
+    /// `user@host`, for the journal.
+    pub actor: String,
+    pub clock: fn() -> Timestamp,
+    pub variables: Variables,
+    /// Told of what happens.
+    pub hear: Arc<dyn Fn(Note)>,
+}
+
+/// The surroundings of operations.
+pub struct Context {
+    world: World,
+    catalog: OnceCell<Catalog>,
+    config: OnceCell<Config>,
+    /// What there is without a config that can be read.
+    bare: OnceCell<Config>,
+}
+
+impl Context {
+    /// A context that has looked at nothing yet.
+    pub fn new(world: World) -> Self {
+        Self { world, catalog: OnceCell::new(), config: OnceCell::new(), bare: OnceCell::new() }
+    }
+
+    /// The same, with every file to be read anew: the config of a process that waits may be a day old.
+    pub fn anew(&self) -> Self {
+        Self::new(self.world.clone())
+    }
+
+    /// Where files live.
+    pub fn folders(&self) -> &Folders {
+        &self.world.folders
+    }
+
+    /// The state folder, made on first use and closed to everybody else.
+    pub fn state_dir(&self) -> Result<&Path, Error> {
+        self.world.folders.private_state_dir()
+    }
+
+    /// The local clock.
+    pub fn now(&self) -> Timestamp {
+        (self.world.clock)()
+    }
+
+    /// The local clock itself.
+    pub fn clock(&self) -> fn() -> Timestamp {
+        self.world.clock
+    }
+
+    /// Who is at work, as `user@host`, for the journal.
+    pub fn actor(&self) -> &str {
+        &self.world.actor
+    }
+
+    /// A variable's value.
+    pub fn variable(&self, name: &str) -> Option<OsString> {
+        (self.world.variables)(name)
+    }
+
+    /// Tells of something that has to be known.
+    pub fn warn(&self, words: impl Into<String>) {
+        (self.world.hear)(Note::Warning(words.into()));
+    }
+
+    /// Tells what happens.
+    pub fn say(&self, words: impl Into<String>) {
+        (self.world.hear)(Note::Said(words.into()));
+    }
+
+    /// Tells whoever wants to know more.
+    pub fn detail(&self, words: impl Into<String>) {
+        (self.world.hear)(Note::Detail(words.into()));
+    }
+
+    /// The providers that are built in and the user's own.
+    pub fn catalog(&self) -> Result<&Catalog, Error> {
+        once(&self.catalog, || Ok(Catalog::load(self.folders().providers_dir().as_deref())))
+    }
+
+    /// What the config files say.
+    pub fn config(&self) -> Result<&Config, Error> {
+        once(&self.config, || {
+            let config = Config::load(&self.config_files()?, self.catalog()?, self.folders().home.as_deref())?;
+            Ok(self.with_environment(config))
+        })
+    }
+
+    /// The same, or what there is without any file where they cannot be read: enough for what the journal knows, and for
+    /// nothing that is sent.
+    pub fn config_at_hand(&self) -> Result<&Config, Error> {
+        if let Ok(config) = self.config() {
+            return Ok(config);
+        }
+        once(&self.bare, || {
+            let builtin = Catalog::builtin();
+            let bare = Config::bare(self.catalog().unwrap_or(&builtin), self.folders().home.as_deref());
+            Ok(self.with_environment(bare))
+        })
+    }
+
+    /// Why a target cannot be used as it is configured; nothing where it can, or is not configured at all.
+    pub fn trouble(&self, name: &str) -> Option<Error> {
+        let config = match self.config() {
+            Ok(config) => config,
+            Err(error) => return Some(error),
+        };
+        config
+            .has(name)
+            .then(|| self.catalog().and_then(|catalog| Ok(config.named(name, catalog).map(|_| ())?)).err())?
+    }
+
+    /// The config files that there are, the most important one first.
+    pub fn config_files(&self) -> Result<Vec<ConfigFile>, Error> {
+        if let Some(path) = &self.world.config_file {
+            let missing = || {
+                let message = format!("there is no config file `{}`", secret::shown_path(path));
+                Stop::new(Kind::Usage, message, "check --config and WHSEC_CONFIG")
+            };
+            return Ok(vec![ConfigFile::own(path)?.ok_or_else(missing)?]);
+        }
+        let checkout = ConfigFile::checkout(&self.checkout_path(), |file| self.is_trusted(file))?;
+        let own = self.folders().config_file().map(|path| ConfigFile::own(&path)).transpose()?.flatten();
+        Ok(checkout.into_iter().chain(own).collect())
+    }
+
+    /// The user's own config file, which may not exist yet.
+    pub fn own_file(&self) -> Result<PathBuf, Error> {
+        self.world.config_file.clone().or(self.folders().config_file()).ok_or_else(|| {
+            Stop::new(Kind::Usage, "there is no home folder for the config", "set HOME, or name a file: --config FILE")
+        })
+    }
+
+    /// Where a config file that came with a checkout would be.
+    pub fn checkout_path(&self) -> PathBuf {
+        self.folders().current.join(CHECKOUT_FILE)
+    }
+
+    /// The record of checkouts' files that the user trusts.
+    pub fn ledger(&self) -> Result<Ledger, Error> {
+        let Some(path) = self.folders().trust_file() else { return Ok(Ledger::default()) };
+        let Some(record) = ConfigFile::own(&path)? else { return Ok(Ledger::default()) };
+        let key = StateKey::look(self.folders().state_dir()?)?;
+        Ok(key.map(|key| Ledger::parse(&record.text, &key.stamps)).unwrap_or_default())
+    }
+
+    /// The target of this name or the ad hoc one, with what was asked for in place of what the files say.
+    pub fn target(&self, name: &str, overrides: &Overrides) -> Result<Target, Error> {
+        let overrides = Overrides { folder: self.folders().current.clone(), ..overrides.clone() };
+        Ok(self.config()?.target(name, &overrides, self.catalog()?)?)
+    }
+
+    /// What the stores of a target need that is not in the config, or those of none.
+    pub fn surroundings(&self, target: &str) -> Result<Surroundings, Error> {
+        let config = self.config_at_hand()?;
+        Ok(Surroundings {
+            commands: Arc::clone(config.commands()),
+            target: target.to_owned(),
+            folder: self.folders().current.clone(),
+            private: Arc::clone(config.private_variables()),
+            environment: config.environment.clone(),
+            rotation: None,
+        })
+    }
+
+    /// The API key for a target, with where it came from: from `file`, else from where the target says, else from the provider's
+    /// environment variable, else the one saved by `login`.
+    pub fn api_key(&self, target: &Target, file: Option<&Path>) -> Result<ApiKey, Error> {
+        let file = file.map(|path| self.folders().current.join(path));
+        key::find(self, target, file.as_deref())
+    }
+
+    /// The client that talks to the target's provider, with the target's CA certificates.
+    pub fn client(&self, target: &Target) -> Result<Client, Error> {
+        self.client_with(target, CALL_TIMEOUT)
+    }
+
+    /// The same for the target's receivers.
+    pub fn prober_client(&self, target: &Target) -> Result<Client, Error> {
+        self.client_with(target, PATIENCE)
+    }
+
+    fn client_with(&self, target: &Target, usual: Duration) -> Result<Client, Error> {
+        let ca = target.ca.as_deref().map(read_ca).transpose()?;
+        if ca.is_none() && http::distrusts_environment() && !http::is_loopback(&target.endpoint.base_url) {
+            let hint = "name the authority in your own config, `ca = \"FILE\"`, or unset one of them";
+            return Err(Stop::new(Kind::Usage, format!("the API key is not sent: {}", http::SHOWN), hint));
+        }
+        Ok(Client::new(&ClientOptions { timeout: self.world.timeout.unwrap_or(usual), ca })?)
+    }
+
+    fn with_environment(&self, mut config: Config) -> Config {
+        let (seal, folders) = (config.seal.clone(), self.folders().clone());
+        let envelope = move || {
+            let found = seals::open(&folders, &seal).and_then(|seals| Ok(seals.envelope()?));
+            found.map_err(|error| NoEnvelope { why: error.words(), hint: error.advice().unwrap_or_default() })
+        };
+        let variables = Arc::clone(&self.world.variables);
+        let text = move |name: &str| variables(name).and_then(|value| value.into_string().ok());
+        let environment = Environment::new(text, self.folders().home.clone(), self.world.clock);
+        config.environment = environment.with_envelope(envelope);
+        config
+    }
+
+    fn is_trusted(&self, file: &ConfigFile) -> bool {
+        // A record that cannot be read trusts nothing.
+        let knows = |ledger: &Ledger| ledger.knows(&file.path) && ledger.holds(&file.path, &trust::digest(file));
+        self.ledger().is_ok_and(|ledger| knows(&ledger))
+    }
+}
+
+impl fmt::Debug for Context {
+    fn fmt(&self, to: &mut fmt::Formatter<'_>) -> fmt::Result {
+        to.debug_struct("Context").field("folders", self.folders()).finish_non_exhaustive()
+    }
+}
+
+fn read_ca(path: &Path) -> Result<Vec<u8>, Error> {
+    let read = owned::read(path, LONGEST_CA)
+        .and_then(|read| read.ok_or_else(|| NotOwned::Unreadable(std::io::ErrorKind::NotFound.into())));
+    read.map_err(|error| {
+        error.map(
+            path,
+            |path, source| {
+                let message = format!("cannot read the CA file `{}`: {source}", path.display());
+                Stop::new(Kind::Usage, message, "`ca` names a file of PEM certificates")
+            },
+            |path, why, fix| Stop::new(Kind::Usage, format!("`{}` is not used: {why}", path.display()), fix),
+        )
+    })
+}
+
+/// Fills a cell on first use; a failure is not kept.
+fn once<T>(cell: &OnceCell<T>, fill: impl FnOnce() -> Result<T, Error>) -> Result<&T, Error> {
+    if let Some(value) = cell.get() {
+        return Ok(value);
+    }
+    let value = fill()?;
+    Ok(cell.get_or_init(|| value))
+}
+
+#[cfg(test)]
+impl Context {
+    /// A world in which nothing is set and nobody listens.
+    pub fn for_tests() -> Self {
+        let folders = Folders { config_dir: None, state_dir: None, home: None, current: PathBuf::new() };
+        Self::new(World {
+            folders,
+            config_file: None,
+            timeout: None,
+            actor: "somebody@here".to_owned(),
+            clock: || Timestamp::UNIX_EPOCH,
+            variables: Arc::new(|_| None),
+            hear: Arc::new(|_| ()),
+        })
+    }
+}

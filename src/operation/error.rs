@@ -1,0 +1,247 @@
+//! Why an operation stopped: an error of a floor below, or a refusal of its own. Either has a kind, which is what callers branch on,
+//! words, and an advice.
+
+use std::error::Error as StdError;
+use std::fmt;
+
+use thiserror::Error;
+
+use crate::advice::Advice;
+use crate::config::ConfigError;
+use crate::provider::spec::Meaning;
+use crate::provider::{ProviderError, RequestError};
+use crate::rotation::journal::JournalError;
+use crate::rotation::lock::LockError;
+use crate::rotation::seal::SealError;
+use crate::rotation::state_key::StateKeyError;
+use crate::rotation::{KeyOrigin, RunError, Unasked, Unheard};
+use crate::store::StoreError;
+
+/// What a failure means to whoever called. The exit codes of the command line are one rendering of it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Kind {
+    /// Nothing has changed at the provider.
+    Failed,
+    /// What was asked for, or the config, cannot be right.
+    Usage,
+    /// No API key, or it is refused.
+    Auth,
+    NotFound,
+    /// Somebody else is at work, or has been.
+    Conflict,
+    /// A store or the seal failed; nothing was sent.
+    Store,
+    /// Sent, and the outcome is not known.
+    Unknown,
+    /// Rotated and sealed, but not yet in every store.
+    Sealed,
+    /// A gate said no.
+    Gate,
+    /// The provider cannot be reached; certainly not applied.
+    Unavailable,
+}
+
+/// Why an operation stopped.
+#[derive(Debug, Error)]
+pub enum Error {
+    #[error(transparent)]
+    Stop(#[from] Stop),
+    #[error(transparent)]
+    Config(#[from] ConfigError),
+    #[error(transparent)]
+    Provider(#[from] ProviderError),
+    #[error(transparent)]
+    Request(#[from] RequestError),
+    #[error(transparent)]
+    Run(#[from] RunError),
+    /// The same of a call with an API key whose source is known.
+    #[error(transparent)]
+    Keyed(#[from] Keyed),
+    #[error(transparent)]
+    Journal(#[from] JournalError),
+    #[error(transparent)]
+    StateKey(#[from] StateKeyError),
+    #[error(transparent)]
+    Seal(#[from] SealError),
+    #[error(transparent)]
+    Store(#[from] StoreError),
+}
+
+/// A refusal of an operation itself, before anything is sent or written.
+#[derive(Clone, Debug, Error)]
+#[error("{message}")]
+pub struct Stop {
+    pub kind: Kind,
+    pub message: String,
+    pub advice: Advice,
+}
+
+impl Stop {
+    /// A refusal as an operation returns it.
+    #[allow(clippy::new_ret_no_self)]
+    pub fn new(kind: Kind, message: impl Into<String>, advice: impl Into<Advice>) -> Error {
+        Self { kind, message: message.into(), advice: advice.into() }.into()
+    }
+}
+
+/// An error of a run, and where its API key came from.
+#[derive(Debug)]
+pub struct Keyed {
+    pub error: RunError,
+    pub key: KeyOrigin,
+}
+
+impl fmt::Display for Keyed {
+    fn fmt(&self, to: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.error.fmt(to)
+    }
+}
+
+impl StdError for Keyed {
+    fn source(&self) -> Option<&(dyn StdError + 'static)> {
+        self.error.source()
+    }
+}
+
+impl Error {
+    /// An error of a call with this API key.
+    pub fn of_key(error: RunError, key: &KeyOrigin) -> Self {
+        Keyed { error, key: key.clone() }.into()
+    }
+
+    /// The error of a run that this is, with the source of its API key as far as that is known.
+    pub fn run(&self) -> Option<(&RunError, Option<&KeyOrigin>)> {
+        match self {
+            Self::Run(error) => Some((error, None)),
+            Self::Keyed(Keyed { error, key }) => Some((error, Some(key))),
+            _ => None,
+        }
+    }
+
+    /// What it means to whoever called.
+    pub fn kind(&self) -> Kind {
+        self.judged().0
+    }
+
+    /// What can be done about it.
+    pub fn advice(&self) -> Option<Advice> {
+        self.judged().1
+    }
+
+    /// The error and its causes, in words.
+    pub fn words(&self) -> String {
+        let mut words = self.to_string();
+        let mut cause = self.source();
+        while let Some(error) = cause {
+            words.push_str(&format!(": {error}"));
+            cause = error.source();
+        }
+        words
+    }
+
+    fn judged(&self) -> (Kind, Option<Advice>) {
+        match self {
+            Self::Stop(stop) => (stop.kind, Some(stop.advice.clone())),
+            Self::Config(error) => (of_config(error), error.hint()),
+            Self::Provider(error) => (Kind::Usage, error.hint()),
+            Self::Request(error) => (Kind::Usage, error.hint()),
+            Self::Run(error) | Self::Keyed(Keyed { error, .. }) => (of_run(error), error.hint()),
+            Self::Journal(error) => (Kind::Failed, error.hint()),
+            Self::StateKey(error) => (Kind::Failed, error.hint()),
+            Self::Seal(error) => (Kind::Store, error.hint()),
+            Self::Store(error) => (of_store(error), error.hint()),
+        }
+    }
+}
+
+/// Kind and advice of an error that is known here, by itself or as an [`Error`].
+pub fn judge(cause: &(dyn StdError + 'static)) -> Option<(Kind, Option<Advice>)> {
+    if let Some(error) = cause.downcast_ref::<Error>() {
+        return Some(error.judged());
+    }
+    Some(if let Some(error) = cause.downcast_ref::<ConfigError>() {
+        (of_config(error), error.hint())
+    } else if let Some(error) = cause.downcast_ref::<ProviderError>() {
+        (Kind::Usage, error.hint())
+    } else if let Some(error) = cause.downcast_ref::<RequestError>() {
+        (Kind::Usage, error.hint())
+    } else if let Some(error) = cause.downcast_ref::<RunError>() {
+        (of_run(error), error.hint())
+    } else if let Some(error) = cause.downcast_ref::<JournalError>() {
+        (Kind::Failed, error.hint())
+    } else if let Some(error) = cause.downcast_ref::<StateKeyError>() {
+        (Kind::Failed, error.hint())
+    } else if let Some(error) = cause.downcast_ref::<SealError>() {
+        (Kind::Store, error.hint())
+    } else {
+        let error = cause.downcast_ref::<StoreError>()?;
+        (of_store(error), error.hint())
+    })
+}
+
+fn of_config(error: &ConfigError) -> Kind {
+    match error {
+        ConfigError::UnknownTarget { .. } => Kind::NotFound,
+        _ => Kind::Usage,
+    }
+}
+
+fn of_store(error: &StoreError) -> Kind {
+    match error {
+        StoreError::BadReference { .. } => Kind::Usage,
+        _ => Kind::Store,
+    }
+}
+
+fn of_run(error: &RunError) -> Kind {
+    match error {
+        RunError::Journal(JournalError::AlreadyOpen { .. })
+        | RunError::Lock(LockError::Held { .. })
+        | RunError::OverlapOpen { .. }
+        | RunError::Undone { .. }
+        | RunError::GivenUp { .. }
+        | RunError::Pending { .. }
+        | RunError::OtherStores
+        | RunError::Superseded { .. } => Kind::Conflict,
+        RunError::Journal(_) | RunError::Lock(_) | RunError::SameSecret { .. } => Kind::Failed,
+        RunError::StoreCheck(_) | RunError::SealCheck(_) => Kind::Store,
+        RunError::Refused { refusal, .. } if refusal.status == 409 => Kind::Conflict,
+        RunError::Refused { refusal, .. } => of_refusal(refusal.meaning),
+        RunError::NotSent { .. } | RunError::CheckFailed { .. } => Kind::Unavailable,
+        RunError::Lost { .. }
+        | RunError::Unreadable { .. }
+        | RunError::AgainstEvidence { .. }
+        | RunError::NotRecorded { is_answered: false, .. } => Kind::Unknown,
+        RunError::Lacking { .. }
+        | RunError::StoreFailed { .. }
+        | RunError::SealFailed(_)
+        | RunError::NotRecorded { is_answered: true, .. } => Kind::Sealed,
+        RunError::KeyNeeded { .. } | RunError::ClockUnheard { unheard: Unheard::Unasked(Unasked::NoKey), .. } => {
+            Kind::Auth
+        }
+        RunError::CannotProbe { .. } => Kind::Usage,
+        // The rotation is closed as failed, and that is what every later `cutover` says.
+        RunError::SecretLost { .. } => Kind::NotFound,
+        RunError::TooEarly { .. }
+        | RunError::Drift { .. }
+        | RunError::NotDrifted { .. }
+        | RunError::Favoured { .. }
+        | RunError::ClockUnheard { .. }
+        | RunError::Doubtful { .. }
+        | RunError::NoWayBack { .. }
+        | RunError::Contradicted { .. }
+        | RunError::Unsafe { .. }
+        | RunError::NotReady { .. } => Kind::Gate,
+    }
+}
+
+fn of_refusal(meaning: Meaning) -> Kind {
+    match meaning {
+        Meaning::Auth => Kind::Auth,
+        Meaning::NotFound => Kind::NotFound,
+        Meaning::OverlapOpen | Meaning::KeyConflict | Meaning::InFlight => Kind::Conflict,
+        Meaning::Invalid => Kind::Failed,
+        Meaning::RateLimited | Meaning::Unavailable => Kind::Unavailable,
+        Meaning::Unknown => Kind::Unknown,
+    }
+}
