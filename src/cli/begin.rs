@@ -198,7 +198,7 @@ pub fn rotate(
 
 /// What was done of the endpoint's newest rotation, and whether it is open.
 fn standing(work: &Work) -> Result<impl PartialEq + use<>, RunError> {
-    let newest = work.journal.of_endpoint(&work.target.endpoint.key())?.into_iter().next();
+    let newest = work.journal.standing_of(&work.target.endpoint.key())?.into_iter().next();
     let short = |it: Rotation| (it.id, it.done.clone(), it.call.clone(), it.closed.is_some());
     Ok(newest.map(short))
 }

@@ -161,7 +161,12 @@ fn open_target(
         in_the_way.retain(chosen);
     }
     moved::refuse(session, &in_the_way, &work.target, verb)?;
-    let mut rotations = work.journal.of_endpoint(&work.target.endpoint.key())?;
+    let key = work.target.endpoint.key();
+    let mut rotations = work.journal.open_of(&key)?;
+    // What is over is asked for where nothing is open, and is in the way of nothing that is.
+    if rotations.is_empty() {
+        rotations = work.journal.standing_of(&key)?;
+    }
     let open = rotations.iter().position(chosen).or_else(|| at_hand(&rotations));
     let mut rotation = open.map(|at| rotations.swap_remove(at));
     let mut changes = Vec::new();

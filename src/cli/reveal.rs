@@ -7,8 +7,11 @@ use super::exit::{Exit, Fault};
 use super::options::TargetOptions;
 use super::session::Session;
 use super::{complete, find};
+use crate::config::Target;
 use crate::operation::seals;
+use crate::rotation::Rotation;
 use crate::rotation::gate::overruled_seal;
+use crate::rotation::journal::Journal;
 use crate::secret::{self, Secret};
 use crate::store::{Slot, readable};
 
@@ -92,7 +95,7 @@ fn sealed(args: &Args, session: &Session) -> anyhow::Result<Secret> {
     let target = find::target(session, &journal, &args.target, &args.options)?;
     find::warn_of_trouble(session, &args.target);
     let seals = seals::of(session.context()?)?;
-    for rotation in journal.of_endpoint(&target.endpoint.key())? {
+    for rotation in known(session, &journal, &target)? {
         if seals.exists(rotation.id) {
             let says = rotation.answered().map(|answered| &answered.fingerprint);
             return Ok(seals.secret_of(rotation.id, says)?);
@@ -102,11 +105,27 @@ fn sealed(args: &Args, session: &Session) -> anyhow::Result<Secret> {
     Err(Fault::new(Exit::NotFound, format!("there is no sealed copy for `{}`", target.name), hint))
 }
 
+/// The endpoint's rotations; where one that is over is damaged, those that are open, whose secret may be the only copy.
+fn known(session: &Session, journal: &Journal, target: &Target) -> anyhow::Result<Vec<Rotation>> {
+    let key = target.endpoint.key();
+    let damaged = match journal.of_endpoint(&key) {
+        Err(error) => error,
+        known => return Ok(known?),
+    };
+    match journal.open_of(&key) {
+        Ok(open) if !open.is_empty() => {
+            session.output.warn(&damaged.to_string());
+            Ok(open)
+        }
+        _ => Err(damaged.into()),
+    }
+}
+
 fn overridden(args: &Args, session: &Session) -> anyhow::Result<Secret> {
     let journal = find::journal(session)?;
     let target = find::target(session, &journal, &args.target, &args.options)?;
     let seals = seals::of(session.context()?)?;
-    for rotation in journal.of_endpoint(&target.endpoint.key())? {
+    for rotation in known(session, &journal, &target)? {
         if let Some(id) = rotation.last_overruled.as_ref().map(|found| overruled_seal(rotation.id, found)) {
             return Ok(seals.unseal(id)?.secret());
         }

@@ -71,12 +71,31 @@ impl JournalError {
     }
 }
 
+/// Something that is recorded is not as it was written, which SQLite does not notice.
+#[derive(Debug, Error)]
+#[error("it is not as it was written")]
+struct NotAsWritten;
+
+/// The same among the errors of SQLite.
+pub(super) fn not_as_written() -> rusqlite::Error {
+    rusqlite::Error::ToSqlConversionFailure(Box::new(NotAsWritten))
+}
+
+/// Whether that is what an error says.
+pub(super) fn is_not_as_written(error: &rusqlite::Error) -> bool {
+    matches!(error, rusqlite::Error::ToSqlConversionFailure(why) if why.is::<NotAsWritten>())
+}
+
 /// What an error of SQLite means for the journal.
 pub(super) fn classify(path: &Path, source: rusqlite::Error) -> JournalError {
-    use rusqlite::ErrorCode::{DatabaseCorrupt, NotADatabase, TypeMismatch};
+    // An error in the logic of SQL is one of tables that are not ours.
+    use rusqlite::ErrorCode::{DatabaseCorrupt, NotADatabase, TypeMismatch, Unknown};
     let (folder, path) = (path.parent().unwrap_or(path), path.to_owned());
     match source.sqlite_error_code() {
-        Some(DatabaseCorrupt | NotADatabase | TypeMismatch) => JournalError::Damaged { path, source: Some(source) },
+        None if is_not_as_written(&source) => JournalError::Damaged { path, source: None },
+        Some(DatabaseCorrupt | NotADatabase | TypeMismatch | Unknown) => {
+            JournalError::Damaged { path, source: Some(source) }
+        }
         None if !matches!(source, rusqlite::Error::SqliteFailure(..)) => {
             JournalError::Damaged { path, source: Some(source) }
         }

@@ -11,6 +11,7 @@ use uuid::Uuid;
 use crate::secret::Fingerprint;
 use crate::store::Slot;
 
+mod bring_up;
 mod busy;
 pub mod changed;
 mod check;
@@ -31,6 +32,7 @@ mod folded;
 pub mod gate;
 mod guard;
 pub mod guide;
+mod heads;
 mod issue;
 pub mod join;
 pub mod journal;

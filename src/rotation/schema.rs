@@ -42,7 +42,17 @@ pub(super) const MIGRATIONS: &[&str] = &[
     CREATE UNIQUE INDEX one_pending_rotation_per_endpoint ON rotations (endpoint)
         WHERE closed_at IS NULL AND replaces IS NOT NULL;
 ",
+    "
+    CREATE TABLE heads (
+        endpoint   TEXT PRIMARY KEY,
+        changes    INTEGER NOT NULL,
+        rotations  INTEGER NOT NULL,
+        standing   TEXT NOT NULL,
+        sum        TEXT NOT NULL
+    ) STRICT, WITHOUT ROWID;
+",
 ];
-/// The versions from which on there are sums, and from which on they are stamps.
+/// The versions from which on there are sums, from which on they are stamps, and from which on there are heads.
 pub(super) const SUMMED: usize = 2;
 pub(super) const STAMPED: usize = 3;
+pub(super) const HEADED: usize = 6;

@@ -3,6 +3,7 @@
 use std::collections::BTreeSet;
 
 use jiff::Timestamp;
+use uuid::Uuid;
 
 use super::{Call, Outcome, Probed, Record, RolledBack, Rotation, Step};
 use crate::secret::Fingerprint;
@@ -144,6 +145,30 @@ pub fn suspects(newest_first: &[Rotation], said: Option<&Fingerprint>) -> BTreeS
     .collect()
 }
 
+/// The rotations of an endpoint that anything here still depends on, and when what is live came: without the others the same is
+/// said of it, whatever is recorded of these and of new ones.
+pub(super) fn that_count(newest_first: &[&Rotation]) -> BTreeSet<Uuid> {
+    let (open, over): (Vec<&Rotation>, Vec<&Rotation>) =
+        newest_first.iter().partition(|rotation| rotation.closed.is_none());
+    // An open one may still undo what it has done, so that only one that is over puts an end to what came before it.
+    let until = |is_last: fn(&Rotation) -> bool| {
+        let end = over.iter().position(|rotation| is_last(rotation)).map_or(over.len(), |at| at + 1);
+        over.iter().take(end).filter(move |rotation| {
+            is_last(rotation) || rotation.is_leaking() || rotation.closed_as(Outcome::Superseded)
+        })
+    };
+    let sent = || over.iter().rev().filter(|rotation| rotation.may_be_applied());
+    let issued = |rotation: &Rotation| {
+        let is_live = rotation.done.contains_key(&Step::Promote);
+        rotation.done.get(&Step::Issue).filter(|_| is_live).map(|issued| issued.at)
+    };
+    let live = over.iter().rev().filter(|rotation| issued(rotation).is_some()).max_by_key(|rotation| issued(rotation));
+    let counting = open.iter().chain(over.first()).chain(sent().next_back()).chain(live);
+    let counting = counting.chain(sent().max_by_key(|rotation| rotation.closed.as_ref().map(|closed| closed.at)));
+    let counting = counting.chain(until(|rotation| rotation.done.contains_key(&Step::Drop))).chain(until(is_settled));
+    counting.map(|rotation| rotation.id).collect()
+}
+
 /// The newest rotation of which anything was ever sent that may have been applied: what is live is its doing.
 pub fn newest_sent(newest_first: &[Rotation]) -> Option<&Rotation> {
     newest_first.iter().find(|rotation| rotation.may_be_applied())
@@ -152,9 +177,13 @@ pub fn newest_sent(newest_first: &[Rotation]) -> Option<&Rotation> {
 /// The rotation that somebody else's came after, where nothing has been done about it: no later one's secret is live, and nobody
 /// has said that it is dealt with.
 pub fn overtaken(newest_first: &[Rotation]) -> Option<&Rotation> {
-    let settled = |rotation: &&Rotation| match rotation.closed_as(Outcome::Superseded) {
+    newest_first.iter().take_while(|rotation| !is_settled(rotation)).find(|rotation| rotation.is_superseded())
+}
+
+/// Whether what somebody else did before it is of no matter any more.
+fn is_settled(rotation: &Rotation) -> bool {
+    match rotation.closed_as(Outcome::Superseded) {
         true => rotation.acknowledged,
         false => rotation.done.contains_key(&Step::Promote),
-    };
-    newest_first.iter().take_while(|rotation| !settled(rotation)).find(|rotation| rotation.is_superseded())
+    }
 }

@@ -1,7 +1,7 @@
-//! The sum over all that is recorded of a rotation, which shows that a row is as whsec wrote it: a stamp of the state folder's
-//! key, or the bare digest that version 0.1.0 wrote.
+//! The sums that journals before heads were believed by: stamps of the state folder's key, or the bare digests that
+//! version 0.1.0 wrote. They are only read, before such a journal is brought up.
 
-use rusqlite::{Connection, params};
+use rusqlite::Connection;
 use sha2::{Digest, Sha256};
 
 use crate::stamp::StampKey;
@@ -21,30 +21,17 @@ const FIELDS: [&str; 2] = [
 ];
 
 impl Sums<'_> {
-    /// Whether all that is recorded is what was written. SQLite would not notice another letter in a text: another key would
-    /// be sent, or the same one after its window. In a transaction of the caller's, because others may be writing.
+    /// Whether all that is recorded is what was written. In a transaction of the caller's, because others may be writing.
     pub fn hold(&self, connection: &Connection) -> rusqlite::Result<bool> {
-        for id in ids(connection)? {
-            let sum: String =
-                connection.query_row("SELECT sum FROM rotations WHERE id = ?1", [&id], |row| row.get(0))?;
+        let mut rotations = connection.prepare("SELECT id, sum FROM rotations")?;
+        let mut rotations = rotations.query([])?;
+        while let Some(row) = rotations.next()? {
+            let (id, sum): (String, String) = (row.get(0)?, row.get(1)?);
             if sum != self.of(connection, &id)? {
                 return Ok(false);
             }
         }
-        let orphans = "SELECT count(*) FROM events WHERE rotation NOT IN (SELECT id FROM rotations)";
-        let orphans: i64 = connection.query_row(orphans, [], |row| row.get(0))?;
-        Ok(orphans == 0)
-    }
-
-    /// Records the sum of a rotation as it is now.
-    pub fn add_up(&self, connection: &Connection, id: &str) -> rusqlite::Result<()> {
-        let sum = self.of(connection, id)?;
-        connection.execute("UPDATE rotations SET sum = ?2 WHERE id = ?1", params![id, sum]).map(|_| ())
-    }
-
-    /// The same for every rotation.
-    pub fn add_up_all(&self, connection: &Connection) -> rusqlite::Result<()> {
-        ids(connection)?.iter().try_for_each(|id| self.add_up(connection, id))
+        has_no_orphans(connection)
     }
 
     /// The sum of a rotation's row and of all of its events, each field with its length in front.
@@ -67,6 +54,12 @@ impl Sums<'_> {
     }
 }
 
+/// Whether every event is one of a rotation that is there.
+pub(super) fn has_no_orphans(connection: &Connection) -> rusqlite::Result<bool> {
+    let orphans = "SELECT EXISTS (SELECT 1 FROM events WHERE rotation NOT IN (SELECT id FROM rotations))";
+    connection.query_row(orphans, [], |row| row.get::<_, bool>(0)).map(|some| !some)
+}
+
 fn fields(connection: &Connection, id: &str, mut add: impl FnMut(&[u8])) -> rusqlite::Result<()> {
     for rows in FIELDS {
         let mut statement = connection.prepare(rows)?;
@@ -80,8 +73,4 @@ fn fields(connection: &Connection, id: &str, mut add: impl FnMut(&[u8])) -> rusq
         }
     }
     Ok(())
-}
-
-fn ids(connection: &Connection) -> rusqlite::Result<Vec<String>> {
-    connection.prepare("SELECT id FROM rotations")?.query_map([], |row| row.get(0))?.collect()
 }

@@ -6,6 +6,7 @@ use crate::sandbox::Sandbox;
 
 /// What makes a journal one of version 0.1.0, and one of the format before that.
 pub const SECOND: &str = "
+    DROP TABLE heads;
     DROP INDEX one_pending_rotation_per_endpoint;
     DROP INDEX one_open_rotation_per_endpoint;
     ALTER TABLE rotations DROP COLUMN replaces;
@@ -142,6 +143,40 @@ fn a_row_that_is_not_as_it_was_written_is_damage() {
         drop(connection);
         refuses(&sandbox, what);
     }
+}
+
+#[test]
+fn e2_a_damaged_rotation_that_is_over_hides_no_open_one() {
+    let sandbox = used();
+    sandbox.rotate().exits(0);
+    let connection = rusqlite::Connection::open(journal(&sandbox)).unwrap();
+    let change = "UPDATE rotations SET plan = replace(plan, 'verifa', 'verifb') WHERE closed_at IS NOT NULL";
+    assert_eq!(connection.execute(change, []).unwrap(), 1);
+    drop(connection);
+    let sent = sandbox.rotate_requests().len();
+    let status = sandbox.run(&["status"]).exits(1).says("is damaged or not a whsec journal");
+    assert!(status.stdout.contains("next: deploy"), "{}", status.stdout);
+    let json = sandbox.run(&["status", "--json"]).exits(1).json();
+    assert_eq!((&json["status"], &json["targets"][0]["step"]), (&"failed".into(), &"deploy".into()), "{json}");
+    sandbox.run(&["doctor"]).exits(1);
+    sandbox.run(&["history"]).exits(1).says("is damaged or not a whsec journal");
+    sandbox.run(&["cutover", "hooks", "--done", "deploy", "--done", "verify", "--done", "drop"]).exits(0);
+    // What comes next depends on all that was.
+    sandbox.rotate().exits(1).says("is damaged or not a whsec journal");
+    assert_eq!(sandbox.rotate_requests().len(), sent);
+}
+
+#[test]
+fn e2_a_rotation_that_is_taken_out_whole_is_missed() {
+    let sandbox = used();
+    let connection = rusqlite::Connection::open(journal(&sandbox)).unwrap();
+    connection.execute_batch("DELETE FROM events; DELETE FROM rotations").unwrap();
+    drop(connection);
+    refuses(&sandbox, "a rotation less");
+    let connection = rusqlite::Connection::open(journal(&sandbox)).unwrap();
+    connection.execute_batch("DELETE FROM heads WHERE endpoint <> ''").unwrap();
+    drop(connection);
+    refuses(&sandbox, "an endpoint less");
 }
 
 #[test]

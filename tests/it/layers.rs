@@ -77,7 +77,9 @@ const PLACES: &[(&str, &[&str])] = &[
     (
         "rusqlite",
         &[
+            "rotation/bring_up.rs",
             "rotation/endpoints.rs",
+            "rotation/heads.rs",
             "rotation/journal.rs",
             "rotation/journal_error.rs",
             "rotation/rows.rs",

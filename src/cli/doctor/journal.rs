@@ -7,7 +7,7 @@ use crate::rotation::journal::{Journal, JournalError};
 use crate::rotation::seal::Sealed;
 use crate::system::private;
 
-/// Whether the journal can be read, and whether a sealed copy can be made and opened.
+/// Whether all of the journal is as it was written, and whether a sealed copy can be made and opened.
 pub fn look(session: &Session) -> Vec<Check> {
     let exists = session.folders().and_then(|folders| Ok(folders.state_dir()?.is_dir())).unwrap_or(false);
     if !exists {
@@ -23,7 +23,9 @@ fn journal(session: &Session) -> Check {
         if private::is_read_only(folder) {
             return Err(JournalError::ReadOnly { folder: folder.to_owned() }.into());
         }
-        Ok(Journal::open(folder)?.open_rotations()?)
+        let journal = Journal::open(folder)?;
+        journal.verify()?;
+        Ok(journal.open_rotations()?)
     });
     match open {
         Ok(open) if open.is_empty() => Check::ok("journal", "no rotation is open"),

@@ -1,16 +1,15 @@
 //! `whsec status`: open rotations and secrets' ages.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use clap_complete::engine::ArgValueCandidates;
-use jiff::Timestamp;
 
 use super::exit::{self, Exit};
 use super::notify::Notifier;
 use super::session::Session;
 use super::{changes, complete, find, moved, parse_duration, result};
 use crate::config::Target;
-use crate::rotation::journal::Journal;
+use crate::rotation::journal::{Journal, JournalError};
 use crate::rotation::{Rotation, Step, at_hand, is_unanswered, leaking, newest_sent, overtaken};
 use crate::ui::board::Board;
 use lines::{line, wall};
@@ -56,14 +55,14 @@ pub fn run(args: &Args, session: &Session) -> anyhow::Result<Exit> {
     if args.watch {
         return watch(args, session);
     }
-    let (mut rows, _) = look(args, session)?;
+    let Looked { mut rows, damage, .. } = look(args, session)?;
     let now = session.now();
     rows.sort_by_key(|row| row.failing_since.is_none());
     for row in rows.iter().filter(|_| !session.global.quiet) {
         session.output.data(&line(row, now));
     }
-    if let Err(error) = session.config() {
-        // What is open is known without it.
+    // What is open is known without the one and the other.
+    if let Some(error) = damage.map(anyhow::Error::from).or_else(|| session.config().err()) {
         let fault = exit::report(&error);
         let error = exit::say(&session.output, &fault);
         let fields = serde_json::json!({ "status": "failed", "targets": rows, "error": error });
@@ -83,10 +82,13 @@ pub fn run(args: &Args, session: &Session) -> anyhow::Result<Exit> {
 fn watch(args: &Args, session: &Session) -> anyhow::Result<Exit> {
     let signals = session.signals()?;
     let mut board = Board::new(&session.output);
-    let (mut shown, mut open) = look(args, session)?;
+    let Looked { rows: mut shown, mut open, mut damage } = look(args, session)?;
     let mut told: Vec<Row> = Vec::new();
     while !signals.arrived() {
         let now = session.now();
+        if let Some(damage) = damage.take() {
+            session.output.warn(&format!("{:#}", anyhow::Error::from(damage)));
+        }
         // A notifier that failed once is called again at the next moment.
         let notifier = Notifier::new(session);
         open.iter().for_each(|rotation| notifier.look_at_clock(rotation, now));
@@ -105,7 +107,7 @@ fn watch(args: &Args, session: &Session) -> anyhow::Result<Exit> {
         }
         std::thread::sleep(LOOK_EVERY);
         match look(args, session) {
-            Ok(looked) => (shown, open) = looked,
+            Ok(looked) => (shown, open, damage) = (looked.rows, looked.open, looked.damage),
             // A display goes on; what it shows is a moment old.
             Err(error) => session.output.warn(&format!("{error:#}")),
         }
@@ -123,8 +125,17 @@ fn exit_of(rows: &[Row], args: &Args) -> Exit {
     }
 }
 
-/// Every configured target, then every other endpoint that the journal knows; and all open rotations.
-fn look(args: &Args, session: &Session) -> anyhow::Result<(Vec<Row>, Vec<Rotation>)> {
+/// What there is to show.
+struct Looked {
+    rows: Vec<Row>,
+    /// All open rotations.
+    open: Vec<Rotation>,
+    /// What is wrong with a part of the journal that no open rotation is in.
+    damage: Option<JournalError>,
+}
+
+/// Every configured target, then every other endpoint that the journal knows.
+fn look(args: &Args, session: &Session) -> anyhow::Result<Looked> {
     let journal = find::journal(session)?;
     let names = if args.targets.is_empty() {
         session.config().map(|config| config.names().map(str::to_owned).collect()).unwrap_or_default()
@@ -133,6 +144,7 @@ fn look(args: &Args, session: &Session) -> anyhow::Result<(Vec<Row>, Vec<Rotatio
     };
     let (mut rows, mut shown, mut targets) = (Vec::new(), BTreeSet::new(), Vec::new());
     let open = journal.open_rotations()?;
+    let mut damage = None;
     for name in &names {
         let trouble = session.trouble(name).map(|error| exit::report(&error).message);
         let target = match find::target(session, &journal, name, &Default::default()) {
@@ -153,7 +165,7 @@ fn look(args: &Args, session: &Session) -> anyhow::Result<(Vec<Row>, Vec<Rotatio
             trouble,
             ..Row::default()
         };
-        let history = journal.of_endpoint(&key)?;
+        let history = history(&journal, &key, &mut damage)?;
         let mut row = filled(row, &history, args.max_age.or(target.max_age), session);
         compare(&mut row, session, &target, &history);
         // Of targets that are named, because a look into the files of all would take its time. What was begun at another address
@@ -173,7 +185,10 @@ fn look(args: &Args, session: &Session) -> anyhow::Result<(Vec<Row>, Vec<Rotatio
             || names.contains(&newest.plan.target) || targets.iter().any(|named| moved::is_of(newest, named));
         args.targets.is_empty() || (newest.closed.is_none() && is_named())
     };
-    for newest in strangers(&journal, &open, &shown)?.into_iter().filter(is_of_named) {
+    for (newest, history) in strangers(&journal, &open, &shown, &mut damage)? {
+        if !is_of_named(&newest) {
+            continue;
+        }
         let plan = &newest.plan;
         let row = Row {
             target: plan.target.clone(),
@@ -184,22 +199,48 @@ fn look(args: &Args, session: &Session) -> anyhow::Result<(Vec<Row>, Vec<Rotatio
             stores: plan.stores.iter().map(|store| store.reference.clone()).collect(),
             ..Row::default()
         };
-        rows.push(filled(row, &journal.of_endpoint(&plan.endpoint_key)?, args.max_age, session));
+        rows.push(filled(row, &history, args.max_age, session));
     }
-    Ok((rows, open))
+    Ok(Looked { rows, open, damage })
 }
 
-/// The newest rotation of each endpoint that is not shown yet, open ones first. One that never sent anything has left nothing.
-fn strangers(journal: &Journal, open: &[Rotation], shown: &BTreeSet<String>) -> anyhow::Result<Vec<Rotation>> {
-    let closed = journal.closed_since(Timestamp::UNIX_EPOCH)?;
-    let (mut seen, mut strangers) = (shown.clone(), Vec::new());
-    let sent = closed.into_iter().rev().filter(Rotation::may_be_applied);
-    for rotation in open.iter().cloned().chain(sent) {
-        if seen.insert(rotation.plan.endpoint_key.clone()) {
-            strangers.push(rotation);
-        }
+/// What an endpoint's row depends on, newest first. Where a rotation that is over is damaged, those that are open are shown all the
+/// same.
+fn history(
+    journal: &Journal,
+    endpoint: &str,
+    damage: &mut Option<JournalError>,
+) -> Result<Vec<Rotation>, JournalError> {
+    journal.standing_of(endpoint).or_else(|error| {
+        damage.get_or_insert(error);
+        journal.open_of(endpoint)
+    })
+}
+
+/// The newest rotation of each endpoint that is not shown yet, open ones first, with what else its row depends on. One that never
+/// sent anything has left nothing.
+fn strangers(
+    journal: &Journal,
+    open: &[Rotation],
+    shown: &BTreeSet<String>,
+    damage: &mut Option<JournalError>,
+) -> anyhow::Result<Vec<(Rotation, Vec<Rotation>)>> {
+    let endpoints = journal.endpoints().unwrap_or_else(|error| {
+        damage.get_or_insert(error);
+        open.iter().map(|rotation| rotation.plan.endpoint_key.clone()).collect::<BTreeSet<_>>().into_iter().collect()
+    });
+    let mut histories = BTreeMap::new();
+    for endpoint in endpoints.into_iter().filter(|endpoint| !shown.contains(endpoint)) {
+        let history = history(journal, &endpoint, damage)?;
+        histories.insert(endpoint, history);
     }
-    Ok(strangers)
+    let ended = |rotation: &&Rotation| rotation.closed.as_ref().map(|closed| closed.at);
+    let sent = |rotation: &&Rotation| rotation.closed.is_some() && rotation.may_be_applied();
+    let mut closed: Vec<&Rotation> = histories.values().flatten().filter(sent).collect();
+    closed.sort_by_key(ended);
+    let newest: Vec<Rotation> = open.iter().chain(closed.into_iter().rev()).cloned().collect();
+    let history_of = |newest: Rotation| Some((histories.remove(&newest.plan.endpoint_key)?, newest));
+    Ok(newest.into_iter().filter_map(history_of).map(|(history, newest)| (newest, history)).collect())
 }
 
 /// A row with what has come of the endpoint's rotations, newest first.
