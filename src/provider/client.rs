@@ -5,6 +5,8 @@
 use std::time::{Duration, Instant};
 
 use jiff::Timestamp;
+#[cfg(test)]
+use reqwest::header::HeaderMap;
 use reqwest::header::{CONTENT_LENGTH, DATE, HeaderName, HeaderValue};
 use zeroize::Zeroizing;
 
@@ -25,7 +27,13 @@ const MOST_PAGES: u32 = 100;
 pub struct Client {
     timeout: Duration,
     connections: Connections,
+    #[cfg(test)]
+    wire: Option<Wire>,
 }
+
+/// What comes of a request where there is no network: its method, address, headers and body.
+#[cfg(test)]
+pub type Wire = Box<dyn Fn(&str, &Url, &HeaderMap, &[u8]) -> Result<Received, Failure> + Send + Sync>;
 
 /// A receiver's answer to a delivery.
 pub struct Delivered {
@@ -38,7 +46,18 @@ impl Client {
     /// Refuses a certificate authority that cannot be read; opens no connection.
     pub fn new(options: &ClientOptions) -> Result<Self, ProviderError> {
         let connections = Connections::new(options).map_err(|why| ProviderError::BadAuthority { why })?;
-        Ok(Self { timeout: options.timeout, connections })
+        Ok(Self {
+            timeout: options.timeout,
+            connections,
+            #[cfg(test)]
+            wire: None,
+        })
+    }
+
+    /// The same, whose requests reach nothing but this.
+    #[cfg(test)]
+    pub fn on(self, wire: Wire) -> Self {
+        Self { wire: Some(wire), ..self }
     }
 
     /// How long a call takes at most.
@@ -87,6 +106,13 @@ impl Client {
     pub fn deliver(&self, url: &str, headers: &[(String, String)], body: &[u8]) -> Result<Delivered, String> {
         let url = receiver(url)?;
         let headers = header_map(headers).ok_or_else(|| "a header has a character that cannot be sent".to_owned())?;
+        #[cfg(test)]
+        if let Some(wire) = &self.wire {
+            let received = wire("POST", &url, &headers, body).map_err(|failure| match failure {
+                Failure::NotSent(why) | Failure::Unknown(why) => why,
+            })?;
+            return Ok(Delivered { status: received.status, date: received.header("date").and_then(http_date) });
+        }
         let client = self.connections.to(&url)?;
         let sent = client.post(url).headers(headers).body(body.to_vec()).timeout(self.timeout).send();
         let response = sent.map_err(|error| match failure(&error) {
@@ -131,6 +157,10 @@ impl Client {
             headers.insert(CONTENT_LENGTH, HeaderValue::from_static("0"));
         }
         let body = request.body.clone().map(String::into_bytes);
+        #[cfg(test)]
+        if let Some(wire) = &self.wire {
+            return wire(request.method.as_str(), &url, &headers, body.as_deref().unwrap_or_default());
+        }
         http::send(&self.connections, request.method.as_str(), url, headers, body, deadline)
     }
 }

@@ -170,3 +170,7 @@ fn same(one: i64, other: i64) -> bool {
 fn agree(one: SignedDuration, other: SignedDuration) -> bool {
     one.saturating_sub(other).abs() <= CLOCK_SLACK
 }
+
+#[cfg(test)]
+#[path = "clock_tests.rs"]
+mod tests;

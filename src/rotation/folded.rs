@@ -89,3 +89,7 @@ impl Rotation {
         self
     }
 }
+
+#[cfg(test)]
+#[path = "folded_tests.rs"]
+mod tests;

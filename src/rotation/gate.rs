@@ -231,3 +231,7 @@ pub fn probed(report: &Report) -> Probed {
         rejects_old: report.rejects_old(),
     }
 }
+
+#[cfg(test)]
+#[path = "gate_tests.rs"]
+mod tests;

@@ -341,3 +341,7 @@ fn pause(retry_after: Option<Duration>, attempt: u32) -> Option<Duration> {
     let pause = retry_after.unwrap_or_else(|| Duration::from_secs(1 << attempt.min(4)) / 2);
     (pause <= LONGEST_PAUSE).then_some(pause)
 }
+
+#[cfg(test)]
+#[path = "issue_tests.rs"]
+mod tests;

@@ -183,3 +183,7 @@ pub(super) fn seals_from_before(rotation: &Rotation) -> impl Iterator<Item = Uui
     let leaked = rotation.plan.leaked.iter().map(|leaked| leaked_seal(rotation.id, leaked));
     std::iter::once(old_seal(rotation.id)).chain(leaked)
 }
+
+#[cfg(test)]
+#[path = "leak_tests.rs"]
+mod tests;

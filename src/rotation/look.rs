@@ -207,3 +207,7 @@ impl Runner<'_> {
         }
     }
 }
+
+#[cfg(test)]
+#[path = "look_tests.rs"]
+mod tests;

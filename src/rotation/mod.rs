@@ -28,6 +28,10 @@ mod event;
 mod expiry;
 mod facts;
 mod failing;
+#[cfg(test)]
+mod fake_provider;
+#[cfg(test)]
+mod fakes;
 mod folded;
 pub mod gate;
 mod guard;
@@ -64,6 +68,8 @@ mod tests;
 mod times;
 mod trial;
 mod upkeep;
+#[cfg(test)]
+mod world;
 
 pub use clock::{CLOCK_SET_BACK, Unheard};
 pub use doubts::again;

@@ -180,3 +180,7 @@ impl Runner<'_> {
         answered.with_believable_end(&self.rotation.plan, self.called_by(clock_ahead_ms))
     }
 }
+
+#[cfg(test)]
+#[path = "reconcile_tests.rs"]
+mod tests;

@@ -115,3 +115,7 @@ impl Runner<'_> {
         Ok(before)
     }
 }
+
+#[cfg(test)]
+#[path = "rejoin_tests.rs"]
+mod tests;

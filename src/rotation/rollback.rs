@@ -73,3 +73,7 @@ impl Runner<'_> {
         Ok(())
     }
 }
+
+#[cfg(test)]
+#[path = "rollback_tests.rs"]
+mod tests;

@@ -276,3 +276,7 @@ impl Runner<'_> {
         }
     }
 }
+
+#[cfg(test)]
+#[path = "runner_tests.rs"]
+mod tests;

@@ -187,3 +187,7 @@ fn is_settled(rotation: &Rotation) -> bool {
         false => rotation.done.contains_key(&Step::Promote),
     }
 }
+
+#[cfg(test)]
+#[path = "standing_tests.rs"]
+mod tests;

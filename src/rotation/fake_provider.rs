@@ -1,0 +1,172 @@
+//! A provider for the engine's tests, with the receivers of its deliveries: what it is at, and what comes of its next calls.
+
+use std::collections::{BTreeMap, VecDeque};
+use std::sync::{Arc, OnceLock};
+
+use jiff::SignedDuration;
+use serde_json::{Value, json};
+
+use super::fakes::{now, secret};
+use crate::http::Failure;
+use crate::provider::Provider;
+use crate::provider::signature::{Scheme, written};
+
+/// The provider: it shows all that a provider can, takes a key once, and keeps the old secret for a day.
+const DESCRIPTION: &str = r#"
+version = 1
+name = "fake"
+title = "Fake"
+base_url = "https://fake.test"
+ids = ["id"]
+cutover = "switch"
+scope = "one endpoint"
+hazards = []
+auth = { env = "FAKE_API_KEY", about = "a key", schemes = [{ name = "bearer", header = "Authorization", value = "Bearer {key}" }] }
+rotate = { method = "POST", path = "/e/{id}/rotate", answer = { secret = "/secret", version = "/version", old_expires_at = "/ends" } }
+overlap = { kind = "fixed", window = "24h" }
+force = { body = { force = true } }
+idempotency = { header = "Idempotency-Key", form = "token", max_length = 255, window = "24h", replayed = "Replayed" }
+inspect = { method = "GET", path = "/e/{id}", answer = { version = "/version", updated_at = "/updated_at", secret = "/secret", old_expires_at = "/ends" } }
+signature = { grammar = "t=,v1=", header = "X-Signature", signed = "{timestamp}.{body}", encoding = "hex", key = "raw", tolerance = "300s" }
+sources = [{ facts = "all", url = "https://fake.test", read = "2026-11-20" }]
+
+[errors]
+code = "/code"
+table = [
+    { status = 409, code = "busy", means = "in_flight", says = "still at work" },
+    { status = 409, means = "overlap_open", says = "the old secret lives" },
+    { status = 422, means = "invalid" },
+    { status = 503, means = "unavailable" },
+]
+"#;
+
+/// What comes of one call.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub enum Answer {
+    Yes,
+    /// It is carried out, and its answer is lost.
+    Lost,
+    /// It is cut off before anything was done.
+    Cut,
+    /// It is carried out, and the answer holds no secret.
+    Bare,
+    /// Nothing was sent.
+    Off,
+    /// It answers with the secret that it was at before.
+    Same,
+    /// A status, with this code.
+    No(u16, &'static str),
+}
+
+/// What the provider is at, and what it does next.
+pub struct Fake {
+    pub secret: char,
+    pub version: u64,
+    /// What an inspect call shows, beside nothing.
+    pub shows: &'static [&'static str],
+    pub updated_at: String,
+    /// How far its clock is ahead of ours, each time that it is asked; the last one stays. Without any, answers bear no date.
+    pub ahead: VecDeque<i64>,
+    /// What comes of the next calls; then `Yes`.
+    pub answers: VecDeque<Answer>,
+    /// The same of calls that only ask.
+    pub looks: VecDeque<Answer>,
+    /// What the answer says of the old secret's end.
+    pub ends: Value,
+    /// The bodies of answers, by key, and the secrets that it was told by.
+    known: BTreeMap<String, Value>,
+    /// Every call, in a word.
+    pub calls: Vec<&'static str>,
+    /// The secrets that each receiver takes; one that is not there cannot be reached.
+    pub receivers: BTreeMap<String, &'static str>,
+    /// What happens in the world while the next call is at work.
+    pub meanwhile: Option<Box<dyn FnOnce() + Send>>,
+}
+
+impl Fake {
+    /// At the old secret, which it shows no more of than a version.
+    pub fn new() -> Self {
+        Self {
+            secret: 'o',
+            version: 1,
+            shows: &["version"],
+            updated_at: "2026-11-01T00:00:00Z".to_owned(),
+            ahead: [0].into(),
+            answers: VecDeque::new(),
+            looks: VecDeque::new(),
+            ends: Value::Null,
+            known: BTreeMap::new(),
+            calls: Vec::new(),
+            receivers: BTreeMap::new(),
+            meanwhile: None,
+        }
+    }
+
+    /// What comes of a request, and what it says.
+    pub fn answer(&mut self, is_call: bool, key: Option<&str>) -> Result<(u16, Value, bool), Failure> {
+        self.calls.push(if is_call { "rotate" } else { "look" });
+        let next = if is_call { self.answers.pop_front() } else { self.looks.pop_front() }.unwrap_or(Answer::Yes);
+        let cut = || Failure::Unknown("the connection ended".to_owned());
+        match next {
+            Answer::Off => return Err(Failure::NotSent("no route".to_owned())),
+            Answer::Cut => return Err(cut()),
+            Answer::No(status, code) => return Ok((status, json!({ "code": code }), false)),
+            Answer::Same => return Ok((200, json!({ "secret": secret(self.secret).expose() }), false)),
+            Answer::Yes | Answer::Lost | Answer::Bare if !is_call => {
+                let all = json!({ "version": self.version, "updated_at": self.updated_at, "secret": secret(self.secret).expose() });
+                let shown = self.shows.iter().filter_map(|name| Some(((*name).to_owned(), all.get(*name)?.clone())));
+                return Ok((200, Value::Object(shown.collect()), false));
+            }
+            _ => {}
+        }
+        if let Some(act) = self.meanwhile.take() {
+            act();
+        }
+        let known = key.and_then(|key| self.known.get(key).cloned());
+        let replayed = known.is_some();
+        let body = known.unwrap_or_else(|| {
+            (self.secret, self.version) = ('n', self.version + 1);
+            self.updated_at = now().to_string();
+            let mut body = json!({ "version": self.version, "ends": self.ends });
+            if next != Answer::Bare {
+                body["secret"] = json!(secret('n').expose());
+            }
+            key.map(|key| self.known.insert(key.to_owned(), body.clone()));
+            body
+        });
+        if next == Answer::Lost { Err(cut()) } else { Ok((200, body, replayed)) }
+    }
+
+    /// Its clock, as an answer bears it.
+    pub fn date(&mut self) -> Option<String> {
+        let ahead = if self.ahead.len() > 1 { self.ahead.pop_front() } else { self.ahead.front().copied() }?;
+        let date = now() + SignedDuration::from_secs(ahead);
+        jiff::fmt::rfc2822::DateTimePrinter::new().timestamp_to_rfc9110_string(&date).ok()
+    }
+
+    /// A receiver's status.
+    pub fn deliver(&self, url: &str, headers: &reqwest::header::HeaderMap, body: &[u8]) -> Result<u16, Failure> {
+        let Some(takes) = self.receivers.get(url) else { return Err(Failure::NotSent("refused".to_owned())) };
+        let signature = headers.get("X-Signature").and_then(|text| text.to_str().ok()).unwrap_or_default();
+        let at = signature.trim_start_matches("t=").split(',').next().unwrap_or_default();
+        let provider = now().as_second() + self.ahead.front().copied().unwrap_or(0);
+        let is_fresh = at.parse::<i64>().is_ok_and(|at| (provider - at).abs() <= 300);
+        let scheme = Scheme::of(&provider_of()).unwrap();
+        let signs = |letter: char| {
+            let digest = scheme.digest(&scheme.keyed(&secret(letter)).unwrap(), "", at, body);
+            signature.contains(&written(scheme.encoding(), &digest))
+        };
+        Ok(if is_fresh && takes.chars().any(signs) { 200 } else { 401 })
+    }
+}
+
+pub fn provider_of() -> Arc<Provider> {
+    static PROVIDER: OnceLock<Arc<Provider>> = OnceLock::new();
+    Arc::clone(PROVIDER.get_or_init(|| Arc::new(Provider::parse(DESCRIPTION, "fake.toml").unwrap())))
+}
+
+/// The same, of which no call is described that shows anything.
+pub fn mute_provider() -> Arc<Provider> {
+    let lines = DESCRIPTION.lines().filter(|line| !line.starts_with("inspect"));
+    Arc::new(Provider::parse(&lines.collect::<Vec<_>>().join("\n"), "fake.toml").unwrap())
+}

@@ -1,0 +1,277 @@
+//! A world for the engine's tests: fakes around a real journal and real seals in a folder in memory. Nothing leaves the
+//! process, and time passes where somebody sleeps.
+
+use std::path::Path;
+use std::rc::Rc;
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use tempfile::TempDir;
+
+use super::fake_provider::{Fake, provider_of};
+use super::fakes::{self, Others, Person, Shelf, first_word};
+use super::journal::Journal;
+use super::lock::EndpointLock;
+use super::operator::Reply;
+use super::runner::{Rest, Runner};
+use super::seal::{Places, Seals};
+use super::tests::rotation;
+use super::*;
+use crate::delivery::probe::Prober;
+use crate::http::Received;
+use crate::provider::client::{Client, ClientOptions, Wire};
+use crate::provider::{Endpoint, request};
+use crate::secret::Secret;
+use crate::store::{Access, Store};
+
+#[cfg(test)]
+#[path = "join_tests.rs"]
+mod join_tests;
+#[cfg(test)]
+#[path = "slotting_tests.rs"]
+mod slotting_tests;
+
+/// Everything that a runner acts on.
+pub struct World {
+    pub journal: Journal,
+    pub rotation: Rotation,
+    pub person: Person,
+    pub shelves: Vec<Shelf>,
+    pub fake: Arc<Mutex<Fake>>,
+    pub key: Option<Secret>,
+    pub origin: Option<KeyOrigin>,
+    pub prober: Option<Prober>,
+    pub seals: Seals,
+    pub endpoint: Endpoint,
+    pub lock: Rc<EndpointLock>,
+    client: Client,
+    stores: Vec<Box<dyn Store>>,
+    folder: TempDir,
+}
+
+impl World {
+    /// A rotation that is decided, with the old secret live in one store.
+    pub fn new(direction: Direction) -> Self {
+        Self::with(direction, &[("a", Access::ReadWrite)])
+    }
+
+    /// The same in these stores.
+    pub fn with(direction: Direction, stores: &[(&str, Access)]) -> Self {
+        fakes::set_clock();
+        let memory = Path::new("/dev/shm");
+        let folder = if memory.is_dir() { TempDir::new_in(memory) } else { TempDir::new() }.unwrap();
+        let endpoint =
+            provider_of().endpoint(None, &[("id".to_owned(), "whk_1".to_owned())], None, &Default::default());
+        let endpoint = endpoint.unwrap();
+        let mut begun = rotation(direction);
+        begun.id = Uuid::new_v4();
+        begun.plan.endpoint_key = endpoint.key();
+        begun.plan.request = match direction {
+            Direction::Force => request::force(&endpoint, Some("key"), "it leaked").unwrap(),
+            _ => request::rotate(&endpoint, Some("key")),
+        };
+        begun.plan.stores = stores.iter().map(|(name, _)| planned(name)).collect();
+        let shelves: Vec<Shelf> = stores.iter().map(|(name, access)| Shelf::new(name, *access)).collect();
+        shelves.iter().for_each(|shelf| shelf.put("-o-"));
+        let fake = Arc::new(Mutex::new(Fake::new()));
+        let lock = Rc::new(EndpointLock::take(folder.path(), &endpoint.key(), "ana").unwrap());
+        let identity = Shelf::new("identity", Access::ReadWrite);
+        let places = || Ok(Places { first: Box::new(identity.clone()), otherwise: None });
+        Self {
+            journal: Journal::open(folder.path()).unwrap(),
+            rotation: begun,
+            person: Person::new(folder.path(), Rc::clone(&lock)),
+            stores: shelves.iter().map(|shelf| Box::new(shelf.clone()) as Box<dyn Store>).collect(),
+            shelves,
+            client: client(&fake),
+            fake,
+            key: Some(Secret::new("a key of the test's own")),
+            origin: Some(KeyOrigin { words: "the file `/k`".to_owned(), is_printed: false }),
+            prober: None,
+            seals: Seals::open(folder.path(), &[], &places).unwrap(),
+            endpoint,
+            lock,
+            folder,
+        }
+    }
+
+    /// The same after `last`, every step of a person's done on their word.
+    pub fn after(direction: Direction, stores: &[(&str, Access)], last: Step) -> Self {
+        Self::with(direction, stores).went_on_to(last)
+    }
+
+    /// Goes on to the end of a step, and forgets what was said.
+    pub fn went_on_to(mut self, last: Step) -> Self {
+        self.person.always = Some(Reply::Done { reason: None });
+        let came_to = self.run(Some(last));
+        assert_eq!(came_to, "finished", "{:?}", self.person.heard);
+        self.forget();
+        self
+    }
+
+    /// Nothing was said.
+    pub fn forget(&mut self) {
+        self.person.always = None;
+        self.person.heard.clear();
+        self.person.recorded.clear();
+        self.fake().calls.clear();
+    }
+
+    /// Lets these receivers be probed.
+    pub fn probing(mut self, receivers: &[(&str, &'static str)]) -> Self {
+        let urls = receivers.iter().map(|(url, _)| (*url).to_owned());
+        self.rotation.plan.receivers = urls.clone().collect();
+        self.fake().receivers = urls.zip(receivers.iter().map(|(_, takes)| *takes)).collect();
+        let prober = Prober::new(&self.endpoint.provider, client(&self.fake), fakes::now, None);
+        self.prober = prober.map(|prober| Prober { pause: Duration::ZERO, ..prober });
+        self
+    }
+
+    /// One more store.
+    pub fn add(&mut self, name: &str, access: Access, letters: &str) {
+        let shelf = Shelf::new(name, access);
+        shelf.put(letters);
+        self.stores.push(Box::new(shelf.clone()));
+        self.shelves.push(shelf);
+    }
+
+    /// The provider and its receivers.
+    pub fn fake(&self) -> std::sync::MutexGuard<'_, Fake> {
+        self.fake.lock().unwrap()
+    }
+
+    /// What one process does: it begins with what the world knows of the rotation.
+    pub fn process<T>(&mut self, act: impl FnOnce(&mut Runner<'_>) -> T) -> T {
+        act(&mut Runner {
+            journal: &self.journal,
+            client: &self.client,
+            endpoint: &self.endpoint,
+            api_key: self.key.as_ref(),
+            key_origin: self.origin.as_ref(),
+            stores: &self.stores,
+            seals: &self.seals,
+            operator: &mut self.person,
+            now: fakes::now,
+            sleep: fakes::sleep,
+            by: "ana@box",
+            rotation: &mut self.rotation,
+            lock: &self.lock,
+            replays_left: 1,
+            arrived: None,
+            attempts_left: ATTEMPTS,
+            prober: self.prober.as_ref(),
+            probed: false,
+            looked: None,
+        })
+    }
+
+    /// Runs as far as it goes, or to `last`; in a word what came of it.
+    pub fn run(&mut self, last: Option<Step>) -> String {
+        outcome(self.process(|runner| runner.run(last)))
+    }
+
+    /// What was recorded, in short.
+    pub fn recorded(&self) -> String {
+        self.person.recorded.join(" ")
+    }
+
+    /// Whether this was said.
+    pub fn heard(&self, words: &str) -> bool {
+        self.person.heard.iter().any(|heard| heard.contains(words))
+    }
+
+    /// What all stores hold.
+    pub fn slots(&self) -> String {
+        self.shelves.iter().map(Shelf::letters).collect::<Vec<_>>().join(" ")
+    }
+
+    /// Journals events as this process.
+    pub fn journals(&mut self, events: &[Event]) {
+        self.journal.append(&mut self.rotation, "ana@box", fakes::now(), events).unwrap();
+    }
+
+    /// What somebody else journals of this rotation.
+    pub fn others(&self, events: Vec<Event>) -> Others {
+        let id = self.rotation.id;
+        Box::new(move |folder| {
+            let journal = Journal::open(folder).unwrap();
+            let mut rotation = journal.find(id).unwrap().unwrap();
+            journal.append(&mut rotation, "ben@box", fakes::now(), &events).unwrap();
+        })
+    }
+
+    /// Where the state is.
+    pub fn folder(&self) -> &Path {
+        self.folder.path()
+    }
+
+    /// Whether the new secret is sealed, and the old one.
+    pub fn sealed(&self) -> (bool, bool) {
+        let id = self.rotation.id;
+        (self.seals.exists(id), self.seals.exists(gate::old_seal(id)))
+    }
+}
+
+/// In a word what came of a run.
+pub fn outcome(result: Result<Rest, RunError>) -> String {
+    match result {
+        Ok(Rest::Person(step)) => format!("person {}", step.name()),
+        Ok(rest) => first_word(&rest),
+        Err(error) => first_word(&error),
+    }
+}
+
+pub fn planned(name: &str) -> PlannedStore {
+    PlannedStore { reference: name.to_owned(), names: Default::default(), server: None }
+}
+
+fn client(fake: &Arc<Mutex<Fake>>) -> Client {
+    let fake = Arc::clone(fake);
+    let wire: Wire = Box::new(move |method, url, headers, body| {
+        let mut fake = fake.lock().unwrap();
+        let received = |status, headers, body: Vec<u8>| Received { status, headers, body: body.into(), complete: true };
+        if url.host_str() != Some("fake.test") {
+            return fake.deliver(url.as_str(), headers, body).map(|status| received(status, Vec::new(), Vec::new()));
+        }
+        let key = headers.get("idempotency-key").and_then(|key| key.to_str().ok());
+        let (status, body, replayed) = fake.answer(method == "POST", key)?;
+        let mut headers = vec![("replayed".to_owned(), replayed.to_string())];
+        headers.extend(fake.date().map(|date| ("date".to_owned(), date)));
+        Ok(received(status, headers, body.to_string().into_bytes()))
+    });
+    Client::new(&ClientOptions { timeout: Duration::from_secs(30), ca: None }).unwrap().on(wire)
+}
+
+#[test]
+fn the_world_turns_in_every_direction() {
+    for (direction, recorded) in [
+        (
+            Direction::OverlapEither,
+            "checked sent1 answered stage@a stage:tool shown deploy:word verify:word wait:clock promote@a promote:tool retire@a retire:tool drop:word closed:done",
+        ),
+        (
+            Direction::OverlapSwitch,
+            "checked sent1 answered stage@a stage:tool shown promote@a promote:tool deploy:word verify:word wait:clock retire@a retire:tool drop:word closed:done",
+        ),
+        (
+            Direction::Instant,
+            "checked prepare:word sent1 answered stage@a stage:tool shown promote@a promote:tool deploy:word verify:word retire@a retire:tool drop:word closed:done",
+        ),
+        (
+            Direction::Force,
+            "checked sent1 answered stage@a stage:tool shown promote@a promote:tool deploy:word verify:word retire@a retire:tool drop:word closed:done",
+        ),
+        (
+            Direction::Contain,
+            "checked sent1 answered stage@a stage:tool shown promote@a promote:tool deploy:word verify:word drop:word wait:clock retire@a retire:tool closed:done",
+        ),
+    ] {
+        let mut world = World::new(direction);
+        world.person.always = Some(Reply::Done { reason: None });
+        assert_eq!(world.run(None), "finished", "{:?}", world.person.heard);
+        assert_eq!((world.recorded().as_str(), world.slots().as_str()), (recorded, "-n-"), "{direction:?}");
+        assert_eq!(world.sealed(), (false, false));
+        let known = world.journal.find(world.rotation.id).unwrap().unwrap();
+        assert_eq!((&known.done, &known.call), (&world.rotation.done, &world.rotation.call));
+    }
+}
