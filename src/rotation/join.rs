@@ -1,7 +1,10 @@
 //! A store or a receiver that comes to a rotation which is under way, as the config names it since: the store gets what the
 //! others have before anything else happens, and the receiver is asked what the others were asked.
 
+use std::collections::BTreeMap;
+
 use super::changed::Change;
+use super::drift::Act;
 use super::operator::News;
 use super::runner::Runner;
 use super::{Call, Event, PlannedStore, Record, RunError, Step};
@@ -68,8 +71,7 @@ impl Runner<'_> {
     /// Proves stores, those that this runner has, and takes them into the rotation. What their slots hold is looked at
     /// before the first is written; a secret that nobody knows is left alone.
     pub fn take_in(&mut self, planned: &[PlannedStore]) -> Result<(), RunError> {
-        self.prove_new().map_err(|error| self.not_taken_in(error))?;
-        let held = self.held().map_err(|error| self.not_taken_in(error))?;
+        let held = self.prove_new().map_err(|error| self.not_taken_in(error))?;
         let joined = |store: &PlannedStore| Event::StoreJoined {
             store: store.clone(),
             held: held.get(&store.reference).cloned(),
@@ -97,17 +99,25 @@ impl Runner<'_> {
         Ok(!joined.is_empty())
     }
 
-    fn prove_new(&mut self) -> Result<(), RunError> {
-        let held = self.held()?;
-        let known =
-            self.journal.of_endpoint(&self.rotation.plan.endpoint_key).map_err(|error| self.unrecorded(error))?;
-        self.refuse_foreign(&held, &known)?;
+    /// Proves them, and yields what their slots hold after that.
+    fn prove_new(&mut self) -> Result<BTreeMap<String, Held>, RunError> {
+        self.known_in_new()?;
         let canary = slots::canary(slots::USUAL_SECRET_LENGTH);
         for store in self.stores {
             slots::prove(store.as_ref(), &canary).map_err(RunError::StoreCheck)?;
             self.operator.tell(self.rotation, News::StoreProved { store: &store.reference() });
         }
-        Ok(())
+        // What is journaled is what was judged: somebody may have put something there since.
+        self.known_in_new()
+    }
+
+    /// What their slots hold. Fails where that is a secret that nobody knows.
+    fn known_in_new(&mut self) -> Result<BTreeMap<String, Held>, RunError> {
+        let held = self.held()?;
+        let known =
+            self.journal.of_endpoint(&self.rotation.plan.endpoint_key).map_err(|error| self.unrecorded(error))?;
+        self.refuse_foreign(&held, &known)?;
+        Ok(held)
     }
 
     /// After the call a store that fails its check is one that the new secret is not yet in.
@@ -118,8 +128,13 @@ impl Runner<'_> {
         }
     }
 
-    /// No seal and no other store can give the new secret to those that joined.
+    /// No seal and no other store can give the new secret to those that joined; perhaps because somebody put another in its place.
     pub(super) fn nothing_to_give(&self) -> RunError {
+        let mut drifts = self.drifts(Act::due(self.rotation));
+        drifts.retain(|drift| !self.rotation.joined.contains(&drift.store));
+        if !drifts.is_empty() {
+            return RunError::Drift { drifts, is_sent: true };
+        }
         let lacks = |store: &&String| !self.rotation.stores_done.contains(&(Step::Stage, (*store).clone()));
         self.not_yet_in(StoreError::Refused {
             store: self.rotation.joined.iter().find(lacks).cloned().unwrap_or_default(),

@@ -57,7 +57,9 @@ impl Runner<'_> {
         // For an overlap nothing goes live anywhere until every store has the new secret.
         for store in readable(self.stores) {
             let reference = store.reference();
-            if left_out.contains(&reference) {
+            // One that has it live already needs nothing in `next`, whatever somebody has put there since.
+            let is_done = self.rotation.stores_done.contains(&(Step::Promote, reference.clone()));
+            if is_done || left_out.contains(&reference) {
                 continue;
             }
             match self.make_ready(store, &new) {

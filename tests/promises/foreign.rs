@@ -61,6 +61,7 @@ const SCENARIOS: &[Scenario] = &[
     Scenario { verb: Verb::Cutover, provider: "verifa", stores: &[Kept::Json] },
     Scenario { verb: Verb::Finish, provider: "layers", stores: FILES },
     Scenario { verb: Verb::Cutover, provider: "signa", stores: FILES },
+    Scenario { verb: Verb::Join, provider: "signa", stores: FILES },
     Scenario { verb: Verb::Rotate, provider: "kadosei", stores: &[Kept::Dotenv] },
     Scenario { verb: Verb::Rollback, provider: "signa", stores: FILES },
     Scenario { verb: Verb::Force, provider: "signa", stores: FILES },

@@ -25,6 +25,8 @@ pub enum Verb {
     Contain,
     /// All that is left after `rotate`, with the overlap over.
     Cutover,
+    /// The same after all stores but the first came to the config.
+    Join,
     /// After a rotate that was killed while the answer was on its way.
     Resume,
     /// With deploy and verify said, and the overlap over.
@@ -51,6 +53,8 @@ pub const SCENARIOS: &[Scenario] = &[
     Scenario { verb: Verb::Contain, provider: "layers", stores: FILES },
     Scenario { verb: Verb::Cutover, provider: "layers", stores: FILES },
     Scenario { verb: Verb::Cutover, provider: "verifa", stores: &[Kept::Dotenv] },
+    Scenario { verb: Verb::Join, provider: "layers", stores: FILES },
+    Scenario { verb: Verb::Join, provider: "verifa", stores: FILES },
     Scenario { verb: Verb::Resume, provider: "signa", stores: FILES },
     Scenario { verb: Verb::Finish, provider: "layers", stores: FILES },
     Scenario { verb: Verb::Rollback, provider: "signa", stores: FILES },
@@ -120,7 +124,7 @@ impl Scenario {
             Verb::Force | Verb::ForceOpen | Verb::Contain => {
                 "force-rotate hooks --yes --confirm ID --done prepare --reason leaked"
             }
-            Verb::Cutover | Verb::Resume => GO_ON,
+            Verb::Cutover | Verb::Join | Verb::Resume => GO_ON,
             Verb::Finish => "finish hooks",
             Verb::Rollback => "rollback hooks --reason refused",
         }
@@ -146,6 +150,15 @@ impl Scenario {
             }
             Verb::Cutover => {
                 world.run("rotate hooks --yes --confirm ID --done prepare").exits(0);
+                world.jump();
+            }
+            Verb::Join => {
+                let text = world.sandbox.config_text();
+                let stores = text.lines().find(|line| line.starts_with("store = ")).unwrap();
+                let first = format!("{}]", stores.split(',').next().unwrap());
+                world.sandbox.config(&text.replace(stores, &first));
+                world.run("rotate hooks --yes --confirm ID --done prepare").exits(0);
+                world.sandbox.config(&text);
                 world.jump();
             }
             Verb::Resume => {
@@ -269,7 +282,7 @@ impl Scenario {
         let keys: &[Key] = match self.verb {
             Verb::Rotate | Verb::Force | Verb::ForceOpen => &[Key::Rotated, Key::Sealed, Key::Unsealed],
             Verb::Resume => &[Key::Sealed, Key::Unsealed],
-            Verb::Contain | Verb::Cutover | Verb::Finish | Verb::Rollback => &[],
+            Verb::Contain | Verb::Cutover | Verb::Join | Verb::Finish | Verb::Rollback => &[],
         };
         keys.iter().flat_map(|key| (0..AFTER_KEY).map(|offset| Point::After(*key, offset))).collect()
     }
