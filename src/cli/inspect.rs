@@ -189,7 +189,7 @@ fn somebody_rotated(
     let (name, provider) = (&rotation.plan.target, target.endpoint.provider.title());
     let message = format!("our secret is not {provider}'s any more, because somebody rotated again: {difference}");
     let now = session.now();
-    let end = end.filter(|end| *end > rotation.provider_time(now)).into_iter().chain(rotation.overlap_until(now)).max();
+    let end = end.filter(|end| *end > rotation.provider_now(now)).into_iter().chain(rotation.overlap_until(now)).max();
     let hint = match rotation.closed {
         None => format!("close this rotation, and see how to go on: {}", session.come_back("cutover", name)),
         Some(_) => {
