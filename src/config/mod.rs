@@ -4,7 +4,7 @@
 //! one target and its flags together, `normalise` turns them into a `Target`, `edit` changes a file and keeps its
 //! comments. No environment and no clock: `cli` passes folders in.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
@@ -230,7 +230,7 @@ impl Config {
             None => Draft::ad_hoc(name, overrides, catalog)?.ok_or_else(|| self.unknown(name))?,
         };
         draft.apply(overrides);
-        normalise::target(draft, self, catalog)
+        normalise::target(&draft, self, catalog)
     }
 
     /// The target as the files describe it.
@@ -239,7 +239,7 @@ impl Config {
             return Err(ConfigError::Broken(Arc::clone(error)));
         }
         let draft = self.drafts.get(name).ok_or_else(|| self.unknown(name))?;
-        normalise::target(draft.clone(), self, catalog)
+        normalise::target(draft, self, catalog)
     }
 
     fn unknown(&self, name: &str) -> ConfigError {
@@ -258,9 +258,9 @@ impl Config {
     /// Normalises every target once, and looks at what only all of them together can show. Of two that are in each other's
     /// way neither can be used: what is put into the one would be lost to the other.
     fn check_all(&mut self, checkout: &BTreeSet<String>, catalog: &Catalog) -> Result<(), ConfigError> {
-        let mut stores: BTreeMap<String, &str> = BTreeMap::new();
-        let mut taken: BTreeMap<(String, String), &str> = BTreeMap::new();
-        let mut own: BTreeMap<String, &str> = BTreeMap::new();
+        let mut stores: HashMap<String, &str> = HashMap::new();
+        let mut taken: HashMap<(Arc<str>, String), &str> = HashMap::new();
+        let mut own: HashMap<String, &str> = HashMap::new();
         let mut broken: Vec<(String, ConfigError)> = Vec::new();
         let mut endpoints: BTreeMap<String, Vec<String>> = BTreeMap::new();
         // The user's own come first, so that the blame falls on the checkout's.
@@ -269,7 +269,7 @@ impl Config {
         for draft in ours.into_iter().chain(theirs) {
             let name = draft.name.as_str();
             // One that is broken says so when it is used.
-            let Ok(target) = normalise::target(draft.clone(), self, catalog) else { continue };
+            let Ok(target) = normalise::target(draft, self, catalog) else { continue };
             let key = target.endpoint.key();
             endpoints.entry(key.clone()).or_default().push(name.to_owned());
             match own.get(&key) {
@@ -311,7 +311,7 @@ impl Config {
 
 /// The slots of a store whose slots have names side by side, each with where it is: another target's store may be named like
 /// one of them.
-fn slots(store: &TargetStore, surroundings: &Surroundings) -> Vec<(String, String)> {
+fn slots(store: &TargetStore, surroundings: &Surroundings) -> Vec<(Arc<str>, String)> {
     let place = match &store.reference {
         Reference::Dotenv { path, .. } => format!("dotenv:{}", path.display()),
         Reference::Json { path, .. } => format!("json:{}", path.display()),
@@ -321,7 +321,8 @@ fn slots(store: &TargetStore, surroundings: &Surroundings) -> Vec<(String, Strin
     };
     // A store that cannot be opened says so when it is used.
     let Ok(open) = crate::store::open(&store.reference, &store.names, surroundings) else { return Vec::new() };
-    Slot::KEPT.map(|slot| (place.clone(), open.slot_name(slot))).to_vec()
+    let place: Arc<str> = place.into();
+    Slot::KEPT.map(|slot| (Arc::clone(&place), open.slot_name(slot))).into()
 }
 
 /// Refuses a target's name that could not be typed, or be taken for `PROVIDER/ID` or a flag.

@@ -27,7 +27,7 @@ const KEY_ACCOUNT: &str = "api-key";
 const LONGEST_OWNER: usize = 200;
 
 /// Checks a draft and makes the target that it describes.
-pub(super) fn target(draft: Draft, config: &Config, catalog: &Catalog) -> Result<Target, ConfigError> {
+pub(super) fn target(draft: &Draft, config: &Config, catalog: &Catalog) -> Result<Target, ConfigError> {
     if draft.file.is_some() {
         check_name(&draft.name, &draft.place)?;
     }
@@ -38,7 +38,7 @@ pub(super) fn target(draft: Draft, config: &Config, catalog: &Catalog) -> Result
         move |source| ConfigError::Provider { place, target, source: Box::new(source) }
     };
     let provider = catalog.get(&draft.provider.value).map_err(blame(&draft.provider.place))?;
-    let ids = ids(&draft, &provider)?;
+    let ids = ids(draft, &provider)?;
     let base_url = draft.base_url.as_ref();
     let place = base_url.map_or(&draft.ids.place, |url| &url.place);
     let endpoint = provider
@@ -54,7 +54,7 @@ pub(super) fn target(draft: Draft, config: &Config, catalog: &Catalog) -> Result
     }
     let home = config.home.as_deref();
     let ca = draft.ca.as_ref().map(|ca| paths::absolute(ca.as_ref(), &draft.folder, home));
-    let api_key = draft.api_key.as_ref().map(|key| key_source(key, &draft, config)).transpose()?;
+    let api_key = draft.api_key.as_ref().map(|key| key_source(key, draft, config)).transpose()?;
     let surroundings = Surroundings {
         commands: config.commands.clone(),
         target: draft.name.clone(),
@@ -65,7 +65,7 @@ pub(super) fn target(draft: Draft, config: &Config, catalog: &Catalog) -> Result
     };
     Ok(Target {
         endpoint,
-        stores: stores(&draft, &surroundings, config)?,
+        stores: stores(draft, &surroundings, config)?,
         receivers: draft.receivers.iter().map(receiver).collect::<Result<_, _>>()?,
         may_probe: !draft.receivers_from_checkout,
         stores_from_checkout: draft.stores_from_checkout,
@@ -74,9 +74,9 @@ pub(super) fn target(draft: Draft, config: &Config, catalog: &Catalog) -> Result
         max_age: draft.max_age.as_ref().map(max_age).transpose()?,
         ca: ca.or_else(|| config.ca.clone()),
         surroundings,
-        name: draft.name,
-        owner: draft.owner,
-        file: draft.file,
+        name: draft.name.clone(),
+        owner: draft.owner.clone(),
+        file: draft.file.clone(),
     })
 }
 

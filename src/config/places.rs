@@ -2,7 +2,7 @@
 //! long.
 
 use std::path::Path;
-use std::sync::OnceLock;
+use std::sync::{Arc, OnceLock};
 
 use super::Place;
 
@@ -15,6 +15,8 @@ pub struct Places(OnceLock<Marks>);
 
 #[derive(Clone, Debug)]
 struct Marks {
+    /// Shared by all places in it.
+    path: Arc<Path>,
     /// Where lines begin.
     lines: Vec<usize>,
     /// How many characters begin before each `STRIDE`-th byte.
@@ -22,25 +24,25 @@ struct Marks {
 }
 
 impl Places {
-    /// The place of a byte in the text that this was first asked about.
+    /// The place of a byte in the text and file that this was first asked about.
     pub fn of(&self, text: &str, path: &Path, offset: usize) -> Place {
-        let marks = self.0.get_or_init(|| Marks::new(text));
+        let marks = self.0.get_or_init(|| Marks::new(text, path));
         let offset = offset.min(text.len());
         let line = marks.lines.partition_point(|start| *start <= offset);
         let start = marks.lines.get(line.saturating_sub(1)).copied().unwrap_or_default();
         let column = marks.characters_before(text, offset) - marks.characters_before(text, start) + 1;
-        Place::File { path: path.to_owned(), line, column }
+        Place::File { path: Arc::clone(&marks.path), line, column }
     }
 }
 
 impl Marks {
-    fn new(text: &str) -> Self {
+    fn new(text: &str, path: &Path) -> Self {
         let ends = text.bytes().enumerate().filter(|(_, byte)| *byte == b'\n').map(|(at, _)| at + 1);
         let mut characters = vec![0];
         for piece in text.as_bytes().chunks(STRIDE) {
             characters.push(characters.last().copied().unwrap_or_default() + beginnings(piece));
         }
-        Self { lines: std::iter::once(0).chain(ends).collect(), characters }
+        Self { path: path.into(), lines: std::iter::once(0).chain(ends).collect(), characters }
     }
 
     fn characters_before(&self, text: &str, offset: usize) -> usize {
@@ -67,7 +69,7 @@ mod tests {
             let before = &text[..offset];
             let line = before.matches('\n').count() + 1;
             let column = before.rsplit('\n').next().unwrap().chars().count() + 1;
-            let path = Path::new("x").to_owned();
+            let path = Path::new("x").into();
             assert_eq!(places.of(&text, Path::new("x"), offset), Place::File { path, line, column }, "{offset}");
         }
     }
