@@ -25,7 +25,7 @@ impl Runner<'_> {
         match self.look() {
             Ok(before) => {
                 self.mention_clock(before.clock_ahead_ms.unwrap_or(0));
-                self.record(&[Event::Checked { before }])
+                self.record_soon(&[Event::Checked { before }])
             }
             Err(error) => {
                 let reason = Some(error.to_string());

@@ -56,7 +56,13 @@ impl Runner<'_> {
                         let refusal = |url, finds| RunError::Contradicted { step, url, finds };
                         self.overrule(step, reason.as_deref(), refusal)?;
                     }
-                    self.record(&[Event::Done { step, how: How::Word { reason } }])?;
+                    let said = [Event::Done { step, how: How::Word { reason } }];
+                    // Whoever goes on before the call asks anew.
+                    if step == Step::Prepare {
+                        self.record_soon(&said)?
+                    } else {
+                        self.record(&said)?
+                    }
                     self.probed = false;
                     return Ok(true);
                 }

@@ -214,7 +214,8 @@ impl Runner<'_> {
     pub(super) fn keep(&mut self, secret: &Secret, answered: Answered) -> Result<(), RunError> {
         let sealed = self.seals.seal(self.rotation.id, &Sealed::new(Some(answered.clone()), secret.expose()));
         self.arrived = Some(secret.clone());
-        let recorded = self.append(&[Event::Answered(answered.clone())]);
+        let answer = [Event::Answered(answered.clone())];
+        let recorded = if sealed.is_ok() { self.append_soon(&answer) } else { self.append(&answer) };
         self.operator.tell(self.rotation, News::Answered(&answered));
         let now = self.rotation.provider_time((self.now)());
         if answered.expires_at.is_some_and(|end| end <= now) {

@@ -112,6 +112,24 @@ impl Journal {
         Ok(())
     }
 
+    /// The same for what a power cut may take back, because whoever goes on comes to it again: the next commit that is durable
+    /// makes it so, and so does the last process that closes the journal. Others read it at once.
+    pub fn append_soon(
+        &self,
+        rotation: &mut Rotation,
+        by: &str,
+        now: Timestamp,
+        events: &[Event],
+    ) -> Result<(), JournalError> {
+        let sync = |when: &str| {
+            let set = self.connection.execute_batch(&format!("PRAGMA synchronous = {when}"));
+            set.map_err(|error| self.classify(error))
+        };
+        sync("NORMAL")?;
+        let appended = self.append(rotation, by, now, events);
+        sync("EXTRA").and(appended)
+    }
+
     /// The key that this journal is stamped with.
     pub fn stamps(&self) -> &StampKey {
         &self.key.stamps

@@ -138,8 +138,9 @@ impl Runner<'_> {
         match finding {
             Finding::Same | Finding::Unknown => {
                 if is_settled || (self.rotation.answered().is_some() && self.rotation.after.is_none()) {
-                    let after = self.evidence(&inspected);
-                    self.record(&[Event::Shown { after }])?;
+                    let shown = [Event::Shown { after: self.evidence(&inspected) }];
+                    // What is shown is shown again; that a doubt is settled is not asked again.
+                    if is_settled { self.record(&shown)? } else { self.record_soon(&shown)? }
                 }
                 Ok(())
             }

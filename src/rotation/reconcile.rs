@@ -18,7 +18,7 @@ impl Runner<'_> {
             && let Some(answered) = &sealed.answered
             && answered.fingerprint == sealed.secret().fingerprint()
         {
-            return self.record(&[Event::Answered(answered.clone())]);
+            return self.record_soon(&[Event::Answered(answered.clone())]);
         }
         self.hear(false)?;
         let fresh = self.rotation.plan.idempotency_key.is_some() && self.rotation.key_is_fresh((self.now)());

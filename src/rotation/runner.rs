@@ -177,6 +177,17 @@ impl Runner<'_> {
         self.append(events).map_err(|error| self.unrecorded(error))
     }
 
+    /// The same for what a power cut may take back: before the call nothing was sent, and an answer is in its seal.
+    pub(super) fn record_soon(&mut self, events: &[Event]) -> Result<(), RunError> {
+        self.append_soon(events).map_err(|error| self.unrecorded(error))
+    }
+
+    pub(super) fn append_soon(&mut self, events: &[Event]) -> Result<(), JournalError> {
+        self.journal.append_soon(self.rotation, self.by, (self.now)(), events)?;
+        events.iter().for_each(|event| self.operator.tell(self.rotation, News::Recorded(event)));
+        Ok(())
+    }
+
     pub(super) fn append(&mut self, events: &[Event]) -> Result<(), JournalError> {
         self.journal.append(self.rotation, self.by, (self.now)(), events)?;
         events.iter().for_each(|event| self.operator.tell(self.rotation, News::Recorded(event)));

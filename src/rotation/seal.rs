@@ -26,6 +26,7 @@ use crate::advice::{Advice, Verb, advice};
 use crate::secret::{Fingerprint, Secret};
 use crate::store::envelope::{self, Envelope};
 use crate::store::{Slot, Store, StoreError};
+use crate::system::replace::Place;
 use crate::system::{FileError, private};
 
 /// The most that is sealed of unreadable answers, in bytes; half as much again as is read of one.
@@ -37,7 +38,7 @@ const STAMPED: &str = "seal";
 /// How long to wait before a lock is tried again.
 const PAUSE: Duration = Duration::from_millis(10);
 
-/// How long to wait for others who make an identity or prove a seal.
+/// How long to wait for others who make an identity.
 const PATIENCE: Duration = Duration::from_secs(60);
 
 /// Where seals are, and whom they are for.
@@ -226,14 +227,20 @@ impl Seals {
         self.path(rotation).exists()
     }
 
-    /// Proves that a seal can be written and opened: a canary goes the same way and is removed. Always under the same
-    /// name, so that what a run cut off has left is gone after the next one.
+    /// Proves that a seal can be written and opened: a canary goes the same way beside where it would be, and is removed.
     pub fn prove(&self, canary: &Secret) -> Result<(), SealError> {
         let id = Uuid::nil();
-        let _alone = alone(&self.state)?;
-        self.seal(id, &Sealed::new(None, canary.expose()))?;
-        let opened = self.unseal(id);
-        self.remove(id)?;
+        let path = self.path(id);
+        let cipher = self.cipher(id, &Sealed::new(None, canary.expose()))?;
+        let mut opened = Err(SealError::DoesNotOpen { path: path.clone(), store: self.identity_place() });
+        let proved = Place::new(path.clone()).prove(
+            |_| Ok::<_, FileError>(Zeroizing::new(cipher)),
+            |found| {
+                opened = self.opened(id, found);
+                Ok(true)
+            },
+        );
+        proved.map_err(|source| SealError::Write { path: path.clone(), source })?;
         // A run that was cut off while it sealed, and whose secret no later run could have, left a file behind.
         let tidied = private::tidy(&self.folder);
         tidied.map_err(|source| SealError::Write { path: self.folder.clone(), source })?;
@@ -241,27 +248,36 @@ impl Seals {
             Ok(opened) if opened.secret() == *canary => Ok(()),
             // The team can open what this machine cannot.
             _ if self.recipients.len() > 1 => Ok(()),
-            Ok(_) => Err(SealError::DoesNotOpen { path: self.path(id), store: self.identity_place() }),
+            Ok(_) => Err(SealError::DoesNotOpen { path, store: self.identity_place() }),
             Err(error) => Err(error),
         }
     }
 
     /// Writes the seal durably. The secret is on disk only encrypted.
     pub fn seal(&self, rotation: Uuid, content: &Sealed) -> Result<(), SealError> {
+        write(&self.path(rotation), &self.cipher(rotation, content)?)
+    }
+
+    /// The seal's bytes, in a folder that is there.
+    fn cipher(&self, rotation: Uuid, content: &Sealed) -> Result<Vec<u8>, SealError> {
+        private::folder(&self.folder).map_err(|source| SealError::Read { path: self.folder.clone(), source })?;
         let json = Zeroizing::new(serde_json::to_string(content).map_err(|_| SealError::Encrypt)?);
         let stamp = self.key.stamps.stamp(STAMPED, &[rotation.as_bytes(), json.as_bytes()]);
         let plain = Zeroizing::new([json.as_bytes(), b"\n", stamp.as_bytes()].concat());
-        let cipher = envelope::encrypt(&self.recipients, &plain).ok_or(SealError::Encrypt)?;
-        private::folder(&self.folder).map_err(|source| SealError::Read { path: self.folder.clone(), source })?;
-        write(&self.path(rotation), &cipher)
+        envelope::encrypt(&self.recipients, &plain).ok_or(SealError::Encrypt)
     }
 
     /// Opens a rotation's seal with this machine's identity. Refuses one that was not made here for this rotation.
     pub fn unseal(&self, rotation: Uuid) -> Result<Sealed, SealError> {
         let path = self.path(rotation);
-        let cipher = std::fs::read(&path).map_err(|source| SealError::Read { path: path.clone(), source })?;
+        let cipher = std::fs::read(&path).map_err(|source| SealError::Read { path, source })?;
+        self.opened(rotation, &cipher)
+    }
+
+    fn opened(&self, rotation: Uuid, cipher: &[u8]) -> Result<Sealed, SealError> {
+        let path = self.path(rotation);
         let identity = self.identity()?;
-        let plain = envelope::decrypt(&identity, &cipher);
+        let plain = envelope::decrypt(&identity, cipher);
         let store = self.identity.reference();
         let plain = plain.ok_or_else(|| SealError::DoesNotOpen { path: path.clone(), store: store.clone() })?;
         let json = self.stamped(rotation, &plain).ok_or_else(|| SealError::NotOurs { path: path.clone() })?;
@@ -324,8 +340,7 @@ fn folder(state: &Path) -> PathBuf {
     state.join("seals")
 }
 
-/// Waits until no other process makes an identity or proves a seal in this state folder; none does while the file is
-/// open.
+/// Waits until no other process makes an identity in this state folder; none does while the file is open.
 fn alone(state: &Path) -> Result<File, SealError> {
     let path = state.join("locks").join("seals");
     let io = |source| SealError::Lock { path: path.clone(), source };

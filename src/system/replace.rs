@@ -180,7 +180,7 @@ impl Place {
         let renamed = spot.folder.opened().rename(prepared.name(), beside.name());
         renamed.map_err(|source| self.io("replace", &spot, source))?;
         prepared.let_go();
-        spot.folder.sync()?;
+        // The file was synced, which takes room on the disk. The folder is not: nothing of this is to stay.
         let found = spot.folder.opened().open(beside.name()).map_err(|source| self.io("read", &spot, source))?;
         let found = admission::content(&spot.way.path, found)?.bytes;
         let is_same = found == new && reads_back(&found)?;

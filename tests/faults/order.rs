@@ -13,6 +13,7 @@ use crate::trace;
 
 static SENDS: AtomicUsize = AtomicUsize::new(0);
 static RENAMES: AtomicUsize = AtomicUsize::new(0);
+static SEALS: AtomicUsize = AtomicUsize::new(0);
 
 /// The calls that say in which order things were done, each with all of its bytes.
 const OPTIONS: [&str; 4] = [
@@ -173,6 +174,25 @@ fn sealed_first(calls: &[Call], work: &str) -> Result<(), String> {
     Ok(())
 }
 
+/// A seal goes only once the journal says, on the disk, that the stores have the secret.
+fn sealed_until_journaled(calls: &[Call]) -> Result<(), String> {
+    let is_seal = |path: &String| path.contains("/seals/") && path.ends_with(".age");
+    for gone in calls.iter().filter(|call| call.name.starts_with("unlink") && call.paths().last().is_some_and(is_seal))
+    {
+        let holds = |call: &&Call| {
+            let is_journal = call.name == "pwrite64" && call.file().contains("/journal.sqlite");
+            is_journal && call.ended < gone.began && call.text.contains("\\\"step\\\":\\\"stage\\\"")
+        };
+        let synced = |write: &Call| {
+            let is_between = |sync: &&Call| sync.began > write.ended && sync.ended < gone.began;
+            calls.iter().filter(is_between).any(|sync| sync.is_sync_of(write.file()))
+        };
+        ensure!(calls.iter().filter(holds).any(synced), "{} goes before the journal has what it is for", gone.text);
+        SEALS.fetch_add(1, Ordering::Relaxed);
+    }
+    Ok(())
+}
+
 fn drive(provider: &str, kind: Kind, arguments: &[&str], script: &[Act]) -> Result<(), String> {
     let scene = Scene::with_own_store(provider, kind);
     scene.server.script(script);
@@ -185,6 +205,7 @@ fn drive(provider: &str, kind: Kind, arguments: &[&str], script: &[Act]) -> Resu
     ensure!(sends == scene.server.arrivals() && sends == script.len(), "{sends} rotate calls are in the trace");
     let root = scene.sandbox.path("");
     durable(&calls, &root.display().to_string())?;
+    sealed_until_journaled(&calls)?;
     sealed_first(&calls, &format!("{}/", scene.sandbox.path("work").display()))
 }
 
@@ -213,9 +234,10 @@ fn what_is_sent_was_written_ahead_and_what_comes_is_sealed_first() {
     sweep(1, "written ahead, in the order of system calls", cases, || {
         format!(
             "{} rotate calls, each after its attempt and key were synced; {} renames, each between two syncs; sealed before \
-             stored: 0 violations",
+             stored, and {} seals gone after the journal had what they were for: 0 violations",
             count(&SENDS),
-            count(&RENAMES)
+            count(&RENAMES),
+            count(&SEALS)
         )
     });
 }
