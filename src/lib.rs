@@ -11,6 +11,7 @@ compile_error!("whsec runs on Linux and macOS: it rests on owners, modes, locks 
 pub mod advice;
 mod shell;
 pub mod system;
+pub mod time;
 
 pub mod secret;
 

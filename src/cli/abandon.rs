@@ -3,11 +3,13 @@
 use clap_complete::engine::ArgValueCandidates;
 
 use super::exit::{Exit, Fault};
-use super::find::Found;
-use super::notify::Notifier;
+use crate::operation::find::Found;
+
 use super::options::TargetOptions;
+use super::person;
 use super::session::Session;
-use super::{ask, complete, conclude, find};
+use super::{ask, complete, conclude};
+use crate::operation::find;
 use crate::rotation::gate::old_seal;
 use crate::rotation::rejoin::Meanwhile;
 use crate::rotation::{Event, Outcome, Rotation, RunError, drift, leaking, overtaken};
@@ -41,7 +43,7 @@ pub struct Args {
 
 /// Runs the command.
 pub fn run(args: &Args, session: &Session) -> anyhow::Result<Exit> {
-    let mut found = find::open_to_close(session, &args.target, &args.options)?;
+    let mut found = find::open_to_close(session.operating()?, &args.target, &args.options.asked())?;
     if found.rotation.as_ref().is_none_or(|rotation| rotation.closed.is_some()) {
         let known = found.work.journal.of_endpoint(&found.work.target.endpoint.key())?;
         if let Some(rotation) = overtaken(&known) {
@@ -59,15 +61,16 @@ pub fn run(args: &Args, session: &Session) -> anyhow::Result<Exit> {
             );
         }
     }
-    let mut rotation = find::need_open(session, &mut found)?;
+    let mut rotation = find::need_open(session.context()?, &mut found)?;
     let work = &found.work;
     for line in conclude::whereabouts(&rotation, &work.seals, session.now()) {
         session.output.warn(&line);
     }
     let refusal = ["not abandoned, as you said", "the rotation is still open"];
     ask::agreement(session, work, "Close this rotation, and leave everything as it is?", refusal)?;
-    let stopped = || work.signals.arrived();
-    let mut person = work.person(session, &found.tools, Answers::default(), &stopped);
+    let signals = session.signals()?;
+    let stopped = || signals.arrived();
+    let mut person = person::of(session, work, &found.tools, Answers::default(), &stopped)?;
     let meanwhile = work.runner(&mut rotation, &found.tools, &mut person).rejoin()?;
     match meanwhile {
         Meanwhile::Nothing => {}
@@ -75,7 +78,7 @@ pub fn run(args: &Args, session: &Session) -> anyhow::Result<Exit> {
             let hint = format!("see where it stands: {}", session.come_back("inspect", &work.target.name));
             return Err(Fault::new(Exit::Conflict, "others went on with this rotation meanwhile", hint));
         }
-        Meanwhile::Stopped => return Ok(work.signals.exit()),
+        Meanwhile::Stopped => return Ok(signals.exit()),
     }
     drop(person);
     let closed = Event::Closed { outcome: Outcome::Abandoned, reason: Some(args.reason.clone()) };
@@ -90,7 +93,7 @@ pub fn run(args: &Args, session: &Session) -> anyhow::Result<Exit> {
         }
     }
     work.journal.append(&mut rotation, session.context()?.actor(), session.now(), std::slice::from_ref(&closed))?;
-    Notifier::new(session).recorded(&rotation, &closed);
+    person::notifier(session, session.context()?).recorded(&rotation, &closed);
     // Of a leak that is not contained, the next rotation has to prove that receivers refuse it.
     if rotation.contained() != Some(false) {
         work.seals.remove(old_seal(rotation.id)).map_err(RunError::SealFailed)?;

@@ -2,7 +2,7 @@
 
 use super::exit::{Exit, Fault};
 use super::session::Session;
-use super::work::Work;
+use crate::operation::work::Work;
 use crate::ui::dialog::{self, DialogError};
 
 /// The answer, or the fault of a question that got none; `flag` is what answers it without a terminal.

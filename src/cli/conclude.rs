@@ -6,11 +6,12 @@ use serde_json::Value;
 
 use super::exit::{self, Exit, Fault};
 use super::session::Session;
-use super::work::Work;
+use crate::operation::report;
+use crate::operation::work::Work;
 use crate::rotation::seal::Seals;
 use crate::rotation::{self, Call, Doer, ExpirySource, Next, Outcome, Rotation, RunError, Step, guide};
-use crate::ui::time::moment;
-use crate::ui::{prompt, report};
+use crate::time::moment;
+use crate::ui::prompt;
 
 /// Says and prints the end of a run, and yields its exit code.
 pub fn conclude(

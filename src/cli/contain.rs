@@ -3,65 +3,67 @@
 
 use std::collections::BTreeSet;
 
-use super::begin::{self, Wish};
+use super::begin::{self, Begin};
 use super::exit::{Exit, Fault};
-use super::options::TargetOptions;
+use super::person;
 use super::session::Session;
-use super::{ask, conclude, find};
+use super::{ask, conclude};
 use crate::config::Target;
+use crate::operation::Asked;
+use crate::operation::find;
 use crate::provider::Force;
 use crate::rotation::journal::Journal;
 use crate::rotation::runner::Rest;
 use crate::rotation::{Leaked, Rotation, Step, at_hand, suspects};
 use crate::store::{Slot, readable};
+use crate::time::moment;
 use crate::ui::dialog;
 use crate::ui::preview;
 use crate::ui::prompt::Answers;
-use crate::ui::time::moment;
 
 /// Contains the leak with the open rotation; `None` where there is none that could, so that a call has to be made.
 pub fn contain(
     session: &Session,
     name: &str,
-    options: &TargetOptions,
-    wish: &Wish<'_>,
+    asked: &Asked,
+    begin: &Begin<'_>,
     answers: Answers,
 ) -> anyhow::Result<Option<Exit>> {
-    let journal = find::journal(session)?;
-    let target = find::target(session, &journal, name, options)?;
+    let journal = find::journal(session.context()?)?;
+    let target = find::target(session.context()?, &journal, name, asked)?;
     let known = journal.of_endpoint(&target.endpoint.key())?;
     let open = at_hand(&known).and_then(|at| known.get(at)).filter(|rotation| rotation.closed.is_none());
     // One that is pending is settled first, and one of which nothing was sent has brought nothing.
     let Some(open) = open.filter(|rotation| rotation.may_be_applied() && !rotation.is_pending()) else {
-        refuse_unknown(session, &journal, &target, options, wish)?;
+        refuse_unknown(session, &journal, &target, asked, begin)?;
         return Ok(None);
     };
     let cannot_force = target.endpoint.provider.force() == Force::Unavailable;
     // What is live may be dead, and the provider keep one all the same that nobody has live.
     let kept = open.replaced_until().is_some_and(|end| open.provider_now(session.now()) < end);
     let old_lives = kept || open.old_secret_lives(session.now());
-    match leaked(session, open, wish, cannot_force)? {
-        Leaked::New if cannot_force && old_lives => note_leak(session, name, options, wish).map(Some),
+    match leaked(session, open, begin, cannot_force)? {
+        Leaked::New if cannot_force && old_lives => note_leak(session, name, asked, begin).map(Some),
         // Whoever names the old one of a rotation that has ended it needs no other.
-        Leaked::Old if cannot_force || (wish.leaked.is_some() && !old_lives) => {
-            go_on(session, name, options, wish, answers).map(Some)
+        Leaked::Old if cannot_force || (begin.wish.leaked.is_some() && !old_lives) => {
+            go_on(session, name, asked, begin, answers).map(Some)
         }
         Leaked::New | Leaked::Old => Ok(None),
     }
 }
 
 /// Which secret has leaked: as was said, or asked where it decides between containing and another call.
-fn leaked(session: &Session, open: &Rotation, wish: &Wish<'_>, decides: bool) -> anyhow::Result<Leaked> {
+fn leaked(session: &Session, open: &Rotation, begin: &Begin<'_>, decides: bool) -> anyhow::Result<Leaked> {
     let old = open.before.current.as_ref().map(ToString::to_string);
     let new = open.answered().map(|answered| answered.fingerprint.to_string());
-    if let Some(said) = wish.leaked {
+    if let Some(said) = begin.wish.leaked {
         return open.which(said).ok_or_else(|| {
             let shown = |secret: &Option<String>| secret.clone().unwrap_or_else(|| "not known".to_owned());
             let message = format!("{said} is neither secret of the open rotation of `{}`", open.plan.target);
             Fault::new(Exit::Usage, message, format!("the old one is {}, the new one {}", shown(&old), shown(&new)))
         });
     }
-    if !decides || !session.may_ask() || wish.dry_run || new.is_none() {
+    if !decides || !session.may_ask() || begin.dry_run || new.is_none() {
         return Ok(Leaked::Old);
     }
     let named = |what: &str, secret: Option<String>| format!("{what} ({})", secret.unwrap_or_default());
@@ -77,12 +79,12 @@ fn refuse_unknown(
     session: &Session,
     journal: &Journal,
     target: &Target,
-    options: &TargetOptions,
-    wish: &Wish<'_>,
+    asked: &Asked,
+    begin: &Begin<'_>,
 ) -> anyhow::Result<()> {
-    let Some(said) = wish.leaked else { return Ok(()) };
+    let Some(said) = begin.wish.leaked else { return Ok(()) };
     let mut live = Vec::new();
-    for store in readable(&find::stores(session, journal, target, options)?) {
+    for store in readable(&find::stores(session.context()?, journal, target, asked)?) {
         live.extend(store.get(Slot::Current)?.map(|secret| secret.fingerprint()));
     }
     if live.iter().any(|live| live == said) {
@@ -94,26 +96,27 @@ fn refuse_unknown(
 }
 
 /// Journals that the new secret of the open rotation has leaked where nothing else can be done yet, and says what can.
-fn note_leak(session: &Session, name: &str, options: &TargetOptions, wish: &Wish<'_>) -> anyhow::Result<Exit> {
-    let mut found = find::open(session, name, options)?;
-    let mut rotation = find::need_open(session, &mut found)?;
+fn note_leak(session: &Session, name: &str, asked: &Asked, begin: &Begin<'_>) -> anyhow::Result<Exit> {
+    let mut found = find::open(session.operating()?, name, asked)?;
+    let mut rotation = find::need_open(session.context()?, &mut found)?;
     let work = &found.work;
+    let signals = session.signals()?;
     let outcome = match rotation.answered().map(|answered| answered.fingerprint.clone()) {
-        Some(new) if !wish.dry_run => {
-            let stopped = || work.signals.arrived();
-            let mut person = work.person(session, &found.tools, Answers::default(), &stopped);
+        Some(new) if !begin.dry_run => {
+            let stopped = || signals.arrived();
+            let mut person = person::of(session, work, &found.tools, Answers::default(), &stopped)?;
             let mut runner = work.runner(&mut rotation, &found.tools, &mut person);
-            let declared = runner.declare_leak(wish.force.unwrap_or_default(), BTreeSet::from([new]));
+            let declared = runner.declare_leak(begin.wish.force.unwrap_or_default(), BTreeSet::from([new]));
             declared.map(|declared| !declared).map_err(anyhow::Error::from)
         }
         _ => Ok(false),
     };
     let outcome = match outcome {
-        Ok(true) => Ok(work.signals.exit()),
+        Ok(true) => Ok(signals.exit()),
         Ok(false) => Err(no_way_yet(session, &work.target, &rotation)),
         Err(error) => Err(error),
     };
-    conclude::conclude(session, wish.command, &rotation, work, outcome)
+    conclude::conclude(session, begin.command, &rotation, work, outcome)
 }
 
 /// The new secret has leaked, and the provider takes no further rotation while the old one lives.
@@ -136,31 +139,26 @@ fn no_way_yet(session: &Session, target: &Target, open: &Rotation) -> anyhow::Er
 }
 
 /// Turns the open rotation to containing the leak, and goes on with it.
-fn go_on(
-    session: &Session,
-    name: &str,
-    options: &TargetOptions,
-    wish: &Wish<'_>,
-    answers: Answers,
-) -> anyhow::Result<Exit> {
-    let mut found = find::open(session, name, options)?;
-    let mut rotation = find::need_open(session, &mut found)?;
+fn go_on(session: &Session, name: &str, asked: &Asked, begin: &Begin<'_>, answers: Answers) -> anyhow::Result<Exit> {
+    let mut found = find::open(session.operating()?, name, asked)?;
+    let mut rotation = find::need_open(session.context()?, &mut found)?;
     let work = &found.work;
     let output = &session.output;
-    let reason = wish.force.unwrap_or_default();
+    let reason = begin.wish.force.unwrap_or_default();
     let since = moment(rotation.opened_at);
     output.say(&format!("the rotation that is open since {since} contains the leak; no second call is made"));
     let turned = rotation.containing(session.now(), reason);
     preview::left(output, &turned, &work.target.endpoint.provider);
-    if wish.dry_run {
+    if begin.dry_run {
         output.say("dry run: nothing was sent, written or asked");
-        return conclude::conclude(session, wish.command, &rotation, work, anyhow::Ok(Exit::Done));
+        return conclude::conclude(session, begin.command, &rotation, work, anyhow::Ok(Exit::Done));
     }
-    begin::consent(session, work, &turned.plan, wish.confirm)?;
-    let stopped = || work.signals.arrived();
-    let mut person = work.person(session, &found.tools, answers, &stopped);
+    begin::consent(session, work, &turned.plan, begin.confirm)?;
+    let signals = session.signals()?;
+    let stopped = || signals.arrived();
+    let mut person = person::of(session, work, &found.tools, answers, &stopped)?;
     let mut runner = work.runner(&mut rotation, &found.tools, &mut person);
-    let last = wish.detach.then_some(Step::Stage);
+    let last = begin.detach.then_some(Step::Stage);
     let earlier = work.journal.of_endpoint(&work.target.endpoint.key())?;
     let earlier: Vec<Rotation> = earlier.into_iter().filter(|known| known.id != runner.rotation.id).collect();
     let outcome = runner.declare_leak(reason, suspects(&earlier, None)).and_then(|declared| match declared {
@@ -169,7 +167,7 @@ fn go_on(
     });
     let exit = |rest| match rest {
         Rest::Finished | Rest::Person(_) | Rest::Clock(_) => Exit::Done,
-        Rest::Stopped => work.signals.exit(),
+        Rest::Stopped => signals.exit(),
     };
-    conclude::conclude(session, wish.command, &rotation, work, outcome.map(exit))
+    conclude::conclude(session, begin.command, &rotation, work, outcome.map(exit))
 }

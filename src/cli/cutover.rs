@@ -5,18 +5,20 @@ use clap::builder::NonEmptyStringValueParser;
 use clap_complete::engine::ArgValueCandidates;
 
 use super::exit::{Exit, Fault};
-use super::find::Found;
 use super::options::TargetOptions;
 use super::overrule::{self, Over};
+use super::person;
 use super::session::Session;
-use super::work::Work;
-use super::{ask, begin, changes, complete, conclude, find, shared};
+use super::{ask, begin, complete, conclude};
+use crate::operation::find::Found;
+use crate::operation::work::Work;
+use crate::operation::{changes, find, shared};
 use crate::rotation::operator::Ruling;
 use crate::rotation::rejoin::Meanwhile;
 use crate::rotation::runner::Rest;
 use crate::rotation::{Call, Closed, How, Outcome, RolledBack, Rotation, Step, elsewhere};
+use crate::time::moment;
 use crate::ui::prompt::Answers;
-use crate::ui::time::moment;
 
 /// Go on with an open rotation from wherever it stands
 ///
@@ -89,11 +91,11 @@ enum Resolve {
 
 /// Runs the command.
 pub fn run(args: &Args, session: &Session) -> anyhow::Result<Exit> {
-    let mut found = find::open(session, &args.target, &args.options)?;
+    let mut found = find::open(session.operating()?, &args.target, &args.options.asked())?;
     let Some(mut rotation) = found.rotation.take() else {
         find::refuse_elsewhere(&found)?;
         if args.asserts_a_rotation() {
-            return Err(find::none_open(session, &args.target, None));
+            return Err(find::none_open(session.context()?, &args.target, None).into());
         }
         session
             .output
@@ -106,7 +108,7 @@ pub fn run(args: &Args, session: &Session) -> anyhow::Result<Exit> {
         return Ok(Exit::Done);
     };
     if rotation.closed.is_some()
-        && let Err(error) = changes::refuse_without_the_secret(session, &found.work, &mut rotation)
+        && let Err(error) = changes::refuse_without_the_secret(session.context()?, &found.work, &mut rotation)
     {
         return conclude::conclude(session, "cutover", &rotation, &found.work, Err(error));
     }
@@ -132,17 +134,20 @@ pub fn run(args: &Args, session: &Session) -> anyhow::Result<Exit> {
         go_forward(session, work, back)?;
     }
     let let_go = (args.let_go.as_slice(), args.reason.as_deref());
-    let settled = changes::settle(session, work, &mut found.tools, &mut rotation, &found.changes, let_go);
+    let (context, signals) = (session.context()?, session.signals()?);
+    let stopped = || signals.arrived();
+    let mut told = person::of(session, work, &found.tools, Answers::default(), &stopped)?;
+    let settled = changes::settle(context, work, &mut found.tools, &mut rotation, &found.changes, let_go, &mut told);
+    drop(told);
     if let Err(error) = settled {
         return conclude::conclude(session, "cutover", &rotation, work, Err(error));
     }
     if rotation.sent.is_empty() {
         let stores = &found.tools.stores;
-        shared::refuse_configured(session.context()?.config_at_hand()?, session.catalog()?, &work.target, stores)?;
+        shared::refuse_configured(context.config_at_hand()?, context.catalog()?, &work.target, stores)?;
         shared::refuse_journaled(&work.journal, &work.target, stores)?;
     }
-    let stopped = || work.signals.arrived();
-    let mut person = work.person(session, &found.tools, args.answers(session), &stopped);
+    let mut person = person::of(session, work, &found.tools, args.answers(session), &stopped)?;
     let mut runner = work.runner(&mut rotation, &found.tools, &mut person);
     let reason = args.reason.as_deref().unwrap_or_default();
     if let Err(error) = overrule::overrule(session, work, &mut runner, &args.overrides, reason) {
@@ -168,7 +173,7 @@ pub fn run(args: &Args, session: &Session) -> anyhow::Result<Exit> {
         Rest::Finished if is_through => Exit::Done,
         Rest::Finished => Exit::Open,
         Rest::Person(_) | Rest::Clock(_) => Exit::Open,
-        Rest::Stopped => work.signals.exit(),
+        Rest::Stopped => signals.exit(),
     };
     conclude::conclude(session, "cutover", &rotation, work, outcome.map(exit))
 }

@@ -8,8 +8,9 @@ use serde_json::json;
 
 use super::exit::{self, Exit, Fault};
 use super::session::Session;
-use super::{complete, find, result, whose, work};
+use super::{complete, result};
 use crate::operation::key::read_key;
+use crate::operation::{find, whose, work};
 use crate::rotation::Plan;
 use crate::secret::{Fingerprint, Secret};
 use crate::store::{Slot, Store, readable};
@@ -60,7 +61,7 @@ fn stdin(session: &Session) -> anyhow::Result<Exit> {
     }
     let fingerprint = value.fingerprint();
     session.output.data(&fingerprint.to_string());
-    let journal = find::journal(session)?;
+    let journal = find::journal(session.context()?)?;
     let (mut found, mut looked) = (Vec::new(), BTreeSet::new());
     let mut hold = |name: &str, slots: anyhow::Result<Vec<Held>>| {
         let mut slots = slots.unwrap_or_else(|error| {
@@ -74,7 +75,7 @@ fn stdin(session: &Session) -> anyhow::Result<Exit> {
         found.extend(objects(name, &slots));
     };
     for name in session.target_names() {
-        let target = find::target(session, &journal, &name, &Default::default());
+        let target = find::target(session.context()?, &journal, &name, &Default::default());
         looked.extend(target.map(|target| target.endpoint.key()));
         hold(&name, slots(session, &name));
     }
@@ -105,14 +106,14 @@ type Held = (String, &'static str, Fingerprint);
 
 /// Every slot of a target's stores that holds something.
 fn slots(session: &Session, name: &str) -> anyhow::Result<Vec<Held>> {
-    let journal = find::journal(session)?;
-    let target = find::target(session, &journal, name, &Default::default())?;
-    held(&find::stores(session, &journal, &target, &Default::default())?)
+    let journal = find::journal(session.context()?)?;
+    let target = find::target(session.context()?, &journal, name, &Default::default())?;
+    held(&find::stores(session.context()?, &journal, &target, &Default::default())?)
 }
 
 /// The same of an endpoint that only the journal knows.
 fn slots_of_plan(session: &Session, plan: &Plan) -> anyhow::Result<Vec<Held>> {
-    held(&work::open_planned(&find::from_plan(session, plan)?, &plan.stores)?)
+    held(&work::open_planned(&find::from_plan(session.context()?, plan)?, &plan.stores)?)
 }
 
 fn held(stores: &[Box<dyn Store>]) -> anyhow::Result<Vec<Held>> {

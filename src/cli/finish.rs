@@ -9,17 +9,19 @@ use jiff::{SignedDuration, Timestamp};
 use super::exit::{Exit, Fault};
 use super::options::TargetOptions;
 use super::overrule::{self, Over};
+use super::person;
 use super::session::Session;
-use super::work::Work;
-use super::{changes, complete, conclude, find, parse_duration};
+use super::{complete, conclude, parse_duration};
+use crate::operation::work::Work;
+use crate::operation::{changes, find};
 use crate::rotation::changed::Change;
 use crate::rotation::operator::Countdown;
 use crate::rotation::rejoin::{self, Meanwhile};
 use crate::rotation::runner::Rest;
 use crate::rotation::{Next, Rotation, RunError, Step};
+use crate::time::moment;
 use crate::ui::countdown;
 use crate::ui::prompt::Answers;
-use crate::ui::time::moment;
 
 /// Do the tool's remaining steps, if that is safe
 ///
@@ -54,8 +56,8 @@ pub struct Args {
 
 /// Runs the command.
 pub fn run(args: &Args, session: &Session) -> anyhow::Result<Exit> {
-    let mut found = find::open(session, &args.target, &args.options)?;
-    let mut rotation = find::need_open(session, &mut found)?;
+    let mut found = find::open(session.operating()?, &args.target, &args.options.asked())?;
+    let mut rotation = find::need_open(session.context()?, &mut found)?;
     let come_back = session.come_back("cutover", &rotation.plan.target);
     let refuse = |fault| conclude::conclude(session, "finish", &rotation, &found.work, Err(fault));
     if rotation.next(session.now()) == Next::Reconcile {
@@ -71,15 +73,16 @@ pub fn run(args: &Args, session: &Session) -> anyhow::Result<Exit> {
         let why = format!("the old secret was put back at {} by {back}", moment(back.at));
         return refuse(RunError::TooEarly { step: Step::Promote, why }.into());
     }
-    if let Err(error) = changes::refuse_joined(session, &args.target, &found.changes) {
-        return refuse(error);
+    if let Err(error) = changes::refuse_joined(&args.target, &found.changes) {
+        return refuse(error.into());
     }
     let is_joined = |change: &Change| matches!(change, Change::ReceiverJoined { .. });
     let (receivers, others): (Vec<Change>, Vec<Change>) = found.changes.iter().cloned().partition(is_joined);
-    changes::say(session, &rotation, &others);
+    changes::say(session.context()?, &rotation, &others);
     let work = &found.work;
-    changes::take_in_receivers(session, work, &mut rotation, &receivers)?;
-    let stopped = || work.signals.arrived();
+    changes::take_in_receivers(session.context()?, work, &mut rotation, &receivers)?;
+    let signals = session.signals()?;
+    let stopped = || signals.arrived();
     // Whoever goes on whatever the receivers do says that they are ready, with the same reason.
     let goes_on = args.overrides.contains(&Over::Shown);
     let done = if goes_on { [Step::Deploy, Step::Verify].into() } else { BTreeSet::new() };
@@ -91,7 +94,7 @@ pub fn run(args: &Args, session: &Session) -> anyhow::Result<Exit> {
         over_doubts: gate_reason.map(str::to_owned),
         ..Answers::default()
     };
-    let mut person = work.person(session, &found.tools, answers, &stopped);
+    let mut person = person::of(session, work, &found.tools, answers, &stopped)?;
     let mut runner = work.runner(&mut rotation, &found.tools, &mut person);
     let reason = args.reason.as_deref().unwrap_or_default();
     if let Err(error) = overrule::overrule(session, work, &mut runner, &args.overrides, reason) {
@@ -106,13 +109,13 @@ pub fn run(args: &Args, session: &Session) -> anyhow::Result<Exit> {
         let mut waited = work.runner(&mut rotation, &found.tools, &mut person).gate(gate_reason);
         if waited.is_ok() {
             work.let_go();
-            let is_stopped = !drained(session, work, &rotation, until);
+            let is_stopped = !drained(session, work, &rotation, until, &stopped);
             let mut runner = work.runner(&mut rotation, &found.tools, &mut person);
             waited = match runner.rejoin() {
                 Ok(meanwhile) if is_stopped || meanwhile == Meanwhile::Stopped => {
                     // What is said of the rotation now is what others have made of it.
                     let _ = runner.catch_up();
-                    let stopped = anyhow::Ok(work.signals.exit());
+                    let stopped = anyhow::Ok(signals.exit());
                     return conclude::conclude(session, "finish", &rotation, work, stopped);
                 }
                 rejoined => rejoined.map(|_| ()),
@@ -128,7 +131,7 @@ pub fn run(args: &Args, session: &Session) -> anyhow::Result<Exit> {
     let gate = if is_open { runner.gate(gate_reason) } else { Ok(()) };
     let outcome = gate.and_then(|()| runner.run(None));
     let outcome = outcome.and_then(|rest| match rest {
-        Rest::Stopped => Ok(work.signals.exit()),
+        Rest::Stopped => Ok(signals.exit()),
         // What is left then is the receivers' part alone.
         Rest::Finished => Ok(Exit::Done),
         Rest::Person(Step::Drop) if rotation.done.contains_key(&Step::Retire) => Ok(Exit::Done),
@@ -152,10 +155,10 @@ fn draining_until(session: &Session, rotation: &Rotation, drain: Duration) -> Op
 }
 
 /// Waits until then, or until others have moved the rotation. `false` where a signal came before.
-fn drained(session: &Session, work: &Work, rotation: &Rotation, until: Timestamp) -> bool {
+fn drained(session: &Session, work: &Work, rotation: &Rotation, until: Timestamp, stopped: &dyn Fn() -> bool) -> bool {
     let why = format!("draining: what was signed with the old secret may be retried until {}", moment(until));
     session.output.say(&why);
     let provider_now = rotation.provider_now(session.now());
-    let (stopped, moved) = (|| work.signals.arrived(), || rejoin::has_moved(&work.journal, rotation));
-    countdown::run(&session.output, Countdown { until, provider_now }, false, &stopped, &moved)
+    let moved = || rejoin::has_moved(&work.journal, rotation);
+    countdown::run(&session.output, Countdown { until, provider_now }, false, stopped, &moved)
 }

@@ -5,10 +5,11 @@ use jiff::{SignedDuration, Timestamp};
 
 use super::exit::Exit;
 use super::session::Session;
-use super::{complete, find, parse_duration, result};
+use super::{complete, parse_duration, result};
+use crate::operation::find;
+use crate::operation::report;
 use crate::rotation::Rotation;
-use crate::ui::report;
-use crate::ui::time::moment;
+use crate::time::moment;
 
 /// List closed rotations, oldest first
 ///
@@ -31,7 +32,7 @@ pub fn run(args: &Args, session: &Session) -> anyhow::Result<Exit> {
     let now = session.now();
     let since = args.since.and_then(|since| SignedDuration::try_from(since).ok());
     let since = since.and_then(|since| now.checked_sub(since).ok()).unwrap_or(Timestamp::MIN);
-    let mut closed = find::journal(session)?.closed_since(since)?;
+    let mut closed = find::journal(session.context()?)?.closed_since(since)?;
     if let Some(name) = &args.target {
         let key = session.target(name, &Default::default()).map(|target| target.endpoint.key()).unwrap_or_default();
         closed.retain(|rotation| rotation.plan.target == *name || rotation.plan.endpoint_key == key);

@@ -7,8 +7,11 @@ use serde_json::{Value, json};
 use super::exit::{self, Exit, Fault};
 use super::options::TargetOptions;
 use super::session::Session;
-use super::{changes, complete, find, moved, result};
+use super::{complete, result};
+use crate::advice::Verb;
 use crate::operation::Error;
+use crate::operation::report;
+use crate::operation::{changes, find, moved};
 use crate::provider::answer::Inspected;
 use crate::rotation::drift::{self, Act, Drift};
 use crate::rotation::elsewhere::{self, Stray};
@@ -16,8 +19,7 @@ use crate::rotation::superseded::{Difference, Finding, compare};
 use crate::rotation::{self, Evidence, RolledBack, Rotation, RunError, at_hand, newest_sent};
 use crate::secret::Fingerprint;
 use crate::store::{Access, Slot, Store, readable, slots};
-use crate::ui::report;
-use crate::ui::time::moment;
+use crate::time::moment;
 
 /// Show what the provider, the stores and the journal say
 ///
@@ -38,12 +40,12 @@ pub struct Args {
 
 /// Runs the command.
 pub fn run(args: &Args, session: &Session) -> anyhow::Result<Exit> {
-    let journal = find::journal(session)?;
-    let target = find::target(session, &journal, &args.target, &args.options)?;
-    find::warn_of_trouble(session, &args.target);
+    let journal = find::journal(session.context()?)?;
+    let target = find::target(session.context()?, &journal, &args.target, &args.options.asked())?;
+    find::warn_of_trouble(session.context()?, &args.target);
     let rotations = journal.of_endpoint(&target.endpoint.key())?;
     let newest = at_hand(&rotations).and_then(|at| rotations.get(at));
-    let stores = find::stores(session, &journal, &target, &args.options)?;
+    let stores = find::stores(session.context()?, &journal, &target, &args.options.asked())?;
     let output = &session.output;
     output.data(&format!(
         "{}: endpoint {} at {}",
@@ -92,7 +94,7 @@ pub fn run(args: &Args, session: &Session) -> anyhow::Result<Exit> {
     for rotation in &away {
         let (endpoint, address) = (moved::endpoint(&rotation.plan), &rotation.plan.base_url);
         output.data(&format!("{}, begun for {endpoint} at {address}", journal_line(rotation, session)));
-        output.say(&moved::way_on(session, &rotation.plan, &target, "cutover"));
+        output.say(&session.written(moved::way_on(&rotation.plan, &target, Verb::Cutover)));
     }
     let (open, context) = (newest.filter(|rotation| rotation.closed.is_none()), session.context()?);
     let changed = open.map(|rotation| changes::since(context, &target, &rotation.plan)).unwrap_or_default();
@@ -140,7 +142,7 @@ pub fn run(args: &Args, session: &Session) -> anyhow::Result<Exit> {
 }
 
 fn ask(args: &Args, session: &Session, target: &crate::config::Target) -> anyhow::Result<Inspected> {
-    find::refuse_undescribed(session, target)?;
+    find::refuse_undescribed(session.context()?, target)?;
     let context = session.context()?;
     let key = context.api_key(target, args.options.api_key_file.as_deref())?;
     context.client(target)?.inspect(&target.endpoint, &key.secret).map_err(|outcome| {

@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use clap::ValueHint;
 
 use crate::config::Overrides;
+use crate::operation::Asked;
 
 /// What the command line says about a target, in place of the config files.
 #[derive(Clone, Debug, Default, clap::Args)]
@@ -32,6 +33,11 @@ pub struct TargetOptions {
 }
 
 impl TargetOptions {
+    /// The flags as operations take them; the folder is left to the context.
+    pub fn asked(&self) -> Asked {
+        Asked { overrides: self.overrides(), api_key_file: self.api_key_file.clone() }
+    }
+
     /// The flags as the config takes them; the folder is left to the session.
     pub fn overrides(&self) -> Overrides {
         Overrides {

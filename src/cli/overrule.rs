@@ -2,7 +2,7 @@
 
 use super::ask;
 use super::session::Session;
-use super::work::Work;
+use crate::operation::work::Work;
 use crate::rotation::drift;
 use crate::rotation::rejoin::Meanwhile;
 use crate::rotation::runner::Runner;

@@ -8,13 +8,13 @@ use jiff::{SignedDuration, Timestamp};
 use serde_json::{Value, json};
 
 use super::exit::{self, Exit, Fault};
-use super::known::{self, Knowledge, Role};
 use super::options::TargetOptions;
 use super::session::Session;
 use super::{complete, result};
 use crate::delivery::probe::{Case, Event as ProbeEvent, Prober, Report, Secrets, Tried, Verdict};
 use crate::http::shown_address;
 use crate::operation::Error;
+use crate::operation::known::{self, Knowledge, Role};
 use crate::provider::Tested;
 use crate::rotation::gate::probed;
 use crate::rotation::{CLOCK_SET_BACK, Event, RunError, newest_sent};
@@ -66,7 +66,7 @@ const LARGEST_BODY: u64 = 1 << 20;
 pub fn run(args: &Args, session: &Session) -> anyhow::Result<Exit> {
     let mut options = args.options.clone();
     options.receivers.extend(args.urls.iter().cloned());
-    let mut knowledge = known::look(session, &args.target, &options)?;
+    let mut knowledge = known::look(session.context()?, &args.target, &options.asked())?;
     if args.via_provider {
         return via_provider(args, session, &knowledge);
     }

@@ -3,11 +3,12 @@
 use clap::ValueEnum;
 use clap_complete::engine::ArgValueCandidates;
 
+use super::complete;
 use super::exit::{Exit, Fault};
 use super::options::TargetOptions;
 use super::session::Session;
-use super::{complete, find};
 use crate::config::Target;
+use crate::operation::find;
 use crate::operation::seals;
 use crate::rotation::Rotation;
 use crate::rotation::gate::overruled_seal;
@@ -74,10 +75,10 @@ pub fn run(args: &Args, session: &Session) -> anyhow::Result<Exit> {
 }
 
 fn stored(args: &Args, session: &Session, slot: Slot) -> anyhow::Result<Secret> {
-    let journal = find::journal(session)?;
-    let target = find::target(session, &journal, &args.target, &args.options)?;
-    find::warn_of_trouble(session, &args.target);
-    for store in readable(&find::stores(session, &journal, &target, &args.options)?) {
+    let journal = find::journal(session.context()?)?;
+    let target = find::target(session.context()?, &journal, &args.target, &args.options.asked())?;
+    find::warn_of_trouble(session.context()?, &args.target);
+    for store in readable(&find::stores(session.context()?, &journal, &target, &args.options.asked())?) {
         if let Some(secret) = store.get(slot)? {
             return Ok(secret);
         }
@@ -91,9 +92,9 @@ fn stored(args: &Args, session: &Session, slot: Slot) -> anyhow::Result<Secret> 
 }
 
 fn sealed(args: &Args, session: &Session) -> anyhow::Result<Secret> {
-    let journal = find::journal(session)?;
-    let target = find::target(session, &journal, &args.target, &args.options)?;
-    find::warn_of_trouble(session, &args.target);
+    let journal = find::journal(session.context()?)?;
+    let target = find::target(session.context()?, &journal, &args.target, &args.options.asked())?;
+    find::warn_of_trouble(session.context()?, &args.target);
     let seals = seals::of(session.context()?)?;
     for rotation in known(session, &journal, &target)? {
         if seals.exists(rotation.id) {
@@ -122,8 +123,8 @@ fn known(session: &Session, journal: &Journal, target: &Target) -> anyhow::Resul
 }
 
 fn overridden(args: &Args, session: &Session) -> anyhow::Result<Secret> {
-    let journal = find::journal(session)?;
-    let target = find::target(session, &journal, &args.target, &args.options)?;
+    let journal = find::journal(session.context()?)?;
+    let target = find::target(session.context()?, &journal, &args.target, &args.options.asked())?;
     let seals = seals::of(session.context()?)?;
     for rotation in known(session, &journal, &target)? {
         if let Some(id) = rotation.last_overruled.as_ref().map(|found| overruled_seal(rotation.id, found)) {

@@ -4,10 +4,12 @@ use clap_complete::engine::ArgValueCandidates;
 
 use super::exit::{Exit, Fault};
 use super::options::TargetOptions;
+use super::person;
 use super::session::Session;
-use super::{changes, complete, conclude, find};
+use super::{complete, conclude};
+use crate::operation::{changes, find};
+use crate::time::span;
 use crate::ui::prompt::Answers;
-use crate::ui::time::span;
 
 /// Put the old secret back into the live slot while it is still valid
 ///
@@ -32,9 +34,9 @@ pub struct Args {
 
 /// Runs the command.
 pub fn run(args: &Args, session: &Session) -> anyhow::Result<Exit> {
-    let mut found = find::open_to_go_back(session, &args.target, &args.options)?;
-    let mut rotation = find::need_open(session, &mut found)?;
-    changes::say(session, &rotation, &found.changes);
+    let mut found = find::open_to_go_back(session.operating()?, &args.target, &args.options.asked())?;
+    let mut rotation = find::need_open(session.context()?, &mut found)?;
+    changes::say(session.context()?, &rotation, &found.changes);
     let work = &found.work;
     if rotation.plan.forced && !rotation.plan.direction.ends_old_secret() && args.reason.is_none() {
         let message = format!(
@@ -49,8 +51,9 @@ pub fn run(args: &Args, session: &Session) -> anyhow::Result<Exit> {
         let refused = Err(Fault::new(Exit::Gate, message, hint));
         return conclude::conclude(session, "rollback", &rotation, work, refused);
     }
-    let stopped = || work.signals.arrived();
-    let mut person = work.person(session, &found.tools, Answers::default(), &stopped);
+    let signals = session.signals()?;
+    let stopped = || signals.arrived();
+    let mut person = person::of(session, work, &found.tools, Answers::default(), &stopped)?;
     let outcome = work.runner(&mut rotation, &found.tools, &mut person).roll_back(args.reason.clone());
     if outcome.is_ok() {
         session.output.say("the old secret is live again in every store, and the new one waits in `next`");

@@ -2,11 +2,12 @@
 
 use clap_complete::engine::ArgValueCandidates;
 
-use super::begin::{self, Wish};
+use super::begin::{self, Begin};
 use super::complete;
 use super::exit::Exit;
 use super::options::TargetOptions;
 use super::session::Session;
+use crate::operation::start::Wish;
 use crate::rotation::Step;
 use crate::ui::prompt::Answers;
 
@@ -70,18 +71,15 @@ pub enum StepBefore {
 }
 
 impl BeginArgs {
-    /// These options as a wish for a target.
-    pub fn wish<'a>(&'a self, command: &'static str, options: &'a TargetOptions) -> Wish<'a> {
-        Wish {
-            command,
-            confirm: self.confirm.as_deref(),
+    /// These options as they begin a rotation of a target.
+    pub fn begin<'a>(&'a self, command: &'static str, options: &'a TargetOptions, wish: Wish<'a>) -> Begin<'a> {
+        let wish = Wish {
             idempotency_key: self.idempotency_key.as_deref(),
             api_key_file: options.api_key_file.as_deref(),
-            dry_run: self.dry_run,
-            detach: self.detach,
             probe_first: self.probe_first,
-            ..Wish::default()
-        }
+            ..wish
+        };
+        Begin { command, wish, confirm: self.confirm.as_deref(), dry_run: self.dry_run, detach: self.detach }
     }
 
     /// What is decided before anybody is asked.
@@ -94,6 +92,7 @@ impl BeginArgs {
 /// Runs the command.
 pub fn run(args: &Args, session: &Session) -> anyhow::Result<Exit> {
     let target = session.target(&args.target, &args.options)?;
-    let wish = Wish { reason: args.reason.as_deref(), ..args.begin.wish("rotate", &args.options) };
-    begin::rotate(session, target, &wish, args.begin.answers(session), &|_, _, _| {})
+    let wish = Wish { reason: args.reason.as_deref(), ..Wish::default() };
+    let begin = args.begin.begin("rotate", &args.options, wish);
+    begin::rotate(session, target, &begin, args.begin.answers(session), &|_, _, _| {})
 }

@@ -15,6 +15,7 @@ use super::error::{Error, Kind, Stop};
 use super::folders::Folders;
 use super::key::{self, ApiKey};
 use super::seals;
+use crate::advice::Advice;
 use crate::config::trust::{self, Ledger};
 use crate::config::{Config, ConfigFile, Overrides, Target};
 use crate::delivery::probe::PATIENCE;
@@ -39,11 +40,19 @@ const LONGEST_CA: u64 = 1 << 20;
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Note {
     /// Something that has to be known.
-    Warning(String),
+    Warning(Advice),
     /// What happens.
-    Said(String),
+    Said(Advice),
     /// The same for whoever wants to know more.
-    Detail(String),
+    Detail(Advice),
+}
+
+/// What is said of a target in place of what the config says.
+#[derive(Clone, Debug, Default)]
+pub struct Asked {
+    pub overrides: Overrides,
+    /// The file that holds the API key.
+    pub api_key_file: Option<PathBuf>,
 }
 
 /// Finds an environment variable by its name.
@@ -61,6 +70,8 @@ pub struct World {
     pub actor: String,
     pub clock: fn() -> Timestamp,
     pub variables: Variables,
+    /// Whether something else than a secret goes to stdout.
+    pub has_other_output: bool,
     /// Told of what happens.
     pub hear: Arc<dyn Fn(Note)>,
 }
@@ -115,18 +126,23 @@ impl Context {
         (self.world.variables)(name)
     }
 
+    /// Whether something else than a secret goes to stdout.
+    pub fn has_other_output(&self) -> bool {
+        self.world.has_other_output
+    }
+
     /// Tells of something that has to be known.
-    pub fn warn(&self, words: impl Into<String>) {
+    pub fn warn(&self, words: impl Into<Advice>) {
         (self.world.hear)(Note::Warning(words.into()));
     }
 
     /// Tells what happens.
-    pub fn say(&self, words: impl Into<String>) {
+    pub fn say(&self, words: impl Into<Advice>) {
         (self.world.hear)(Note::Said(words.into()));
     }
 
     /// Tells whoever wants to know more.
-    pub fn detail(&self, words: impl Into<String>) {
+    pub fn detail(&self, words: impl Into<Advice>) {
         (self.world.hear)(Note::Detail(words.into()));
     }
 
@@ -308,6 +324,7 @@ impl Context {
             actor: "somebody@here".to_owned(),
             clock: || Timestamp::UNIX_EPOCH,
             variables: Arc::new(|_| None),
+            has_other_output: false,
             hear: Arc::new(|_| ()),
         })
     }

@@ -3,12 +3,23 @@
 //! Whoever calls brings a [`Context`], says what is to be done, is told what has to be agreed to, and gets a report or an [`Error`].
 //! The command line asks and renders; another program does as it likes.
 
+pub mod changes;
 pub mod context;
 pub mod error;
+pub mod find;
 pub mod folders;
+mod identify;
 pub mod key;
+pub mod known;
+pub mod moved;
+pub mod notify;
+pub mod report;
 pub mod seals;
+pub mod shared;
+pub mod start;
+pub mod whose;
+pub mod work;
 
-pub use context::{Context, Note};
+pub use context::{Asked, Context, Note};
 pub use error::{Error, Kind, Stop};
 pub use folders::Folders;

@@ -9,8 +9,8 @@ use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use jiff::SignedDuration;
 
 use super::Output;
-use super::time::{moment, span};
 use crate::rotation::operator::Countdown;
+use crate::time::{moment, span};
 
 /// Off a terminal, a line is written when this much is left.
 const LINES_AT: [i64; 4] = [24 * 3600, 12 * 3600, 3600, 15 * 60];

@@ -17,9 +17,7 @@ mod narrate;
 pub mod preview;
 pub mod probes;
 pub mod prompt;
-pub mod report;
 pub mod text;
-pub mod time;
 
 /// When to use colour, as `--color` says it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -5,9 +5,9 @@ use std::time::Duration;
 use jiff::SignedDuration;
 
 use super::Output;
-use super::time::{moment, span};
 use crate::rotation::operator::News;
 use crate::rotation::{Answered, ExpirySource, How, Rotation, Step, guide};
+use crate::time::{moment, span};
 
 /// Tells one piece of news on stderr.
 pub fn tell(output: &Output, rotation: &Rotation, news: &News<'_>) {

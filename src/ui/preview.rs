@@ -1,11 +1,11 @@
 //! A plan before anything is sent: what goes out, where the secret goes, how long the old one lives, who does what.
 
 use super::Output;
-use super::time::span;
 use crate::http::shown_address;
 use crate::provider::Provider;
 use crate::rotation::guide::{self, StoreNames};
 use crate::rotation::{Doer, Plan, Rotation, Step};
+use crate::time::span;
 
 /// Shows a plan on stderr.
 pub fn plan(output: &Output, plan: &Plan, provider: &Provider, stores: &[StoreNames]) {

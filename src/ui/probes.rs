@@ -5,7 +5,7 @@ use jiff::SignedDuration;
 use crate::delivery::probe::{Answer, Report, Tried, Verdict};
 use crate::http::shown_address;
 use crate::provider::plain_text;
-use crate::ui::time::span;
+use crate::time::span;
 
 /// The verdict and every case on a line, for the walk.
 pub fn brief(report: &Report) -> Vec<String> {

@@ -49,7 +49,11 @@ fn a3_a_store_that_joins_before_promote_is_staged_by_the_next_cutover() {
     sandbox.rotate().exits(0);
     let added = add_store(&sandbox, "second.env", &old);
     let came = format!("{added} came to `hooks` since this rotation was begun");
-    sandbox.run(&["finish", "hooks"]).exits(8).says("does not have the new secret").says("whsec cutover hooks");
+    sandbox
+        .run(&["finish", "hooks"])
+        .exits(8)
+        .says("does not have the new secret")
+        .says("this puts it there: whsec cutover hooks");
     assert!(sandbox.run(&["status"]).exits(0).stdout.contains(&came));
     let inspected = sandbox.run(&["inspect", "hooks", "--json"]).exits(0);
     assert_eq!(inspected.json()["changes"][0]["change"], "store_joined");
@@ -125,7 +129,9 @@ fn a3_a_store_that_left_is_kept_until_it_is_let_go_with_a_reason() {
     sandbox.rotate().exits(0);
     remove_store(&sandbox, &added);
     let run = cutover(&sandbox, &[]).exits(11);
-    run.says(&format!("{added} is not in the config any more; this rotation keeps it")).says("--let-go");
+    run.says(&format!("{added} is not in the config any more; this rotation keeps it"))
+        .says("or let it go: whsec cutover hooks --let-go")
+        .says("--reason TEXT");
     sandbox.run(&["cutover", "hooks", "--let-go", &added]).exits(2).says("--reason");
     cutover(&sandbox, &["--let-go", "dotenv:nothing.env#X"]).exits(2).says("has left the config");
     let first = format!("dotenv:{}#{KEY}", sandbox.dotenv().display());
@@ -276,7 +282,9 @@ fn second_target(sandbox: &Sandbox, live: &Secret) -> String {
 fn a3_another_target_of_the_endpoint_is_named_before_the_call() {
     let sandbox = Sandbox::new("layers");
     let store = second_target(&sandbox, &sandbox.newest());
-    sandbox.rotate().exits(0).says(&format!("`second` is the same endpoint, and keeps its secret in {store}"));
+    let run = sandbox.rotate().exits(0);
+    run.says(&format!("`second` is the same endpoint, and keeps its secret in {store}"))
+        .says("unless this brings it in: whsec cutover second");
     let sandbox = Sandbox::new("verifa");
     let store = second_target(&sandbox, &sandbox.newest());
     sandbox

@@ -21,6 +21,7 @@ impl Source {
 /// What stands left of each layer. `provider` and `store` never see each other.
 const USES: &[(&str, &[&str])] = &[
     ("shell", &[]),
+    ("time", &[]),
     ("advice", &["shell"]),
     ("system", &["shell"]),
     ("secret", &["system"]),
@@ -34,15 +35,16 @@ const USES: &[(&str, &[&str])] = &[
     (
         "operation",
         &[
-            "shell", "advice", "system", "secret", "stamp", "http", "provider", "delivery", "store", "config",
+            "shell", "time", "advice", "system", "secret", "stamp", "http", "provider", "delivery", "store", "config",
             "rotation",
         ],
     ),
-    ("ui", &["secret", "http", "provider", "delivery", "store", "config", "rotation"]),
+    ("ui", &["time", "secret", "http", "provider", "delivery", "store", "config", "rotation"]),
     (
         "cli",
         &[
             "shell",
+            "time",
             "advice",
             "system",
             "secret",

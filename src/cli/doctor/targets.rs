@@ -3,8 +3,8 @@
 
 use super::Check;
 use crate::cli::session::Session;
-use crate::cli::{find, work};
 use crate::config::{Target, TargetStore};
+use crate::operation::{find, work};
 use crate::rotation::elsewhere;
 use crate::store::{self, Access, Slot, readable};
 
@@ -49,7 +49,7 @@ fn look_elsewhere(target: &Target, session: &Session) -> Option<Check> {
     let exists = session.folders().ok()?.state_dir().ok()?.is_dir();
     let stores = work::open_stores(target).ok()?;
     let strays = if exists {
-        let journal = find::journal(session).ok()?;
+        let journal = find::journal(session.context().ok()?).ok()?;
         // Beside an open rotation it is drift, which `status` and `inspect` name.
         if journal.find_open(&target.endpoint.key()).ok()?.is_some() {
             return None;

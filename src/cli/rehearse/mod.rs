@@ -7,10 +7,12 @@ use std::time::{Duration, Instant};
 use clap_complete::engine::ArgValueCandidates;
 use serde_json::{Value, json};
 
-use super::begin::{self, Wish};
+use super::begin::{self, Begin};
 use super::exit::{self, Exit, Fault};
 use super::session::Session;
 use super::{complete, parse_duration, result};
+use crate::operation::find;
+use crate::operation::start::Wish;
 use crate::provider::Provider;
 use crate::rotation::{Doer, Step};
 use crate::secret::Secret;
@@ -116,15 +118,11 @@ fn rotate(args: &Args, session: &Session, stage: &Stage, old: Option<Secret>) ->
         may_ask: !alone,
         ..Answers::default()
     };
-    let wish = Wish {
-        command: "rehearse",
-        force: args.force.then_some("rehearsal"),
-        confirm: alone.then_some(id.as_str()),
-        probes: true,
-        ..Wish::default()
-    };
+    let wish = Wish { force: args.force.then_some("rehearsal"), probes: true, ..Wish::default() };
+    let confirm = alone.then_some(id.as_str());
+    let begin = Begin { command: "rehearse", wish, confirm, ..Begin::default() };
     let actor = Actor { output: &inner.output, stage, old };
-    let mut exit = begin::rotate(&inner, target, &wish, answers, &|rotation, step, moment| {
+    let mut exit = begin::rotate(&inner, target, &begin, answers, &|rotation, step, moment| {
         actor.go_along(rotation, step, moment)
     })?;
     // A person who said "not now" leaves before the end; elsewhere only a fault can.
@@ -135,7 +133,7 @@ fn rotate(args: &Args, session: &Session, stage: &Stage, old: Option<Secret>) ->
 }
 
 fn stage_open(inner: &Session) -> anyhow::Result<bool> {
-    Ok(!super::find::journal(inner)?.open_rotations()?.is_empty())
+    Ok(!find::journal(inner.context()?)?.open_rotations()?.is_empty())
 }
 
 fn provider(args: &Args, session: &Session) -> anyhow::Result<Arc<Provider>> {

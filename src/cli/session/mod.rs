@@ -12,6 +12,7 @@ use jiff::Timestamp;
 use super::Global;
 use super::options::TargetOptions;
 use super::signals::Signals;
+use crate::advice::Advice;
 use crate::config::{Config, Target};
 use crate::http;
 use crate::operation::context::World;
@@ -46,11 +47,12 @@ impl Session {
             return Ok(context);
         }
         let folders = folders::find(self.global.state_dir.as_deref())?;
-        let output = self.output.clone();
+        let (output, typist) = (self.output.clone(), self.typist(&folders.current));
+        let words = move |advice: Advice| advice.written(&|command| typist.typed(command, None)).to_string();
         let hear = move |note: Note| match note {
-            Note::Warning(words) => output.warn(&words),
-            Note::Said(words) => output.say(&words),
-            Note::Detail(words) => output.detail(&words),
+            Note::Warning(advice) => output.warn(&words(advice)),
+            Note::Said(advice) => output.say(&words(advice)),
+            Note::Detail(advice) => output.detail(&words(advice)),
         };
         let world = World {
             config_file: self.global.config.as_ref().map(|path| folders.current.join(path)),
@@ -59,9 +61,16 @@ impl Session {
             actor: actor(),
             clock: Timestamp::now,
             variables: Arc::new(|name| env::var_os(name)),
+            has_other_output: self.output.is_json(),
             hear: Arc::new(hear),
         };
         Ok(self.context.get_or_init(|| Context::new(world)))
+    }
+
+    /// The same for an operation that acts: signals are caught from here on.
+    pub fn operating(&self) -> anyhow::Result<&Context> {
+        self.signals()?;
+        self.context()
     }
 
     /// The signals of this process, caught from the first time that they are asked for.

@@ -1,38 +1,69 @@
 //! Commands as they are typed here, and errors whose hints name them.
 
 use std::env;
+use std::path::Path;
 
 use jiff::SignedDuration;
 
 use super::super::exit::{self, Fault};
 use super::super::options::TargetOptions;
 use super::Session;
-use crate::advice::{Command, On, Verb};
+use crate::advice::{Advice, Command, On, Verb};
 use crate::config::Target;
 use crate::provider::spec::Meaning;
 use crate::rotation::{KeyOrigin, Plan, RunError};
 use crate::shell;
-use crate::ui::time::span;
+use crate::time::span;
 
-impl Session {
-    /// The command line that comes back to a target: what was typed to find config and state is repeated.
-    pub fn come_back(&self, command: &str, target: &str) -> String {
+/// Writes commands as they are typed here: what was typed to find config and state is repeated.
+#[derive(Clone, Debug)]
+pub(super) struct Typist {
+    repeated: Vec<String>,
+    comes_back_with: Option<String>,
+}
+
+impl Typist {
+    fn come_back(&self, command: &str, target: &str) -> String {
         if let Some(fixed) = &self.comes_back_with {
             return fixed.clone();
         }
-        let mut words = vec!["whsec".to_owned(), command.to_owned()];
+        let typed = ["whsec".to_owned(), command.to_owned()];
+        let words = typed.into_iter().chain(self.repeated.clone()).chain([shell::quoted(target)]);
+        words.collect::<Vec<_>>().join(" ")
+    }
+
+    /// A command of an advice; `None` where it says all there is, or the target at hand is not known.
+    pub(super) fn typed(&self, command: &Command, target: Option<&str>) -> Option<String> {
+        let target = match &command.on {
+            On::Here => target?,
+            On::Target(name) => name,
+            On::Nothing | On::Words(_) => return None,
+        };
+        Some(self.come_back(command.verb.name(), target) + &command.options())
+    }
+}
+
+impl Session {
+    /// The command line that comes back to a target.
+    pub fn come_back(&self, command: &str, target: &str) -> String {
+        // Where there is no current folder, what was typed is all there is.
+        let current = self.folders().map(|folders| folders.current.clone()).unwrap_or_default();
+        self.typist(&current).come_back(command, target)
+    }
+
+    /// Writes commands as they are typed here.
+    pub(super) fn typist(&self, current: &Path) -> Typist {
+        let mut repeated = Vec::new();
         for (flag, path) in [("--config", &self.global.config), ("--state-dir", &self.global.state_dir)] {
             // What the environment says, it will say again.
             let variable =
                 env::var_os(format!("WHSEC_{}", flag.trim_start_matches('-').to_uppercase().replace('-', "_")));
             if let Some(path) = path.as_ref().filter(|path| variable.as_deref() != Some(path.as_os_str())) {
                 // Absolute, because the colleague who takes over is in another folder.
-                let path = self.folders().map_or_else(|_| path.clone(), |folders| folders.current.join(path));
-                words.extend([flag.to_owned(), self.quoted(&path.to_string_lossy())]);
+                repeated.extend([flag.to_owned(), shell::quoted(&current.join(path).to_string_lossy())]);
             }
         }
-        words.push(self.quoted(target));
-        words.join(" ")
+        Typist { repeated, comes_back_with: self.comes_back_with.clone() }
     }
 
     /// The command line that acts on the endpoint of a rotation which is over. Where the config has no such target, provider, ids,
@@ -93,14 +124,15 @@ impl Session {
         fault
     }
 
+    /// An advice with its commands as they are typed here, as far as it names their targets.
+    pub fn written(&self, advice: Advice) -> String {
+        advice.written(&|command| self.typed(command, None)).to_string()
+    }
+
     /// A command of an advice as it is typed here; `None` where it says all there is, or the target at hand is not known.
     pub fn typed(&self, command: &Command, target: Option<&str>) -> Option<String> {
-        let target = match &command.on {
-            On::Here => target?,
-            On::Target(name) => name,
-            On::Nothing | On::Words(_) => return None,
-        };
-        Some(self.come_back(command.verb.name(), target) + &command.options())
+        let current = self.folders().map(|folders| folders.current.clone()).unwrap_or_default();
+        self.typist(&current).typed(command, target)
     }
 
     /// A word as it is typed in a shell.

@@ -7,8 +7,8 @@ use jiff::{SignedDuration, Timestamp};
 use super::row::{Arrived, Asked, Row};
 use crate::provider::plain_text;
 use crate::rotation::{Status, drift};
+use crate::time::{moment, span};
 use crate::ui::text::alarming;
-use crate::ui::time::{moment, span};
 
 /// Cells of a countdown's bar.
 const BAR: i64 = 30;

@@ -5,10 +5,12 @@ use std::collections::{BTreeMap, BTreeSet};
 use clap_complete::engine::ArgValueCandidates;
 
 use super::exit::{self, Exit};
-use super::notify::Notifier;
+
+use super::person;
 use super::session::Session;
-use super::{changes, complete, find, moved, parse_duration, result};
+use super::{complete, parse_duration, result};
 use crate::config::Target;
+use crate::operation::{changes, find, moved};
 use crate::rotation::journal::{Journal, JournalError};
 use crate::rotation::{Rotation, Step, at_hand, is_unanswered, leaking, newest_sent, overtaken};
 use crate::ui::board::Board;
@@ -90,13 +92,13 @@ fn watch(args: &Args, session: &Session) -> anyhow::Result<Exit> {
             session.output.warn(&format!("{:#}", anyhow::Error::from(damage)));
         }
         // A notifier that failed once is called again at the next moment.
-        let notifier = Notifier::new(session);
+        let notifier = person::notifier(session, session.context()?);
         open.iter().for_each(|rotation| notifier.look_at_clock(rotation, now));
         if board.redraws() {
             // What needs somebody stands at the top.
             shown.sort_by_key(|row| (row.failing_since.is_none(), !row.overdue, row.status.is_none()));
             let mut lines: Vec<String> = shown.iter().flat_map(|row| wall(row, now)).collect();
-            lines.push(format!("{}   Ctrl-C ends", crate::ui::time::moment(now)));
+            lines.push(format!("{}   Ctrl-C ends", crate::time::moment(now)));
             board.draw(&lines);
         } else {
             for row in shown.iter().filter(|row| !told.contains(row)) {
@@ -136,7 +138,7 @@ struct Looked {
 
 /// Every configured target, then every other endpoint that the journal knows.
 fn look(args: &Args, session: &Session) -> anyhow::Result<Looked> {
-    let journal = find::journal(session)?;
+    let journal = find::journal(session.context()?)?;
     let names = if args.targets.is_empty() {
         session.config().map(|config| config.names().map(str::to_owned).collect()).unwrap_or_default()
     } else {
@@ -147,14 +149,14 @@ fn look(args: &Args, session: &Session) -> anyhow::Result<Looked> {
     let mut damage = None;
     for name in &names {
         let trouble = session.trouble(name).map(|error| exit::report(&error).message);
-        let target = match find::target(session, &journal, name, &Default::default()) {
+        let target = match find::target(session.context()?, &journal, name, &Default::default()) {
             Ok(target) => target,
             // What is wrong with one target hides no other.
             Err(_) if trouble.is_some() => {
                 rows.push(Row { target: name.clone(), trouble, ..Row::default() });
                 continue;
             }
-            Err(error) => return Err(error),
+            Err(error) => return Err(error.into()),
         };
         let key = target.endpoint.key();
         let row = Row {

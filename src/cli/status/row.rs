@@ -5,10 +5,10 @@ use std::time::Duration;
 use jiff::{SignedDuration, Timestamp};
 use serde::Serialize;
 
-use crate::cli::find;
 use crate::config::{Target, TargetStore};
 use crate::delivery::probe::Verdict;
 use crate::http::shown_address;
+use crate::operation::find;
 use crate::rotation::drift::{self, Act, Drift};
 use crate::rotation::elsewhere;
 use crate::rotation::journal::Journal;

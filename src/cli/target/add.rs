@@ -7,10 +7,11 @@ use serde_json::json;
 use super::super::exit::{Exit, Fault};
 use super::super::options::pair;
 use super::super::session::Session;
-use super::super::{ask, complete, result, shared, work};
+use super::super::{ask, complete, result};
 use super::questions;
 use crate::config::edit::{self, NewTarget};
 use crate::config::{Config, ConfigFile, Trust, write};
+use crate::operation::{shared, work};
 use crate::provider::spec::Cutover;
 use crate::ui::dialog;
 

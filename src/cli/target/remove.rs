@@ -5,8 +5,9 @@ use serde_json::json;
 
 use super::super::exit::{Exit, Fault};
 use super::super::session::Session;
-use super::super::{ask, complete, find, result};
+use super::super::{ask, complete, result};
 use crate::config::{ConfigFile, edit, write};
+use crate::operation::find;
 use crate::ui::dialog;
 
 /// Remove a target from your config file
@@ -28,10 +29,10 @@ pub fn run(args: &Args, session: &Session) -> anyhow::Result<Exit> {
     let name = &args.name;
     let path = session.context()?.own_file()?;
     let is_open = match session.config()?.named(name, session.catalog()?) {
-        Ok(target) => find::has_open(session, &target)?,
+        Ok(target) => find::has_open(session.context()?, &target)?,
         // One that cannot be used can be removed; what is open under its name is in its way all the same.
         Err(_) if session.config()?.has(name) => {
-            find::journal(session)?.open_rotations()?.iter().any(|rotation| rotation.plan.target == *name)
+            find::journal(session.context()?)?.open_rotations()?.iter().any(|rotation| rotation.plan.target == *name)
         }
         Err(error) => return Err(error.into()),
     };

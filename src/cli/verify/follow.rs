@@ -10,18 +10,18 @@ use serde_json::{Value, json};
 
 use super::{Args, Seen, journal, note, role};
 use crate::cli::exit::{self, Exit, Fault};
-use crate::cli::known::{self, Knowledge, Known, Role};
 use crate::cli::result;
 use crate::cli::session::Session;
 use crate::delivery::examine::Examiner;
 use crate::delivery::stream::{self, Rest, Why};
 use crate::delivery::tally::{Count, Tally};
+use crate::operation::known::{self, Knowledge, Known, Role};
 use crate::provider::signature::Scheme;
 use crate::rotation::journal::{Journal, Version};
 use crate::secret::Secret;
 use crate::stamp::StampKey;
+use crate::time::moment;
 use crate::ui::board::Board;
-use crate::ui::time::moment;
 
 /// How often the counts are drawn, and signals looked for.
 const LOOK_EVERY: Duration = Duration::from_millis(250);
@@ -79,7 +79,7 @@ pub fn run(args: &Args, session: &Session, knowledge: &mut Knowledge, scheme: &S
             Ok(why) => {
                 if last.is_old(why, &knowledge.journal) {
                     let begun = Instant::now();
-                    if let Ok(fresh) = known::look_again(session, &args.target, &args.options) {
+                    if let Ok(fresh) = known::look_again(session.context()?, &args.target, &args.options.asked()) {
                         knowledge.renew(fresh);
                     }
                     (last.at, last.took) = (Instant::now(), begun.elapsed());

@@ -9,7 +9,6 @@ use serde::ser::{Serialize, SerializeMap, Serializer};
 use serde_json::{Value, json};
 
 use super::exit::{self, Exit, Fault};
-use super::known::{self, Knowledge, Known, Role};
 use super::options::TargetOptions;
 use super::session::Session;
 use super::{complete, result};
@@ -17,11 +16,12 @@ use crate::advice::{Advice, Verb, advice};
 use crate::delivery::Delivery;
 use crate::delivery::examine::{Cause, Examination, Examiner};
 use crate::operation::key::read_key;
+use crate::operation::known::{self, Knowledge, Known, Role};
 use crate::provider::signature::Scheme;
 use crate::rotation::Event;
 use crate::rotation::journal::JournalError;
 use crate::secret::Fingerprint;
-use crate::ui::time::{moment, span};
+use crate::time::{moment, span};
 
 mod follow;
 mod input;
@@ -75,7 +75,7 @@ pub struct Args {
 
 /// Runs the command.
 pub fn run(args: &Args, session: &Session) -> anyhow::Result<Exit> {
-    let mut knowledge = known::look(session, &args.target, &args.options)?;
+    let mut knowledge = known::look(session.context()?, &args.target, &args.options.asked())?;
     let provider = &knowledge.target.endpoint.provider;
     let Some(scheme) = Scheme::of(provider) else {
         let message = format!("how {} signs deliveries is not described", provider.title());
@@ -155,8 +155,9 @@ fn look(
 
 /// What is known of every other configured target. What cannot be read there is passed over.
 fn others(session: &Session, own: &str) -> Vec<Knowledge> {
+    let Ok(context) = session.context() else { return Vec::new() };
     let names = session.target_names().into_iter().filter(|name| name != own);
-    names.filter_map(|name| known::look_quietly(session, &name).ok()).collect()
+    names.filter_map(|name| known::look_quietly(context, &name).ok()).collect()
 }
 
 /// Another target with a secret that signed the delivery, and the slot.

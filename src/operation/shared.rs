@@ -1,7 +1,7 @@
 //! Two endpoints in one slot destroy each other's only copy: found before anything is sent or written, however a path is
 //! written, in the config and in what the journal knows of ad hoc targets.
 
-use super::exit::{Exit, Fault};
+use super::error::{Error, Kind, Stop};
 use super::work;
 use crate::config::{Config, Target};
 use crate::provider::Catalog;
@@ -18,7 +18,7 @@ pub fn refuse_configured(
     catalog: &Catalog,
     target: &Target,
     stores: &[Box<dyn Store>],
-) -> anyhow::Result<()> {
+) -> Result<(), Error> {
     let ours: Vec<Placed> = stores.iter().flat_map(|store| placed(store.as_ref())).collect();
     // One that is broken says so when it is used.
     for other in config.names().filter_map(|name| config.named(name, catalog).ok()) {
@@ -28,14 +28,14 @@ pub fn refuse_configured(
         let Ok(stores) = work::open_stores(&other) else { continue };
         let theirs: Vec<Placed> = stores.iter().flat_map(|store| placed(store.as_ref())).collect();
         if let Some((_, place)) = ours.iter().find(|(_, place)| theirs.iter().any(|(_, other)| other == place)) {
-            return Err(shared(&target.name, place, &format!("the target `{}`", other.name), Exit::Usage));
+            return Err(shared(&target.name, place, &format!("the target `{}`", other.name), Kind::Usage));
         }
     }
     Ok(())
 }
 
 /// Refuses the same where the journal knows of the other: its rotation is open, or its secret is in that slot.
-pub fn refuse_journaled(journal: &Journal, target: &Target, stores: &[Box<dyn Store>]) -> anyhow::Result<()> {
+pub fn refuse_journaled(journal: &Journal, target: &Target, stores: &[Box<dyn Store>]) -> Result<(), Error> {
     let ours: Vec<(&dyn Store, Vec<Placed>)> =
         stores.iter().map(|store| (store.as_ref(), placed(store.as_ref()))).collect();
     let of_plan = |plan: &Plan| plan.stores.iter().flat_map(of_planned).collect::<Vec<Placed>>();
@@ -48,10 +48,10 @@ pub fn refuse_journaled(journal: &Journal, target: &Target, stores: &[Box<dyn St
             let whose = format!("{}/{} (`{}`)", other.plan.provider, other.plan.own_id(), other.plan.target);
             for (slot, place) in slots.iter().filter(common) {
                 if other.closed.is_none() {
-                    return Err(shared(&target.name, place, &format!("the open rotation of {whose}"), Exit::Store));
+                    return Err(shared(&target.name, place, &format!("the open rotation of {whose}"), Kind::Store));
                 }
                 if holds_theirs(*store, *slot, &other)? {
-                    return Err(shared(&target.name, place, &format!("{whose}, whose secret is in it"), Exit::Store));
+                    return Err(shared(&target.name, place, &format!("{whose}, whose secret is in it"), Kind::Store));
                 }
             }
         }
@@ -59,7 +59,7 @@ pub fn refuse_journaled(journal: &Journal, target: &Target, stores: &[Box<dyn St
     Ok(())
 }
 
-fn holds_theirs(store: &dyn Store, slot: Slot, other: &Rotation) -> anyhow::Result<bool> {
+fn holds_theirs(store: &dyn Store, slot: Slot, other: &Rotation) -> Result<bool, Error> {
     if store.access() != store::Access::ReadWrite {
         return Ok(false);
     }
@@ -78,9 +78,9 @@ fn of_planned(planned: &PlannedStore) -> Vec<Placed> {
     store.map(|store| placed(store.as_ref())).unwrap_or_default()
 }
 
-fn shared(target: &str, place: &str, whose: &str, exit: Exit) -> anyhow::Error {
+fn shared(target: &str, place: &str, whose: &str, kind: Kind) -> Error {
     let message = format!("nothing was sent: the slot `{place}` of `{target}` is one of {whose} too");
     let hint = "two endpoints in one slot overwrite each other's secret: give this one a store or `slots` of its own; if the other is gone, \
                 put this one's own secret there first";
-    Fault::new(exit, message, hint)
+    Stop::new(kind, message, hint)
 }

@@ -9,11 +9,11 @@ use jiff::{SignedDuration, Timestamp};
 use serde_json::{Value, json};
 use uuid::Uuid;
 
+use super::context::Context;
 use super::find;
-use super::session::Session;
+use super::report;
 use crate::rotation::{Event, Next, Rotation};
 use crate::system::program;
-use crate::ui::report;
 
 /// How long the notifier may take.
 const DEADLINE: Duration = Duration::from_secs(10);
@@ -26,7 +26,9 @@ const OVERDUE: &str = "overdue";
 
 /// The program, if there is one.
 pub struct Notifier<'a> {
-    session: &'a Session,
+    context: &'a Context,
+    /// Writes the command that comes back to a target.
+    come_back: Box<dyn Fn(&str) -> String + 'a>,
     command: Option<Vec<String>>,
     /// What is told once the new secret is in the stores: nothing comes between its arrival and that.
     later: RefCell<Vec<Value>>,
@@ -37,9 +39,16 @@ pub struct Notifier<'a> {
 
 impl<'a> Notifier<'a> {
     /// The notifier of the user's config.
-    pub fn new(session: &'a Session) -> Self {
-        let command = session.config().ok().and_then(|config| config.notify.clone());
-        Self { session, command, later: RefCell::default(), has_failed: Cell::new(false), told: RefCell::default() }
+    pub fn new(context: &'a Context, come_back: Box<dyn Fn(&str) -> String + 'a>) -> Self {
+        let command = context.config().ok().and_then(|config| config.notify.clone());
+        Self {
+            context,
+            come_back,
+            command,
+            later: RefCell::default(),
+            has_failed: Cell::new(false),
+            told: RefCell::default(),
+        }
     }
 
     /// Tells of a step that has been journaled.
@@ -79,7 +88,7 @@ impl<'a> Notifier<'a> {
             return;
         }
         // Another process may have told of it since the rotation was read.
-        let Ok(journal) = find::journal(self.session) else { return };
+        let Ok(journal) = find::journal(self.context) else { return };
         let Ok(open) = journal.open_rotations() else { return };
         let Some(mut current) = open.into_iter().find(|open| open.id == rotation.id) else { return };
         current.hear(rotation.clock_ahead_ms);
@@ -91,24 +100,24 @@ impl<'a> Notifier<'a> {
             return;
         }
         let told = Event::Notified { moment: moment.to_owned() };
-        if journal.append(&mut current, &self.session.actor(), now, &[told]).is_ok() {
+        if journal.append(&mut current, self.context.actor(), now, &[told]).is_ok() {
             self.send(&self.object(&current, json!({ "kind": "moment", "moment": moment })));
         }
     }
 
     fn object(&self, rotation: &Rotation, event: Value) -> Value {
-        let come_back = self.session.come_back("cutover", &rotation.plan.target);
-        let mut object = report::rotation("notify", rotation, self.session.now(), 0, &come_back, Value::Null);
+        let come_back = (self.come_back)(&rotation.plan.target);
+        let mut object = report::rotation("notify", rotation, self.context.now(), 0, &come_back, Value::Null);
         object["event"] = event;
         object
     }
 
     fn send(&self, object: &Value) {
         let Some(command) = self.command.as_ref().filter(|_| !self.has_failed.get()) else { return };
-        let private = self.session.config().map(|config| &**config.private_variables()).unwrap_or_default();
+        let private = self.context.config().map(|config| &**config.private_variables()).unwrap_or_default();
         if let Err(error) = program::feed(command, &format!("{object}\n"), DEADLINE, private) {
             self.has_failed.set(true);
-            self.session.output.warn(&format!("the notifier is not told of this and what follows: {error}"));
+            self.context.warn(format!("the notifier is not told of this and what follows: {error}"));
         }
     }
 }

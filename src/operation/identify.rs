@@ -4,17 +4,17 @@ use std::cell::RefCell;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use super::session::Session;
+use super::context::Context;
 use crate::http::Url;
 use crate::provider::Provider;
 use crate::rotation::journal::{Journal, JournalError};
 
 /// What is open under another spelling of an endpoint's name is found by the usual one from here on. A provider whose
 /// description is gone or broken keeps its keys until it is back.
-pub fn identify(session: &Session, journal: &Journal) -> Result<(), JournalError> {
+pub fn identify(context: &Context, journal: &Journal) -> Result<(), JournalError> {
     let providers: RefCell<BTreeMap<String, Option<Arc<Provider>>>> = RefCell::default();
     let provider = |name: &str| {
-        let read = || session.catalog().ok().and_then(|catalog| catalog.get(name).ok());
+        let read = || context.catalog().ok().and_then(|catalog| catalog.get(name).ok());
         providers.borrow_mut().entry(name.to_owned()).or_insert_with(read).clone()
     };
     journal.identify(&|plan| {

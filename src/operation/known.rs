@@ -1,12 +1,13 @@
 //! The secrets that whsec knows of a target: what its slots hold, and an old one that is still sealed.
 
-use super::exit::{Exit, Fault};
+use super::context::Asked;
+use super::context::Context;
+use super::error::{Error, Kind, Stop};
 use super::find;
-use super::options::TargetOptions;
-use super::session::Session;
+use super::seals;
+use crate::advice::{Flag, Verb, advice};
 use crate::config::Target;
 use crate::delivery::examine::Examiner;
-use crate::operation::seals;
 use crate::provider::signature::Scheme;
 use crate::rotation::Rotation;
 use crate::rotation::gate::old_seal;
@@ -110,32 +111,33 @@ impl Knowledge {
 }
 
 /// Everything that is known of a target's secrets. A slot that cannot be read is warned of and left out.
-pub fn look(session: &Session, name: &str, options: &TargetOptions) -> anyhow::Result<Knowledge> {
-    gather(session, name, options, &|warning| session.output.warn(warning))
+pub fn look(context: &Context, name: &str, asked: &Asked) -> Result<Knowledge, Error> {
+    gather(context, name, asked, &|warning| context.warn(warning))
 }
 
 /// The same once more, without the warnings of the first time.
-pub fn look_again(session: &Session, name: &str, options: &TargetOptions) -> anyhow::Result<Knowledge> {
-    gather(session, name, options, &|_| {})
+pub fn look_again(context: &Context, name: &str, asked: &Asked) -> Result<Knowledge, Error> {
+    gather(context, name, asked, &|_| {})
 }
 
 /// The same of a target that was not asked for, without a warning.
-pub fn look_quietly(session: &Session, name: &str) -> anyhow::Result<Knowledge> {
-    gather(session, name, &TargetOptions::default(), &|_| {})
+pub fn look_quietly(context: &Context, name: &str) -> Result<Knowledge, Error> {
+    gather(context, name, &Asked::default(), &|_| {})
 }
 
-fn gather(session: &Session, name: &str, options: &TargetOptions, warn: &dyn Fn(&str)) -> anyhow::Result<Knowledge> {
-    let journal = find::journal(session)?;
-    let target = find::target(session, &journal, name, options)?;
+fn gather(context: &Context, name: &str, asked: &Asked, warn: &dyn Fn(&str)) -> Result<Knowledge, Error> {
+    let journal = find::journal(context)?;
+    let target = find::target(context, &journal, name, asked)?;
     let open = journal.find_open(&target.endpoint.key())?;
     if target.stores_from_checkout && open.is_none() {
         let message =
             "the stores are named by a checkout's file that you do not trust, so what they hold shows nothing";
-        let hint = "look at it, then `whsec target trust`; or name one: --store REF";
-        return Err(Fault::new(Exit::Usage, message, hint));
+        let hint =
+            advice!["look at it, then ", Verb::TargetTrust.alone(), "; or name one: ", Flag::open("store", "REF")];
+        return Err(Stop::new(Kind::Usage, message, hint));
     }
     let mut secrets: Vec<Known> = Vec::new();
-    for store in readable(&find::stores(session, &journal, &target, options)?) {
+    for store in readable(&find::stores(context, &journal, &target, asked)?) {
         for slot in Slot::KEPT {
             match store.get(slot) {
                 Ok(Some(secret)) => add(&mut secrets, secret, slot.name(), store.reference(), open.as_ref()),
@@ -145,7 +147,7 @@ fn gather(session: &Session, name: &str, options: &TargetOptions, warn: &dyn Fn(
         }
     }
     if let Some(rotation) = &open
-        && let Some(old) = sealed_old(session, rotation)
+        && let Some(old) = sealed_old(context, rotation)
     {
         add(&mut secrets, old, "sealed", "the seal of the old secret".to_owned(), open.as_ref());
     }
@@ -153,14 +155,14 @@ fn gather(session: &Session, name: &str, options: &TargetOptions, warn: &dyn Fn(
 }
 
 /// The old secret that left the stores before receivers were proved to refuse it.
-fn sealed_old(session: &Session, rotation: &Rotation) -> Option<Secret> {
+fn sealed_old(context: &Context, rotation: &Rotation) -> Option<Secret> {
     let id = old_seal(rotation.id);
-    let state = session.folders().ok()?.private_state_dir().ok()?;
+    let state = context.state_dir().ok()?;
     // Opening the seals of a state folder may make their identity; looking does not.
     if !seal::path(state, id).exists() {
         return None;
     }
-    let seals = seals::of(session.context().ok()?).ok()?;
+    let seals = seals::of(context).ok()?;
     seals.secret_of(id, rotation.before.current.as_ref()).ok()
 }
 

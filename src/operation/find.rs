@@ -2,13 +2,13 @@
 
 use std::collections::BTreeSet;
 
-use super::exit::{Exit, Fault, report};
+use super::context::Asked;
+use super::context::Context;
+use super::error::{Error, Kind, Stop};
 use super::identify::identify;
-use super::options::TargetOptions;
-use super::session::Session;
 use super::work::{self, Tools, Work};
-use super::{begin, changes, moved};
-use crate::advice::{Value, Verb, advice};
+use super::{changes, moved};
+use crate::advice::{Flag, Value, Verb, advice};
 use crate::config::Target;
 use crate::http::{Url, shown_address};
 use crate::provider::{self, Endpoint};
@@ -17,7 +17,7 @@ use crate::rotation::elsewhere::{self, Stray};
 use crate::rotation::journal::Journal;
 use crate::rotation::{Plan, PlannedStore, Rotation, Step, at_hand};
 use crate::store::Store;
-use crate::ui::time::moment;
+use crate::time::moment;
 
 /// An endpoint opened for going on with its rotation.
 pub struct Found {
@@ -30,23 +30,23 @@ pub struct Found {
 }
 
 /// The journal of this state folder, to be looked at: on a read-only disk it takes no events.
-pub fn journal(session: &Session) -> anyhow::Result<Journal> {
-    let journal = Journal::open_to_look(session.folders()?.private_state_dir()?)?;
-    identify(session, &journal)?;
+pub fn journal(context: &Context) -> Result<Journal, Error> {
+    let journal = Journal::open_to_look(context.state_dir()?)?;
+    identify(context, &journal)?;
     Ok(journal)
 }
 
 /// Whether the journal has an open rotation of the target.
-pub fn has_open(session: &Session, target: &Target) -> anyhow::Result<bool> {
-    Ok(journal(session)?.find_open(&target.endpoint.key())?.is_some())
+pub fn has_open(context: &Context, target: &Target) -> Result<bool, Error> {
+    Ok(journal(context)?.find_open(&target.endpoint.key())?.is_some())
 }
 
 /// The target as configured, or as its open rotation remembers it. The second serves ad hoc targets whose flags are
 /// not repeated, and targets that left the config meanwhile or cannot be used as they stand there: what is journaled is enough
 /// to look, to reveal, to close and to go back.
-pub fn target(session: &Session, journal: &Journal, name: &str, options: &TargetOptions) -> anyhow::Result<Target> {
-    let configured = session.target(name, options);
-    if configured.is_ok() && session.config()?.has(name) {
+pub fn target(context: &Context, journal: &Journal, name: &str, asked: &Asked) -> Result<Target, Error> {
+    let configured = context.target(name, &asked.overrides);
+    if configured.is_ok() && context.config()?.has(name) {
         return configured;
     }
     let open = journal.open_rotations()?;
@@ -56,41 +56,43 @@ pub fn target(session: &Session, journal: &Journal, name: &str, options: &Target
     }
     let begun = |rotation: &&Rotation| rotation.plan.target == name || is_named(rotation, name);
     let Some(plan) = open.iter().rev().find(begun).map(|rotation| &rotation.plan) else { return configured };
-    match session.target(&plan.target, options) {
+    match context.target(&plan.target, &asked.overrides) {
         // Its API key may be said nowhere else.
         Ok(target) if target.endpoint.key() == plan.endpoint_key => Ok(target),
-        _ => from_plan(session, plan),
+        _ => from_plan(context, plan),
     }
 }
 
 /// The target for a command that may send: where it is configured, it has to be usable as it is.
-fn usable(session: &Session, journal: &Journal, name: &str, options: &TargetOptions) -> anyhow::Result<Target> {
-    if let Some(error) = session.trouble(name) {
+fn usable(context: &Context, journal: &Journal, name: &str, asked: &Asked) -> Result<Target, Error> {
+    if let Some(error) = context.trouble(name) {
         return Err(error);
     }
-    let target = target(session, journal, name, options)?;
-    refuse_undescribed(session, &target)?;
+    let target = target(context, journal, name, asked)?;
+    refuse_undescribed(context, &target)?;
     Ok(target)
 }
 
 /// Nothing can be sent to an endpoint of which no more is known than what the journal has.
-pub fn refuse_undescribed(session: &Session, target: &Target) -> anyhow::Result<()> {
+pub fn refuse_undescribed(context: &Context, target: &Target) -> Result<(), Error> {
     if !target.endpoint.is_remembered() {
         return Ok(());
     }
     let provider = target.endpoint.provider.name();
-    session.catalog()?.get(provider)?;
+    context.catalog()?.get(provider)?;
     let message = format!("`{provider}` is not described as it was when this rotation was begun");
-    let abandon = session.come_back("abandon", &target.name);
-    let hint = format!("put its description back, or close the rotation: {abandon} --reason TEXT");
-    Err(Fault::new(Exit::Usage, message, hint))
+    let hint = advice![
+        "put its description back, or close the rotation: ",
+        Verb::Abandon.of(&target.name).open("reason", "TEXT").bare()
+    ];
+    Err(Stop::new(Kind::Usage, message, hint))
 }
 
 /// Warns that a target is not used as it is configured.
-pub fn warn_of_trouble(session: &Session, name: &str) {
-    if let Some(error) = session.trouble(name) {
-        let why = report(&error).message;
-        session.output.warn(&format!("{why}; what the rotation of `{name}` was begun with is used"));
+pub fn warn_of_trouble(context: &Context, name: &str) {
+    if let Some(error) = context.trouble(name) {
+        let why = error.words();
+        context.warn(format!("{why}; what the rotation of `{name}` was begun with is used"));
     }
 }
 
@@ -102,44 +104,44 @@ fn is_named(rotation: &Rotation, name: &str) -> bool {
 /// The stores that `--store` names; else those that the open rotation was begun with, as far as they can be opened; else the
 /// configured ones.
 pub fn stores(
-    session: &Session,
+    context: &Context,
     journal: &Journal,
     target: &Target,
-    options: &TargetOptions,
-) -> anyhow::Result<Vec<Box<dyn Store>>> {
-    match journal.find_open(&target.endpoint.key())?.filter(|_| options.stores.is_empty()) {
-        Some(open) => Ok(those_that_open(session, target, &open.plan.stores)),
+    asked: &Asked,
+) -> Result<Vec<Box<dyn Store>>, Error> {
+    match journal.find_open(&target.endpoint.key())?.filter(|_| asked.overrides.stores.is_empty()) {
+        Some(open) => Ok(those_that_open(context, target, &open.plan.stores)),
         None => work::open_stores(target),
     }
 }
 
 /// Opens an endpoint with its open rotation. The API key is looked for, but only some steps need it.
-pub fn open(session: &Session, name: &str, options: &TargetOptions) -> anyhow::Result<Found> {
-    let target = usable(session, &journal(session)?, name, options)?;
-    open_target(session, target, name, options, "cutover", work::open_planned)
+pub fn open(context: &Context, name: &str, asked: &Asked) -> Result<Found, Error> {
+    let target = usable(context, &journal(context)?, name, asked)?;
+    open_target(context, target, name, asked, Verb::Cutover, work::open_planned)
 }
 
 /// The same to go back, with what the rotation was begun with, where the target cannot be used as it is configured.
-pub fn open_to_go_back(session: &Session, name: &str, options: &TargetOptions) -> anyhow::Result<Found> {
-    let target = target(session, &journal(session)?, name, options)?;
-    warn_of_trouble(session, name);
-    open_target(session, target, name, options, "rollback", work::open_planned)
+pub fn open_to_go_back(context: &Context, name: &str, asked: &Asked) -> Result<Found, Error> {
+    let target = target(context, &journal(context)?, name, asked)?;
+    warn_of_trouble(context, name);
+    open_target(context, target, name, asked, Verb::Rollback, work::open_planned)
 }
 
 /// The same to close it: a store that cannot be opened is warned of, and left alone.
-pub fn open_to_close(session: &Session, name: &str, options: &TargetOptions) -> anyhow::Result<Found> {
-    let target = target(session, &journal(session)?, name, options)?;
-    warn_of_trouble(session, name);
-    let open_planned = |target: &Target, planned: &[PlannedStore]| Ok(those_that_open(session, target, planned));
-    open_target(session, target, name, options, "abandon", open_planned)
+pub fn open_to_close(context: &Context, name: &str, asked: &Asked) -> Result<Found, Error> {
+    let target = target(context, &journal(context)?, name, asked)?;
+    warn_of_trouble(context, name);
+    let open_planned = |target: &Target, planned: &[PlannedStore]| Ok(those_that_open(context, target, planned));
+    open_target(context, target, name, asked, Verb::Abandon, open_planned)
 }
 
 /// Those of a plan's stores that can be opened; the others are warned of.
-fn those_that_open(session: &Session, target: &Target, planned: &[PlannedStore]) -> Vec<Box<dyn Store>> {
+fn those_that_open(context: &Context, target: &Target, planned: &[PlannedStore]) -> Vec<Box<dyn Store>> {
     let open = |planned: &PlannedStore| match work::open_planned(target, std::slice::from_ref(planned)) {
         Ok(stores) => stores,
         Err(error) => {
-            session.output.warn(&format!("{} is left out: {}", planned.reference, report(&error).message));
+            context.warn(format!("{} is left out: {}", planned.reference, error.words()));
             Vec::new()
         }
     };
@@ -147,20 +149,20 @@ fn those_that_open(session: &Session, target: &Target, planned: &[PlannedStore])
 }
 
 fn open_target(
-    session: &Session,
+    context: &Context,
     target: Target,
     name: &str,
-    options: &TargetOptions,
-    verb: &str,
-    open_planned: impl Fn(&Target, &[PlannedStore]) -> anyhow::Result<Vec<Box<dyn Store>>>,
-) -> anyhow::Result<Found> {
-    let mut work = Work::open(session, target)?;
+    asked: &Asked,
+    verb: Verb,
+    open_planned: impl Fn(&Target, &[PlannedStore]) -> Result<Vec<Box<dyn Store>>, Error>,
+) -> Result<Found, Error> {
+    let mut work = Work::open(context, target)?;
     let chosen = |rotation: &Rotation| is_named(rotation, name);
     let mut in_the_way = work.journal.open_rotations()?;
     if in_the_way.iter().any(chosen) {
         in_the_way.retain(chosen);
     }
-    moved::refuse(session, &in_the_way, &work.target, verb)?;
+    moved::refuse(context, &in_the_way, &work.target, verb)?;
     let key = work.target.endpoint.key();
     let mut rotations = work.journal.open_of(&key)?;
     // What is over is asked for where nothing is open, and is in the way of nothing that is.
@@ -171,37 +173,37 @@ fn open_target(
     let mut rotation = open.map(|at| rotations.swap_remove(at));
     let mut changes = Vec::new();
     if let Some(rotation) = rotation.as_mut().filter(|rotation| rotation.closed.is_none()) {
-        changes = changes::since(session.context()?, &work.target, &rotation.plan);
-        refuse_other_stores(&work.target, &rotation.plan, options)?;
-        if !options.receivers.is_empty() {
-            for url in rotation.plan.receivers.iter().filter(|url| !options.receivers.contains(url)) {
-                session.output.warn(&format!(
+        changes = changes::since(context, &work.target, &rotation.plan);
+        refuse_other_stores(&work.target, &rotation.plan, asked)?;
+        if !asked.overrides.receivers.is_empty() {
+            for url in rotation.plan.receivers.iter().filter(|url| !asked.overrides.receivers.contains(url)) {
+                context.warn(format!(
                     "--receiver leaves out {}: what this run proves is not proved of it",
                     shown_address(url)
                 ));
             }
-            rotation.ask_only(&options.receivers);
+            rotation.ask_only(&asked.overrides.receivers);
             // What flags say is of this run alone.
             changes.retain(|change| !matches!(change, Change::ReceiverJoined { .. } | Change::ReceiverLeft { .. }));
         } else if work.target.file.is_some() && !work.target.receivers.is_empty() {
             // A receiver that was added since counts, beside those that nobody has let go.
             rotation.ask_as_well(&work.target.receivers, work.target.may_probe);
         }
-        work.enable_probes(session, &rotation.plan)?;
+        work.enable_probes(context, &rotation.plan)?;
     }
     work.target.surroundings.rotation = rotation.as_ref().map(|rotation| rotation.id);
     if let Some(rotation) = rotation.as_ref().filter(|rotation| !rotation.done.contains_key(&Step::Stage)) {
-        begin::refuse_bare_stdout(session, &rotation.plan)?;
+        work::refuse_bare_stdout(context, &rotation.plan)?;
     }
     let stores = match &rotation {
         Some(rotation) => open_planned(&work.target, &rotation.plan.stores)?,
         None => work::open_stores(&work.target)?,
     };
-    let api_key = match session.context()?.api_key(&work.target, options.api_key_file.as_deref()) {
+    let api_key = match context.api_key(&work.target, asked.api_key_file.as_deref()) {
         Ok(key) => Some(key),
-        Err(error) if options.api_key_file.is_some() => return Err(error.into()),
+        Err(error) if asked.api_key_file.is_some() => return Err(error),
         Err(error) => {
-            session.output.detail(&format!("no API key: {error}"));
+            context.detail(format!("no API key: {error}"));
             None
         }
     };
@@ -211,8 +213,8 @@ fn open_target(
 }
 
 /// Refuses flags that name other stores than the rotation was begun with: they would change nothing.
-fn refuse_other_stores(target: &Target, plan: &Plan, options: &TargetOptions) -> anyhow::Result<()> {
-    if options.stores.is_empty() {
+fn refuse_other_stores(target: &Target, plan: &Plan, asked: &Asked) -> Result<(), Error> {
+    if asked.overrides.stores.is_empty() {
         return Ok(());
     }
     let named: BTreeSet<String> = work::open_stores(target)?.iter().map(|store| store.reference()).collect();
@@ -229,23 +231,23 @@ fn refuse_other_stores(target: &Target, plan: &Plan, options: &TargetOptions) ->
         Verb::Reveal.here().with("slot", "sealed"),
         " shows one that no store takes"
     ];
-    Err(Fault::new(Exit::Usage, message, hint))
+    Err(Stop::new(Kind::Usage, message, hint))
 }
 
 /// The open rotation, or a plain word that there is none.
-pub fn need_open(session: &Session, found: &mut Found) -> anyhow::Result<Rotation> {
+pub fn need_open(context: &Context, found: &mut Found) -> Result<Rotation, Error> {
     match found.rotation.take() {
         Some(rotation) if rotation.closed.is_none() => Ok(rotation),
         last => {
             refuse_elsewhere(found)?;
-            Err(none_open(session, &found.work.target.name, last.as_ref()))
+            Err(none_open(context, &found.work.target.name, last.as_ref()))
         }
     }
 }
 
 /// Fails where the slots say that a rotation goes on of which this journal knows nothing. A store that cannot be read is a
 /// failure too: what is in it cannot be ruled out.
-pub fn refuse_elsewhere(found: &Found) -> anyhow::Result<()> {
+pub fn refuse_elsewhere(found: &Found) -> Result<(), Error> {
     let Work { target, journal, .. } = &found.work;
     let configured = work::open_stores(target)?;
     // A target that was named without its stores has those of its last rotation.
@@ -255,15 +257,15 @@ pub fn refuse_elsewhere(found: &Found) -> anyhow::Result<()> {
         None => Ok(()),
         Some(Stray { of: Some(_), .. }) => {
             let message = format!("no rotation of `{}` is open: {}", target.name, words(&strays));
-            Err(Fault::new(
-                Exit::NotFound,
+            Err(Stop::new(
+                Kind::NotFound,
                 message,
                 "give each target slots of its own; the secret may be the only copy",
             ))
         }
         Some(_) => {
             let message = format!("{} of `{}`: {}", elsewhere::UNDER_WAY, target.name, words(&strays));
-            Err(Fault::new(Exit::NotFound, message, elsewhere::GO_ON_THERE))
+            Err(Stop::new(Kind::NotFound, message, elsewhere::GO_ON_THERE))
         }
     }
 }
@@ -274,29 +276,30 @@ pub fn words(strays: &[Stray]) -> String {
 }
 
 /// The word that none is open: none is known, or the last one is closed.
-pub fn none_open(session: &Session, name: &str, last: Option<&Rotation>) -> anyhow::Error {
+pub fn none_open(context: &Context, name: &str, last: Option<&Rotation>) -> Error {
     let Some((last, closed)) = last.and_then(|last| Some((last, last.closed.as_ref()?))) else {
         let message = format!("no rotation of `{name}` is open, and this machine knows of none");
-        let hint = format!(
-            "if one was begun elsewhere, its state folder is the rotation: go on there, or name it: --state-dir DIR; begin \
-             one: {}",
-            session.come_back("rotate", name)
-        );
-        return Fault::new(Exit::NotFound, message, hint);
+        let hint = advice![
+            "if one was begun elsewhere, its state folder is the rotation: go on there, or name it: ",
+            Flag::open("state-dir", "DIR"),
+            "; begin one: ",
+            Verb::Rotate.of(name).bare()
+        ];
+        return Stop::new(Kind::NotFound, message, hint);
     };
-    let (status, by) = (last.status(session.now()).name(), &closed.by);
+    let (status, by) = (last.status(context.now()).name(), &closed.by);
     let message =
         format!("no rotation of `{name}` is open: {by} closed the last one at {} ({status})", moment(closed.at));
-    let hint = format!("what is live, and where: {}", session.come_back("inspect", name));
-    Fault::new(Exit::NotFound, message, hint)
+    let hint = advice!["what is live, and where: ", Verb::Inspect.of(name).bare()];
+    Stop::new(Kind::NotFound, message, hint)
 }
 
 /// The target as its rotation was begun; where its provider has no description any more, one that can be looked at and closed.
-pub fn from_plan(session: &Session, plan: &Plan) -> anyhow::Result<Target> {
-    let described = || -> anyhow::Result<Endpoint> {
+pub fn from_plan(context: &Context, plan: &Plan) -> Result<Target, Error> {
+    let described = || -> Result<Endpoint, Error> {
         let ids: Vec<(String, String)> = plan.ids.iter().map(|id| (id.name.clone(), id.value.clone())).collect();
         let auth = Some(plan.auth.as_str()).filter(|name| !name.is_empty());
-        Ok(session.catalog()?.get(&plan.provider)?.endpoint(Some(&plan.base_url), &ids, auth, &plan.options)?)
+        Ok(context.catalog()?.get(&plan.provider)?.endpoint(Some(&plan.base_url), &ids, auth, &plan.options)?)
     };
     let endpoint = match described() {
         Ok(endpoint) => endpoint,
@@ -310,14 +313,14 @@ pub fn from_plan(session: &Session, plan: &Plan) -> anyhow::Result<Target> {
         cutover: endpoint.provider.default_cutover(),
         endpoint,
         stores: Vec::new(),
-        surroundings: session.context()?.surroundings(&plan.target)?,
+        surroundings: context.surroundings(&plan.target)?,
         receivers: plan.receivers.clone(),
         may_probe: plan.may_probe,
         stores_from_checkout: false,
         api_key: None,
         owner: plan.owner.clone(),
         max_age: None,
-        ca: session.context()?.config_at_hand()?.ca.clone(),
+        ca: context.config_at_hand()?.ca.clone(),
         file: None,
     })
 }

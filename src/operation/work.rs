@@ -3,15 +3,13 @@
 
 use jiff::Timestamp;
 
-use super::changes;
+use super::context::Context;
+use super::error::{Error, Kind, Stop};
 use super::identify::identify;
-use super::notify::Notifier;
-use super::session::Session;
-use super::signals::Signals;
+use super::key::ApiKey;
+use super::seals;
 use crate::config::{Target, TargetStore};
 use crate::delivery::probe::Prober;
-use crate::operation::key::ApiKey;
-use crate::operation::seals;
 use crate::provider::client::Client;
 use crate::rotation::guide::StoreNames;
 use crate::rotation::journal::Journal;
@@ -21,19 +19,18 @@ use crate::rotation::runner::{Rest, Runner};
 use crate::rotation::seal::Seals;
 use crate::rotation::{ATTEMPTS, KeyOrigin, Plan, PlannedStore, Rotation, RunError, Step};
 use crate::store::{self, Reference, Slot, Store};
-use crate::ui::prompt::{Answers, Notice, Person};
 
 /// An endpoint with its lock, journal, seals, stores and client.
 pub struct Work {
     pub target: Target,
     pub journal: Journal,
     pub seals: Seals,
-    pub signals: Signals,
     /// Where the API key came from, where there is one.
     pub key_origin: Option<KeyOrigin>,
     client: Client,
     prober: Option<Prober>,
     by: String,
+    clock: fn() -> Timestamp,
     lock: EndpointLock,
 }
 
@@ -45,56 +42,24 @@ pub struct Tools {
 
 impl Work {
     /// Takes the endpoint's lock and opens what a rotation needs.
-    pub fn open(session: &Session, target: Target) -> anyhow::Result<Self> {
-        let state = session.folders()?.private_state_dir()?;
-        let context = session.context()?;
+    pub fn open(context: &Context, target: Target) -> Result<Self, Error> {
+        let state = context.state_dir()?;
         let by = context.actor().to_owned();
-        let holder = format!("{by}, process {}, since {}", std::process::id(), session.now());
+        let holder = format!("{by}, process {}, since {}", std::process::id(), context.now());
         let lock = EndpointLock::take(state, &target.endpoint.key(), &holder).map_err(RunError::from)?;
-        let signals = session.signals()?.clone();
         let journal = Journal::open(state)?;
-        identify(session, &journal)?;
+        identify(context, &journal)?;
         Ok(Self {
             journal,
             seals: seals::of(context)?,
-            signals,
             key_origin: None,
             client: context.client(&target)?,
             prober: None,
             target,
             by,
+            clock: context.clock(),
             lock,
         })
-    }
-
-    /// The person at this terminal, or the flags that speak for one.
-    pub fn person<'a>(
-        &'a self,
-        session: &'a Session,
-        tools: &Tools,
-        answers: Answers,
-        stopped: &'a dyn Fn() -> bool,
-    ) -> Person<'a> {
-        let notifier = Notifier::new(session);
-        Person {
-            output: &session.output,
-            provider: &self.target.endpoint.provider,
-            stores: names(&tools.stores),
-            answers,
-            come_back: session.come_back("cutover", &self.target.name),
-            is_rehearsal: session.comes_back_with.is_some(),
-            stopped,
-            awaits: Box::new(|word| self.signals.awaits(word, &session.output)),
-            let_go: Box::new(|| self.let_go()),
-            joined: Box::new(|rotation| changes::joined(session, &self.target, rotation)),
-            along: &|_, _, _| {},
-            notify: Box::new(move |rotation, notice| match notice {
-                Notice::Recorded(event) => notifier.recorded(rotation, event),
-                Notice::Clock => notifier.look_at_clock(rotation, session.now()),
-            }),
-            counted: false,
-            headed: None,
-        }
     }
 
     /// Lets others act on the endpoint while this process only waits; the runner takes it again.
@@ -134,7 +99,7 @@ impl Work {
             stores: &tools.stores,
             seals: &self.seals,
             operator,
-            now: Timestamp::now,
+            now: self.clock,
             sleep: std::thread::sleep,
             by: &self.by,
             rotation,
@@ -149,25 +114,25 @@ impl Work {
     }
 
     /// Lets the receivers of this plan be asked what they accept, where that is allowed and described.
-    pub fn enable_probes(&mut self, session: &Session, plan: &Plan) -> anyhow::Result<()> {
+    pub fn enable_probes(&mut self, context: &Context, plan: &Plan) -> Result<(), Error> {
         if plan.receivers.is_empty() || !plan.may_probe {
             return Ok(());
         }
-        let client = session.context()?.prober_client(&self.target)?;
+        let client = context.prober_client(&self.target)?;
         self.prober =
-            Prober::new(&self.target.endpoint.provider, client, Timestamp::now, Some(self.journal.stamps().clone()));
+            Prober::new(&self.target.endpoint.provider, client, self.clock, Some(self.journal.stamps().clone()));
         Ok(())
     }
 }
 
 /// Opens the stores of a target as its config has them.
-pub fn open_stores(target: &Target) -> anyhow::Result<Vec<Box<dyn Store>>> {
+pub fn open_stores(target: &Target) -> Result<Vec<Box<dyn Store>>, Error> {
     let open = |wanted: &TargetStore| store::open(&wanted.reference, &wanted.names, &target.surroundings);
     Ok(target.stores.iter().map(open).collect::<Result<_, _>>()?)
 }
 
 /// The target's stores as a plan keeps them.
-pub fn planned(target: &Target, stores: &[Box<dyn Store>]) -> anyhow::Result<Vec<PlannedStore>> {
+pub fn planned(target: &Target, stores: &[Box<dyn Store>]) -> Result<Vec<PlannedStore>, Error> {
     let planned = |wanted: &TargetStore, store: &dyn Store| {
         Ok(PlannedStore { reference: store.reference(), names: wanted.names.clone(), server: store.server()? })
     };
@@ -176,11 +141,11 @@ pub fn planned(target: &Target, stores: &[Box<dyn Store>]) -> anyhow::Result<Vec
 
 /// Opens the stores that a plan was made with, whatever the config says by now. Refuses one that the environment places
 /// on another server by now, which would get a secret that is not meant for it.
-pub fn open_planned(target: &Target, planned: &[PlannedStore]) -> anyhow::Result<Vec<Box<dyn Store>>> {
+pub fn open_planned(target: &Target, planned: &[PlannedStore]) -> Result<Vec<Box<dyn Store>>, Error> {
     planned.iter().map(|planned| open_one(target, planned)).collect()
 }
 
-fn open_one(target: &Target, planned: &PlannedStore) -> anyhow::Result<Box<dyn Store>> {
+fn open_one(target: &Target, planned: &PlannedStore) -> Result<Box<dyn Store>, Error> {
     let store = store::open(&Reference::parse(&planned.reference)?, &planned.names, &target.surroundings)?;
     match &planned.server {
         Some(begun) => Ok(store::bound(store, begun)?),
@@ -197,4 +162,14 @@ pub fn names(stores: &[Box<dyn Store>]) -> Vec<StoreNames> {
         previous: store.slot_name(Slot::Previous),
     };
     stores.iter().map(|store| names(store.as_ref())).collect()
+}
+
+/// Refuses a plan whose secret would share stdout with something else.
+pub fn refuse_bare_stdout(context: &Context, plan: &Plan) -> Result<(), Error> {
+    let used = plan.stores.iter().filter(|store| store.reference == "stdout:").count();
+    if used > 0 && (context.has_other_output() || used > 1) {
+        let message = "`stdout:` cannot share stdout with --json or with itself";
+        return Err(Stop::new(Kind::Usage, message, "leave one of them out, or name another store"));
+    }
+    Ok(())
 }

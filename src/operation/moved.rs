@@ -1,18 +1,19 @@
 //! A target that is another endpoint by now than its open rotation was begun for, or at another address.
 
-use super::exit::{Exit, Fault};
-use super::session::Session;
+use super::context::Context;
+use super::error::{Error, Kind, Stop};
+use crate::advice::{Advice, Verb, advice};
 use crate::config::Target;
 use crate::http::Url;
 use crate::provider::is_same_address;
 use crate::rotation::{Plan, Rotation};
-use crate::ui::time::moment;
+use crate::time::moment;
 
 /// Refuses it before anything is sent, and names the way on: to where the rotation was begun. `open` are the open rotations
 /// that stand in the way of the command, and `verb` is what does there what it was to do.
-pub fn refuse(session: &Session, open: &[Rotation], target: &Target, verb: &str) -> anyhow::Result<()> {
-    refuse_elsewhere(session, open, target, verb)?;
-    refuse_two(session, open, target)
+pub fn refuse(context: &Context, open: &[Rotation], target: &Target, verb: Verb) -> Result<(), Error> {
+    refuse_elsewhere(open, target, verb)?;
+    refuse_two(context, open, target)
 }
 
 /// Whether a rotation was begun for another endpoint, or at another address, under a target's own name or ids.
@@ -24,7 +25,7 @@ pub fn is_of(rotation: &Rotation, target: &Target) -> bool {
 }
 
 /// Refuses where two rotations of the endpoint are open, as an earlier whsec took two spellings of its name for two endpoints.
-fn refuse_two(session: &Session, open: &[Rotation], target: &Target) -> anyhow::Result<()> {
+fn refuse_two(context: &Context, open: &[Rotation], target: &Target) -> Result<(), Error> {
     let key = target.endpoint.key();
     // One that is pending beside another is of the same name, and settled first.
     let pending = open.iter().filter(|rotation| rotation.is_pending());
@@ -33,7 +34,7 @@ fn refuse_two(session: &Session, open: &[Rotation], target: &Target) -> anyhow::
     let here: Vec<&Rotation> = open.iter().filter(is_here).collect();
     let [first, second, ..] = here.as_slice() else { return Ok(()) };
     let words = |rotation: &Rotation| {
-        let (plan, status) = (&rotation.plan, rotation.status(session.now()).name());
+        let (plan, status) = (&rotation.plan, rotation.status(context.now()).name());
         format!("{} (`{}`, {status}, since {})", rotation.id, plan.target, moment(rotation.opened_at))
     };
     let message = format!(
@@ -42,12 +43,16 @@ fn refuse_two(session: &Session, open: &[Rotation], target: &Target) -> anyhow::
         words(first),
         words(second)
     );
-    let (on, out) = (session.come_back("cutover", &second.id.to_string()), session.come_back("abandon", "ROTATION"));
-    let hint = format!("name the one that is meant by its own id: {on}; give the other up: {out} --reason TEXT");
-    Err(Fault::new(Exit::Conflict, message, hint))
+    let hint = advice![
+        "name the one that is meant by its own id: ",
+        Verb::Cutover.of(second.id.to_string()).bare(),
+        "; give the other up: ",
+        Verb::Abandon.of("ROTATION").open("reason", "TEXT").bare()
+    ];
+    Err(Stop::new(Kind::Conflict, message, hint))
 }
 
-fn refuse_elsewhere(session: &Session, open: &[Rotation], target: &Target, verb: &str) -> anyhow::Result<()> {
+fn refuse_elsewhere(open: &[Rotation], target: &Target, verb: Verb) -> Result<(), Error> {
     let (key, name) = (target.endpoint.key(), &target.name);
     let is_here = open.iter().any(|rotation| rotation.plan.endpoint_key == key);
     // One of which nothing was ever sent stands in nobody's way once another is open here.
@@ -59,7 +64,7 @@ fn refuse_elsewhere(session: &Session, open: &[Rotation], target: &Target, verb:
             endpoint(plan),
             plan.base_url
         );
-        return Err(Fault::new(Exit::Conflict, message, way_on(session, plan, target, verb)));
+        return Err(Stop::new(Kind::Conflict, message, way_on(plan, target, verb)));
     }
     let is_moved = |plan: &&Plan| {
         let begun = Url::parse(&plan.base_url);
@@ -72,25 +77,26 @@ fn refuse_elsewhere(session: &Session, open: &[Rotation], target: &Target, verb:
         plan.base_url,
         target.endpoint.base_url
     );
-    Err(Fault::new(Exit::Conflict, message, way_on(session, plan, target, verb)))
+    Err(Stop::new(Kind::Conflict, message, way_on(plan, target, verb)))
 }
 
 /// The command that does where the rotation was begun what it was to do here.
-pub fn way_on(session: &Session, plan: &Plan, target: &Target, verb: &str) -> String {
+pub fn way_on(plan: &Plan, target: &Target, verb: Verb) -> Advice {
     // The target's own name brings its API key along.
     let is_one_provider = target.file.is_some() && target.endpoint.provider.name() == plan.provider;
     let command = if is_one_provider {
-        let ids = plan.ids.iter().map(|id| format!(" --id {}", session.quoted(&format!("{}={}", id.name, id.value))));
-        ids.fold(session.come_back(verb, &target.name), |command, id| command + &id)
+        let ids = plan.ids.iter().map(|id| format!("{}={}", id.name, id.value));
+        ids.fold(verb.of(&target.name), |command, id| command.with("id", id))
     } else {
-        session.come_back(verb, &endpoint(plan))
+        verb.of(endpoint(plan))
     };
-    let (what, more) = match verb {
-        "abandon" => ("close it there", " --reason TEXT"),
-        "rollback" => ("go back there", ""),
-        _ => ("go on with it", ""),
+    let command = command.with("base-url", &plan.base_url);
+    let (what, command) = match verb {
+        Verb::Abandon => ("close it there: ", command.open("reason", "TEXT")),
+        Verb::Rollback => ("go back there: ", command),
+        _ => ("go on with it: ", command),
     };
-    format!("{what}: {command} --base-url {}{more}; or set the target as it was", plan.base_url)
+    advice![what, command.bare(), "; or set the target as it was"]
 }
 
 /// The endpoint of a plan, as an ad hoc target is written.

@@ -3,17 +3,16 @@
 
 use std::collections::BTreeSet;
 
-use super::exit::{Exit, Fault};
-use super::session::Session;
+use super::context::Context;
+use super::error::{Error, Kind, Stop};
 use super::shared;
 use super::work::{self, Tools, Work};
-use crate::advice::{Verb, advice};
+use crate::advice::{Flag, Value, Verb, advice};
 use crate::config::{Config, Target};
-use crate::operation::Context;
 use crate::rotation::changed::{self, Change, Configured, left_behind};
+use crate::rotation::operator::Operator;
 use crate::rotation::{Event, Outcome, Plan, PlannedStore, Rotation, RunError, Step};
 use crate::store::{self, Slot, readable, slots};
-use crate::ui::prompt::Answers;
 
 /// What is another by now than what the plan has, as it was decided and changed since.
 pub fn since(context: &Context, target: &Target, plan: &Plan) -> Vec<Change> {
@@ -55,8 +54,8 @@ fn named_stores(target: &Target) -> Vec<PlannedStore> {
 }
 
 /// Notes in a new plan what flags named, and what of the config they passed over.
-pub fn note_flags(session: &Session, plan: &mut Plan) -> anyhow::Result<()> {
-    let (config, catalog) = (session.context()?.config_at_hand()?, session.catalog()?);
+pub fn note_flags(context: &Context, plan: &mut Plan) -> Result<(), Error> {
+    let (config, catalog) = (context.config_at_hand()?, context.catalog()?);
     let written = Some(config).filter(|config| config.has(&plan.target)).map(|config: &Config| {
         config.named(&plan.target, catalog).map(|target| (named_stores(&target), target.receivers))
     });
@@ -73,8 +72,8 @@ pub fn note_flags(session: &Session, plan: &mut Plan) -> anyhow::Result<()> {
 
 /// Before the call: another target of the endpoint has stores of its own, which go dead with it. Where that is at once it is
 /// refused, else it is warned of.
-pub fn look_at_others(session: &Session, target: &Target, plan: &Plan) -> anyhow::Result<()> {
-    for other in others(session.context()?, target) {
+pub fn look_at_others(context: &Context, target: &Target, plan: &Plan) -> Result<(), Error> {
+    for other in others(context, target) {
         let has = |store: &PlannedStore| plan.stores.iter().any(|known| known.reference == store.reference);
         let left: Vec<String> =
             named_stores(&other).into_iter().filter(|store| !has(store)).map(|store| store.reference).collect();
@@ -84,17 +83,17 @@ pub fn look_at_others(session: &Session, target: &Target, plan: &Plan) -> anyhow
         let name = &other.name;
         let message = format!("`{name}` is the same endpoint, and keeps its secret in {}", left.join(", "));
         if !plan.direction.ends_old_secret() {
-            let bring = session.come_back("cutover", name);
-            session
-                .output
-                .warn(&format!("{message}: it goes dead with this rotation unless this brings it in: {bring}"));
+            context.warn(advice![
+                format!("{message}: it goes dead with this rotation unless this brings it in: "),
+                Verb::Cutover.of(name).bare()
+            ]);
             continue;
         }
         let all = plan.stores.iter().map(|store| &store.reference).chain(&left);
-        let flags: Vec<String> = all.map(|store| format!("--store {}", session.quoted(store))).collect();
+        let flags: Vec<String> = all.map(|store| Flag::with("store", store).to_string()).collect();
         let hint = format!("name all stores, with the flags {}; or have one target for the endpoint", flags.join(" "));
-        return Err(Fault::new(
-            Exit::Conflict,
+        return Err(Stop::new(
+            Kind::Conflict,
             format!("nothing was sent: {message}, which would be dead at once"),
             hint,
         ));
@@ -104,10 +103,10 @@ pub fn look_at_others(session: &Session, target: &Target, plan: &Plan) -> anyhow
 
 /// The stores and receivers that the config names by now and the rotation does not know, read anew: the config of a process
 /// that waits may be a day old.
-pub fn joined(session: &Session, target: &Target, rotation: &Rotation) -> Vec<Change> {
+pub fn joined(context: &Context, target: &Target, rotation: &Rotation) -> Vec<Change> {
     let read = || {
         target.file.as_ref()?;
-        let now = session.context().ok()?.anew();
+        let now = context.anew();
         let target = now.config().ok()?.named(&target.name, now.catalog().ok()?).ok()?;
         (target.endpoint.key() == rotation.plan.endpoint_key).then(|| since(&now, &target, &rotation.plan))
     };
@@ -116,56 +115,59 @@ pub fn joined(session: &Session, target: &Target, rotation: &Rotation) -> Vec<Ch
 }
 
 /// Says what is another by now.
-pub fn say(session: &Session, rotation: &Rotation, changes: &[Change]) {
+pub fn say(context: &Context, rotation: &Rotation, changes: &[Change]) {
     for change in changes {
-        session.output.warn(&change.words(&rotation.plan.target));
+        context.warn(change.words(&rotation.plan.target));
     }
 }
 
 /// Refuses to finish what the config has added to since.
-pub fn refuse_joined(session: &Session, name: &str, changes: &[Change]) -> anyhow::Result<()> {
+pub fn refuse_joined(name: &str, changes: &[Change]) -> Result<(), Error> {
     refuse_renamed(changes)?;
     let joined = changes.iter().find_map(|change| match change {
         Change::StoreJoined { store } => Some(store.clone()),
         _ => None,
     });
     let Some(store) = joined else { return Ok(()) };
-    let hint = format!("this puts it there: {}", session.come_back("cutover", name));
-    Err(Fault::new(Exit::Sealed, RunError::Lacking { store }.to_string(), hint))
+    let hint = advice!["this puts it there: ", Verb::Cutover.of(name).bare()];
+    Err(Stop::new(Kind::Sealed, RunError::Lacking { store }.to_string(), hint))
 }
 
-fn refuse_renamed(changes: &[Change]) -> anyhow::Result<()> {
+fn refuse_renamed(changes: &[Change]) -> Result<(), Error> {
     let renamed = changes.iter().find(|change| matches!(change, Change::SlotsRenamed { .. }));
     let Some(renamed) = renamed else { return Ok(()) };
     let hint = "set `slots` as they were, until this rotation is done";
-    Err(Fault::new(Exit::Conflict, renamed.words(""), hint))
+    Err(Stop::new(Kind::Conflict, renamed.words(""), hint))
 }
 
 /// Makes good what has changed since the rotation was begun: what is let go goes, with its reason; what joined is proved and
 /// taken in; the rest is said.
 pub fn settle(
-    session: &Session,
+    context: &Context,
     work: &Work,
     tools: &mut Tools,
     rotation: &mut Rotation,
     changes: &[Change],
     let_go: (&[String], Option<&str>),
-) -> anyhow::Result<()> {
+    operator: &mut dyn Operator,
+) -> Result<(), Error> {
     refuse_renamed(changes)?;
-    let left = leave(session, work, rotation, changes, let_go)?;
+    let left = leave(context, work, rotation, changes, let_go)?;
     tools.stores.retain(|store| !left.contains(&store.reference()));
-    take_in_receivers(session, work, rotation, changes)?;
+    take_in_receivers(context, work, rotation, changes)?;
     let mut joined = Vec::new();
     for change in changes {
         match change {
             Change::StoreJoined { store } => joined.push(store.clone()),
             Change::StoreLeft { store: gone } | Change::ReceiverLeft { url: gone } if !left.contains(gone) => {
-                let command = session.come_back("cutover", &work.target.name);
                 let words = change.words(&rotation.plan.target);
-                let gone = session.quoted(gone);
-                session.output.warn(&format!("{words}; or let it go: {command} --let-go {gone} --reason TEXT"));
+                context.warn(advice![
+                    words,
+                    "; or let it go: ",
+                    Verb::Cutover.of(&work.target.name).with("let-go", gone).open("reason", "TEXT").bare()
+                ]);
             }
-            Change::Cutover { .. } => session.output.warn(&change.words(&rotation.plan.target)),
+            Change::Cutover { .. } => context.warn(change.words(&rotation.plan.target)),
             // Said already: where it was taken in, let go or refused.
             Change::ReceiverJoined { .. }
             | Change::StoreLeft { .. }
@@ -173,21 +175,21 @@ pub fn settle(
             | Change::SlotsRenamed { .. } => {}
         }
     }
-    take_in(session, work, tools, rotation, &joined)
+    take_in(context, work, tools, rotation, &joined, operator)
 }
 
 /// Journals the receivers that came to the config, and says which steps are to be done again for them.
 pub fn take_in_receivers(
-    session: &Session,
+    context: &Context,
     work: &Work,
     rotation: &mut Rotation,
     changes: &[Change],
-) -> anyhow::Result<()> {
+) -> Result<(), Error> {
     for change in changes {
         if let Change::ReceiverJoined { url } = change {
             let event = Event::ReceiverJoined { url: url.clone() };
-            work.journal.append(rotation, session.context()?.actor(), session.now(), &[event])?;
-            session.output.warn(&change.words(&rotation.plan.target));
+            work.journal.append(rotation, context.actor(), context.now(), &[event])?;
+            context.warn(change.words(&rotation.plan.target));
         }
     }
     Ok(())
@@ -195,15 +197,15 @@ pub fn take_in_receivers(
 
 /// Lets go what is to be let go, and yields it.
 fn leave(
-    session: &Session,
+    context: &Context,
     work: &Work,
     rotation: &mut Rotation,
     changes: &[Change],
     (let_go, reason): (&[String], Option<&str>),
-) -> anyhow::Result<Vec<String>> {
+) -> Result<Vec<String>, Error> {
     let (mut events, mut left) = (Vec::new(), Vec::new());
     for text in let_go {
-        let as_store = session.context()?.config_at_hand()?.reference(text, &session.folders()?.current);
+        let as_store = context.config_at_hand()?.reference(text, &context.folders().current);
         let as_store = as_store.map(|reference| reference.to_string()).unwrap_or_default();
         let reason = reason.unwrap_or_default().to_owned();
         let event = changes.iter().find_map(|change| match change {
@@ -222,7 +224,7 @@ fn leave(
                 Verb::Inspect.here(),
                 " shows what has changed since it was begun"
             ];
-            return Err(Fault::new(Exit::Usage, message, hint));
+            return Err(Stop::new(Kind::Usage, message, hint));
         };
         left.push(if let Event::StoreLeft { store, .. } = &event { store.clone() } else { text.clone() });
         events.push(event);
@@ -236,32 +238,32 @@ fn leave(
     if is_nowhere_else && events.iter().any(|event| matches!(event, Event::StoreLeft { .. })) {
         let message = "no other store and no seal has the new secret, so this one is not let go";
         let hint = advice!["name another store in the config, and run ", Verb::Cutover.here(), " first"];
-        return Err(Fault::new(Exit::Gate, message, hint));
+        return Err(Stop::new(Kind::Gate, message, hint));
     }
     if !events.is_empty() {
-        work.journal.append(rotation, session.context()?.actor(), session.now(), &events)?;
-        left.iter()
-            .for_each(|gone| session.output.say(&format!("{gone} was let go; what is in its slots stays there")));
+        work.journal.append(rotation, context.actor(), context.now(), &events)?;
+        left.iter().for_each(|gone| context.say(format!("{gone} was let go; what is in its slots stays there")));
     }
     Ok(left)
 }
 
 /// Proves the stores that came to the config, and takes them into the rotation.
 fn take_in(
-    session: &Session,
+    context: &Context,
     work: &Work,
     tools: &mut Tools,
     rotation: &mut Rotation,
     joined: &[String],
-) -> anyhow::Result<()> {
+    operator: &mut dyn Operator,
+) -> Result<(), Error> {
     if joined.is_empty() {
         return Ok(());
     }
     let is_answered = rotation.answered().is_some();
-    let failed = |error: anyhow::Error| match error.downcast::<store::StoreError>() {
-        Ok(source) if is_answered => RunError::StoreFailed { step: Step::Stage, sealed: None, source }.into(),
-        Ok(source) => RunError::StoreCheck(source).into(),
-        Err(error) => error,
+    let failed = |error: Error| match error {
+        Error::Store(source) if is_answered => RunError::StoreFailed { step: Step::Stage, sealed: None, source }.into(),
+        Error::Store(source) => RunError::StoreCheck(source).into(),
+        error => error,
     };
     let mut target = work.target.clone();
     // Opened by the reference that they have once they are open.
@@ -269,16 +271,13 @@ fn take_in(
     let new = wanted.into_iter().zip(named).filter(|(_, named)| joined.contains(&named.reference));
     target.stores = new.map(|(wanted, _)| wanted).collect();
     let stores = work::open_stores(&target).map_err(failed)?;
-    shared::refuse_configured(session.context()?.config_at_hand()?, session.catalog()?, &target, &stores)?;
+    shared::refuse_configured(context.config_at_hand()?, context.catalog()?, &target, &stores)?;
     shared::refuse_journaled(&work.journal, &target, &stores)?;
     let planned = work::planned(&target, &stores).map_err(failed)?;
     let new = Tools { stores, api_key: None };
-    let stopped = || work.signals.arrived();
-    let mut person = work.person(session, &new, Answers::default(), &stopped);
-    work.runner(rotation, &new, &mut person).take_in(&planned)?;
-    drop(person);
+    work.runner(rotation, &new, operator).take_in(&planned)?;
     for store in &planned {
-        session.output.say(&format!("{} takes part in this rotation from here on", store.reference));
+        context.say(format!("{} takes part in this rotation from here on", store.reference));
     }
     tools.stores.extend(new.stores);
     Ok(())
@@ -296,7 +295,7 @@ pub fn without_the_secret(target: &Target, newest: Option<&Rotation>) -> Option<
 }
 
 /// After a rotation that is done: notes the stores of this target that have its secret by now, and refuses where one has not.
-pub fn refuse_without_the_secret(session: &Session, work: &Work, rotation: &mut Rotation) -> anyhow::Result<()> {
+pub fn refuse_without_the_secret(context: &Context, work: &Work, rotation: &mut Rotation) -> Result<(), Error> {
     let Some((of, left)) = without_the_secret(&work.target, Some(rotation)) else { return Ok(()) };
     let Some(new) = rotation.answered().map(|answered| answered.fingerprint.clone()) else { return Ok(()) };
     let stores = work::open_stores(&work.target)?;
@@ -309,8 +308,8 @@ pub fn refuse_without_the_secret(session: &Session, work: &Work, rotation: &mut 
     let joined = planned.into_iter().filter(|store| have.contains(&store.reference));
     let events: Vec<Event> = joined.map(|store| Event::StoreJoined { store, held: None }).collect();
     if !events.is_empty() {
-        work.journal.append(rotation, session.context()?.actor(), session.now(), &events)?;
-        session.output.say(&format!("{} has the secret of that rotation", have.join(", ")));
+        work.journal.append(rotation, context.actor(), context.now(), &events)?;
+        context.say(format!("{} has the secret of that rotation", have.join(", ")));
     }
     let Some(first) = lack.first() else { return Ok(()) };
     let whose =
@@ -318,11 +317,12 @@ pub fn refuse_without_the_secret(session: &Session, work: &Work, rotation: &mut 
     let message =
         format!("the last rotation of this endpoint was {whose}, and {} does not have its secret", lack.join(", "));
     let from = rotation.plan.stores.first().map(|store| store.reference.clone()).unwrap_or_default();
-    let again = session.come_back("cutover", &work.target.name);
-    let hint = format!(
-        "put it there: whsec store copy {} {}; then {again} notes it",
-        session.quoted(&from),
-        session.quoted(first)
-    );
-    Err(Fault::new(Exit::Sealed, message, hint))
+    let hint = advice![
+        "put it there: ",
+        Verb::StoreCopy.on([Value::Given(from), Value::Given(first.clone())]).bare(),
+        "; then ",
+        Verb::Cutover.of(&work.target.name).bare(),
+        " notes it"
+    ];
+    Err(Stop::new(Kind::Sealed, message, hint))
 }

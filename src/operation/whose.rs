@@ -8,7 +8,7 @@ use serde::Serialize;
 use crate::rotation::journal::{Journal, JournalError};
 use crate::rotation::{ExpirySource, Rotation};
 use crate::secret::Fingerprint;
-use crate::ui::time::moment;
+use crate::time::moment;
 
 /// What a secret is, or was, to one endpoint.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]

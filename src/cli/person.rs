@@ -1,0 +1,43 @@
+//! The person at this terminal, or the flags that speak for one, set on an endpoint that is open.
+
+use super::session::Session;
+use crate::operation::notify::Notifier;
+use crate::operation::work::{self, Tools, Work};
+use crate::operation::{Context, changes};
+use crate::ui::prompt::{Answers, Notice, Person};
+
+/// Who is told and asked of a rotation of this endpoint.
+pub fn of<'a>(
+    session: &'a Session,
+    work: &'a Work,
+    tools: &Tools,
+    answers: Answers,
+    stopped: &'a dyn Fn() -> bool,
+) -> anyhow::Result<Person<'a>> {
+    let (context, signals) = (session.context()?, session.signals()?);
+    let notifier = notifier(session, context);
+    Ok(Person {
+        output: &session.output,
+        provider: &work.target.endpoint.provider,
+        stores: work::names(&tools.stores),
+        answers,
+        come_back: session.come_back("cutover", &work.target.name),
+        is_rehearsal: session.comes_back_with.is_some(),
+        stopped,
+        awaits: Box::new(|word| signals.awaits(word, &session.output)),
+        let_go: Box::new(|| work.let_go()),
+        joined: Box::new(|rotation| changes::joined(context, &work.target, rotation)),
+        along: &|_, _, _| {},
+        notify: Box::new(move |rotation, notice| match notice {
+            Notice::Recorded(event) => notifier.recorded(rotation, event),
+            Notice::Clock => notifier.look_at_clock(rotation, session.now()),
+        }),
+        counted: false,
+        headed: None,
+    })
+}
+
+/// The user's notifier, which is told the command that comes back here.
+pub fn notifier<'a>(session: &'a Session, context: &'a Context) -> Notifier<'a> {
+    Notifier::new(context, Box::new(|target| session.come_back("cutover", target)))
+}

@@ -1,0 +1,267 @@
+//! Begins a rotation: [`decide`] what can be decided, [`Decided::prepare`] with key and lock, and once it is agreed to
+//! [`Prepared::begin`]. Nothing is sent by any of them.
+
+use uuid::Uuid;
+
+use super::context::Context;
+use super::error::{Error, Kind, Stop};
+use super::work::{self, Tools, Work};
+use super::{changes, moved, shared};
+use crate::advice::{Verb, advice};
+use crate::config::Target;
+use crate::provider::spec::Cutover;
+use crate::provider::{Force, Overlap, request};
+use crate::rotation::{
+    Call, Direction, Event, Outcome, Plan, Proof, Rotation, RunError, Status, Step, at_hand, leaking, suspects,
+};
+use crate::secret::Fingerprint;
+use crate::store::Store;
+use crate::time::moment;
+
+/// What is wanted of a rotation beside its target.
+#[derive(Clone, Debug, Default)]
+pub struct Wish<'a> {
+    /// The old secret has leaked, for this reason.
+    pub force: Option<&'a str>,
+    /// The fingerprint of the secret that has leaked, where it was said.
+    pub leaked: Option<&'a Fingerprint>,
+    pub reason: Option<&'a str>,
+    pub idempotency_key: Option<&'a str>,
+    pub api_key_file: Option<&'a std::path::Path>,
+    /// Prove before the call that receivers would take a second secret.
+    pub probe_first: bool,
+    /// Probe the receivers, so that somebody is shown what they accept.
+    pub probes: bool,
+    /// Whether somebody says, or can be asked, that the receivers are ready.
+    pub speaks_for_receivers: bool,
+}
+
+/// A plan, and its stores.
+pub struct Decided {
+    pub plan: Plan,
+    pub target: Target,
+    pub stores: Vec<Box<dyn Store>>,
+    id: Uuid,
+}
+
+/// A plan that waits for a consent, on an endpoint that is locked.
+pub struct Prepared {
+    pub plan: Plan,
+    pub work: Work,
+    pub tools: Tools,
+    id: Uuid,
+    /// Rotations that never sent anything, which end with this one's beginning.
+    over: Vec<Rotation>,
+    /// Where the endpoint stood when the plan was shown.
+    before: Standing,
+    /// Whether nobody speaks for the receivers, and nothing proves them ready.
+    is_unready: bool,
+}
+
+/// A rotation that may be run.
+pub struct Begun {
+    pub rotation: Rotation,
+    pub work: Work,
+    pub tools: Tools,
+}
+
+/// What was done of the endpoint's newest rotation, and whether it is open.
+type Standing = Option<(Uuid, std::collections::BTreeMap<Step, Proof>, Call, bool)>;
+
+/// Decides everything that can be decided before anything is opened. Warns of what a store cannot promise.
+pub fn decide(context: &Context, mut target: Target, wish: &Wish<'_>) -> Result<Decided, Error> {
+    let mut plan = plan(&target, wish)?;
+    if target.stores.is_empty() {
+        let hint = "name one: --store dotenv:PATH#KEY, or `store = …` in the target";
+        return Err(Stop::new(Kind::Usage, format!("`{}` has no store to keep the new secret in", target.name), hint));
+    }
+    let id = Uuid::new_v4();
+    target.surroundings.rotation = Some(id);
+    let stores = work::open_stores(&target)?;
+    plan.stores = work::planned(&target, &stores)?;
+    changes::note_flags(context, &mut plan)?;
+    work::refuse_bare_stdout(context, &plan)?;
+    shared::refuse_configured(context.config()?, context.catalog()?, &target, &stores)?;
+    if plan.probe_first {
+        refuse_unprovable(&plan, &target)?;
+    }
+    for caution in stores.iter().filter_map(|store| store.caution()) {
+        context.warn(caution);
+    }
+    Ok(Decided { plan, target, stores, id })
+}
+
+impl Decided {
+    /// Finds the API key, takes the endpoint's lock, and refuses what stands in the way.
+    pub fn prepare(self, context: &Context, wish: &Wish<'_>) -> Result<Prepared, Error> {
+        let Self { mut plan, target, stores, id } = self;
+        // Agreeing to the old secret's end says nothing of the receivers.
+        let is_unready = plan.steps.contains(&Step::Prepare) && !plan.probe_first && !wish.speaks_for_receivers;
+        if is_unready && refuse_unprovable(&plan, &target).is_ok() {
+            context.say("the receivers are probed before the call, as with --probe-first; --done prepare goes without");
+            plan.probe_first = true;
+        }
+        let api_key = context.api_key(&target, wish.api_key_file)?;
+        let mut work = Work::open(context, target)?;
+        work.key_origin = Some(api_key.origin.clone());
+        let tools = Tools { stores, api_key: Some(api_key) };
+        if plan.probe_first || wish.probes {
+            work.enable_probes(context, &plan)?;
+        }
+        let sent: Vec<Rotation> =
+            work.journal.open_rotations()?.into_iter().filter(|open| open.may_be_applied()).collect();
+        moved::refuse(context, &sent, &work.target, Verb::Cutover)?;
+        shared::refuse_journaled(&work.journal, &work.target, &tools.stores)?;
+        // The endpoint's whole journal, so that a damaged one is found out here.
+        let known = work.journal.of_endpoint(&work.target.endpoint.key())?;
+        let (over, replaced) = in_the_way(context, &known, wish)?;
+        if let Some(open) = &replaced {
+            plan.replaces = Some(open.id);
+            let title = work.target.endpoint.provider.title();
+            context.warn(format!("the open rotation is given up for this one once {title} has carried it out"));
+        }
+        if plan.forced || leaking(&known).is_some() {
+            plan.leaked = suspects(&known, wish.leaked);
+        }
+        changes::look_at_others(context, &work.target, &plan)?;
+        let before = standing(&work)?;
+        let is_unready = is_unready && !plan.probe_first;
+        Ok(Prepared { plan, work, tools, id, over, before, is_unready })
+    }
+}
+
+impl Prepared {
+    /// Takes the lock again where it was let go of for a question, and begins the rotation that was agreed to.
+    pub fn begin(self, context: &Context) -> Result<Begun, Error> {
+        let Self { plan, work, tools, id, over, before, is_unready } = self;
+        if is_unready {
+            let message = "`--done prepare` is needed, and there is nobody to ask: the old secret ends with the call";
+            let hint = "name receivers that may be probed (--receiver URL), or once they can take the new secret at once, give \
+                        --done prepare on the command line";
+            return Err(Stop::new(Kind::Usage, message, hint));
+        }
+        if work.retake()? && standing(&work)? != before {
+            let hint = advice!["see what is live now: ", Verb::Inspect.of(&work.target.name).bare()];
+            return Err(Stop::new(Kind::Conflict, "nothing was sent: others rotated here while you were asked", hint));
+        }
+        for mut rotation in over {
+            let reason = Some("cut off before anything was sent; started over".to_owned());
+            let closed = Event::Closed { outcome: Outcome::Failed, reason };
+            work.journal.append(&mut rotation, context.actor(), context.now(), &[closed])?;
+        }
+        let rotation = Rotation::new(id, plan, context.now());
+        Ok(Begun { rotation, work, tools })
+    }
+}
+
+fn plan(target: &Target, wish: &Wish<'_>) -> Result<Plan, Error> {
+    let endpoint = &target.endpoint;
+    let provider = &endpoint.provider;
+    let overlap = match provider.overlap() {
+        Overlap::Fixed(window) => Some(window),
+        Overlap::None | Overlap::Unknown => None,
+    };
+    // Every overlap that descriptions can tell of so far bears both signatures, which is what `contain` rests on. Where
+    // deliveries bore the old one alone until its end, receivers could not drop it before that.
+    let direction = match (overlap, wish.force, provider.force()) {
+        (None, _, _) => Direction::Instant,
+        (Some(_), Some(_), Force::Unavailable) => Direction::Contain,
+        (Some(_), Some(_), Force::Call | Force::SameCall) => Direction::Force,
+        (Some(_), None, _) if target.cutover == Cutover::Either => Direction::OverlapEither,
+        (Some(_), None, _) => Direction::OverlapSwitch,
+    };
+    let key = match wish.idempotency_key {
+        Some(key) => {
+            request::check_key(provider, key)?;
+            Some(key.to_owned())
+        }
+        None => request::new_key(provider),
+    };
+    let request = match wish.force {
+        Some(reason) => request::force(endpoint, key.as_deref(), reason)?,
+        None => request::rotate(endpoint, key.as_deref()),
+    };
+    Ok(Plan {
+        target: target.name.clone(),
+        provider: provider.name().to_owned(),
+        endpoint_key: endpoint.key(),
+        base_url: endpoint.base_url.to_string(),
+        ids: endpoint.ids.clone(),
+        auth: provider.spec().auth.schemes.get(endpoint.auth).map(|scheme| scheme.name.clone()).unwrap_or_default(),
+        options: endpoint.options.clone(),
+        direction,
+        steps: direction.steps().to_vec(),
+        request,
+        key_window: key.as_ref().and(provider.idempotency()).map(|idempotency| idempotency.window),
+        idempotency_key: key,
+        overlap,
+        stores: Vec::new(),
+        passed_over: Vec::new(),
+        by_flags: Vec::new(),
+        receivers: target.receivers.clone(),
+        may_probe: target.may_probe,
+        probe_first: wish.probe_first,
+        forced: wish.force.is_some(),
+        leaked: Default::default(),
+        replaces: None,
+        reason: wish.force.or(wish.reason).map(str::to_owned),
+        owner: target.owner.clone(),
+    })
+}
+
+fn standing(work: &Work) -> Result<Standing, RunError> {
+    let newest = work.journal.standing_of(&work.target.endpoint.key())?.into_iter().next();
+    Ok(newest.map(|it| (it.id, it.done.clone(), it.call.clone(), it.closed.is_some())))
+}
+
+/// Refuses where a rotation of this endpoint is open, except one that never sent anything, and except that a leak
+/// does not wait for an overlap. Yields those that are over, and the one that the new rotation replaces.
+fn in_the_way(
+    context: &Context,
+    known: &[Rotation],
+    wish: &Wish<'_>,
+) -> Result<(Vec<Rotation>, Option<Rotation>), Error> {
+    // A key that was sent before gets the old answer again, and nothing would be rotated.
+    let reused = |rotation: &&Rotation| {
+        wish.idempotency_key.is_some_and(|key| rotation.plan.idempotency_key.as_deref() == Some(key))
+    };
+    if let Some(earlier) = known.iter().find(reused).filter(|rotation| !rotation.sent.is_empty()) {
+        let message = format!("this idempotency key was used for the rotation of {}", moment(earlier.opened_at));
+        return Err(Stop::new(Kind::Conflict, message, "leave `--idempotency-key` out, and a fresh one is made"));
+    }
+    let open = known.iter().filter(|rotation| rotation.closed.is_none()).cloned();
+    let (over, open): (Vec<_>, Vec<_>) = open.partition(|rotation| rotation.status(context.now()) == Status::Planned);
+    let Some(at) = at_hand(&open) else { return Ok((over, None)) };
+    let first = &open[at];
+    let status = first.status(context.now());
+    if wish.force.is_none() || matches!(status, Status::Unknown | Status::Sealed) {
+        let message = format!(
+            "a rotation of `{}` is open already ({}, since {})",
+            first.plan.own_id(),
+            status.name(),
+            moment(first.opened_at)
+        );
+        let hint = advice!["go on with it: ", Verb::Cutover.of(&first.plan.target).bare()];
+        return Err(Stop::new(Kind::Conflict, message, hint));
+    }
+    Ok((over, open.into_iter().nth(at)))
+}
+
+/// Refuses `--probe-first` where there is nothing to prove, or nobody to prove it.
+fn refuse_unprovable(plan: &Plan, target: &Target) -> Result<(), Error> {
+    let refused = |message: String, hint: &str| Err(Stop::new(Kind::Usage, message, hint));
+    let title = target.endpoint.provider.title();
+    if !plan.steps.contains(&Step::Prepare) {
+        let message =
+            format!("--probe-first is for providers that end the old secret with the call, and {title} does not");
+        return refused(message, "leave it out: the receivers are probed once the new secret is deployed");
+    }
+    if plan.receivers.is_empty() || !plan.may_probe {
+        let message = format!("`{}` names no receiver that may be probed", target.name);
+        return refused(message, "name one: --receiver URL, or `receivers = [\"https://…\"]` in your own config");
+    }
+    if target.endpoint.provider.spec().signature.is_none() {
+        return refused(format!("how {title} signs deliveries is not described"), "leave --probe-first out");
+    }
+    Ok(())
+}
