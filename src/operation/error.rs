@@ -205,7 +205,6 @@ fn of_run(error: &RunError) -> Kind {
         | RunError::Superseded { .. } => Kind::Conflict,
         RunError::Journal(_) | RunError::Lock(_) | RunError::SameSecret { .. } => Kind::Failed,
         RunError::StoreCheck(_) | RunError::SealCheck(_) => Kind::Store,
-        RunError::Refused { refusal, .. } if refusal.status == 409 => Kind::Conflict,
         RunError::Refused { refusal, .. } => of_refusal(refusal.meaning),
         RunError::NotSent { .. } | RunError::CheckFailed { .. } => Kind::Unavailable,
         RunError::Lost { .. }
@@ -239,7 +238,7 @@ fn of_refusal(meaning: Meaning) -> Kind {
     match meaning {
         Meaning::Auth => Kind::Auth,
         Meaning::NotFound => Kind::NotFound,
-        Meaning::OverlapOpen | Meaning::KeyConflict | Meaning::InFlight => Kind::Conflict,
+        Meaning::OverlapOpen | Meaning::KeyConflict | Meaning::InFlight | Meaning::Conflict => Kind::Conflict,
         Meaning::Invalid => Kind::Failed,
         Meaning::RateLimited | Meaning::Unavailable => Kind::Unavailable,
         Meaning::Unknown => Kind::Unknown,

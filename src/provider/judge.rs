@@ -10,6 +10,9 @@ use super::spec::{ErrorSpec, Meaning};
 use super::{Provider, plain_text};
 use crate::http::Received;
 
+/// The status of a conflict.
+const CONFLICT: u16 = 409;
+
 /// Headers that carry the provider's own id of a request.
 const REQUEST_ID_HEADERS: [&str; 2] = ["x-request-id", "request-id"];
 
@@ -32,7 +35,7 @@ pub fn judge(provider: &Provider, received: Received) -> Outcome {
     }
     let code = text(&body, errors.code.as_ref());
     let row = errors.table.iter().find(|row| fits(row, status, code.as_deref()));
-    let meaning = row.map_or_else(|| by_status(status), |row| row.means);
+    let meaning = meaning(row.map(|row| row.means), status);
     let code = code.as_deref().map(plain_text);
     let message = plain(&body, errors.message.as_ref());
     let says = row.and_then(|row| row.says.clone()).or_else(|| redirects(status));
@@ -48,12 +51,23 @@ fn fits(row: &ErrorSpec, status: u16, code: Option<&str>) -> bool {
     row.status == status && (row.code.is_none() || row.code.as_deref() == code)
 }
 
+/// What a refusal means: as the table says, else by its status. A 409 is a conflict, of a kind that the table may name.
+fn meaning(listed: Option<Meaning>, status: u16) -> Meaning {
+    match listed {
+        Some(means @ (Meaning::OverlapOpen | Meaning::KeyConflict | Meaning::InFlight | Meaning::Unknown)) => means,
+        Some(_) if status == CONFLICT => Meaning::Conflict,
+        Some(means) => means,
+        None => by_status(status),
+    }
+}
+
 /// The meaning of a status that the table does not list; `whsec-provider(5)` lists the same.
 fn by_status(status: u16) -> Meaning {
     match status {
         401 | 403 => Meaning::Auth,
         404 | 410 => Meaning::NotFound,
         408 | 425 => Meaning::Unknown,
+        CONFLICT => Meaning::Conflict,
         429 => Meaning::RateLimited,
         307 | 308 | 400..=499 => Meaning::Invalid,
         _ => Meaning::Unknown,
@@ -113,7 +127,7 @@ mod tests {
             (403, Meaning::Auth),
             (404, Meaning::NotFound),
             (408, Meaning::Unknown),
-            (409, Meaning::Invalid),
+            (409, Meaning::Conflict),
             (410, Meaning::NotFound),
             (425, Meaning::Unknown),
             (429, Meaning::RateLimited),
@@ -123,5 +137,22 @@ mod tests {
         ] {
             assert_eq!(by_status(status), meaning, "{status}");
         }
+    }
+
+    #[test]
+    fn a_409_is_a_conflict_whatever_the_table_says() {
+        for (listed, is_kept) in [
+            (Meaning::OverlapOpen, true),
+            (Meaning::KeyConflict, true),
+            (Meaning::InFlight, true),
+            (Meaning::Unknown, true),
+            (Meaning::Invalid, false),
+            (Meaning::Auth, false),
+            (Meaning::RateLimited, false),
+        ] {
+            assert_eq!(meaning(Some(listed), 409), if is_kept { listed } else { Meaning::Conflict });
+            assert_eq!(meaning(Some(listed), 422), listed);
+        }
+        assert_eq!(meaning(None, 409), Meaning::Conflict);
     }
 }

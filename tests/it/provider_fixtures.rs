@@ -164,7 +164,7 @@ fn codes_that_the_pages_name_mean_what_they_say() {
         ("signa", 409, "<html>", Meaning::OverlapOpen),
         ("hopae", 409, r#"{"error":{"code":"IDEMPOTENCY_REQUEST_IN_PROGRESS"}}"#, Meaning::InFlight),
         ("hopae", 409, r#"{"error":{"code":"IDEMPOTENCY_KEY_CONFLICT"}}"#, Meaning::KeyConflict),
-        ("hopae", 409, r#"{"error":{"code":"RESOURCE_CONFLICT"}}"#, Meaning::Invalid),
+        ("hopae", 409, r#"{"error":{"code":"RESOURCE_CONFLICT"}}"#, Meaning::Conflict),
         ("verifa", 404, r#"{"error":"not_found","detail":"gone","status_code":404}"#, Meaning::NotFound),
         ("verifa", 429, r#"{"error":"rate_limited"}"#, Meaning::RateLimited),
     ];

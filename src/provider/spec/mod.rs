@@ -334,6 +334,8 @@ pub enum Meaning {
     KeyConflict,
     /// The first request with this key is still at work. Ask again with the same key.
     InFlight,
+    /// Something else is in the way. Not applied.
+    Conflict,
     /// The request is refused as it stands. Not applied.
     Invalid,
     /// Too many requests. Not applied.

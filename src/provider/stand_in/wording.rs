@@ -94,7 +94,7 @@ fn usual_status(meaning: Meaning) -> u16 {
     match meaning {
         Meaning::Auth => 401,
         Meaning::NotFound => 404,
-        Meaning::OverlapOpen | Meaning::KeyConflict | Meaning::InFlight => 409,
+        Meaning::OverlapOpen | Meaning::KeyConflict | Meaning::InFlight | Meaning::Conflict => 409,
         Meaning::Invalid => 400,
         Meaning::RateLimited => 429,
         Meaning::Unavailable | Meaning::Unknown => 503,
