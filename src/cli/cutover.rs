@@ -4,19 +4,20 @@ use clap::ValueEnum;
 use clap::builder::NonEmptyStringValueParser;
 use clap_complete::engine::ArgValueCandidates;
 
-use super::exit::{Exit, Fault};
+use super::exit::Exit;
 use super::options::TargetOptions;
 use super::overrule::{self, Over};
 use super::person;
 use super::session::Session;
 use super::{ask, begin, complete, conclude};
+use crate::operation::changes;
 use crate::operation::find::Found;
+use crate::operation::resume::{self, Needs, Open, Stand};
 use crate::operation::work::Work;
-use crate::operation::{changes, find, shared};
 use crate::rotation::operator::Ruling;
 use crate::rotation::rejoin::Meanwhile;
 use crate::rotation::runner::Rest;
-use crate::rotation::{Call, Closed, How, Outcome, RolledBack, Rotation, Step, elsewhere};
+use crate::rotation::{Outcome, RolledBack, Step};
 use crate::time::moment;
 use crate::ui::prompt::Answers;
 
@@ -91,67 +92,54 @@ enum Resolve {
 
 /// Runs the command.
 pub fn run(args: &Args, session: &Session) -> anyhow::Result<Exit> {
-    let mut found = find::open(session.operating()?, &args.target, &args.options.asked())?;
-    let Some(mut rotation) = found.rotation.take() else {
-        find::refuse_elsewhere(&found)?;
-        if args.asserts_a_rotation() {
-            return Err(find::none_open(session.context()?, &args.target, None).into());
+    let output = &session.output;
+    let asked = args.options.asked();
+    match resume::stand(session.operating()?, &args.target, &asked, args.asserts_a_rotation())? {
+        Stand::Open(open) => go_on(args, session, open),
+        Stand::Never => {
+            output.say(&format!("nothing to do: `{}` has never been rotated with whsec on this machine", args.target));
+            let fields = serde_json::json!({ "target": args.target });
+            output.json(&super::result::object("cutover", Exit::Done, fields));
+            Ok(Exit::Done)
         }
-        session
-            .output
-            .say(&format!("nothing to do: `{}` has never been rotated with whsec on this machine", args.target));
-        session.output.json(&super::result::object(
-            "cutover",
-            Exit::Done,
-            serde_json::json!({ "target": args.target }),
-        ));
-        return Ok(Exit::Done);
-    };
-    if rotation.closed.is_some()
-        && let Err(error) = changes::refuse_without_the_secret(session.context()?, &found.work, &mut rotation)
-    {
-        return conclude::conclude(session, "cutover", &rotation, &found.work, Err(error));
+        Stand::Over { found, rotation, refused: Some(error) } => {
+            conclude::conclude(session, "cutover", &rotation, &found.work, Err(error))
+        }
+        Stand::Over { found, rotation, refused: None } => {
+            if rotation.closed.as_ref().is_some_and(|closed| closed.outcome != Outcome::Done) {
+                return conclude::closed(session, "cutover", &rotation, &found.work);
+            }
+            output.say(&format!("nothing to do: no rotation of `{}` is open", args.target));
+            conclude::conclude(session, "cutover", &rotation, &found.work, anyhow::Ok(Exit::Done))
+        }
     }
-    if let Some(closed) = &rotation.closed {
-        find::refuse_elsewhere(&found)?;
-        if closed.outcome != Outcome::Done {
-            return conclude::closed(session, "cutover", &rotation, &found.work);
-        }
-        let outcome = if args.asserts_a_rotation() { holds(&found, closed) } else { Ok(()) };
-        if outcome.is_ok() {
-            session.output.say(&format!("nothing to do: no rotation of `{}` is open", args.target));
-        }
-        let outcome = outcome.map(|()| Exit::Done);
-        return conclude::conclude(session, "cutover", &rotation, &found.work, outcome);
-    }
-    let work = &found.work;
-    if args.resolve.is_some() && !rotation.lacks_answer() {
+}
+
+fn go_on(args: &Args, session: &Session, open: Open) -> anyhow::Result<Exit> {
+    if args.resolve.is_some() && !open.rotation.lacks_answer() {
         session.output.warn("--resolve had no effect: what came of the call is known");
     }
-    if rotation.call == Call::NotApplied {
-        begin::consent(session, work, &rotation.plan, args.confirm.as_deref())?;
-    } else if let Some(back) = rotation.taken_back() {
-        go_forward(session, work, back)?;
+    match open.needs() {
+        Needs::Nothing => {}
+        Needs::Consent => begin::consent(session, &open.found.work, &open.rotation.plan, args.confirm.as_deref())?,
+        Needs::Forward(back) => go_forward(session, &open.found.work, back)?,
     }
-    let let_go = (args.let_go.as_slice(), args.reason.as_deref());
+    let Open { found: Found { work, mut tools, changes, .. }, mut rotation } = open;
     let (context, signals) = (session.context()?, session.signals()?);
     let stopped = || signals.arrived();
-    let mut told = person::of(session, work, &found.tools, Answers::default(), &stopped)?;
-    let settled = changes::settle(context, work, &mut found.tools, &mut rotation, &found.changes, let_go, &mut told);
+    let let_go = (args.let_go.as_slice(), args.reason.as_deref());
+    let mut told = person::of(session, &work, &tools, Answers::default(), &stopped)?;
+    let settled = changes::settle(context, &work, &mut tools, &mut rotation, &changes, let_go, &mut told);
     drop(told);
     if let Err(error) = settled {
-        return conclude::conclude(session, "cutover", &rotation, work, Err(error));
+        return conclude::conclude(session, "cutover", &rotation, &work, Err(error));
     }
-    if rotation.sent.is_empty() {
-        let stores = &found.tools.stores;
-        shared::refuse_configured(context.config_at_hand()?, context.catalog()?, &work.target, stores)?;
-        shared::refuse_journaled(&work.journal, &work.target, stores)?;
-    }
-    let mut person = person::of(session, work, &found.tools, args.answers(session), &stopped)?;
-    let mut runner = work.runner(&mut rotation, &found.tools, &mut person);
+    resume::refuse_shared(context, &work, &tools, &rotation)?;
+    let mut person = person::of(session, &work, &tools, args.answers(session), &stopped)?;
+    let mut runner = work.runner(&mut rotation, &tools, &mut person);
     let reason = args.reason.as_deref().unwrap_or_default();
-    if let Err(error) = overrule::overrule(session, work, &mut runner, &args.overrides, reason) {
-        return conclude::conclude(session, "cutover", &rotation, work, Err::<Exit, _>(error));
+    if let Err(error) = overrule::overrule(session, &work, &mut runner, &args.overrides, reason) {
+        return conclude::conclude(session, "cutover", &rotation, &work, Err::<Exit, _>(error));
     }
     let outcome = runner.rejoin().and_then(|meanwhile| match meanwhile {
         Meanwhile::Stopped => Ok(Rest::Stopped),
@@ -159,12 +147,7 @@ pub fn run(args: &Args, session: &Session) -> anyhow::Result<Exit> {
     });
     let unused = std::mem::take(&mut person.answers.done);
     for step in unused.into_iter().filter(|_| outcome.is_ok()) {
-        let why = match () {
-            () if is_proved(&rotation, step) => "it is proved already",
-            () if rotation.done.contains_key(&step) => "it was done before",
-            () if !rotation.plan.steps.contains(&step) => "this rotation has no such step",
-            () => "it is not due yet",
-        };
+        let why = resume::no_effect(&rotation, step);
         session.output.warn(&format!("--done {} had no effect: {why}", step.name()));
     }
     // What comes next is the rotation that it was to replace.
@@ -175,23 +158,7 @@ pub fn run(args: &Args, session: &Session) -> anyhow::Result<Exit> {
         Rest::Person(_) | Rest::Clock(_) => Exit::Open,
         Rest::Stopped => signals.exit(),
     };
-    conclude::conclude(session, "cutover", &rotation, work, outcome.map(exit))
-}
-
-/// Whether what is asserted of a rotation holds although none is open: the last one was closed as done, and what it made live
-/// is live, as where a job of CI is tried again.
-fn holds(found: &Found, closed: &Closed) -> anyhow::Result<()> {
-    let target = &found.work.target;
-    let known = found.work.journal.of_endpoint(&target.endpoint.key())?;
-    let Some(stray) = elsewhere::stray_live(&found.tools.stores, &known)? else { return Ok(()) };
-    let message = format!(
-        "the last rotation of `{}` that this machine knows was closed at {}, and others have rotated since: {}",
-        target.name,
-        moment(closed.at),
-        stray.words()
-    );
-    let hint = "what you go on with was begun elsewhere: go on there, or bring its state folder here and name it: --state-dir DIR";
-    Err(Fault::new(Exit::NotFound, message, hint))
+    conclude::conclude(session, "cutover", &rotation, &work, outcome.map(exit))
 }
 
 /// Asks for a yes before the new secret goes live again that somebody has taken back.
@@ -199,10 +166,6 @@ fn go_forward(session: &Session, work: &Work, back: &RolledBack) -> anyhow::Resu
     session.output.warn(&format!("the old secret was put back at {} by {back}", moment(back.at)));
     let refusal = ["not promoted, as you said", "nothing was changed"];
     ask::agreement(session, work, "Let the new secret go live again?", refusal)
-}
-
-fn is_proved(rotation: &Rotation, step: Step) -> bool {
-    rotation.done.get(&step).is_some_and(|proof| matches!(proof.how, How::Probe | How::Delivery))
 }
 
 impl Args {

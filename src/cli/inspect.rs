@@ -10,6 +10,7 @@ use super::session::Session;
 use super::{complete, result};
 use crate::advice::Verb;
 use crate::operation::Error;
+use crate::operation::key;
 use crate::operation::report;
 use crate::operation::{changes, find, moved};
 use crate::provider::answer::Inspected;
@@ -144,7 +145,7 @@ pub fn run(args: &Args, session: &Session) -> anyhow::Result<Exit> {
 fn ask(args: &Args, session: &Session, target: &crate::config::Target) -> anyhow::Result<Inspected> {
     find::refuse_undescribed(session.context()?, target)?;
     let context = session.context()?;
-    let key = context.api_key(target, args.options.api_key_file.as_deref())?;
+    let key = key::find(context, target, args.options.api_key_file.as_deref())?;
     context.client(target)?.inspect(&target.endpoint, &key.secret).map_err(|outcome| {
         let provider = target.endpoint.provider.title().to_owned();
         Error::of_key(RunError::unasked(provider, "show the endpoint", outcome), &key.origin).into()

@@ -14,6 +14,7 @@ use super::{complete, result};
 use crate::delivery::probe::{Case, Event as ProbeEvent, Prober, Report, Secrets, Tried, Verdict};
 use crate::http::shown_address;
 use crate::operation::Error;
+use crate::operation::key;
 use crate::operation::known::{self, Knowledge, Role};
 use crate::provider::Tested;
 use crate::rotation::gate::probed;
@@ -241,7 +242,7 @@ fn via_provider(args: &Args, session: &Session, knowledge: &Knowledge) -> anyhow
     let target = &knowledge.target;
     let provider = &target.endpoint.provider;
     let context = session.context()?;
-    let key = context.api_key(target, args.options.api_key_file.as_deref())?;
+    let key = key::find(context, target, args.options.api_key_file.as_deref())?;
     let Some(tested) = context.client(target)?.test_delivery(&target.endpoint, &key.secret) else {
         let message = format!("{} has no call that sends a test delivery", provider.title());
         return Err(Fault::new(Exit::Usage, message, "probe the receivers from here: leave --via-provider out"));

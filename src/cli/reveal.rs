@@ -9,7 +9,6 @@ use super::options::TargetOptions;
 use super::session::Session;
 use crate::config::Target;
 use crate::operation::find;
-use crate::operation::seals;
 use crate::rotation::Rotation;
 use crate::rotation::gate::overruled_seal;
 use crate::rotation::journal::Journal;
@@ -95,7 +94,7 @@ fn sealed(args: &Args, session: &Session) -> anyhow::Result<Secret> {
     let journal = find::journal(session.context()?)?;
     let target = find::target(session.context()?, &journal, &args.target, &args.options.asked())?;
     find::warn_of_trouble(session.context()?, &args.target);
-    let seals = seals::of(session.context()?)?;
+    let seals = session.context()?.seals()?;
     for rotation in known(session, &journal, &target)? {
         if seals.exists(rotation.id) {
             let says = rotation.answered().map(|answered| &answered.fingerprint);
@@ -125,7 +124,7 @@ fn known(session: &Session, journal: &Journal, target: &Target) -> anyhow::Resul
 fn overridden(args: &Args, session: &Session) -> anyhow::Result<Secret> {
     let journal = find::journal(session.context()?)?;
     let target = find::target(session.context()?, &journal, &args.target, &args.options.asked())?;
-    let seals = seals::of(session.context()?)?;
+    let seals = session.context()?.seals()?;
     for rotation in known(session, &journal, &target)? {
         if let Some(id) = rotation.last_overruled.as_ref().map(|found| overruled_seal(rotation.id, found)) {
             return Ok(seals.unseal(id)?.secret());

@@ -13,7 +13,6 @@ use jiff::Timestamp;
 
 use super::error::{Error, Kind, Stop};
 use super::folders::Folders;
-use super::key::{self, ApiKey};
 use super::seals;
 use crate::advice::Advice;
 use crate::config::trust::{self, Ledger};
@@ -22,6 +21,7 @@ use crate::delivery::probe::PATIENCE;
 use crate::http;
 use crate::provider::Catalog;
 use crate::provider::client::{Client, ClientOptions};
+use crate::rotation::seal::Seals;
 use crate::rotation::state_key::StateKey;
 use crate::secret;
 use crate::store::{Environment, NoEnvelope, Surroundings};
@@ -236,11 +236,9 @@ impl Context {
         })
     }
 
-    /// The API key for a target, with where it came from: from `file`, else from where the target says, else from the provider's
-    /// environment variable, else the one saved by `login`.
-    pub fn api_key(&self, target: &Target, file: Option<&Path>) -> Result<ApiKey, Error> {
-        let file = file.map(|path| self.folders().current.join(path));
-        key::find(self, target, file.as_deref())
+    /// The seals of the state folder.
+    pub fn seals(&self) -> Result<Seals, Error> {
+        seals::open(self.folders(), &self.config_at_hand()?.seal)
     }
 
     /// The client that talks to the target's provider, with the target's CA certificates.

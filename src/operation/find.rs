@@ -7,7 +7,7 @@ use super::context::Context;
 use super::error::{Error, Kind, Stop};
 use super::identify::identify;
 use super::work::{self, Tools, Work};
-use super::{changes, moved};
+use super::{changes, key, moved};
 use crate::advice::{Flag, Value, Verb, advice};
 use crate::config::Target;
 use crate::http::{Url, shown_address};
@@ -199,7 +199,7 @@ fn open_target(
         Some(rotation) => open_planned(&work.target, &rotation.plan.stores)?,
         None => work::open_stores(&work.target)?,
     };
-    let api_key = match context.api_key(&work.target, asked.api_key_file.as_deref()) {
+    let api_key = match key::find(context, &work.target, asked.api_key_file.as_deref()) {
         Ok(key) => Some(key),
         Err(error) if asked.api_key_file.is_some() => return Err(error),
         Err(error) => {

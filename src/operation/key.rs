@@ -49,12 +49,12 @@ pub fn account(provider: &str, origin: &str) -> String {
     format!("{provider}@{origin}")
 }
 
-/// Looks for the key: `file`, else where the target says, else the provider's environment variable, else what `login` saved. The
+/// Looks for the API key of a target: `file`, else where the target says, else the provider's environment variable, else what `login` saved. The
 /// first one that is named has to work; nothing falls through from a source that the operator chose.
 pub fn find(context: &Context, target: &Target, file: Option<&Path>) -> Result<ApiKey, Error> {
     let endpoint = &target.endpoint;
     let found = match (file, &target.api_key) {
-        (Some(path), _) => from_file(context, path)?,
+        (Some(path), _) => from_file(context, &context.folders().current.join(path))?,
         (None, Some(source)) => from_source(context, source, &target.surroundings.private)?,
         (None, None) => match from_variable(context, &endpoint.provider.spec().auth.env)? {
             Some(found) => found,

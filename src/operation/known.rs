@@ -4,7 +4,6 @@ use super::context::Asked;
 use super::context::Context;
 use super::error::{Error, Kind, Stop};
 use super::find;
-use super::seals;
 use crate::advice::{Flag, Verb, advice};
 use crate::config::Target;
 use crate::delivery::examine::Examiner;
@@ -162,7 +161,7 @@ fn sealed_old(context: &Context, rotation: &Rotation) -> Option<Secret> {
     if !seal::path(state, id).exists() {
         return None;
     }
-    let seals = seals::of(context).ok()?;
+    let seals = context.seals().ok()?;
     seals.secret_of(id, rotation.before.current.as_ref()).ok()
 }
 

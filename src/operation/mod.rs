@@ -14,6 +14,7 @@ pub mod known;
 pub mod moved;
 pub mod notify;
 pub mod report;
+pub mod resume;
 pub mod seals;
 pub mod shared;
 pub mod start;

@@ -1,6 +1,5 @@
 //! The seals of a state folder, with the identity that opens them.
 
-use super::context::Context;
 use super::error::Error;
 use super::folders::Folders;
 use crate::config::{self, IdentityPlace};
@@ -10,11 +9,6 @@ use crate::store::{self, Reference, Store};
 /// The keychain entry, and the file in the state folder, that keep the identity which opens seals.
 const IDENTITY_SERVICE: &str = "whsec";
 const IDENTITY_NAME: &str = "seal-identity";
-
-/// The seals of this context's state folder.
-pub fn of(context: &Context) -> Result<Seals, Error> {
-    open(context.folders(), &context.config_at_hand()?.seal)
-}
 
 /// The seals of a state folder. Their identity is where the config says, else where it already is, else in the
 /// keychain if there is one that works, else in a private file.

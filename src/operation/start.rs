@@ -6,7 +6,7 @@ use uuid::Uuid;
 use super::context::Context;
 use super::error::{Error, Kind, Stop};
 use super::work::{self, Tools, Work};
-use super::{changes, moved, shared};
+use super::{changes, key, moved, shared};
 use crate::advice::{Verb, advice};
 use crate::config::Target;
 use crate::provider::spec::Cutover;
@@ -101,7 +101,7 @@ impl Decided {
             context.say("the receivers are probed before the call, as with --probe-first; --done prepare goes without");
             plan.probe_first = true;
         }
-        let api_key = context.api_key(&target, wish.api_key_file)?;
+        let api_key = key::find(context, &target, wish.api_key_file)?;
         let mut work = Work::open(context, target)?;
         work.key_origin = Some(api_key.origin.clone());
         let tools = Tools { stores, api_key: Some(api_key) };

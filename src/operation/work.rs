@@ -7,7 +7,6 @@ use super::context::Context;
 use super::error::{Error, Kind, Stop};
 use super::identify::identify;
 use super::key::ApiKey;
-use super::seals;
 use crate::config::{Target, TargetStore};
 use crate::delivery::probe::Prober;
 use crate::provider::client::Client;
@@ -51,7 +50,7 @@ impl Work {
         identify(context, &journal)?;
         Ok(Self {
             journal,
-            seals: seals::of(context)?,
+            seals: context.seals()?,
             key_origin: None,
             client: context.client(&target)?,
             prober: None,

@@ -1,7 +1,7 @@
 //! The house rules, read off the source files: who may use whom, what lives where, how long a file is. And that the
 //! documents name only what is there.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 
 /// A source file: its path below `src`, its module, its text without comments and without tests.
@@ -196,6 +196,53 @@ fn what_only_one_place_may_use_is_used_nowhere_else() {
             let allowed = places.iter().any(|place| source.path.starts_with(place));
             assert!(allowed || !has_word(&source.code, word), "{} has `{word}`", source.path);
         }
+    }
+}
+
+/// The files and folders of a layer that a file of it names: `super::find`, `crate::cli::{ask, find}`.
+fn siblings<'a>(source: &Source, all: &BTreeSet<&'a str>) -> BTreeSet<&'a str> {
+    let layer = format!("crate::{}::", source.layer());
+    let goes_on = |letter: char| letter.is_alphanumeric() || letter == '_';
+    let mut found = BTreeSet::new();
+    for word in ["super::", &layer] {
+        for (at, _) in source.code.match_indices(word) {
+            let rest = &source.code[at + word.len()..];
+            let list = rest.strip_prefix('{').and_then(|rest| rest.split('}').next()).unwrap_or(rest);
+            let names = if rest.starts_with('{') { list.split(',').collect() } else { vec![list] };
+            let named = |name: &str| name.trim().split(|letter| !goes_on(letter)).next().unwrap_or_default().to_owned();
+            let names: BTreeSet<String> = names.into_iter().map(named).collect();
+            found.extend(all.iter().filter(|sibling| names.contains(**sibling)).copied());
+        }
+    }
+    found
+}
+
+/// What is in a circle cannot be read from its beginning.
+#[test]
+fn no_file_of_an_operation_or_a_command_needs_one_that_needs_it() {
+    let sources = sources();
+    for layer in ["operation", "cli"] {
+        let stem = |source: &Source| {
+            let path = source.path.strip_prefix(&format!("{layer}/"))?;
+            Some(path.split('/').next()?.trim_end_matches(".rs").to_owned()).filter(|stem| stem != "mod")
+        };
+        let stems: BTreeSet<String> = sources.iter().filter_map(&stem).collect();
+        let all: BTreeSet<&str> = stems.iter().map(String::as_str).collect();
+        let mut needs = BTreeMap::<&str, BTreeSet<&str>>::new();
+        for source in &sources {
+            let Some(stem) = stem(source).and_then(|stem| all.get(stem.as_str()).copied()) else { continue };
+            let others = siblings(source, &all).into_iter().filter(|other| *other != stem);
+            needs.entry(stem).or_default().extend(others);
+        }
+        assert!(needs.values().map(BTreeSet::len).sum::<usize>() > 20, "the uses were not found");
+        // What needs nothing that is left is taken away, until nothing is left.
+        while let Some(free) = needs.iter().find(|(_, needed)| needed.is_empty()).map(|(stem, _)| *stem) {
+            needs.remove(free);
+            needs.values_mut().for_each(|needed| {
+                needed.remove(free);
+            });
+        }
+        assert!(needs.is_empty(), "a circle in `{layer}`: {needs:?}");
     }
 }
 

@@ -2,7 +2,6 @@
 
 use super::Check;
 use crate::cli::session::Session;
-use crate::operation::seals;
 use crate::rotation::journal::{Journal, JournalError};
 use crate::rotation::seal::Sealed;
 use crate::system::private;
@@ -40,7 +39,7 @@ fn journal(session: &Session) -> Check {
 /// Makes a seal of nothing, opens it and removes it: a seal that cannot be opened would be found too late.
 fn seal(session: &Session) -> Check {
     let id = uuid::Uuid::new_v4();
-    let tried = session.context().and_then(|context| Ok(seals::of(context)?)).and_then(|seals| {
+    let tried = session.context().and_then(|context| Ok(context.seals()?)).and_then(|seals| {
         seals.seal(id, &Sealed::new(None, "doctor"))?;
         let opened = seals.unseal(id);
         seals.remove(id)?;

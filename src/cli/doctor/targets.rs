@@ -4,6 +4,7 @@
 use super::Check;
 use crate::cli::session::Session;
 use crate::config::{Target, TargetStore};
+use crate::operation::key;
 use crate::operation::{find, work};
 use crate::rotation::elsewhere;
 use crate::store::{self, Access, Slot, readable};
@@ -30,7 +31,7 @@ pub fn all(session: &Session) -> Vec<Target> {
 }
 
 fn look_at(target: &Target, session: &Session) -> Vec<Check> {
-    let mut checks = vec![match session.context().and_then(|context| Ok(context.api_key(target, None)?)) {
+    let mut checks = vec![match session.context().and_then(|context| Ok(key::find(context, target, None)?)) {
         Ok(found) => Check::ok(&target.name, format!("API key: {}", found.origin.words)),
         Err(error) => Check::failed(&target.name, &error),
     }];
