@@ -4,6 +4,7 @@ use clap_complete::engine::ArgValueCandidates;
 
 use super::exit::{Exit, Fault};
 use crate::operation::find::Found;
+use crate::operation::whereabouts;
 
 use super::options::TargetOptions;
 use super::person;
@@ -63,7 +64,7 @@ pub fn run(args: &Args, session: &Session) -> anyhow::Result<Exit> {
     }
     let mut rotation = find::need_open(session.context()?, &mut found)?;
     let work = &found.work;
-    for line in conclude::whereabouts(&rotation, &work.seals, session.now()) {
+    for line in whereabouts::whereabouts(&rotation, &work.seals, session.now()) {
         session.output.warn(&line);
     }
     let refusal = ["not abandoned, as you said", "the rotation is still open"];

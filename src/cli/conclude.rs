@@ -1,15 +1,13 @@
 //! How every command about a rotation ends: what happened, where the new secret is, whether the old one still works,
 //! and the one command that goes on.
 
-use jiff::Timestamp;
 use serde_json::Value;
 
 use super::exit::{self, Exit, Fault};
 use super::session::Session;
-use crate::operation::report;
 use crate::operation::work::Work;
-use crate::rotation::seal::Seals;
-use crate::rotation::{self, Call, Doer, ExpirySource, Next, Outcome, Rotation, RunError, Step, guide};
+use crate::operation::{report, whereabouts};
+use crate::rotation::{self, Call, Doer, Next, Outcome, Rotation, RunError, Step, guide};
 use crate::time::moment;
 use crate::ui::prompt;
 
@@ -44,7 +42,8 @@ pub fn conclude(
             session.output.error(&fault.message, fault.hint_words().as_deref());
             // What was true of one that others have closed since is not what an operator needs now.
             let is_past = matches!(run, Some(RunError::GivenUp { .. }));
-            for line in whereabouts(rotation, &work.seals, session.now()).into_iter().filter(|_| !is_past) {
+            for line in whereabouts::whereabouts(rotation, &work.seals, session.now()).into_iter().filter(|_| !is_past)
+            {
                 session.output.say(&format!(" note: {line}"));
             }
             let mut value = error_value(&fault, &evidence);
@@ -174,51 +173,4 @@ fn say_next(session: &Session, rotation: &Rotation, come_back: &str) {
             }
         }
     }
-}
-
-/// Where the new secret is, and whether the old one still works: what an operator needs first when something failed.
-pub fn whereabouts(rotation: &Rotation, seals: &Seals, now: Timestamp) -> Vec<String> {
-    let Some(answered) = rotation.answered() else { return unknown(rotation, seals) };
-    let (mut places, mut lacking) = (Vec::new(), Vec::new());
-    for store in &rotation.plan.stores {
-        let has = |step| rotation.stores_done.contains(&(step, store.reference.clone()));
-        if has(Step::Promote) {
-            places.push(format!("made live in {}", store.reference));
-        } else if has(Step::Stage) {
-            places.push(format!("put into the next slot of {}", store.reference));
-        } else {
-            lacking.push(store.reference.as_str());
-        }
-    }
-    if seals.exists(rotation.id) {
-        places.push(format!("sealed in {}", seals.path(rotation.id).display()));
-    }
-    let mut places = if places.is_empty() { "nowhere that whsec knows of".to_owned() } else { places.join(", ") };
-    if !lacking.is_empty() {
-        places.push_str(&format!("; not yet in {}", lacking.join(", ")));
-    }
-    let old = match (answered.expires_source, rotation.expires_at()) {
-        (ExpirySource::Call, _) => "the old secret no longer works".to_owned(),
-        (_, Some(end)) if rotation.provider_now(now) >= end => format!("the old secret ended at {}", moment(end)),
-        (_, Some(end)) => format!("the old secret works until {}", moment(end)),
-        (_, None) => "how long the old secret works is not known".to_owned(),
-    };
-    vec![format!("the new secret {} was {places}", answered.fingerprint), old]
-}
-
-/// The same while there is no answer that can be read.
-fn unknown(rotation: &Rotation, seals: &Seals) -> Vec<String> {
-    if !rotation.may_be_applied() {
-        return Vec::new();
-    }
-    let new = if seals.exists(rotation.id) {
-        format!("what the provider answered is sealed in {}", seals.path(rotation.id).display())
-    } else if rotation.applied {
-        "the provider has rotated, and nobody has the new secret".to_owned()
-    } else {
-        "if the provider has rotated, nobody has the new secret yet".to_owned()
-    };
-    let ended =
-        rotation.live_dead_since().map(|since| format!(", which ended at {}", moment(since))).unwrap_or_default();
-    vec![new, format!("the live slot of every store holds the old secret{ended}")]
 }

@@ -4,6 +4,7 @@
 //! The command line asks and renders; another program does as it likes.
 
 pub mod changes;
+pub mod contain;
 pub mod context;
 pub mod error;
 pub mod find;
@@ -18,6 +19,7 @@ pub mod resume;
 pub mod seals;
 pub mod shared;
 pub mod start;
+pub mod whereabouts;
 pub mod whose;
 pub mod work;
 

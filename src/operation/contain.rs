@@ -1,0 +1,127 @@
+//! Whether a rotation that is open, and has brought a new secret, contains a leak: that makes a second call needless, unless it is
+//! the new secret that has leaked.
+
+use super::context::{Asked, Context};
+use super::error::{Error, Kind, Stop};
+use super::find;
+use crate::advice::{Advice, Verb, advice};
+use crate::config::Target;
+use crate::provider::Force;
+use crate::rotation::journal::Journal;
+use crate::rotation::{Leaked, Rotation, Step, at_hand};
+use crate::secret::Fingerprint;
+use crate::store::{Slot, readable};
+use crate::time::moment;
+
+/// An open rotation that may contain a leak.
+pub struct Candidate {
+    pub rotation: Rotation,
+    /// Whether the provider cannot end a secret early.
+    cannot_force: bool,
+    /// Whether the old secret is still alive at the provider.
+    old_lives: bool,
+}
+
+/// How a leak is contained.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Way {
+    /// By a call, which makes another secret.
+    Call,
+    /// By the rotation that is open.
+    GoOn,
+    /// By no way of ours yet: the new secret has leaked, and the provider takes no further rotation.
+    NotYet,
+}
+
+/// The open rotation of a target that may contain a leak. Refuses a fingerprint that is not of what is live, where there is none.
+pub fn candidate(
+    context: &Context,
+    name: &str,
+    asked: &Asked,
+    said: Option<&Fingerprint>,
+) -> Result<Option<Candidate>, Error> {
+    let journal = find::journal(context)?;
+    let target = find::target(context, &journal, name, asked)?;
+    let known = journal.of_endpoint(&target.endpoint.key())?;
+    let open = at_hand(&known).and_then(|at| known.get(at)).filter(|rotation| rotation.closed.is_none());
+    // One that is pending is settled first, and one of which nothing was sent has brought nothing.
+    let Some(open) = open.filter(|rotation| rotation.may_be_applied() && !rotation.is_pending()) else {
+        refuse_unknown(context, &journal, &target, asked, said)?;
+        return Ok(None);
+    };
+    let now = context.now();
+    // What is live may be dead, and the provider keep one all the same that nobody has live.
+    let kept = open.replaced_until().is_some_and(|end| open.provider_now(now) < end);
+    Ok(Some(Candidate {
+        cannot_force: target.endpoint.provider.force() == Force::Unavailable,
+        old_lives: kept || open.old_secret_lives(now),
+        rotation: open.clone(),
+    }))
+}
+
+impl Candidate {
+    /// Which secret was said to have leaked.
+    pub fn said(&self, said: &Fingerprint) -> Result<Leaked, Error> {
+        let open = &self.rotation;
+        open.which(said).ok_or_else(|| {
+            let shown = |secret: Option<&Fingerprint>| secret.map_or("not known".to_owned(), ToString::to_string);
+            let message = format!("{said} is neither secret of the open rotation of `{}`", open.plan.target);
+            let new = open.answered().map(|answered| &answered.fingerprint);
+            let hint = format!("the old one is {}, the new one {}", shown(open.before.current.as_ref()), shown(new));
+            Stop::new(Kind::Usage, message, hint)
+        })
+    }
+
+    /// Whether it makes a difference which secret has leaked, where nobody has said it.
+    pub fn is_open_which(&self) -> bool {
+        self.cannot_force && self.rotation.answered().is_some()
+    }
+
+    /// How the leak is contained. Whoever names the old secret of a rotation that has ended it needs no other.
+    pub fn way(&self, leaked: Leaked, is_said: bool) -> Way {
+        match leaked {
+            Leaked::New if self.cannot_force && self.old_lives => Way::NotYet,
+            Leaked::Old if self.cannot_force || (is_said && !self.old_lives) => Way::GoOn,
+            Leaked::New | Leaked::Old => Way::Call,
+        }
+    }
+}
+
+/// The new secret has leaked, and the provider takes no further rotation while the old one lives.
+pub fn no_way_yet(target: &Target, open: &Rotation) -> Error {
+    let (title, name) = (target.endpoint.provider.title(), &target.name);
+    let until = open.replaced_until().map_or_else(|| "the old one has ended".to_owned(), moment);
+    let message = format!(
+        "nothing was sent: {title} takes no further rotation until {until}, and the new secret of `{name}` stays alive there"
+    );
+    let back = match open.done.contains_key(&Step::Promote) {
+        true => advice![Verb::Rollback.of(name).open("reason", "TEXT").bare(), " puts the old one back; "],
+        false => Advice::default(),
+    };
+    let hint = advice![
+        "receivers that know the old secret alone contain it until then: ",
+        back,
+        "deploy that; from that time on this same command replaces it"
+    ];
+    Stop::new(Kind::Conflict, message, hint)
+}
+
+fn refuse_unknown(
+    context: &Context,
+    journal: &Journal,
+    target: &Target,
+    asked: &Asked,
+    said: Option<&Fingerprint>,
+) -> Result<(), Error> {
+    let Some(said) = said else { return Ok(()) };
+    let mut live = Vec::new();
+    for store in readable(&find::stores(context, journal, target, asked)?) {
+        live.extend(store.get(Slot::Current)?.map(|secret| secret.fingerprint()));
+    }
+    if live.iter().any(|live| live == said) {
+        return Ok(());
+    }
+    let live = live.first().map_or_else(|| "nothing is".to_owned(), |live| format!("{live} is"));
+    let message = format!("{said} is not live at `{}`, and no rotation that brought it is open", target.name);
+    Err(Stop::new(Kind::Usage, message, format!("{live}; leave --leaked out to replace what is live")))
+}
