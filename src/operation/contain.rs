@@ -79,11 +79,15 @@ impl Candidate {
 
     /// How the leak is contained. Whoever names the old secret of a rotation that has ended it needs no other.
     pub fn way(&self, leaked: Leaked, is_said: bool) -> Way {
-        match leaked {
-            Leaked::New if self.cannot_force && self.old_lives => Way::NotYet,
-            Leaked::Old if self.cannot_force || (is_said && !self.old_lives) => Way::GoOn,
-            Leaked::New | Leaked::Old => Way::Call,
-        }
+        way(leaked, is_said, self.cannot_force, self.old_lives)
+    }
+}
+
+fn way(leaked: Leaked, is_said: bool, cannot_force: bool, old_lives: bool) -> Way {
+    match leaked {
+        Leaked::New if cannot_force && old_lives => Way::NotYet,
+        Leaked::Old if cannot_force || (is_said && !old_lives) => Way::GoOn,
+        Leaked::New | Leaked::Old => Way::Call,
     }
 }
 
@@ -124,4 +128,28 @@ fn refuse_unknown(
     let live = live.first().map_or_else(|| "nothing is".to_owned(), |live| format!("{live} is"));
     let message = format!("{said} is not live at `{}`, and no rotation that brought it is open", target.name);
     Err(Stop::new(Kind::Usage, message, format!("{live}; leave --leaked out to replace what is live")))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_second_call_is_made_only_where_the_open_rotation_does_not_contain_the_leak() {
+        for (leaked, is_said, cannot_force, old_lives, expected) in [
+            (Leaked::Old, false, true, true, Way::GoOn),
+            (Leaked::Old, false, true, false, Way::GoOn),
+            (Leaked::Old, false, false, true, Way::Call),
+            // Nobody has said that it is the one which has ended already.
+            (Leaked::Old, false, false, false, Way::Call),
+            (Leaked::Old, true, false, true, Way::Call),
+            (Leaked::Old, true, false, false, Way::GoOn),
+            (Leaked::New, true, true, true, Way::NotYet),
+            (Leaked::New, true, true, false, Way::Call),
+            (Leaked::New, true, false, true, Way::Call),
+        ] {
+            let found = way(leaked, is_said, cannot_force, old_lives);
+            assert_eq!(found, expected, "{leaked:?} {is_said} {cannot_force} {old_lives}");
+        }
+    }
 }

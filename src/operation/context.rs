@@ -314,14 +314,22 @@ fn once<T>(cell: &OnceCell<T>, fill: impl FnOnce() -> Result<T, Error>) -> Resul
 impl Context {
     /// A world in which nothing is set and nobody listens.
     pub fn for_tests() -> Self {
+        Self::in_world(None, |_| None)
+    }
+
+    /// The same with a config file and variables.
+    pub fn in_world(
+        config_file: Option<PathBuf>,
+        variables: impl Fn(&str) -> Option<OsString> + Send + Sync + 'static,
+    ) -> Self {
         let folders = Folders { config_dir: None, state_dir: None, home: None, current: PathBuf::new() };
         Self::new(World {
             folders,
-            config_file: None,
+            config_file,
             timeout: None,
             actor: "somebody@here".to_owned(),
             clock: || Timestamp::UNIX_EPOCH,
-            variables: Arc::new(|_| None),
+            variables: Arc::new(variables),
             has_other_output: false,
             hear: Arc::new(|_| ()),
         })

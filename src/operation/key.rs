@@ -270,4 +270,26 @@ mod tests {
         assert_eq!(error.kind(), Kind::Auth);
         assert!(error.words().contains("WHSEC_TEST_NO_SUCH_VARIABLE"));
     }
+
+    /// One context serves many targets, and nothing but what was handed in says where their keys are.
+    #[test]
+    fn each_target_has_its_own_key_with_its_own_source() {
+        let folder = tempfile::tempdir().unwrap();
+        let config = folder.path().join("config.toml");
+        let target = |name: &str| {
+            format!(
+                "[targets.{name}]\nprovider = \"layers\"\nid = \"{name}\"\napi_key = \"env:{}_KEY\"\n",
+                name.to_uppercase()
+            )
+        };
+        fs::write(&config, target("one") + &target("two")).unwrap();
+        let context = Context::in_world(Some(config), |name| name.strip_suffix("_KEY").map(Into::into));
+        for name in ["one", "two"] {
+            let target = context.target(name, &Default::default()).unwrap();
+            let found = find(&context, &target, None).unwrap();
+            let upper = name.to_uppercase();
+            assert_eq!(found.secret.expose(), upper);
+            assert_eq!(found.origin.words, format!("the environment variable `{upper}_KEY`"));
+        }
+    }
 }
