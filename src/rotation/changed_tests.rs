@@ -87,3 +87,39 @@ fn a3_renamed_slots_and_another_cutover_are_said() {
     assert_eq!(short(&now, |_| {}), ["~b", "switch>either"]);
     assert_eq!(short(&now, |plan| plan.direction = Direction::Force), ["~b"], "a force has no other order of steps");
 }
+
+#[test]
+fn a_store_is_left_behind_that_the_newest_rotation_does_not_know() {
+    let mut newest = rotation(Direction::OverlapSwitch);
+    newest.plan.stores = vec![store("a"), store("b")];
+    let now = [store("b"), store("c")];
+    let left: Vec<&str> = left_behind(&newest, &now).iter().map(|store| store.reference.as_str()).collect();
+    assert_eq!(left, ["c"]);
+}
+
+#[test]
+fn each_change_is_said_with_what_it_means() {
+    let it = || "it".to_owned();
+    for (change, words) in [
+        (
+            Change::StoreJoined { store: it() },
+            "it came to `hooks` since this rotation was begun, and does not have the new secret",
+        ),
+        (Change::StoreLeft { store: it() }, "it is not in the config any more; this rotation keeps it until the end"),
+        (
+            Change::SlotsRenamed { store: it() },
+            "the slots of it have other names by now; this rotation keeps those that it was begun with",
+        ),
+        (
+            Change::ReceiverJoined { url: it() },
+            "it came to `hooks` since this rotation was begun, and counts: what was proved before is not proved of it",
+        ),
+        (Change::ReceiverLeft { url: it() }, "it is not in the config any more; it counts until it is let go"),
+        (
+            Change::Cutover { begun: "switch", now: "either" },
+            "`cutover` is \"either\" by now; this rotation keeps \"switch\", which it was begun with",
+        ),
+    ] {
+        assert_eq!(change.words("hooks"), words);
+    }
+}

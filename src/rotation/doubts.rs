@@ -97,3 +97,7 @@ pub(super) fn clock_hint(provider: &str, unheard: &Unheard, ours_is_past: bool) 
     };
     advice![mend, ", then ", Verb::Cutover.here(), word]
 }
+
+#[cfg(test)]
+#[path = "doubts_tests.rs"]
+mod tests;

@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use jiff::SignedDuration;
 
-use crate::rotation::fakes::{first_word, pass, print};
+use crate::rotation::fakes::{first_word, pass, print, secret};
 use crate::rotation::operator::Reply;
 use crate::rotation::tests::noon;
 use crate::rotation::world::World;
@@ -293,4 +293,37 @@ fn no_two_seals_of_a_rotation_share_a_name() {
     // Every digit of the fingerprint is in it.
     let mixed: Vec<u8> = id.into_bytes().iter().zip(one.digits().bytes()).map(|(byte, digit)| byte ^ digit).collect();
     assert_eq!((&names[2].into_bytes()[..6], names[2].into_bytes()[6]), (&mixed[..6], (mixed[6] & 0x0f) | 0x90));
+}
+
+#[test]
+fn what_another_process_found_proves_nothing_to_one_that_cannot_ask() {
+    let mut world = live(&[(A, "n")]);
+    assert!(world.process(|runner| runner.settle_step(Step::Deploy)).unwrap());
+    world.forget();
+    world.prober = None;
+    for step in [Step::Verify, Step::Drop, Step::Deploy] {
+        assert!(!world.process(|runner| runner.settle_step(step)).unwrap(), "{step:?}");
+    }
+    assert_eq!(world.person.heard, ["? verify", "? drop", "? deploy"]);
+    // Nobody is asked by a probe twice, nor is the provider where it was looked at just now.
+    let mut world = deployed(&[(A, "o")]);
+    world.process(|runner| {
+        runner.looked = Some(false);
+        runner.settle_step(Step::Verify).unwrap()
+    });
+    assert_eq!((world.recorded().as_str(), world.fake().calls.len()), ("probed", 0));
+    assert_eq!(world.person.heard.iter().filter(|heard| *heard == "begins verify").count(), 1);
+}
+
+#[test]
+fn only_the_secret_that_was_live_before_is_the_old_one() {
+    for (slots, is_sealed) in [("-no", true), ("-nx", false), ("-n-", false), ("-on", true)] {
+        let mut world = deployed(&[(A, "no")]);
+        world.shelves[0].put(slots);
+        world.process(|runner| {
+            runner.arrived = Some(secret('n'));
+            runner.keep_old();
+        });
+        assert_eq!(world.sealed().1, is_sealed, "{slots}");
+    }
 }

@@ -114,6 +114,24 @@ fn what_came_by_a_repetition_is_stored_at_once_and_goes_live_once_it_is_confirme
 }
 
 #[test]
+fn what_only_asks_after_a_repetition_asks_once_the_stores_have_what_came() {
+    let mut world = World::with(OverlapSwitch, ONE);
+    world.fake().shows = &["updated_at"];
+    world.fake().answers = [Lost].into();
+    let fake = std::sync::Arc::clone(&world.fake);
+    while_sleeping(move || fake.lock().unwrap().updated_at = "2026-11-20T14:00:00Z".to_owned());
+    let recorded = "checked sent1 lost sent2 answered stage@a stage:tool doubted";
+    assert_eq!((world.run(None).as_str(), world.recorded().as_str()), ("doubtful", recorded));
+    // Others have seen meanwhile that it is ours: that is on record once.
+    world.forget();
+    world.person.replies = [Reply::Done { reason: Some("a name was given".to_owned()) }].into();
+    let others = world.others(vec![Event::Confirmed]);
+    world.person.others.push_back(others);
+    let recorded = "overridden shown promote@a promote:tool";
+    assert_eq!((world.run(None).as_str(), world.recorded().as_str()), ("person deploy", recorded));
+}
+
+#[test]
 fn what_the_config_names_by_now_is_looked_for_before_it_is_done() {
     let store = || Change::StoreJoined { store: "b".to_owned() };
     let receiver = || Change::ReceiverJoined { url: "https://b.test/".to_owned() };
