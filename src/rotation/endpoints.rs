@@ -1,9 +1,12 @@
 //! What endpoints are called in the journal: their keys follow what descriptions say of them now.
 
+use std::collections::BTreeSet;
+
 use rusqlite::{Connection, Transaction, TransactionBehavior, params};
 
 use super::Plan;
 use super::heads::{self, Standing};
+use super::journal_error::not_as_written;
 use super::rows::{self, Row};
 use crate::stamp::StampKey;
 
@@ -23,29 +26,44 @@ pub(super) fn rename(connection: &Connection, stamps: &StampKey, key: &Key<'_>) 
         return Ok(());
     }
     let transaction = Transaction::new_unchecked(connection, TransactionBehavior::Immediate)?;
+    let (mut open, mut endpoints) = (Vec::new(), BTreeSet::new());
     // Another process may have done it while this one waited.
-    for (mut row, key) in renamed(&transaction, stamps, key)? {
-        let taken = "SELECT count(*) FROM rotations WHERE endpoint = ?1 AND id <> ?2 AND closed_at IS NULL";
-        let taken: i64 = transaction.query_row(taken, params![key, row.id], |row| row.get(0))?;
-        let (before, endpoint) = (Standing::of(&row), row.key().to_owned());
-        row.endpoint = if row.is_open() && taken > 0 { format!("{key}#{}", row.id) } else { key };
+    for (id, key) in renamed(&transaction, stamps, key)? {
+        let mut row = rows::find(&transaction, &id)?.ok_or_else(not_as_written)?.verified(stamps)?;
+        let before = Standing::of(&row);
+        endpoints.extend([row.key().to_owned(), key.clone()]);
+        row.endpoint = if row.is_open() && is_taken(&transaction, &row, &key)? { format!("{key}#{id}") } else { key };
         row.identified = 1;
         row.save(&transaction, stamps)?;
-        heads::rename(&transaction, stamps, &row, &before, &endpoint)?;
+        if row.is_open() {
+            open.push((before, row));
+        }
     }
+    heads::renamed(&transaction, stamps, &open, &endpoints)?;
     transaction.commit()
 }
 
-/// The rotations whose endpoint has another key by now, or was never looked at, with that key.
-fn renamed(connection: &Connection, stamps: &StampKey, key: &Key<'_>) -> rusqlite::Result<Vec<(Row, String)>> {
-    let mut rows = heads::of_journal(connection, stamps)?.rows(connection, stamps, |_| true)?;
-    let never = rows::select(connection, "WHERE identified = 0 AND closed_at IS NOT NULL", [])?;
-    // One that is damaged is left to whoever asks for it.
-    rows.extend(never.into_iter().filter_map(|row| row.verified(stamps).ok()));
+/// Whether another rotation is open under this key.
+fn is_taken(connection: &Connection, row: &Row, key: &str) -> rusqlite::Result<bool> {
+    let taken = "SELECT EXISTS (SELECT 1 FROM rotations WHERE endpoint = ?1 AND id <> ?2 AND closed_at IS NULL)";
+    connection.query_row(taken, params![key, row.id], |row| row.get(0))
+}
+
+/// The ids of rotations whose endpoint has another key by now, or was never looked at, with that key.
+fn renamed(connection: &Connection, stamps: &StampKey, key: &Key<'_>) -> rusqlite::Result<Vec<(String, String)>> {
     let now = |row: Row| {
         // A plan that cannot be read is an error for whoever needs it.
         let now = serde_json::from_str(&row.plan).ok().and_then(|plan| key(&plan))?;
-        (row.identified == 0 || row.key() != now).then_some((row, now))
+        (row.identified == 0 || row.key() != now).then_some((row.id, now))
     };
-    Ok(rows.into_iter().filter_map(now).collect())
+    let open = heads::of_journal(connection, stamps)?.rows(connection, stamps, |_| true)?;
+    let mut renamed: Vec<(String, String)> = open.into_iter().filter_map(now).collect();
+    let mut never = connection.prepare("SELECT id FROM rotations WHERE identified = 0 AND closed_at IS NOT NULL")?;
+    let mut never = never.query([])?;
+    while let Some(id) = never.next()? {
+        let row = rows::find(connection, &id.get::<_, String>(0)?)?.ok_or_else(not_as_written)?;
+        // One that is damaged is left to whoever asks for it.
+        renamed.extend(row.verified(stamps).ok().and_then(now));
+    }
+    Ok(renamed)
 }

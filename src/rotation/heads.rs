@@ -91,25 +91,60 @@ pub(super) fn verify_all(connection: &Connection, key: &StampKey) -> rusqlite::R
 
 /// Makes the heads of a journal that has none, and stamps every row anew.
 pub(super) fn build(connection: &Connection, key: &StampKey) -> rusqlite::Result<()> {
-    let mut ids = connection.prepare("SELECT id FROM rotations ORDER BY opened_at, rowid")?;
-    let ids: Vec<String> = ids.query_map([], |row| row.get(0))?.collect::<rusqlite::Result<_>>()?;
-    let mut heads: BTreeMap<String, (Head, Vec<Known>)> = BTreeMap::new();
+    let ids = ids(connection, "", [])?;
+    for id in &ids {
+        rows::find(connection, id)?.ok_or_else(not_as_written)?.save(connection, key)?;
+    }
     let mut journal = Head::new(JOURNAL);
+    journal.rotations = i64::try_from(ids.len()).unwrap_or(i64::MAX);
+    let open = rows::select(connection, "WHERE closed_at IS NULL ORDER BY opened_at, rowid", [])?;
+    journal.standing = open.iter().map(Standing::of).collect();
+    journal.write(connection, key)?;
+    make(connection, key, ids)
+}
+
+/// Makes the heads of endpoints anew after rotations have gone from one to another, which are saved already. Of the `open` ones
+/// it is said what each was before.
+pub(super) fn renamed(
+    connection: &Connection,
+    key: &StampKey,
+    open: &[(Standing, Row)],
+    endpoints: &BTreeSet<String>,
+) -> rusqlite::Result<()> {
+    let mut journal = of_journal(connection, key)?;
+    for (before, row) in open {
+        journal.take(row, Some(before), true)?;
+    }
+    journal.write(connection, key)?;
+    for endpoint in endpoints {
+        connection.execute("DELETE FROM heads WHERE endpoint = ?1", [endpoint])?;
+        make(connection, key, ids(connection, &format!("WHERE {}", rows::OF_ENDPOINT), [endpoint])?)?;
+    }
+    Ok(())
+}
+
+/// The ids of rotations, in the order in which they were begun.
+fn ids(connection: &Connection, filter: &str, values: impl rusqlite::Params) -> rusqlite::Result<Vec<String>> {
+    let mut ids = connection.prepare(&format!("SELECT id FROM rotations {filter} ORDER BY opened_at, rowid"))?;
+    ids.query_map(values, |row| row.get(0))?.collect()
+}
+
+/// Makes the heads of endpoints that have none, from all of their rotations.
+fn make(connection: &Connection, key: &StampKey, ids: Vec<String>) -> rusqlite::Result<()> {
+    let mut heads: BTreeMap<String, (Head, Vec<Known>)> = BTreeMap::new();
     for id in ids {
-        let mut row = rows::find(connection, &id)?.ok_or_else(not_as_written)?;
-        row.save(connection, key)?;
+        let row = rows::find(connection, &id)?.ok_or_else(not_as_written)?;
         let (head, known) = heads.entry(row.key().to_owned()).or_insert_with(|| (Head::new(row.key()), Vec::new()));
         head.rotations += 1;
-        journal.rotations += 1;
-        journal.standing.extend(row.is_open().then(|| Standing::of(&row)));
-        known.push(Known { named: Standing::of(&row), begun: row.begun(), rotation: row.rotation() });
+        let (named, begun) = (Standing::of(&row), row.begun());
+        known.push(Known { named, begun, rotation: row.verified(key).ok().and_then(|row| row.rotation()) });
         leave_out_what_is_over(known);
     }
     for (mut head, known) in heads.into_values() {
         head.standing = known.into_iter().map(|known| known.named).collect();
         head.write(connection, key)?;
     }
-    journal.write(connection, key)
+    Ok(())
 }
 
 /// Takes into the heads what has become of a row, which is saved already; `before` is what it was, if it was there.
@@ -140,37 +175,6 @@ pub(super) fn note(
     }
     head.write(connection, key)?;
     journal.write(connection, key)
-}
-
-/// The same of a row that was of another endpoint before.
-pub(super) fn rename(
-    connection: &Connection,
-    key: &StampKey,
-    row: &Row,
-    before: &Standing,
-    endpoint: &str,
-) -> rusqlite::Result<()> {
-    if endpoint == row.key() {
-        return note(connection, key, row, Some(before));
-    }
-    let mut journal = of_journal(connection, key)?;
-    journal.take(row, Some(before), row.is_open())?;
-    journal.write(connection, key)?;
-    for endpoint in [endpoint, row.key()] {
-        let mut head = Head::new(endpoint);
-        head.changes = read(connection, key, endpoint)?.map_or(0, |head| head.changes);
-        let filter = format!("WHERE {} ORDER BY opened_at, rowid", rows::OF_ENDPOINT);
-        for row in rows::select(connection, &filter, [endpoint])? {
-            head.rotations += 1;
-            head.standing.push(Standing::of(&row));
-        }
-        head.settle(connection, key)?;
-        match head.rotations {
-            0 => drop(connection.execute("DELETE FROM heads WHERE endpoint = ?1", [endpoint])?),
-            _ => head.write(connection, key)?,
-        }
-    }
-    Ok(())
 }
 
 /// A rotation that a head names; nothing is known of one that is damaged, or of a newer whsec's, and it stays named.
