@@ -12,7 +12,7 @@ use super::guard::refuse;
 use super::leak::seals_from_before;
 use super::operator::News;
 use super::runner::Runner;
-use super::{Direction, Event, Evidence, Outcome, Rotation, RunError};
+use super::{Call, Direction, Event, Evidence, Outcome, Rotation, RunError};
 use crate::provider::Force;
 use crate::provider::answer::{self, Inspected};
 use crate::secret::Secret;
@@ -50,7 +50,7 @@ impl Runner<'_> {
         let provider_now = (self.now)().saturating_add(ahead).unwrap_or_else(|_| (self.now)());
         self.refuse_open_overlap(&earlier, provider_now)?;
         let held = self.held()?;
-        self.refuse_emptied(&held, &earlier)?;
+        self.refuse_emptied(&held, &self.rotation.before.held, &earlier)?;
         self.refuse_foreign(&held, &earlier)?;
         let current = self.live_secret()?;
         if current.is_none() && readable(self.stores).next().is_some() {
@@ -152,20 +152,25 @@ impl Runner<'_> {
         readable(self.stores).map(held).collect()
     }
 
-    /// Refuses to write a store whose live slot is empty and was full when a rotation last knew of it: it may be a file that
-    /// is being written at this moment, and a replacement would be all that is left of it.
-    fn refuse_emptied(&self, held: &BTreeMap<String, Held>, earlier: &[Rotation]) -> Result<(), RunError> {
+    /// Refuses to write a store whose live slot is empty and was full when it was last known, by `before` or by a rotation: it may
+    /// be a file that is being written at this moment, and a replacement would be all that is left of it.
+    pub(super) fn refuse_emptied(
+        &self,
+        held: &BTreeMap<String, Held>,
+        before: &BTreeMap<String, Held>,
+        earlier: &[Rotation],
+    ) -> Result<(), RunError> {
         let mut drifts = Vec::new();
         for store in readable(self.stores) {
             let (slot, reference) = (Slot::Current, store.reference());
-            let known = self.rotation.before.held.get(&reference).and_then(|held| held.current.clone());
+            let known = before.get(&reference).and_then(|held| held.current.clone());
             let Some(known) = known.or_else(|| drift::last_live(earlier, &reference)) else { continue };
             if held.get(&reference).is_some_and(|held| held.current.is_none()) {
                 let (name, expected) = (store.slot_name(slot), [Some(known)].into());
                 drifts.push(Drift { store: reference, slot, name, found: None, expected });
             }
         }
-        refuse(drifts, false)
+        refuse(drifts, self.rotation.call != Call::NotApplied)
     }
 
     /// Refuses to overwrite a secret that is not of this endpoint's own rotations: it may be the only copy. Names one in

@@ -66,13 +66,15 @@ pub struct Shelf {
     /// How many more calls go well before every one fails.
     pub well: Arc<Mutex<Option<u32>>>,
     pub keeps_history: bool,
+    /// Whether somebody empties it to write it anew as soon as a canary is gone from it.
+    pub is_rewritten: Arc<Mutex<bool>>,
 }
 
 impl Shelf {
     /// An empty one.
     pub fn new(name: &str, access: Access) -> Self {
-        let (slots, well) = (Arc::default(), Arc::default());
-        Self { name: name.to_owned(), access, slots, well, keeps_history: false }
+        let (slots, well, is_rewritten) = (Arc::default(), Arc::default(), Arc::default());
+        Self { name: name.to_owned(), access, slots, well, keeps_history: false, is_rewritten }
     }
 
     /// Sets `next`, `current` and `previous` by letters; `-` empties.
@@ -142,6 +144,9 @@ impl Store for Shelf {
                 Some(secret) => slots.insert(*slot, (*secret).clone()),
                 None => slots.remove(slot),
             };
+            if matches!((slot, secret), (Slot::Canary, None)) && *self.is_rewritten.lock().unwrap() {
+                slots.clear();
+            }
         }
         Ok(())
     }

@@ -101,21 +101,22 @@ impl Runner<'_> {
 
     /// Proves them, and yields what their slots hold after that.
     fn prove_new(&mut self) -> Result<BTreeMap<String, Held>, RunError> {
-        self.known_in_new()?;
+        let before = self.known_in_new(&BTreeMap::new())?;
         let canary = slots::canary(slots::USUAL_SECRET_LENGTH);
         for store in self.stores {
             slots::prove(store.as_ref(), &canary).map_err(RunError::StoreCheck)?;
             self.operator.tell(self.rotation, News::StoreProved { store: &store.reference() });
         }
         // What is journaled is what was judged: somebody may have put something there since.
-        self.known_in_new()
+        self.known_in_new(&before)
     }
 
-    /// What their slots hold. Fails where that is a secret that nobody knows.
-    fn known_in_new(&mut self) -> Result<BTreeMap<String, Held>, RunError> {
+    /// What their slots hold. Fails where that is a secret that nobody knows, or a live one is gone that was there `before`.
+    fn known_in_new(&mut self, before: &BTreeMap<String, Held>) -> Result<BTreeMap<String, Held>, RunError> {
         let held = self.held()?;
         let known =
             self.journal.of_endpoint(&self.rotation.plan.endpoint_key).map_err(|error| self.unrecorded(error))?;
+        self.refuse_emptied(&held, before, &[])?;
         self.refuse_foreign(&held, &known)?;
         Ok(held)
     }

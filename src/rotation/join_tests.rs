@@ -74,6 +74,25 @@ fn a_store_that_joins_is_proved_and_gets_what_the_others_have() {
 }
 
 #[test]
+fn a11_a_store_that_is_emptied_while_it_is_proved_joins_once_it_is_whole_again() {
+    for last in [Step::Check, Step::Promote] {
+        let mut world = World::after(OverlapSwitch, ONE, last);
+        world.add("b", ReadWrite, "-o-");
+        *world.shelves[1].is_rewritten.lock().unwrap() = true;
+        let refused = world.process(|runner| runner.take_in(&[planned("b")])).unwrap_err();
+        let is_sent = last != Step::Check;
+        assert!(matches!(&refused, RunError::Drift { is_sent: said, .. } if *said == is_sent), "{refused:?}");
+        assert!(refused.to_string().contains("is empty and held"), "{refused}");
+        assert_eq!(world.recorded(), "");
+        // The other has written it.
+        *world.shelves[1].is_rewritten.lock().unwrap() = false;
+        world.shelves[1].put("-o-");
+        world.process(|runner| runner.take_in(&[planned("b")])).unwrap();
+        assert_eq!((world.run(None).as_str(), world.slots().as_str()), ("person deploy", "-no -no"));
+    }
+}
+
+#[test]
 fn a_store_that_joins_gets_nothing_where_nothing_has_it_any_more() {
     let mut world = World::after(OverlapSwitch, &[("w", WriteOnly)], Step::Verify);
     world.seals.remove(world.rotation.id).unwrap();
