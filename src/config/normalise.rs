@@ -88,15 +88,13 @@ pub(super) fn private_variables<'a>(
     unread: &[String],
     catalog: &Catalog,
 ) -> Vec<String> {
-    let providers = catalog.names().into_iter().filter_map(|name| catalog.get(&name).ok());
-    let own = providers.map(|provider| provider.spec().auth.env.clone());
     let written = drafts.filter_map(|draft| match &draft.api_key.as_ref()?.value {
         RawKey::Reference(text) => Some(text),
         RawKey::Command(_) => None,
     });
     let variable = |text: &String| text.strip_prefix("env:").filter(|name| is_variable(name)).map(str::to_owned);
     let named = written.chain(unread).filter_map(variable);
-    own.chain(named).collect::<BTreeSet<_>>().into_iter().collect()
+    catalog.key_variables().chain(named).collect::<BTreeSet<_>>().into_iter().collect()
 }
 
 /// Refuses a name that could not be typed, or be taken for `PROVIDER/ID` or a flag.

@@ -117,23 +117,26 @@ pub fn stores(
 
 /// Opens an endpoint with its open rotation. The API key is looked for, but only some steps need it.
 pub fn open(context: &Context, name: &str, asked: &Asked) -> Result<Found, Error> {
-    let target = usable(context, &journal(context)?, name, asked)?;
-    open_target(context, target, name, asked, Verb::Cutover, work::open_planned)
+    let journal = journal(context)?;
+    let target = usable(context, &journal, name, asked)?;
+    open_target(context, journal, target, name, asked, Verb::Cutover, work::open_planned)
 }
 
 /// The same to go back, with what the rotation was begun with, where the target cannot be used as it is configured.
 pub fn open_to_go_back(context: &Context, name: &str, asked: &Asked) -> Result<Found, Error> {
-    let target = target(context, &journal(context)?, name, asked)?;
+    let journal = journal(context)?;
+    let target = target(context, &journal, name, asked)?;
     warn_of_trouble(context, name);
-    open_target(context, target, name, asked, Verb::Rollback, work::open_planned)
+    open_target(context, journal, target, name, asked, Verb::Rollback, work::open_planned)
 }
 
 /// The same to close it: a store that cannot be opened is warned of, and left alone.
 pub fn open_to_close(context: &Context, name: &str, asked: &Asked) -> Result<Found, Error> {
-    let target = target(context, &journal(context)?, name, asked)?;
+    let journal = journal(context)?;
+    let target = target(context, &journal, name, asked)?;
     warn_of_trouble(context, name);
     let open_planned = |target: &Target, planned: &[PlannedStore]| Ok(those_that_open(context, target, planned));
-    open_target(context, target, name, asked, Verb::Abandon, open_planned)
+    open_target(context, journal, target, name, asked, Verb::Abandon, open_planned)
 }
 
 /// Those of a plan's stores that can be opened; the others are warned of.
@@ -150,13 +153,14 @@ fn those_that_open(context: &Context, target: &Target, planned: &[PlannedStore])
 
 fn open_target(
     context: &Context,
+    journal: Journal,
     target: Target,
     name: &str,
     asked: &Asked,
     verb: Verb,
     open_planned: impl Fn(&Target, &[PlannedStore]) -> Result<Vec<Box<dyn Store>>, Error>,
 ) -> Result<Found, Error> {
-    let mut work = Work::open(context, target)?;
+    let mut work = Work::open(context, target, Some(journal))?;
     let chosen = |rotation: &Rotation| is_named(rotation, name);
     let mut in_the_way = work.journal.open_rotations()?;
     if in_the_way.iter().any(chosen) {

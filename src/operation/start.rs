@@ -102,7 +102,7 @@ impl Decided {
             plan.probe_first = true;
         }
         let api_key = key::find(context, &target, wish.api_key_file)?;
-        let mut work = Work::open(context, target)?;
+        let mut work = Work::open(context, target, None)?;
         work.key_origin = Some(api_key.origin.clone());
         let tools = Tools { stores, api_key: Some(api_key) };
         if plan.probe_first || wish.probes {

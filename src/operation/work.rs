@@ -40,13 +40,17 @@ pub struct Tools {
 }
 
 impl Work {
-    /// Takes the endpoint's lock and opens what a rotation needs.
-    pub fn open(context: &Context, target: Target) -> Result<Self, Error> {
+    /// Takes the endpoint's lock and opens what a rotation needs. A journal that is `at_hand` was opened to look, which is no other
+    /// one where the folder has a lock to take.
+    pub fn open(context: &Context, target: Target, at_hand: Option<Journal>) -> Result<Self, Error> {
         let state = context.state_dir()?;
         let by = context.actor().to_owned();
         let holder = format!("{by}, process {}, since {}", std::process::id(), context.now());
         let lock = EndpointLock::take(state, &target.endpoint.key(), &holder).map_err(RunError::from)?;
-        let journal = Journal::open(state)?;
+        let journal = match at_hand {
+            Some(journal) => journal,
+            None => Journal::open(state)?,
+        };
         identify(context, &journal)?;
         Ok(Self {
             journal,

@@ -6,18 +6,21 @@ use std::io::{self, ErrorKind};
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, OnceLock};
 
+use serde::Deserialize;
+
 use super::nearest::nearest;
 use super::{Provider, ProviderError};
 use crate::secret;
 use crate::system::owned::{self, NotOwned};
 
-/// The built-in descriptions by name.
-const BUILTIN: [(&str, &str); 5] = [
-    ("hopae", include_str!("builtin/hopae.toml")),
-    ("kadosei", include_str!("builtin/kadosei.toml")),
-    ("layers", include_str!("builtin/layers.toml")),
-    ("signa", include_str!("builtin/signa.toml")),
-    ("verifa", include_str!("builtin/verifa.toml")),
+/// The built-in descriptions: name, the variable that holds the API key, and text. The variable stands here because every command
+/// has to know them all, and has no other use for most of the texts.
+const BUILTIN: [(&str, &str, &str); 5] = [
+    ("hopae", "HOPAE_API_KEY", include_str!("builtin/hopae.toml")),
+    ("kadosei", "KADOSEI_TOKEN", include_str!("builtin/kadosei.toml")),
+    ("layers", "LAYERS_API_KEY", include_str!("builtin/layers.toml")),
+    ("signa", "SIGNA_API_KEY", include_str!("builtin/signa.toml")),
+    ("verifa", "VERIFA_API_KEY", include_str!("builtin/verifa.toml")),
 ];
 
 /// Largest user's file in bytes; what is larger is no description.
@@ -54,7 +57,7 @@ impl Entry {
 impl Catalog {
     /// Only what is built in.
     pub fn builtin() -> Self {
-        let entries = BUILTIN.iter().map(|(name, _)| ((*name).to_owned(), Entry::new(Origin::BuiltIn))).collect();
+        let entries = BUILTIN.iter().map(|(name, ..)| ((*name).to_owned(), Entry::new(Origin::BuiltIn))).collect();
         Self { entries, unlisted: None }
     }
 
@@ -117,7 +120,10 @@ impl Catalog {
             return Ok(Arc::clone(provider));
         }
         let (text, file) = match &entry.origin {
-            Origin::BuiltIn => (builtin_text(name).to_owned(), format!("{name}.toml (built in)")),
+            Origin::BuiltIn => {
+                let (_, text) = builtin(name).unwrap_or_default();
+                (text.to_owned(), format!("{name}.toml (built in)"))
+            }
             Origin::File(path) => (read(path)?, path.display().to_string()),
         };
         let provider = Provider::parse(&text, &file)?;
@@ -127,6 +133,14 @@ impl Catalog {
             return Err(ProviderError::Invalid { file, key: "name".to_owned(), why, fix });
         }
         Ok(Arc::clone(entry.provider.get_or_init(|| Arc::new(provider))))
+    }
+
+    /// The environment variables in which API keys lie, of all descriptions that can be read so far, whatever else they say.
+    pub fn key_variables(&self) -> impl Iterator<Item = String> + '_ {
+        self.entries.iter().filter_map(|(name, entry)| match &entry.origin {
+            Origin::BuiltIn => builtin(name).map(|(variable, _)| variable.to_owned()),
+            Origin::File(path) => toml::from_str::<Keyed>(&read(path).ok()?).ok().map(|keyed| keyed.auth.env),
+        })
     }
 
     /// All names, sorted.
@@ -144,8 +158,20 @@ impl Catalog {
     }
 }
 
-fn builtin_text(name: &str) -> &'static str {
-    BUILTIN.iter().find(|(other, _)| *other == name).map_or("", |(_, text)| text)
+/// The variable and the text of what is built in under a name.
+fn builtin(name: &str) -> Option<(&'static str, &'static str)> {
+    BUILTIN.iter().find(|(other, ..)| *other == name).map(|(_, variable, text)| (*variable, *text))
+}
+
+/// All that is read of a description to know where its key may lie.
+#[derive(Deserialize)]
+struct Keyed {
+    auth: Auth,
+}
+
+#[derive(Deserialize)]
+struct Auth {
+    env: String,
 }
 
 /// A description says where keys are sent, so nobody else may have written it.
@@ -180,6 +206,20 @@ mod tests {
         std::os::unix::fs::symlink(&link, &link).unwrap();
         assert!(matches!(Catalog::load(Some(&link)).get("layers"), Err(ProviderError::Read { .. })));
         assert!(Catalog::load(Some(&folder.path().join("none"))).trouble().is_none());
+    }
+
+    #[test]
+    fn a_key_lies_where_its_description_says_and_a_broken_one_still_says_it() {
+        let catalog = Catalog::builtin();
+        let said: Vec<String> =
+            catalog.names().iter().map(|name| catalog.get(name).unwrap().spec().auth.env.clone()).collect();
+        assert_eq!(catalog.key_variables().collect::<Vec<_>>(), said);
+        let folder = tempfile::tempdir().unwrap();
+        let broken = "name = \"acme\"\nrotate = 1\n[auth]\nenv = \"ACME_KEY\"\n";
+        std::fs::write(folder.path().join("acme.toml"), broken).unwrap();
+        let catalog = Catalog::load(Some(folder.path()));
+        assert!(catalog.get("acme").is_err());
+        assert!(catalog.key_variables().any(|variable| variable == "ACME_KEY"));
     }
 
     #[test]
