@@ -9,6 +9,7 @@ use crate::ensure;
 use crate::scene::{Kind, Scene};
 use crate::server::Act;
 use crate::tally::{Case, in_time, skip, sweep};
+use memchr::memmem;
 
 /// What happens to a folder.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -169,7 +170,7 @@ fn after(provider: &str, kind: Kind, trouble: Trouble) -> Result<(), String> {
         .sandbox
         .all_files()
         .into_iter()
-        .find(|(_, bytes)| bytes.windows(newest.len()).any(|window| window == newest.expose().as_bytes()));
+        .find(|(_, bytes)| memmem::find(bytes, newest.expose().as_bytes()).is_some());
     ensure!(plain.is_none(), "the secret is in plain text in {:?}", plain.map(|(path, _)| path));
     let done = scene.run(&["cutover", "hooks", "--timeout", "20s"])?.run;
     ensure!(done.code == 11, "cutover came to {} in place of 11:\n{}", done.code, done.stderr);

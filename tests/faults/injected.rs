@@ -3,6 +3,7 @@
 
 use std::sync::atomic::{AtomicUsize, Ordering};
 
+use memchr::memmem;
 use nix::errno::Errno;
 
 use crate::breaker::{self, Broken, Fault};
@@ -33,8 +34,7 @@ fn strays(scene: &Scene, kind: Kind) -> Option<String> {
     let own = kind.file(&work);
     let slots = ["", ".next", ".previous"].map(|slot| format!("{}{slot}", own.display()));
     let found = scene.sandbox.all_files().into_iter().find(|(path, bytes)| {
-        !slots.contains(&path.display().to_string())
-            && bytes.windows(newest.len()).any(|window| window == newest.expose().as_bytes())
+        !slots.contains(&path.display().to_string()) && memmem::find(bytes, newest.expose().as_bytes()).is_some()
     });
     found.map(|(path, _)| path.display().to_string())
 }

@@ -10,6 +10,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use crate::ensure;
 use crate::scene::{Kind, Scene};
 use crate::tally::{Case, skip, sweep};
+use memchr::memmem;
 
 const UMASKS: [&str; 3] = ["000", "022", "077"];
 const STRANGER: u32 = 65_534;
@@ -130,7 +131,7 @@ fn all_private(scene: &Scene, before: &Inventory, place: &Path) -> Result<(), St
     let live = live.filter(|(path, _)| before.contains_key(path)).map(|(_, (mode, _))| mode & 0o077);
     let open = live.fold(0, |open, mode| open | mode);
     for (path, (mode, bytes)) in inventory(&scene.sandbox.path("")) {
-        let has_secret = bytes.windows(newest.len()).any(|window| window == newest.expose().as_bytes());
+        let has_secret = memmem::find(&bytes, newest.expose().as_bytes()).is_some();
         let is_own = (path.starts_with(&state) && path != state) || has_secret;
         if !is_own || before.get(&path) == Some(&(mode, bytes)) {
             continue;

@@ -200,7 +200,7 @@ fn hostile_text_is_never_run_by_who_reads_the_file() {
         cases.push((format!("the name {name:?}"), Box::new(move || named(name))));
     }
     if !is_full() {
-        cases = Dice::new(30).sample(cases, 120);
+        cases = Dice::new(30).sample(cases, 80);
     }
     let all = readers();
     let names: Vec<&str> = all.iter().map(|reader| reader.name).collect();

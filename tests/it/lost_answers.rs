@@ -4,6 +4,7 @@ use std::fs::Permissions;
 use std::os::unix::fs::PermissionsExt;
 
 use jiff::{SignedDuration, Timestamp};
+use memchr::memmem;
 use whsec::provider::stand_in::Fault;
 
 use crate::sandbox::Sandbox;
@@ -291,7 +292,7 @@ fn a13_a_lost_request_goes_out_again_with_the_key_it_went_out_with() {
         assert_eq!(sandbox.rotations(), 1, "{name}");
         for (path, bytes) in sandbox.all_files().into_iter().filter(|(path, _)| path.starts_with(sandbox.state())) {
             let key = b"sk_of_another_account_0123456789";
-            assert!(!bytes.windows(key.len()).any(|window| window == key), "the key is in {}", path.display());
+            assert!(memmem::find(&bytes, key).is_none(), "the key is in {}", path.display());
         }
     }
 }

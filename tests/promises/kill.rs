@@ -100,9 +100,9 @@ pub enum Key {
 }
 
 /// Points of a scenario in a sample, beside those after a key moment.
-const SAMPLE: u64 = 10;
+const SAMPLE: u64 = 7;
 /// Points after each key moment.
-const AFTER_KEY: u64 = 4;
+const AFTER_KEY: u64 = 3;
 /// The same where each case takes a keychain's time.
 const SAMPLE_KEYCHAIN: u64 = 4;
 const WORKERS: usize = 3;

@@ -8,6 +8,7 @@ use std::process::Command;
 use std::sync::atomic::{AtomicI64, AtomicUsize, Ordering};
 
 use jiff::{SignedDuration, Timestamp};
+use memchr::memmem;
 use whsec::secret::Secret;
 
 use crate::sandbox::{KEY, Run, Sandbox};
@@ -250,7 +251,7 @@ impl World {
         for (path, bytes) in self.files() {
             let holds = |secret: &Secret| {
                 let needle = secret.expose().as_bytes();
-                bytes.windows(needle.len()).any(|window| window == needle)
+                memmem::find(&bytes, needle).is_some()
             };
             let is_store = folders.iter().any(|folder| path.starts_with(self.sandbox.path(folder)));
             if !is_store && secrets.iter().any(holds) {
