@@ -209,6 +209,7 @@ fn of_run(error: &RunError) -> Kind {
         RunError::NotSent { .. } | RunError::CheckFailed { .. } => Kind::Unavailable,
         RunError::Lost { .. }
         | RunError::Unreadable { .. }
+        | RunError::Unread { .. }
         | RunError::AgainstEvidence { .. }
         | RunError::NotRecorded { is_answered: false, .. } => Kind::Unknown,
         RunError::Lacking { .. }

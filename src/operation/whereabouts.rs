@@ -3,7 +3,7 @@
 use jiff::Timestamp;
 
 use crate::rotation::seal::Seals;
-use crate::rotation::{ExpirySource, Rotation, Step};
+use crate::rotation::{Call, ExpirySource, Rotation, Step};
 use crate::time::moment;
 
 /// Where the new secret is, and whether the old one still works: what an operator needs first when something failed.
@@ -43,6 +43,8 @@ fn unknown(rotation: &Rotation, seals: &Seals) -> Vec<String> {
     }
     let new = if seals.exists(rotation.id) {
         format!("what the provider answered is sealed in {}", seals.path(rotation.id).display())
+    } else if rotation.call == Call::Unread && rotation.closed.is_none() {
+        "the provider has rotated, and shows the new secret to whoever asks it".to_owned()
     } else if rotation.applied {
         "the provider has rotated, and nobody has the new secret".to_owned()
     } else {

@@ -120,7 +120,7 @@ pub enum AnswerError {
     OtherEndpoint { pointer: String },
 }
 
-/// Reads the answer to a rotate call.
+/// Reads the answer to a rotate call, or to the one that shows what it made.
 pub fn rotated(endpoint: &Endpoint, reply: &Reply) -> Result<Rotated, AnswerError> {
     let answer = &endpoint.provider.spec().rotate.answer;
     let body = parse(reply)?;

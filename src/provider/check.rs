@@ -24,6 +24,7 @@ pub struct Provider {
     idempotency: Option<Idempotency>,
     signature: Option<Scheme>,
     pub(crate) rotate_path: PathTemplate,
+    pub(crate) read_path: Option<PathTemplate>,
     pub(crate) inspect_path: Option<PathTemplate>,
     pub(crate) test_path: Option<PathTemplate>,
 }
@@ -114,6 +115,11 @@ impl Provider {
         self.spec.cutover.unwrap_or(Cutover::Either)
     }
 
+    /// Whether a call is described that shows the endpoint, or its secret.
+    pub fn shows(&self) -> bool {
+        self.spec.inspect.is_some() || self.read_path.is_some()
+    }
+
     /// How a repeated request is recognised; `None` where it would rotate again.
     pub fn idempotency(&self) -> Option<&Idempotency> {
         self.idempotency.as_ref()
@@ -162,17 +168,19 @@ fn check(spec: Spec) -> Result<Provider, Flaw> {
             .map_err(|why| flaw(key, why, format!("write it like `/v1/hooks/{{{}}}`", spec.ids.join("}/{"))))
     };
     let rotate_path = path("rotate.path", &spec.rotate.path)?;
+    let read_path = spec.rotate.read.as_ref().map(|read| path("rotate.read", read)).transpose()?;
     let inspect_path = spec.inspect.as_ref().map(|inspect| path("inspect.path", &inspect.path)).transpose()?;
     let test_path = spec.test_delivery.as_ref().map(|test| path("test_delivery.path", &test.path)).transpose()?;
     let listed = spec.inspect.as_ref().is_some_and(|inspect| inspect.list.is_some());
     uses_all("rotate.path", &rotate_path, &spec.ids)?;
+    uses_all("rotate.read", read_path.as_ref().unwrap_or(&rotate_path), &spec.ids)?;
     uses_all("test_delivery.path", test_path.as_ref().unwrap_or(&rotate_path), &spec.ids)?;
     if !listed {
         uses_all("inspect.path", inspect_path.as_ref().unwrap_or(&rotate_path), &spec.ids)?;
     }
     let idempotency = sections::idempotency(&spec)?;
     let signature = spec.signature.as_ref().map(Scheme::check).transpose()?;
-    Ok(Provider { base_url, overlap, idempotency, signature, rotate_path, inspect_path, test_path, spec })
+    Ok(Provider { base_url, overlap, idempotency, signature, rotate_path, read_path, inspect_path, test_path, spec })
 }
 
 fn ids(ids: &[String]) -> Checked {

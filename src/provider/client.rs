@@ -70,11 +70,35 @@ impl Client {
         self.call_until(endpoint, request, api_key, Instant::now() + self.timeout)
     }
 
-    /// Shows the endpoint, looking through a list's pages where there is no call for one endpoint. `Err` is never a success.
+    /// Shows the endpoint, with its secret where a call for that alone is described. `Err` is never a success.
     #[expect(clippy::result_large_err, reason = "an outcome is what every other call returns, and few are made")]
     pub fn inspect(&self, endpoint: &Endpoint, api_key: &Secret) -> Result<Inspected, Outcome> {
-        let list = endpoint.provider.spec().inspect.as_ref().and_then(|inspect| inspect.list.as_ref());
         let deadline = Instant::now() + self.timeout;
+        let Some(read) = request::read(endpoint) else { return self.show(endpoint, api_key, deadline) };
+        let shown = match endpoint.provider.spec().inspect {
+            Some(_) => self.show(endpoint, api_key, deadline)?,
+            None => Inspected::default(),
+        };
+        let reply = match self.call_until(endpoint, &read, api_key, deadline) {
+            Outcome::Success(reply) => reply,
+            other => return Err(other),
+        };
+        let read = answer::rotated(endpoint, &reply).map_err(|error| unreadable(reply.status, error.to_string()))?;
+        let shown = Inspected {
+            version: shown.version.or(read.version),
+            fingerprint: shown.fingerprint.or(read.fingerprint),
+            old_expires_at: shown.old_expires_at.or(read.old_expires_at),
+            secret: Some(read.secret),
+            date: reply.date.or(shown.date),
+            ..shown
+        };
+        Ok(shown.withhold(api_key))
+    }
+
+    /// The same without that secret, looking through a list's pages where there is no call for one endpoint.
+    #[expect(clippy::result_large_err, reason = "an outcome is what every other call returns, and few are made")]
+    fn show(&self, endpoint: &Endpoint, api_key: &Secret, deadline: Instant) -> Result<Inspected, Outcome> {
+        let list = endpoint.provider.spec().inspect.as_ref().and_then(|inspect| inspect.list.as_ref());
         for page in 1..=MOST_PAGES {
             let Some(request) = request::inspect(endpoint, page) else {
                 return Err(Outcome::NotSent { why: "no call that shows the endpoint is described".to_owned() });

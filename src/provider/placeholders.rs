@@ -11,12 +11,13 @@ use super::spec::Spec;
 const PROSE: [&str; 7] = ["title", "about", "says", "why", "scope", "hazards", "sources"];
 
 /// Where words stand for something, and which. Paths say themselves what they take, and `force.body` where it takes it.
-const PLACES: [(&str, &[&str]); 7] = [
+const PLACES: [(&str, &[&str]); 8] = [
     ("force.body", &["reason"]),
     ("auth.schemes.value", &["key"]),
     ("probe.body", &["id", "time", "seconds"]),
     ("signature.signed", &["timestamp", "id", "body"]),
     ("rotate.path", ANY),
+    ("rotate.read", ANY),
     ("inspect.path", ANY),
     ("test_delivery.path", ANY),
 ];

@@ -71,6 +71,11 @@ pub fn force(endpoint: &Endpoint, key: Option<&str>, reason: &str) -> Result<Req
     }
 }
 
+/// The call that shows the endpoint's secret, where the rotate call itself does not say it.
+pub fn read(endpoint: &Endpoint) -> Option<Request> {
+    Some(plain(endpoint, Method::Get, endpoint.provider.read_path.as_ref()?))
+}
+
 /// The call that shows the endpoint, or a page of the list that it is on. Pages count from 1.
 pub fn inspect(endpoint: &Endpoint, page: u32) -> Option<Request> {
     let inspect = endpoint.provider.spec().inspect.as_ref()?;

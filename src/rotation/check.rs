@@ -87,7 +87,7 @@ impl Runner<'_> {
     fn inspect(&mut self) -> Result<Option<Evidence>, RunError> {
         let provider = &self.endpoint.provider;
         let key = self.api_key.ok_or_else(|| RunError::KeyNeeded { provider: provider.title().to_owned() })?;
-        if provider.spec().inspect.is_none() {
+        if !provider.shows() {
             return Ok(None);
         }
         let inspected =

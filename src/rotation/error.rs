@@ -60,6 +60,9 @@ pub enum RunError {
         "{provider} rotated the secret, but its answer cannot be read: {why}; the whole answer is sealed in `{seal}`"
     )]
     Unreadable { provider: String, why: String, seal: PathBuf, replayable: bool },
+    /// Applied, but the provider does not show the secret now.
+    #[error("{provider} rotated the secret, which could not be read from there: {why}")]
+    Unread { provider: String, why: String },
     /// Somebody else has rotated since our own call.
     #[error("our secret is not {provider}'s any more, because somebody rotated again: {difference}")]
     Superseded { provider: String, difference: Difference, theirs: Box<Theirs>, overlap_until: Option<Timestamp> },
@@ -184,6 +187,13 @@ impl RunError {
             Self::Unreadable { replayable: false, .. } => advice![
                 Verb::Reveal.here().with("slot", "sealed"),
                 " shows the whole answer; if it is of no use, ",
+                Verb::Cutover.here().with("resolve", "applied"),
+                " closes this rotation, and you can rotate again"
+            ],
+            Self::Unread { .. } => advice![
+                "nothing is lost, it is shown whenever it is asked for: ",
+                Verb::Cutover.here(),
+                " asks again; if it is never shown, ",
                 Verb::Cutover.here().with("resolve", "applied"),
                 " closes this rotation, and you can rotate again"
             ],

@@ -30,6 +30,8 @@ pub enum Event {
     Answered(Answered),
     /// The provider said yes, but its answer holds no secret that can be read; the whole answer is sealed.
     Unreadable { status: u16, why: String },
+    /// The provider said yes; the new secret is shown by another call.
+    Applied { status: u16 },
     /// The provider has been seen to be at the replayed secret still.
     Confirmed,
     /// What the provider showed at the first look after the answer, or after somebody said that what moved since is no rotation.

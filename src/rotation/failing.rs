@@ -25,7 +25,7 @@ impl Rotation {
         let called = match &self.call {
             Call::NotApplied => None,
             Call::Answered(_) => self.done.get(&Step::Issue).map(|issued| issued.at),
-            Call::Unknown { .. } | Call::Unreadable { .. } => self.sent.first().map(|sent| sent.ours),
+            Call::Unknown { .. } | Call::Unreadable { .. } | Call::Unread => self.sent.first().map(|sent| sent.ours),
         }?;
         let is_late = now.duration_since(called) >= PATIENCE && self.accepted_at().is_none();
         (is_late || self.is_refused_since_accepted()).then_some(called)

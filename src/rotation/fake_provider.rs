@@ -54,6 +54,8 @@ pub enum Answer {
     Off,
     /// It answers with the secret that it was at before.
     Same,
+    /// A look that a copy answers which has not heard of the call.
+    Behind,
     /// A status, with this code.
     No(u16, &'static str),
 }
@@ -112,6 +114,7 @@ impl Fake {
             Answer::Cut => return Err(cut()),
             Answer::No(status, code) => return Ok((status, json!({ "code": code }), false)),
             Answer::Same => return Ok((200, json!({ "secret": secret(self.secret).expose() }), false)),
+            Answer::Behind => return Ok((200, json!({ "secret": secret('o').expose() }), false)),
             Answer::Yes | Answer::Lost | Answer::Bare if !is_call => {
                 let all = json!({ "version": self.version, "updated_at": self.updated_at, "secret": secret(self.secret).expose() });
                 let shown = self.shows.iter().filter_map(|name| Some(((*name).to_owned(), all.get(*name)?.clone())));
@@ -169,4 +172,12 @@ pub fn provider_of() -> Arc<Provider> {
 pub fn mute_provider() -> Arc<Provider> {
     let lines = DESCRIPTION.lines().filter(|line| !line.starts_with("inspect"));
     Arc::new(Provider::parse(&lines.collect::<Vec<_>>().join("\n"), "fake.toml").unwrap())
+}
+
+/// The same, whose rotate call answers without the secret, which another call shows.
+pub fn reading_provider() -> Arc<Provider> {
+    let lines = DESCRIPTION.lines().filter(|line| !line.starts_with("inspect"));
+    let text =
+        lines.collect::<Vec<_>>().join("\n").replace("/rotate\", answer", "/rotate\", read = \"/e/{id}\", answer");
+    Arc::new(Provider::parse(&text, "fake.toml").unwrap())
 }

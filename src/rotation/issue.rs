@@ -12,8 +12,9 @@ use super::operator::{Doubt, News};
 use super::runner::Runner;
 use super::seal::Sealed;
 use super::superseded::Finding;
-use super::{Answered, Event, ExpirySource, KeyMark, Outcome, RunError, SentAt, Step};
+use super::{Answered, Call, Event, ExpirySource, KeyMark, Outcome, RunError, SentAt, Step};
 use crate::provider::answer::{self, Refusal, Reply, Rotated, Unknown};
+use crate::provider::request;
 use crate::provider::spec::Meaning;
 use crate::secret::Secret;
 
@@ -181,6 +182,9 @@ impl Runner<'_> {
 
     /// Seals what came before anything else is done with it.
     fn receive(&mut self, reply: &Reply) -> Result<(), RunError> {
+        if request::read(self.endpoint).is_some() {
+            return self.record(&[Event::Applied { status: reply.status }]);
+        }
         let rotated = match answer::rotated(self.endpoint, reply) {
             Ok(rotated) => rotated,
             Err(error) => return self.keep_unreadable(reply, error.to_string()),
@@ -237,10 +241,14 @@ impl Runner<'_> {
         Ok(())
     }
 
-    fn facts(&self, rotated: &Rotated, reply: &Reply) -> Answered {
+    pub(super) fn facts(&self, rotated: &Rotated, reply: &Reply) -> Answered {
         let clock_ahead_ms = reply.date.map_or(self.rotation.clock_ahead_ms, |date| self.ahead(date));
         let replayed = reply.replayed || self.rotation.attempts > 1;
-        let rotated_at = self.rotated_by(reply.replayed, clock_ahead_ms);
+        let rotated_at = match self.rotation.call {
+            // The secret was read after the call, perhaps by somebody who came much later.
+            Call::Unread => self.called_by(clock_ahead_ms),
+            _ => self.rotated_by(reply.replayed, clock_ahead_ms),
+        };
         let (expires_at, expires_source) =
             match (self.rotation.plan.direction.ends_old_secret(), rotated.old_expires_at) {
                 (true, _) => (None, ExpirySource::Call),

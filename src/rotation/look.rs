@@ -14,8 +14,8 @@ use crate::secret::Secret;
 use crate::store::{Slot, readable};
 
 /// How often, and how far apart, a provider is asked again that shows what was before the call: a copy of its data may lag.
-const LAG_TRIES: u32 = 2;
-const LAG_PAUSE: Duration = Duration::from_secs(1);
+pub(super) const LAG_TRIES: u32 = 2;
+pub(super) const LAG_PAUSE: Duration = Duration::from_secs(1);
 
 /// Why the provider was not asked, or did not tell.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -66,7 +66,7 @@ pub struct Theirs {
 impl Runner<'_> {
     /// Asks the provider what it shows of the endpoint by now.
     pub(super) fn ask_provider(&self) -> Result<Inspected, Unasked> {
-        if self.endpoint.provider.spec().inspect.is_none() {
+        if !self.endpoint.provider.shows() {
             return Err(Unasked::NoCall);
         }
         let key = self.api_key.ok_or(Unasked::NoKey)?;

@@ -42,6 +42,7 @@ pub mod join;
 pub mod journal;
 mod journal_error;
 mod key_mark;
+mod key_window;
 mod leak;
 pub mod lock;
 mod look;
@@ -79,6 +80,7 @@ pub use facts::{Proof, RolledBack, SentAt, Sighting};
 pub use folded::Rotation;
 pub use issue::ATTEMPTS;
 pub use key_mark::{KeyMark, KeyOrigin};
+pub use key_window::KEY_MARGIN;
 pub use leak::Leaked;
 pub use look::{Theirs, Unasked};
 pub use pending::at_hand;
@@ -160,6 +162,8 @@ pub enum Call {
     Unknown { why: Option<String> },
     /// Applied; the answer's secret could not be read and the whole answer is sealed.
     Unreadable { why: String },
+    /// Applied; the secret is shown by another call, whenever it is asked for.
+    Unread,
     /// Applied; the secret is sealed or stored.
     Answered(Answered),
 }
@@ -246,6 +250,10 @@ impl Record {
                 self.call = Call::Unreadable { why: why.clone() };
                 self.applied = true;
             }
+            Event::Applied { .. } => {
+                self.call = Call::Unread;
+                self.applied = true;
+            }
             Event::NotApplied { .. } => {
                 // Recorded only where no attempt may have been applied, so the key is as good as new.
                 self.sent.clear();
@@ -326,7 +334,7 @@ impl Record {
 
     /// An answer that came and could not be read is proof that the call was applied, whatever comes of a replay.
     fn set_unknown(&mut self, why: Option<String>) {
-        if !matches!(self.call, Call::Unreadable { .. }) {
+        if !matches!(self.call, Call::Unreadable { .. } | Call::Unread) {
             self.call = Call::Unknown { why };
         }
     }
@@ -380,20 +388,7 @@ impl Record {
             _ => true,
         }
     }
-
-    /// Whether the key may still be sent again: it is younger than the provider's window less a margin.
-    pub fn key_is_fresh(&self, now: Timestamp) -> bool {
-        let (Some(window), Some(sent)) = (self.plan.key_window, self.sent.first()) else { return false };
-        let Ok(limit) = SignedDuration::try_from(window.saturating_sub(KEY_MARGIN)) else { return false };
-        // By both clocks: ours may have been set right in between, and the provider's may not have been heard again.
-        let (ours, theirs) = (now.duration_since(sent.ours), self.provider_time(now).duration_since(sent.theirs));
-        !ours.is_negative() && ours < limit && theirs > -CLOCK_SLACK && theirs < limit
-    }
 }
 
 /// Two readings of a provider's clock may differ by this much: its `Date` header has whole seconds.
 pub(crate) const CLOCK_SLACK: SignedDuration = SignedDuration::from_secs(5);
-
-/// A key is not sent again in the last minutes of the provider's window: clocks differ, and an expired key would
-/// rotate a second time.
-pub const KEY_MARGIN: std::time::Duration = std::time::Duration::from_secs(600);

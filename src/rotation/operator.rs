@@ -38,7 +38,7 @@ pub enum Ruling {
 }
 
 /// What the provider says about an endpoint now, beside what it said before the call.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Default)]
 pub struct Comparison {
     pub before: Evidence,
     /// `None` where the provider cannot be asked; `why` says it.

@@ -52,7 +52,7 @@ impl Runner<'_> {
     /// Refuses where what the provider shows speaks for the foreign secret, or against ours.
     fn refuse_favoured(&mut self, found: &Fingerprint) -> Result<(), RunError> {
         let provider = self.endpoint.provider.title().to_owned();
-        let key = self.api_key.filter(|_| self.endpoint.provider.spec().inspect.is_some());
+        let key = self.api_key.filter(|_| self.endpoint.provider.shows());
         let shown = key.and_then(|key| self.client.inspect(self.endpoint, key).ok());
         let Some(shown) = shown else {
             let warning = format!("{provider} cannot be asked which secret is alive; going on, as was said");

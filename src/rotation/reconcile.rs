@@ -1,11 +1,13 @@
 //! A call whose outcome is unknown: found out from the seal, by a safe replay, from what the provider shows, or by
 //! asking. Never by sending a new request.
 
+use super::look::{LAG_PAUSE, LAG_TRIES};
 use super::operator::{Comparison, Ruling};
 use super::rejoin::Meanwhile;
 use super::runner::Runner;
-use super::{Answered, Call, Event, ExpirySource, Outcome, RunError};
-use crate::provider::answer::Inspected;
+use super::{Answered, Call, Event, ExpirySource, Outcome as Ended, RunError};
+use crate::provider::answer::{self, Inspected, Outcome};
+use crate::provider::request;
 use crate::secret::{Fingerprint, Secret};
 
 impl Runner<'_> {
@@ -20,22 +22,31 @@ impl Runner<'_> {
         {
             return self.record_soon(&[Event::Answered(answered.clone())]);
         }
-        self.hear(false)?;
+        let unread = match self.rotation.call {
+            Call::Unread => match self.read()? {
+                Some(why) => Some(why),
+                None => return Ok(()),
+            },
+            _ => None,
+        };
+        if unread.is_none() {
+            self.hear(false)?;
+        }
         let fresh = self.rotation.plan.idempotency_key.is_some() && self.rotation.key_is_fresh((self.now)());
         // A seal that does not open is no loss while the same secret can be had again.
         if !fresh && let Err(error) = sealed {
             return Err(RunError::SealFailed(error));
         }
-        if fresh && self.replays_left > 0 && self.attempts_left > 0 {
+        if fresh && unread.is_none() && self.replays_left > 0 && self.attempts_left > 0 {
             self.replays_left -= 1;
             return self.issue();
         }
-        let (comparison, inspected) = self.compare();
+        let (comparison, inspected) = if unread.is_some() { Default::default() } else { self.compare() };
         let inspected = inspected.unwrap_or_default();
         if self.adopt(&comparison, &inspected)? || self.recover(&comparison, &inspected)? {
             return Ok(());
         }
-        if fresh && !matches!(self.rotation.call, Call::Unreadable { .. }) {
+        if fresh && !matches!(self.rotation.call, Call::Unreadable { .. } | Call::Unread) {
             let why = self.why_unknown();
             return Err(self.lost(why));
         }
@@ -44,7 +55,10 @@ impl Runner<'_> {
         if self.rejoin()? != Meanwhile::Nothing {
             return Ok(());
         }
-        let is_certain = matches!(self.rotation.call, Call::Unreadable { .. });
+        let is_certain = matches!(self.rotation.call, Call::Unreadable { .. } | Call::Unread);
+        if let Some(why) = unread.filter(|_| !matches!(ruling, Ruling::Said { applied: true, .. })) {
+            return Err(RunError::Unread { provider, why });
+        }
         if let Call::Unreadable { why } = &self.rotation.call
             && !matches!(ruling, Ruling::Said { applied: true, .. })
         {
@@ -62,7 +76,7 @@ impl Runner<'_> {
                 }
                 self.record(&[
                     Event::NotApplied { why: why.clone(), status: None, request_id: None },
-                    Event::Closed { outcome: Outcome::Failed, reason: Some(why) },
+                    Event::Closed { outcome: Ended::Failed, reason: Some(why) },
                 ])
             }
             Ruling::Said { applied: true, reason } => {
@@ -72,7 +86,7 @@ impl Runner<'_> {
                 let until = until.filter(|until| *until > self.rotation.provider_now((self.now)()));
                 let error = RunError::SecretLost { provider, until, can_force: self.can_force() };
                 let said = reason.map(|reason| format!(" ({reason})")).unwrap_or_default();
-                self.record(&[Event::Closed { outcome: Outcome::Failed, reason: Some(format!("{error}{said}")) }])?;
+                self.record(&[Event::Closed { outcome: Ended::Failed, reason: Some(format!("{error}{said}")) }])?;
                 Err(error)
             }
             Ruling::NotNow | Ruling::NobodyToAsk => Err(self.still_unknown(comparison)),
@@ -89,6 +103,38 @@ impl Runner<'_> {
         match &self.rotation.call {
             Call::Unknown { why: Some(why) } | Call::Unreadable { why } => why.clone(),
             _ => "whsec was cut off before the answer came".to_owned(),
+        }
+    }
+
+    /// Asks for the secret that the call has made; yields why it cannot be had now. One that was there before is shown by a copy
+    /// that lags.
+    fn read(&mut self) -> Result<Option<String>, RunError> {
+        let provider = self.endpoint.provider.title().to_owned();
+        let key = self.api_key.ok_or_else(|| RunError::KeyNeeded { provider: provider.clone() })?;
+        let Some(request) = request::read(self.endpoint) else {
+            return Ok(Some("its description names no call for that any more".to_owned()));
+        };
+        let mut tries = LAG_TRIES;
+        loop {
+            let reply = match self.client.call(self.endpoint, &request, key) {
+                Outcome::Success(reply) => reply,
+                other => return Ok(Some(RunError::unasked(provider, "show the secret", other).to_string())),
+            };
+            let rotated = match answer::rotated(self.endpoint, &reply) {
+                Ok(rotated) => rotated,
+                Err(error) => return Ok(Some(error.to_string())),
+            };
+            let (found, before) = (Some(rotated.secret.fingerprint()), &self.rotation.before);
+            if found != before.shown && found != before.current {
+                let answered = self.facts(&rotated, &reply);
+                self.keep(&rotated.secret, answered)?;
+                return Ok(None);
+            }
+            if tries == 0 || self.operator.wants_to_stop() {
+                return Ok(Some("it still shows the secret from before".to_owned()));
+            }
+            tries -= 1;
+            (self.sleep)(LAG_PAUSE);
         }
     }
 

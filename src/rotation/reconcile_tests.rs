@@ -1,6 +1,7 @@
 //! A call whose outcome is unknown, by tables: what is there to find out from, what a person says, and what comes of it.
 
-use crate::rotation::fake_provider::Answer::{self, Bare, Lost, No};
+use crate::rotation::fake_provider::Answer::{self, Bare, Behind, Lost, No, Yes};
+use crate::rotation::fake_provider::reading_provider;
 use crate::rotation::fakes::{first_word, pass, print};
 use crate::rotation::operator::Ruling::{self, NobodyToAsk, NotNow};
 use crate::rotation::seal::Sealed;
@@ -249,4 +250,64 @@ fn a_lost_call_is_repeated_once_a_process_and_its_error_says_whether_it_can_be()
     world.journals(&[Event::Sent { attempt: 2, digest: String::new(), key: None }]);
     assert_eq!(why(&mut world), "whsec was cut off before the answer came");
     assert!(why(&mut lost(&["version"], Bare)).contains("nothing at `/secret`"));
+}
+
+/// What is recorded once the new secret was read.
+const READ: &str = "answered stage@a stage:tool shown promote@a promote:tool";
+
+#[test]
+fn a_secret_that_another_call_shows_is_read_now_or_by_whoever_goes_on() {
+    for (answers, looks, rulings, came_to, recorded, again) in [
+        (&[][..], &[][..], vec![], "person deploy", format!("checked sent1 applied {READ}"), ""),
+        // A copy that lags is asked again, and not believed.
+        (&[], &[Yes, Behind, Behind], vec![], "person deploy", format!("checked sent1 applied {READ}"), ""),
+        (&[], &[Yes, Behind, Behind, Behind], vec![], "unread", "checked sent1 applied".to_owned(), READ),
+        (&[], &[Yes, No(503, "")], vec![], "unread", "checked sent1 applied".to_owned(), READ),
+        (&[], &[Yes, No(404, "")], vec![said(false, None)], "unread", "checked sent1 applied".to_owned(), READ),
+        (
+            &[],
+            &[Yes, No(404, "")],
+            vec![said(true, None)],
+            "secretlost",
+            "checked sent1 applied closed:failed".to_owned(),
+            "",
+        ),
+        // The very same request is answered as it was before, and then its secret is read.
+        (&[Lost], &[], vec![], "person deploy", format!("checked sent1 lost sent2 applied {READ} confirmed"), ""),
+    ] {
+        let mut world = World::new(Direction::OverlapSwitch);
+        world.endpoint.provider = reading_provider();
+        world.fake().shows = &["secret"];
+        world.fake().answers = answers.to_vec().into();
+        world.fake().looks = looks.to_vec().into();
+        world.person.rulings = rulings.into();
+        let found = world.run(None);
+        let sorted = |text: &str| text.split(' ').map(str::to_owned).collect::<std::collections::BTreeSet<_>>();
+        assert_eq!((found.as_str(), sorted(&world.recorded())), (came_to, sorted(&recorded)), "{answers:?} {looks:?}");
+        if !again.is_empty() {
+            assert_eq!((world.rotation.applied, world.slots().as_str()), (true, "-o-"));
+            world.forget();
+            pass(3600);
+            assert_eq!((world.run(None).as_str(), world.recorded().as_str()), ("person deploy", again));
+            assert!(!world.fake().calls.contains(&"rotate"));
+        }
+        if came_to != "secretlost" {
+            assert_eq!(world.slots(), "-no");
+            // By the call, and not by whoever reads it an hour later.
+            let end = world.rotation.expires_at().unwrap();
+            assert!(end > time("2026-11-21T12:00:00Z") && end <= time("2026-11-21T12:01:10Z"), "{end}: as documented");
+        }
+    }
+}
+
+#[test]
+fn nothing_is_read_without_a_key_and_nothing_is_rotated_anew() {
+    let mut world = World::new(Direction::OverlapSwitch);
+    world.endpoint.provider = reading_provider();
+    world.fake().shows = &["secret"];
+    world.fake().looks = [Yes, No(503, "")].into();
+    assert_eq!(world.run(None), "unread");
+    world.key = None;
+    assert_eq!(world.run(None), "keyneeded");
+    assert_eq!(world.fake().calls.iter().filter(|call| **call == "rotate").count(), 1);
 }

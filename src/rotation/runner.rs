@@ -199,7 +199,9 @@ impl Runner<'_> {
         match self.rotation.call {
             Call::NotApplied => RunError::Journal(source),
             Call::Answered(_) => RunError::NotRecorded { is_answered: true, source },
-            Call::Unknown { .. } | Call::Unreadable { .. } => RunError::NotRecorded { is_answered: false, source },
+            Call::Unknown { .. } | Call::Unreadable { .. } | Call::Unread => {
+                RunError::NotRecorded { is_answered: false, source }
+            }
         }
     }
 

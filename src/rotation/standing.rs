@@ -102,7 +102,7 @@ impl Rotation {
 impl Record {
     /// Whether the call was sent, and nobody has an answer to it that is of use.
     pub fn lacks_answer(&self) -> bool {
-        matches!(self.call, Call::Unknown { .. } | Call::Unreadable { .. })
+        matches!(self.call, Call::Unknown { .. } | Call::Unreadable { .. } | Call::Unread)
     }
 }
 

@@ -52,7 +52,7 @@ impl Rotation {
         }
         match self.call {
             Call::NotApplied => return Status::Planned,
-            Call::Unknown { .. } | Call::Unreadable { .. } => return Status::Unknown,
+            Call::Unknown { .. } | Call::Unreadable { .. } | Call::Unread => return Status::Unknown,
             Call::Answered(_) => {}
         }
         let done = |step| self.done.contains_key(&step);

@@ -135,8 +135,8 @@ impl Operator for Person<'_> {
         if let Some(ruling) = &self.answers.ruling {
             return ruling.clone();
         }
-        if matches!(rotation.call, Call::Unreadable { .. }) {
-            // There is nothing to guess from evidence; the sealed answer has to be looked at first.
+        if matches!(rotation.call, Call::Unreadable { .. } | Call::Unread) {
+            // There is nothing to guess from evidence; the sealed answer, or what the provider shows, has to be looked at first.
             return Ruling::NotNow;
         }
         if !self.answers.may_ask {

@@ -11,6 +11,7 @@ use whsec::advice::Verb;
 
 /// Wordings with a command that other tests arrange, and those tests.
 const ELSEWHERE: &[(&str, &str)] = &[
+    ("nothing is lost, it is shown whenever it is asked for", "what_is_not_shown_now_is_read_by_whoever_goes_on"),
     ("TARGET --yes` goes forward again", "the_old_secret_is_put_back_while_somebody_counts_down"),
     ("put it there: whsec store copy", "a3_the_second_target_is_not_as_young_as_the_rotation_of_the_first"),
     ("if you have read it and need more of it", "doctor_names_what_is_missing_and_where_a_key_was_found"),

@@ -56,6 +56,7 @@ mod still_leaking;
 mod store_commands;
 mod stores;
 mod superseded;
+mod svix;
 mod team_stores;
 mod terminal;
 mod unreadable;

@@ -145,6 +145,7 @@ fn what_is_built_in_is_sound() {
         ("kadosei", Overlap::Unknown, Force::SameCall),
         ("layers", Overlap::Fixed(std::time::Duration::from_secs(86_400)), Force::Unavailable),
         ("signa", Overlap::Fixed(std::time::Duration::from_secs(86_400)), Force::Call),
+        ("svix", Overlap::Fixed(std::time::Duration::from_secs(86_400)), Force::Call),
         ("verifa", Overlap::None, Force::SameCall),
     ];
     let catalog = Catalog::builtin();

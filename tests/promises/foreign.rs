@@ -58,6 +58,8 @@ const SCENARIOS: &[Scenario] = &[
     Scenario { verb: Verb::Rotate, provider: "layers", stores: &[Kept::Dotenv] },
     Scenario { verb: Verb::Rotate, provider: "signa", stores: FILES },
     Scenario { verb: Verb::Rotate, provider: "verifa", stores: FILES },
+    Scenario { verb: Verb::Rotate, provider: "svix", stores: &[Kept::Dotenv] },
+    Scenario { verb: Verb::Cutover, provider: "svix", stores: &[Kept::Json] },
     Scenario { verb: Verb::Cutover, provider: "layers", stores: FILES },
     Scenario { verb: Verb::Cutover, provider: "verifa", stores: &[Kept::Json] },
     Scenario { verb: Verb::Finish, provider: "layers", stores: FILES },
@@ -69,7 +71,7 @@ const SCENARIOS: &[Scenario] = &[
 ];
 
 /// Providers whose inspect shows that somebody rotated.
-const TELLING: [&str; 2] = ["signa", "kadosei"];
+const TELLING: [&str; 3] = ["signa", "svix", "kadosei"];
 /// What the files of their folder hold.
 const THEIRS: &str = "theirs\n";
 /// The user who swaps a folder.

@@ -47,6 +47,7 @@ pub const SCENARIOS: &[Scenario] = &[
     Scenario { verb: Verb::Rotate, provider: "signa", stores: &[Kept::Json] },
     Scenario { verb: Verb::Rotate, provider: "signa", stores: &[Kept::File] },
     Scenario { verb: Verb::Rotate, provider: "verifa", stores: FILES },
+    Scenario { verb: Verb::Rotate, provider: "svix", stores: FILES },
     Scenario { verb: Verb::Force, provider: "signa", stores: FILES },
     Scenario { verb: Verb::ForceOpen, provider: "signa", stores: FILES },
     Scenario { verb: Verb::Force, provider: "layers", stores: &[Kept::Dotenv] },

@@ -147,6 +147,9 @@ pub struct RotateSpec {
     pub body: Option<serde_json::Value>,
     #[serde(default)]
     pub headers: BTreeMap<String, String>,
+    /// Path template of the call (GET) that shows the new secret, where the rotate call's own answer does not. `answer` is of that
+    /// one then.
+    pub read: Option<String>,
     pub answer: RotateAnswerSpec,
 }
 
@@ -179,7 +182,7 @@ impl Method {
     }
 }
 
-/// Where things are in the answer to a rotate call.
+/// Where things are in the answer to a rotate call, or to the one that shows what it made.
 #[derive(Clone, Debug, Deserialize, Serialize)]
 #[serde(deny_unknown_fields)]
 pub struct RotateAnswerSpec {

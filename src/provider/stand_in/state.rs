@@ -108,6 +108,10 @@ impl Shared {
         if self.reaches(&seen, spec.rotate.method, Some(&self.provider.rotate_path)) {
             return self.rotate(&seen);
         }
+        if self.reaches(&seen, Method::Get, self.provider.read_path.as_ref()) {
+            let body = wording::read(self, &self.state());
+            return Act::Answer(self.answer_with(200, body));
+        }
         if let Some(inspect) = &spec.inspect
             && self.reaches(&seen, inspect.method, self.provider.inspect_path.as_ref())
         {
@@ -160,7 +164,10 @@ impl Shared {
     /// Makes the new secret, ends or keeps the old one, and words the answer.
     fn commit(&self, seen: &Seen, now: Timestamp) -> String {
         let (new, version, ends) = self.renew(!self.forces(seen), now);
-        wording::rotated(self, &new, version, ends)
+        match self.provider.read_path {
+            Some(_) => String::new(),
+            None => wording::rotated(self, &new, version, ends),
+        }
     }
 
     /// Somebody rotates without a request that is seen.
@@ -196,7 +203,7 @@ impl Shared {
         if earlier.request != request {
             return Some(self.refuse(Meaning::KeyConflict));
         }
-        let mut answer = self.answer_with(200, earlier.body.clone());
+        let mut answer = self.done(earlier.body.clone());
         answer.headers.extend(idempotency.replayed.clone().map(|name| (name, "true".to_owned())));
         Some(Act::Answer(answer))
     }
@@ -224,8 +231,13 @@ impl Shared {
                 tail(head.into_bytes(), Then::Close)
             }
             Some(Fault::StatusAfter(status, body)) => Act::Answer(self.answer_with(status, body)),
-            _ => Act::Answer(self.answer_with(200, body)),
+            _ => Act::Answer(self.done(body)),
         }
+    }
+
+    /// The answer to a rotate call that was carried out; where another call shows the secret, it has no body.
+    fn done(&self, body: String) -> Answer {
+        self.answer_with(if body.is_empty() { 204 } else { 200 }, body)
     }
 
     fn test_delivery(&self) -> Act {

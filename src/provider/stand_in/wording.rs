@@ -36,6 +36,12 @@ pub(super) fn rotated(shared: &Shared, live: &Live, version: u32, old_expires_at
     body.to_string()
 }
 
+/// The answer to the call that shows what a rotate call made.
+pub(super) fn read(shared: &Shared, state: &state::State) -> String {
+    let ends = state.old_expires_at((shared.options.clock)());
+    state.newest().map_or_else(String::new, |newest| rotated(shared, newest, state.version, ends))
+}
+
 /// The answer to an inspect call. A list has another endpoint on its first page and ours on the second.
 pub(super) fn inspected(shared: &Shared, state: &state::State, page: u32) -> String {
     let Some(inspect) = &shared.provider.spec().inspect else { return String::new() };
