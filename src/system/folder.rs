@@ -23,8 +23,8 @@ pub const LOCK_DEADLINE: Duration = Duration::from_secs(3);
 /// How long to wait before the lock is tried again.
 const PAUSE: Duration = Duration::from_millis(10);
 
-/// One of so many looks asks who holds the lock.
-const LOOKS: u32 = 10;
+/// How often it is asked who holds the lock.
+const ASK_EVERY: Duration = Duration::from_millis(100);
 
 /// How long to wait for a lock that goes from hand to hand.
 const LONGEST: Duration = Duration::from_secs(120);
@@ -102,17 +102,20 @@ impl Folder {
 
     fn wait(&self) -> Result<(), FileError> {
         let (begun, mut since, mut process) = (Instant::now(), Instant::now(), None);
-        for look in 0_u32.. {
+        let mut asked: Option<Instant> = None;
+        loop {
             match self.opened.try_lock() {
                 Ok(()) => return Ok(()),
                 Err(TryLockError::WouldBlock) if since.elapsed() < LOCK_DEADLINE => {
-                    if look % LOOKS == 0
-                        && begun.elapsed() < LONGEST
-                        && let holder @ Some(_) = holder(&self.opened)
-                        && process != holder
-                    {
-                        // It goes from hand to hand: whoever waits has a turn in the end.
-                        (since, process) = (Instant::now(), holder);
+                    if asked.is_none_or(|asked| asked.elapsed() >= ASK_EVERY) {
+                        asked = Some(Instant::now());
+                        if begun.elapsed() < LONGEST
+                            && let Some(holder) = holder(&self.opened)
+                            && (process != Some(holder) || is_at_work(holder))
+                        {
+                            // It goes from hand to hand, or others have the processor: whoever waits has a turn in the end.
+                            (since, process) = (Instant::now(), Some(holder));
+                        }
                     }
                     sleep(PAUSE);
                 }
@@ -123,7 +126,6 @@ impl Folder {
                 Err(TryLockError::Error(source)) => return Err(self.io("lock", source)),
             }
         }
-        Ok(())
     }
 
     fn free_name(&self, target: &OsStr) -> OsString {
@@ -191,6 +193,21 @@ fn holder(folder: &Opened) -> Option<u32> {
 #[cfg(not(target_os = "linux"))]
 fn holder(_: &Opened) -> Option<u32> {
     None
+}
+
+/// Whether another process of the same user computes, or waits for a processor or a disk: on a busy machine that takes as long as
+/// it takes. One that sleeps or was stopped is at no work, nor is who holds a lock to be in the way.
+#[cfg(target_os = "linux")]
+fn is_at_work(process: u32) -> bool {
+    let stat = std::fs::read_to_string(format!("/proc/{process}/stat")).unwrap_or_default();
+    // `4711 (whsec) R …`; a name may hold anything.
+    let state = stat.rsplit_once(") ").and_then(|(_, rest)| rest.chars().next());
+    process != std::process::id() && matches!(state, Some('R' | 'D')) && other_user(process).is_none()
+}
+
+#[cfg(not(target_os = "linux"))]
+fn is_at_work(_: u32) -> bool {
+    false
 }
 
 /// Whose process it is, where it is somebody else's and the system tells.

@@ -31,3 +31,26 @@ fn b11_another_users_lock_names_the_user() {
     let hint = error.hint().unwrap().to_string();
     assert!(hint.contains(&format!("the user `nobody` or root can end: kill {}", other.id())), "{hint}");
 }
+
+#[test]
+fn a18_who_holds_the_lock_and_is_at_work_is_waited_for_and_who_sleeps_is_not() {
+    if !cfg!(target_os = "linux") {
+        return;
+    }
+    // By the time it is let go of, one who sleeps would have been given up long ago.
+    for (line, is_waited_for) in
+        [("echo locked; while ((SECONDS < 6)); do :; done", true), ("echo locked; exec sleep 60", false)]
+    {
+        let folder = tempfile::tempdir().unwrap();
+        let mut other = std::process::Command::new("flock");
+        other.arg("--no-fork").arg(folder.path()).args(["bash", "-c", line]).stdout(std::process::Stdio::piped());
+        let mut other = other.spawn().unwrap();
+        other.stdout.take().unwrap().read_exact(&mut [0; 7]).unwrap();
+        let way = Way::find(&folder.path().join("file")).unwrap();
+        let locked = Folder::lock(&way);
+        assert_eq!(locked.is_ok(), is_waited_for, "{line}");
+        other.kill().unwrap();
+        other.wait().unwrap();
+    }
+    assert!(!is_at_work(std::process::id()), "nobody waits for itself");
+}
