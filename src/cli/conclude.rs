@@ -136,7 +136,7 @@ fn say_next(session: &Session, rotation: &Rotation, come_back: &str) {
     match rotation.next(session.now()) {
         Next::Finished => match &rotation.closed {
             Some(closed) if closed.outcome == Outcome::Done => {
-                let fingerprint = rotation.answered().map(|answered| answered.fingerprint.to_string());
+                let fingerprint = rotation.new_secret().map(ToString::to_string);
                 output.say(&format!("done: {} lives on {}", rotation.plan.target, fingerprint.unwrap_or_default()));
             }
             Some(closed) => output.say(&format!("closed: {}", closed.reason.as_deref().unwrap_or("no reason given"))),

@@ -43,7 +43,7 @@ pub fn contain(
 /// Asks which secret has leaked, where it decides between containing and another call.
 fn ask_which(session: &Session, open: &Rotation) -> anyhow::Result<Leaked> {
     let old = open.before.current.as_ref().map(ToString::to_string);
-    let new = open.answered().map(|answered| answered.fingerprint.to_string());
+    let new = open.new_secret().map(ToString::to_string);
     let named = |what: &str, secret: Option<String>| format!("{what} ({})", secret.unwrap_or_default());
     let choices = [named("the old one, which is being replaced", old), named("the new one", new)];
     let flag = "--leaked FINGERPRINT";
@@ -58,7 +58,7 @@ fn note_leak(session: &Session, name: &str, asked: &Asked, begin: &Begin<'_>) ->
     let mut rotation = find::need_open(session.context()?, &mut found)?;
     let work = &found.work;
     let signals = session.signals()?;
-    let outcome = match rotation.answered().map(|answered| answered.fingerprint.clone()) {
+    let outcome = match rotation.new_secret().cloned() {
         Some(new) if !begin.dry_run => {
             let stopped = || signals.arrived();
             let mut person = person::of(session, work, &found.tools, Answers::default(), &stopped)?;

@@ -60,7 +60,7 @@ fn line(rotation: &Rotation) -> String {
         }
         None => (String::new(), String::new(), "", ""),
     };
-    let fingerprint = rotation.answered().map(|answered| answered.fingerprint.to_string()).unwrap_or_default();
+    let fingerprint = rotation.new_secret().map(ToString::to_string).unwrap_or_default();
     // Why it was begun, and why it was closed.
     let why = rotation.plan.reason.as_deref().filter(|why| *why != reason);
     let reason = [why.unwrap_or(""), reason].into_iter().filter(|why| !why.is_empty()).collect::<Vec<_>>().join("; ");

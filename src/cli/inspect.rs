@@ -285,7 +285,7 @@ fn drift_lines(drift: &Value) -> Vec<String> {
 /// What the journal knows a fingerprint as.
 fn role(newest: Option<&Rotation>, fingerprint: &Fingerprint, now: Timestamp) -> String {
     let Some(rotation) = newest else { return String::new() };
-    if rotation.answered().is_some_and(|answered| answered.fingerprint == *fingerprint) {
+    if rotation.new_secret() == Some(fingerprint) {
         "  (the new secret)".to_owned()
     } else if rotation.before.current.as_ref() == Some(fingerprint) {
         let ended = rotation.expires_at().filter(|_| !rotation.old_secret_lives(now));

@@ -97,7 +97,7 @@ fn sealed(args: &Args, session: &Session) -> anyhow::Result<Secret> {
     let seals = session.context()?.seals()?;
     for rotation in known(session, &journal, &target)? {
         if seals.exists(rotation.id) {
-            let says = rotation.answered().map(|answered| &answered.fingerprint);
+            let says = rotation.new_secret();
             return Ok(seals.secret_of(rotation.id, says)?);
         }
     }

@@ -297,7 +297,7 @@ pub fn without_the_secret(target: &Target, newest: Option<&Rotation>) -> Option<
 /// After a rotation that is done: notes the stores of this target that have its secret by now, and refuses where one has not.
 pub fn refuse_without_the_secret(context: &Context, work: &Work, rotation: &mut Rotation) -> Result<(), Error> {
     let Some((of, left)) = without_the_secret(&work.target, Some(rotation)) else { return Ok(()) };
-    let Some(new) = rotation.answered().map(|answered| answered.fingerprint.clone()) else { return Ok(()) };
+    let Some(new) = rotation.new_secret().cloned() else { return Ok(()) };
     let stores = work::open_stores(&work.target)?;
     let planned = work::planned(&work.target, &stores)?;
     let has = |reference: &String| {

@@ -66,7 +66,7 @@ impl Candidate {
         open.which(said).ok_or_else(|| {
             let shown = |secret: Option<&Fingerprint>| secret.map_or("not known".to_owned(), ToString::to_string);
             let message = format!("{said} is neither secret of the open rotation of `{}`", open.plan.target);
-            let new = open.answered().map(|answered| &answered.fingerprint);
+            let new = open.new_secret();
             let hint = format!("the old one is {}, the new one {}", shown(open.before.current.as_ref()), shown(new));
             Stop::new(Kind::Usage, message, hint)
         })

@@ -64,7 +64,7 @@ fn holds_theirs(store: &dyn Store, slot: Slot, other: &Rotation) -> Result<bool,
         return Ok(false);
     }
     let found = store.get(slot)?.map(|secret| secret.fingerprint());
-    Ok(found.is_some() && found.as_ref() == other.answered().map(|answered| &answered.fingerprint))
+    Ok(found.is_some() && found.as_ref() == other.new_secret())
 }
 
 /// The slots of an open store; its reference is one that can be parsed.

@@ -184,9 +184,7 @@ impl Runner<'_> {
             let Some(held) = held.get(&store.reference()) else { continue };
             for slot in [Slot::Next, Slot::Previous] {
                 let Some(fingerprint) = held.of(slot) else { continue };
-                let ours = |rotation: &&Rotation| {
-                    rotation.answered().is_some_and(|answered| answered.fingerprint == *fingerprint)
-                };
+                let ours = |rotation: &&Rotation| rotation.new_secret() == Some(fingerprint);
                 if let (Slot::Next, Some(rotation)) = (slot, earlier.iter().find(ours)) {
                     let which = match &rotation.closed {
                         Some(closed) => format!("the rotation that was closed at {}", closed.at),

@@ -15,7 +15,7 @@ pub fn dead_since(
     shown: &Evidence,
     provider_now: Timestamp,
 ) -> Option<Timestamp> {
-    let brought = |rotation: &&Rotation| rotation.answered().is_some_and(|answered| answered.fingerprint == *secret);
+    let brought = |rotation: &&Rotation| rotation.new_secret() == Some(secret);
     let since = newest_first.iter().filter(|rotation| rotation.applied).take_while(|rotation| !brought(rotation));
     // A provider that shows what it had before may have been given it back.
     let is_back = |rotation: &Rotation| matches!(compare(rotation, shown), Finding::Behind(_));

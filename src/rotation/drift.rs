@@ -89,7 +89,7 @@ fn expected(
     held: &Held,
     slot: Slot,
 ) -> Option<BTreeSet<Option<Fingerprint>>> {
-    let new = rotation.answered().map(|answered| &answered.fingerprint);
+    let new = rotation.new_secret();
     let before = before(rotation, store);
     let of_new = || new.cloned().map(Some);
     let is_promoted = rotation.stores_done.contains(&(Step::Promote, store.to_owned()));
@@ -158,7 +158,7 @@ pub fn last_live(newest_first: &[Rotation], store: &str) -> Option<Fingerprint> 
 /// Whether a secret was live, or made, in a rotation.
 pub fn knows(rotation: &Rotation, secret: &Fingerprint) -> bool {
     let before = &rotation.before;
-    rotation.answered().is_some_and(|answered| answered.fingerprint == *secret)
+    rotation.new_secret() == Some(secret)
         || before.current.as_ref() == Some(secret)
         || before.held.values().any(|held| held.current.as_ref() == Some(secret))
 }

@@ -113,9 +113,7 @@ pub fn name_owners(strays: &mut [Stray], endpoint: &str, journal: &Journal) -> R
     all.extend(journal.closed_since(Timestamp::UNIX_EPOCH)?);
     all.retain(|rotation| rotation.plan.endpoint_key != endpoint);
     for stray in strays {
-        let brought = |rotation: &&Rotation| {
-            rotation.answered().is_some_and(|answered| answered.fingerprint == stray.fingerprint)
-        };
+        let brought = |rotation: &&Rotation| rotation.new_secret() == Some(&stray.fingerprint);
         stray.of = all.iter().find(brought).map(|rotation| rotation.plan.target.clone());
     }
     Ok(())

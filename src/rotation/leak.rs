@@ -31,7 +31,7 @@ impl Record {
     pub fn which(&self, fingerprint: &Fingerprint) -> Option<Leaked> {
         let is = |known: Option<&Fingerprint>| known == Some(fingerprint);
         match () {
-            () if is(self.answered().map(|answered| &answered.fingerprint)) => Some(Leaked::New),
+            () if is(self.new_secret()) => Some(Leaked::New),
             () if is(self.before.current.as_ref()) => Some(Leaked::Old),
             () => None,
         }

@@ -169,7 +169,7 @@ impl Runner<'_> {
 
     /// Slots that hold something which is neither ours nor the old secret.
     fn strangers(&self) -> Vec<String> {
-        let ours = self.rotation.answered().map(|answered| &answered.fingerprint);
+        let ours = self.rotation.new_secret();
         let known = [ours, self.rotation.before.current.as_ref()];
         let slots = readable(self.stores).flat_map(|store| Slot::KEPT.map(|slot| (store, slot)));
         let held = slots.filter_map(|(store, slot)| Some((store, slot, store.get(slot).ok()??.fingerprint())));

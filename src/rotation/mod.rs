@@ -374,6 +374,11 @@ impl Record {
         }
     }
 
+    /// The new secret, once there is one.
+    pub fn new_secret(&self) -> Option<&Fingerprint> {
+        self.answered().map(|answered| &answered.fingerprint)
+    }
+
     /// When the old secret ends, on the provider's clock; what was dead before ended then, whatever the provider kept.
     pub fn expires_at(&self) -> Option<Timestamp> {
         self.before.dead_since.or_else(|| self.answered()?.expires_at)

@@ -110,7 +110,7 @@ impl Runner<'_> {
         if let Some(now) = now {
             *self.rotation = now.known_as(&before);
         }
-        let ours = self.rotation.answered().map(|answered| &answered.fingerprint);
+        let ours = self.rotation.new_secret();
         self.arrived = self.arrived.take().filter(|arrived| ours == Some(&arrived.fingerprint()));
         Ok(before)
     }

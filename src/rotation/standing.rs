@@ -135,7 +135,7 @@ pub fn suspects(newest_first: &[Rotation], said: Option<&Fingerprint>) -> BTreeS
     let sent = since_the_last_drop(newest_first).filter(|rotation| rotation.may_be_applied());
     sent.flat_map(|rotation| {
         let is_given = [Step::Deploy, Step::Promote].iter().any(|step| rotation.done.contains_key(step));
-        let new = rotation.answered().map(|answered| &answered.fingerprint);
+        let new = rotation.new_secret();
         let is_said = new.is_some() && new == said;
         let new = new.filter(|_| is_given || is_said || rotation.new_leaked.is_some());
         // With the last drop its old one is dealt with.

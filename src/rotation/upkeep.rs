@@ -19,7 +19,7 @@ impl Runner<'_> {
         if !is_due || !done(Step::Stage) || done(Step::Promote) {
             return Ok(false);
         }
-        let Some(new) = self.rotation.answered().map(|answered| answered.fingerprint.clone()) else { return Ok(false) };
+        let Some(new) = self.rotation.new_secret().cloned() else { return Ok(false) };
         let mut lacking = Vec::new();
         // A store that cannot be read now may have it.
         let mut may_be_elsewhere = self.stores.iter().any(|store| store.access() != Access::ReadWrite);

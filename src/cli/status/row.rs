@@ -130,7 +130,7 @@ impl Row {
         self.receivers = rotation.probed.values().map(asked).collect();
         let unasked = rotation.answered().map(|_| rotation.unasked()).unwrap_or_default();
         self.unasked = unasked.into_iter().map(shown_address).collect();
-        let new = rotation.answered().map(|answered| &answered.fingerprint);
+        let new = rotation.new_secret();
         let arrived = |(fingerprint, seen): (&Fingerprint, &Sighting)| Arrived {
             fingerprint: fingerprint.clone(),
             is_new: new == Some(fingerprint),

@@ -373,7 +373,7 @@ fn note(session: &Session, knowledge: &mut Knowledge, seen: Vec<Seen>, before: b
 /// Journals what was seen; whether the new secret is among it. A rotation that was closed meanwhile gets none of it.
 fn journal(session: &Session, knowledge: &mut Knowledge, seen: Vec<Seen>) -> Result<bool, JournalError> {
     let Some(rotation) = knowledge.open.as_mut() else { return Ok(false) };
-    let Some(new) = rotation.answered().map(|answered| answered.fingerprint.clone()) else { return Ok(false) };
+    let Some(new) = rotation.new_secret().cloned() else { return Ok(false) };
     let seen: Vec<Seen> = seen.into_iter().filter(|seen| seen.deliveries > 0).collect();
     let open = knowledge.journal.find_open(&rotation.plan.endpoint_key)?;
     if seen.is_empty() || open.is_none_or(|open| open.id != rotation.id) {
