@@ -1,4 +1,4 @@
-//! The client against the stand-in, for all five providers; the stand-in's ledger is the oracle.
+//! The client against the stand-in, for every provider; the stand-in's ledger is the oracle.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
