@@ -5,8 +5,8 @@ use super::look::{LAG_PAUSE, LAG_TRIES};
 use super::operator::{Comparison, Ruling};
 use super::rejoin::Meanwhile;
 use super::runner::Runner;
-use super::{Answered, Call, Event, ExpirySource, Outcome as Ended, RunError};
-use crate::provider::answer::{self, Inspected, Outcome};
+use super::{Answered, Call, Event, ExpirySource, Outcome, RunError};
+use crate::provider::answer::{self, Inspected};
 use crate::provider::request;
 use crate::secret::{Fingerprint, Secret};
 
@@ -22,48 +22,52 @@ impl Runner<'_> {
         {
             return self.record_soon(&[Event::Answered(answered.clone())]);
         }
-        let unread = match self.rotation.call {
-            Call::Unread => match self.read()? {
-                Some(why) => Some(why),
-                None => return Ok(()),
-            },
-            _ => None,
-        };
-        if unread.is_none() {
-            self.hear(false)?;
+        if self.rotation.call == Call::Unread {
+            // What is in a `next` slot is no word on it: the provider says it to whoever asks.
+            return match self.read()? {
+                Some(why) => self.rule(Comparison::default(), Some(RunError::Unread { provider, why })),
+                None => Ok(()),
+            };
         }
+        self.hear(false)?;
         let fresh = self.rotation.plan.idempotency_key.is_some() && self.rotation.key_is_fresh((self.now)());
         // A seal that does not open is no loss while the same secret can be had again.
         if !fresh && let Err(error) = sealed {
             return Err(RunError::SealFailed(error));
         }
-        if fresh && unread.is_none() && self.replays_left > 0 && self.attempts_left > 0 {
+        if fresh && self.replays_left > 0 && self.attempts_left > 0 {
             self.replays_left -= 1;
             return self.issue();
         }
-        let (comparison, inspected) = if unread.is_some() { Default::default() } else { self.compare() };
+        let (comparison, inspected) = self.compare();
         let inspected = inspected.unwrap_or_default();
         if self.adopt(&comparison, &inspected)? || self.recover(&comparison, &inspected)? {
             return Ok(());
         }
-        if fresh && !matches!(self.rotation.call, Call::Unreadable { .. } | Call::Unread) {
-            let why = self.why_unknown();
-            return Err(self.lost(why));
-        }
+        let unreadable = match &self.rotation.call {
+            Call::Unreadable { why } => {
+                let (why, seal) = (why.clone(), self.seals.path(self.rotation.id));
+                Some(RunError::Unreadable { provider, why, seal, replayable: fresh })
+            }
+            _ if fresh => {
+                let why = self.why_unknown();
+                return Err(self.lost(why));
+            }
+            _ => None,
+        };
+        self.rule(comparison, unreadable)
+    }
+
+    /// Asks whether it was applied. Where that is certain, what is left to say is that nobody can make use of what came, and
+    /// `useless` is why nobody can yet.
+    fn rule(&mut self, comparison: Comparison, useless: Option<RunError>) -> Result<(), RunError> {
         let ruling = self.operator.settle(self.rotation, &comparison);
-        // That it was applied is certain there; what is left to say is that nobody can make use of the answer.
         if self.rejoin()? != Meanwhile::Nothing {
             return Ok(());
         }
-        let is_certain = matches!(self.rotation.call, Call::Unreadable { .. } | Call::Unread);
-        if let Some(why) = unread.filter(|_| !matches!(ruling, Ruling::Said { applied: true, .. })) {
-            return Err(RunError::Unread { provider, why });
-        }
-        if let Call::Unreadable { why } = &self.rotation.call
-            && !matches!(ruling, Ruling::Said { applied: true, .. })
-        {
-            let (why, seal) = (why.clone(), self.seals.path(self.rotation.id));
-            return Err(RunError::Unreadable { provider, why, seal, replayable: fresh });
+        let is_certain = useless.is_some();
+        if let Some(error) = useless.filter(|_| !matches!(ruling, Ruling::Said { applied: true, .. })) {
+            return Err(error);
         }
         match ruling {
             Ruling::Said { applied, reason: None } if comparison.needs_reason(applied) && !is_certain => {
@@ -76,7 +80,7 @@ impl Runner<'_> {
                 }
                 self.record(&[
                     Event::NotApplied { why: why.clone(), status: None, request_id: None },
-                    Event::Closed { outcome: Ended::Failed, reason: Some(why) },
+                    Event::Closed { outcome: Outcome::Failed, reason: Some(why) },
                 ])
             }
             Ruling::Said { applied: true, reason } => {
@@ -84,9 +88,10 @@ impl Runner<'_> {
                 let ends = self.rotation.plan.direction.ends_old_secret();
                 let until = sent.filter(|_| !ends).and_then(|sent| self.rotation.plan.documented_end(sent));
                 let until = until.filter(|until| *until > self.rotation.provider_now((self.now)()));
+                let provider = self.endpoint.provider.title().to_owned();
                 let error = RunError::SecretLost { provider, until, can_force: self.can_force() };
                 let said = reason.map(|reason| format!(" ({reason})")).unwrap_or_default();
-                self.record(&[Event::Closed { outcome: Ended::Failed, reason: Some(format!("{error}{said}")) }])?;
+                self.record(&[Event::Closed { outcome: Outcome::Failed, reason: Some(format!("{error}{said}")) }])?;
                 Err(error)
             }
             Ruling::NotNow | Ruling::NobodyToAsk => Err(self.still_unknown(comparison)),
@@ -117,7 +122,7 @@ impl Runner<'_> {
         let mut tries = LAG_TRIES;
         loop {
             let reply = match self.client.call(self.endpoint, &request, key) {
-                Outcome::Success(reply) => reply,
+                answer::Outcome::Success(reply) => reply,
                 other => return Ok(Some(RunError::unasked(provider, "show the secret", other).to_string())),
             };
             let rotated = match answer::rotated(self.endpoint, &reply) {

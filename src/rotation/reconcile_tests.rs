@@ -301,6 +301,18 @@ fn a_secret_that_another_call_shows_is_read_now_or_by_whoever_goes_on() {
 }
 
 #[test]
+fn a1_what_others_put_into_next_is_not_taken_for_a_secret_that_could_not_be_read() {
+    let mut world = World::new(Direction::OverlapSwitch);
+    world.endpoint.provider = reading_provider();
+    world.fake().shows = &["secret"];
+    world.fake().looks = [Yes, No(503, ""), No(503, "")].into();
+    assert_eq!(world.run(None), "unread");
+    world.shelves[0].put("xo-");
+    assert_eq!((world.run(None).as_str(), world.slots().as_str()), ("unread", "xo-"));
+    assert_eq!(world.rotation.new_secret(), None);
+}
+
+#[test]
 fn nothing_is_read_without_a_key_and_nothing_is_rotated_anew() {
     let mut world = World::new(Direction::OverlapSwitch);
     world.endpoint.provider = reading_provider();
