@@ -86,7 +86,7 @@ impl Runner<'_> {
     /// Asks the provider about the endpoint, where it has a call for that.
     fn inspect(&mut self) -> Result<Option<Evidence>, RunError> {
         let provider = &self.endpoint.provider;
-        let key = self.api_key.ok_or_else(|| RunError::KeyNeeded { provider: provider.title().to_owned() })?;
+        let key = self.key()?;
         if !provider.shows() {
             return Ok(None);
         }

@@ -51,8 +51,7 @@ enum Attempt {
 impl Runner<'_> {
     /// Sends the request until it is answered, refused for good, or ambiguous for good.
     pub(super) fn issue(&mut self) -> Result<(), RunError> {
-        let provider = self.endpoint.provider.title().to_owned();
-        let key = self.api_key.ok_or_else(|| RunError::KeyNeeded { provider: provider.clone() })?;
+        let key = self.key()?;
         let request = self.rotation.plan.request.clone();
         let idempotent = self.rotation.plan.idempotency_key.is_some();
         // Once an attempt may have been applied, a later refusal proves nothing about it.
@@ -300,7 +299,7 @@ impl Runner<'_> {
         let asked = match answered.version.is_some() || answered.provider_fingerprint.is_some() {
             true => {
                 let provider = self.endpoint.provider.title().to_owned();
-                let key = self.api_key.ok_or_else(|| RunError::KeyNeeded { provider: provider.clone() })?;
+                let key = self.key()?;
                 let inspected = self.client.inspect(self.endpoint, key);
                 Some(inspected.map_err(|outcome| RunError::from_outcome(provider, "show the endpoint", outcome))?)
             }

@@ -115,7 +115,7 @@ impl Runner<'_> {
     /// that lags.
     fn read(&mut self) -> Result<Option<String>, RunError> {
         let provider = self.endpoint.provider.title().to_owned();
-        let key = self.api_key.ok_or_else(|| RunError::KeyNeeded { provider: provider.clone() })?;
+        let key = self.key()?;
         let Some(request) = request::read(self.endpoint) else {
             return Ok(Some("its description names no call for that any more".to_owned()));
         };

@@ -69,6 +69,13 @@ pub enum Rest {
     Stopped,
 }
 
+impl<'a> Runner<'a> {
+    /// The API key, for a call that cannot do without.
+    pub(super) fn key(&self) -> Result<&'a Secret, RunError> {
+        self.api_key.ok_or_else(|| RunError::KeyNeeded { provider: self.endpoint.provider.title().to_owned() })
+    }
+}
+
 impl Runner<'_> {
     /// Removes the seal once nothing depends on it any more: every store has the secret; those that cannot give it back
     /// have it live, and another store or a person has shown that it is the right one; what went into a pipe is deployed. A process that died before it would have left it behind.
