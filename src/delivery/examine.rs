@@ -50,8 +50,8 @@ pub enum Cause {
     MissingHeader { header: String },
     #[error("its header `{header}` is not in the form that this provider writes")]
     Malformed { header: String },
-    #[error("its header `{header}` has no `v1` signature, only {versions}")]
-    UnknownVersion { header: String, versions: String },
+    #[error("its header `{header}` has no `{wanted}` signature, only {versions}")]
+    UnknownVersion { header: String, wanted: String, versions: String },
     #[error(
         "its timestamp is {seconds} s {}; receivers take {tolerance} s, so it is off by {} s",
         if *.early { "in the future" } else { "old" },
@@ -116,7 +116,7 @@ impl From<Mismatch> for Cause {
         match mismatch {
             Mismatch::Missing { header } => Self::MissingHeader { header },
             Mismatch::Malformed { header } => Self::Malformed { header },
-            Mismatch::UnknownVersion { header, versions } => Self::UnknownVersion { header, versions },
+            Mismatch::UnknownVersion { header, wanted, versions } => Self::UnknownVersion { header, wanted, versions },
             Mismatch::Undecodable { index } => Self::Undecodable { secret: index },
             Mismatch::Stale { .. } | Mismatch::NoMatch => Self::NoMatch,
         }
@@ -152,10 +152,11 @@ impl<'a> Examiner<'a> {
         if matches.is_empty() {
             causes.push(Cause::NoMatch);
         }
-        if let Some((seconds, early)) = now.and_then(|now| claims.staleness(self.scheme, now)) {
-            causes.push(Cause::Stale { seconds, tolerance: self.scheme.tolerance().as_secs(), early });
+        let stale = now.and_then(|now| self.scheme.staleness(&claims, now)).zip(self.scheme.tolerance());
+        if let Some(((seconds, early), tolerance)) = stale {
+            causes.push(Cause::Stale { seconds, tolerance: tolerance.as_secs(), early });
         }
-        Examination { matches, entries: claims.entries.len(), signed_at: Some(claims.signed_at), causes }
+        Examination { matches, entries: claims.entries.len(), signed_at: claims.signed_at, causes }
     }
 
     /// The same, and where nothing matches, everything that may be the reason.

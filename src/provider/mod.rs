@@ -18,6 +18,7 @@ mod endpoint;
 mod error;
 mod identity;
 mod judge;
+mod layout;
 mod nearest;
 mod parse;
 mod path;

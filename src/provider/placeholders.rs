@@ -11,10 +11,12 @@ use super::spec::Spec;
 const PROSE: [&str; 7] = ["title", "about", "says", "why", "scope", "hazards", "sources"];
 
 /// Where words stand for something, and which. Paths say themselves what they take, and `force.body` where it takes it.
-const PLACES: [(&str, &[&str]); 8] = [
+const PLACES: [(&str, &[&str]); 10] = [
     ("force.body", &["reason"]),
     ("auth.schemes.value", &["key"]),
     ("probe.body", &["id", "time", "seconds"]),
+    ("signature.lead", &["timestamp"]),
+    ("signature.entry", &["mac"]),
     ("signature.signed", &["timestamp", "id", "body"]),
     ("rotate.path", ANY),
     ("rotate.read", ANY),
@@ -24,7 +26,7 @@ const PLACES: [(&str, &[&str]); 8] = [
 const ANY: &[&str] = &[];
 
 /// Every word that stands for something somewhere, but for the names of ids.
-const KNOWN: [&str; 7] = ["body", "id", "key", "reason", "seconds", "time", "timestamp"];
+const KNOWN: [&str; 8] = ["body", "id", "key", "mac", "reason", "seconds", "time", "timestamp"];
 
 /// Refuses a word in braces that stands for nothing where it is.
 pub(super) fn check(spec: &Spec) -> Checked {

@@ -10,27 +10,27 @@ use subtle::ConstantTimeEq;
 use thiserror::Error;
 use zeroize::Zeroizing;
 
-use super::rules::{self, Flaw, flaw, require};
-use super::spec::{Encoding, Grammar, KeyDecoding, SignatureSpec};
+use super::layout::Layout;
+pub use super::layout::{Claims, Mismatch};
+use super::rules::{Flaw, flaw, require};
+use super::spec::{Encoding, KeyDecoding, SignatureSpec};
 use super::{Provider, duration};
 use crate::secret::Secret;
 
 /// The prefix that Standard Webhooks cuts off before decoding.
 pub const PREFIX: &str = "whsec_";
 
-/// Most signatures that are read from one header.
-const MOST_SIGNATURES: usize = 32;
-
-/// The version of signatures that is verified.
-const VERSION: &str = "v1";
-
 /// A checked signature scheme.
 #[derive(Clone, Debug)]
 pub struct Scheme {
-    spec: SignatureSpec,
+    layout: Layout,
+    signed: String,
     /// What is signed before the body.
     before: Vec<Piece>,
-    tolerance: Duration,
+    encoding: Encoding,
+    key: KeyDecoding,
+    /// `None` where nothing says when a delivery was signed.
+    tolerance: Option<Duration>,
 }
 
 /// A part of what is signed.
@@ -55,81 +55,45 @@ pub enum SignatureError {
     Undecodable { index: usize },
 }
 
-/// Why a delivery does not verify.
-#[derive(Clone, Debug, PartialEq, Eq, Error)]
-pub enum Mismatch {
-    #[error("the delivery has no header `{header}`")]
-    Missing { header: String },
-    #[error("the header `{header}` is not in the form that this scheme has")]
-    Malformed { header: String },
-    #[error("the header `{header}` has no `v1` signature, only {versions}")]
-    UnknownVersion { header: String, versions: String },
-    #[error("the delivery was signed {seconds} s {}", if *.early { "in the future" } else { "ago" })]
-    Stale { seconds: u64, early: bool },
-    #[error("none of the secrets signed this delivery")]
-    NoMatch,
-    #[error("none of the secrets signed this delivery, and secret {index} is not the base64 that this scheme asks for")]
-    Undecodable { index: usize },
-}
-
-/// What a delivery's headers say, before it is believed.
-#[derive(Clone, Debug)]
-pub struct Claims<'a> {
-    /// As it stands in the header, because that is what is signed.
-    pub timestamp: &'a str,
-    /// The same in Unix seconds.
-    pub signed_at: i64,
-    /// The delivery's id, where it is signed; else empty.
-    pub id: &'a str,
-    /// The signatures of the version that is verified, in their order, as written.
-    pub entries: Vec<&'a str>,
-}
-
-impl Claims<'_> {
-    /// By how many seconds the timestamp is outside the tolerance, and whether it is early; `None` within.
-    pub fn staleness(&self, scheme: &Scheme, now: i64) -> Option<(u64, bool)> {
-        let seconds = now.abs_diff(self.signed_at);
-        (seconds > scheme.tolerance.as_secs()).then_some((seconds, self.signed_at > now))
-    }
-}
-
 impl Scheme {
     /// How this provider signs, where that is described.
     pub fn of(provider: &Provider) -> Option<Self> {
         provider.signature().cloned()
     }
 
-    /// How far a timestamp may be off.
-    pub fn tolerance(&self) -> Duration {
+    /// How far a timestamp may be off; `None` where nothing says when a delivery was signed.
+    pub fn tolerance(&self) -> Option<Duration> {
         self.tolerance
     }
 
     /// The header that carries the signatures.
     pub fn header(&self) -> &str {
-        &self.spec.header
+        &self.layout.header
     }
 
     /// The header whose value is signed as the delivery's id, where there is one.
     pub fn id_header(&self) -> Option<&str> {
-        self.spec.id_header.as_deref()
+        self.layout.id_header.as_deref()
+    }
+
+    /// Whether a delivery bears a signature for each secret that is alive.
+    pub fn signs_with_all(&self) -> bool {
+        self.layout.has_many()
+    }
+
+    /// The header with the signatures as people draw it, and what it has of each secret.
+    pub fn sketch(&self) -> String {
+        self.layout.sketch()
+    }
+
+    /// What is signed, in the words of the description.
+    pub fn signed(&self) -> &str {
+        &self.signed
     }
 
     /// Checks the words of `[signature]`.
     pub(crate) fn check(spec: &SignatureSpec) -> Result<Self, Flaw> {
-        rules::header_name("signature.header", &spec.header)?;
-        for (key, header) in
-            [("signature.timestamp_header", &spec.timestamp_header), ("signature.id_header", &spec.id_header)]
-        {
-            header.as_ref().map_or(Ok(()), |header| rules::header_name(key, header))?;
-        }
-        let apart = spec.timestamp_header.is_some();
-        let fits = apart == (spec.grammar == Grammar::Spaced);
-        require(
-            fits,
-            "signature.timestamp_header",
-            "does not go with the grammar",
-            "`t=,v1=` has its timestamp within; `v1, v1,` needs a header for it",
-        )?;
+        let layout = Layout::check(spec)?;
         let signed = &spec.signed;
         let once = |placeholder: &str| signed.matches(placeholder).count() == 1;
         require(
@@ -139,10 +103,18 @@ impl Scheme {
             "write it like `{timestamp}.{body}`",
         )?;
         require(
-            once("{timestamp}"),
+            signed.matches("{timestamp}").count() == usize::from(layout.is_timed()),
             "signature.signed",
-            "does not have `{timestamp}` in it once",
-            "write it like `{timestamp}.{body}`",
+            match layout.is_timed() {
+                true => "does not have `{timestamp}` in it once",
+                false => "has `{timestamp}` in it, and nothing says where that is",
+            },
+            match layout.is_timed() {
+                true => "write it like `{timestamp}.{body}`",
+                false => {
+                    "say where it is, by `lead` or `timestamp_header`; or leave it out where the body alone is signed"
+                }
+            },
         )?;
         require(
             once("{id}") == spec.id_header.is_some(),
@@ -157,25 +129,44 @@ impl Scheme {
             "has something unknown in it",
             "`{timestamp}`, `{id}` and `{body}` are known",
         )?;
-        let tolerance = duration(&spec.tolerance).filter(|tolerance| !tolerance.is_zero());
-        let tolerance =
-            tolerance.ok_or_else(|| flaw("signature.tolerance", "is not a duration", "write it like `300s`"))?;
-        Ok(Self { before: pieces(signed), spec: spec.clone(), tolerance })
+        let tolerance = match (&spec.tolerance, layout.is_timed()) {
+            (Some(text), true) => Some(
+                duration(text)
+                    .filter(|tolerance| !tolerance.is_zero())
+                    .ok_or_else(|| flaw("signature.tolerance", "is not a duration", "write it like `300s`"))?,
+            ),
+            (None, false) => None,
+            (None, true) => {
+                return Err(flaw("signature.tolerance", "is missing", "say how far a timestamp may be off: `300s`"));
+            }
+            (Some(_), false) => {
+                return Err(flaw("signature.tolerance", "is of no use without a timestamp", "take it out"));
+            }
+        };
+        let (encoding, key) = (spec.encoding, spec.key);
+        Ok(Self { layout, signed: signed.clone(), before: pieces(signed), encoding, key, tolerance })
+    }
+
+    /// By how many seconds a timestamp is outside the tolerance, and whether it is early; `None` within, and without one.
+    pub fn staleness(&self, claims: &Claims<'_>, now: i64) -> Option<(u64, bool)> {
+        let (signed_at, tolerance) = claims.signed_at.zip(self.tolerance)?;
+        let seconds = now.abs_diff(signed_at);
+        (seconds > tolerance.as_secs()).then_some((seconds, signed_at > now))
     }
 
     /// How the key is made from the secret.
     pub fn key_decoding(&self) -> KeyDecoding {
-        self.spec.key
+        self.key
     }
 
     /// How a MAC is written.
     pub fn encoding(&self) -> Encoding {
-        self.spec.encoding
+        self.encoding
     }
 
     /// Makes a secret ready; `None` for one that cannot be decoded.
     pub fn keyed(&self, secret: &Secret) -> Option<Keyed> {
-        keyed(&key(self.spec.key, secret.expose())?)
+        keyed(&key(self.key, secret.expose())?)
     }
 
     /// The MAC of a delivery.
@@ -200,65 +191,18 @@ impl Scheme {
     /// Whether an entry of the header is this MAC, in constant time.
     pub fn is_signed(&self, entry: &str, digest: &Digest) -> bool {
         let mut written = [0_u8; 64];
-        entry.as_bytes().ct_eq(write(self.spec.encoding, digest, &mut written)).into()
+        entry.as_bytes().ct_eq(write(self.encoding, digest, &mut written)).into()
     }
 
     /// Reads what the headers say. Nothing of it is proved yet.
     pub fn claims<'a, N: AsRef<str>, V: AsRef<str>>(&self, headers: &'a [(N, V)]) -> Result<Claims<'a>, Mismatch> {
-        let header = one(headers, &self.spec.header)?;
-        let id = self.spec.id_header.as_ref().map_or(Ok(""), |name| one(headers, name))?;
-        let (timestamp, place, pairs) = match self.spec.grammar {
-            Grammar::Pairs => {
-                let pairs: Vec<_> = header.split(',').filter_map(|pair| pair.trim().split_once('=')).collect();
-                let mut times = pairs.iter().filter(|(name, _)| *name == "t");
-                let (Some((_, timestamp)), None) = (times.next(), times.next()) else {
-                    return Err(malformed(&self.spec.header));
-                };
-                (*timestamp, &self.spec.header, pairs)
-            }
-            Grammar::Spaced => {
-                let name = self.spec.timestamp_header.as_ref().unwrap_or(&self.spec.header);
-                (one(headers, name)?, name, header.split(' ').filter_map(|entry| entry.split_once(',')).collect())
-            }
-        };
-        let entries: Vec<_> = pairs.iter().filter(|(name, _)| *name == VERSION).map(|(_, value)| *value).collect();
-        if entries.is_empty() {
-            return Err(self.without_version(pairs.iter().map(|(name, _)| *name)));
-        }
-        let digits = !timestamp.is_empty() && timestamp.bytes().all(|byte| byte.is_ascii_digit());
-        let signed_at = timestamp.parse().ok().filter(|_| digits).ok_or_else(|| malformed(place))?;
-        if entries.len() > MOST_SIGNATURES {
-            return Err(malformed(&self.spec.header));
-        }
-        Ok(Claims { timestamp, signed_at, id, entries })
+        self.layout.claims(headers)
     }
 
-    fn without_version<'a>(&self, names: impl Iterator<Item = &'a str>) -> Mismatch {
-        let is_version = |name: &&str| {
-            let digits = name.strip_prefix('v').unwrap_or_default();
-            digits.starts_with(|first: char| first.is_ascii_digit()) && name.len() < 8 && name.is_ascii()
-        };
-        let versions: Vec<_> = names.filter(is_version).take(MOST_SIGNATURES).map(|name| format!("`{name}`")).collect();
-        match versions.is_empty() {
-            true => malformed(&self.spec.header),
-            false => Mismatch::UnknownVersion { header: self.spec.header.clone(), versions: versions.join(", ") },
-        }
-    }
-
-    /// The headers of a delivery with these signatures, as they stand in the header.
+    /// The headers of a delivery with these signatures, as they stand in the header; of several, the first alone where there is
+    /// place for one.
     pub fn headers(&self, id: &str, timestamp: i64, entries: &[String]) -> Vec<(String, String)> {
-        let spec = &self.spec;
-        let mut headers = Vec::new();
-        headers.extend(spec.id_header.as_ref().map(|name| (name.clone(), id.to_owned())));
-        headers.extend(spec.timestamp_header.as_ref().map(|name| (name.clone(), timestamp.to_string())));
-        let signatures = match spec.grammar {
-            Grammar::Pairs => {
-                entries.iter().fold(format!("t={timestamp}"), |text, entry| text + "," + VERSION + "=" + entry)
-            }
-            Grammar::Spaced => entries.iter().map(|entry| format!("{VERSION},{entry}")).collect::<Vec<_>>().join(" "),
-        };
-        headers.push((spec.header.clone(), signatures));
-        headers
+        self.layout.headers(id, timestamp, entries)
     }
 }
 
@@ -358,21 +302,8 @@ pub fn verify(
     let Some(index) = matching else {
         return Err(undecodable.map_or(Mismatch::NoMatch, |index| Mismatch::Undecodable { index }));
     };
-    match claims.staleness(scheme, now) {
+    match scheme.staleness(&claims, now) {
         Some((seconds, early)) => Err(Mismatch::Stale { seconds, early }),
         None => Ok(index),
     }
-}
-
-fn one<'a, N: AsRef<str>, V: AsRef<str>>(headers: &'a [(N, V)], name: &str) -> Result<&'a str, Mismatch> {
-    let mut found = headers.iter().filter(|(other, _)| other.as_ref().eq_ignore_ascii_case(name));
-    match (found.next(), found.next()) {
-        (Some((_, value)), None) => Ok(value.as_ref().trim()),
-        (None, _) => Err(Mismatch::Missing { header: name.to_owned() }),
-        _ => Err(malformed(name)),
-    }
-}
-
-fn malformed(header: &str) -> Mismatch {
-    Mismatch::Malformed { header: header.to_owned() }
 }

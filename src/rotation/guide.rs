@@ -4,7 +4,8 @@
 
 use super::{Direction, Plan, Rotation, Step};
 use crate::provider::Provider;
-use crate::provider::spec::{Encoding, Grammar, KeyDecoding, SignatureSpec};
+use crate::provider::signature::Scheme;
+use crate::provider::spec::{Encoding, KeyDecoding};
 
 /// The names that one store's slots go by.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -100,30 +101,25 @@ pub fn warnings(plan: &Plan, provider: &Provider) -> Vec<String> {
 }
 
 /// How a receiver has to verify while both secrets live, in this provider's format.
-pub fn verifier(signature: Option<&SignatureSpec>, direction: Direction) -> Vec<String> {
-    let Some(signature) = signature else {
+pub fn verifier(scheme: Option<&Scheme>, direction: Direction) -> Vec<String> {
+    let Some(scheme) = scheme else {
         return vec![
             "How this provider signs is not documented: keep your verifier as it is, and give it the new key."
                 .to_owned(),
         ];
     };
-    let entries = match signature.grammar {
-        Grammar::Pairs => format!("`{}: t=…,v1=…` (one `v1=` for each live secret)", signature.header),
-        Grammar::Spaced => {
-            format!("`{}: v1,… v1,…` (one entry for each live secret, spaces between)", signature.header)
-        }
-    };
-    let key = match signature.key {
+    let key = match scheme.key_decoding() {
         KeyDecoding::Raw => "the whole secret as it is, `whsec_` included",
         KeyDecoding::Base64AfterPrefix => "the base64-decoded part behind `whsec_`",
     };
-    let encoding = match signature.encoding {
+    let encoding = match scheme.encoding() {
         Encoding::Hex => "hex",
         Encoding::Base64 => "base64",
     };
+    let each = if scheme.signs_with_all() { "Each" } else { "It" };
     let mut lines = vec![
-        format!("Signature header: {entries}"),
-        format!("Each is HMAC-SHA256 over `{}` in {encoding}, keyed with {key}.", signature.signed),
+        format!("Signature header: {}", scheme.sketch()),
+        format!("{each} is HMAC-SHA256 over `{}` in {encoding}, keyed with {key}.", scheme.signed()),
     ];
     match direction {
         Direction::OverlapEither => lines
@@ -166,7 +162,7 @@ fn prepare(rotation: &Rotation, provider: &Provider, stores: &[StoreNames]) -> V
         "best: receivers accept either of two keys before the call; else: the deploy or reload is one command away"
             .to_owned(),
     );
-    lines.extend(verifier(provider.spec().signature.as_ref(), rotation.plan.direction));
+    lines.extend(verifier(Scheme::of(provider).as_ref(), rotation.plan.direction));
     lines
 }
 
@@ -193,7 +189,7 @@ fn deploy(direction: Direction, rotation: &Rotation, provider: &Provider, stores
         ),
         _ => format!("Deploy or reload the receivers{} so that they read it.", at(&rotation.plan.receivers)),
     });
-    lines.extend(verifier(provider.spec().signature.as_ref(), direction));
+    lines.extend(verifier(Scheme::of(provider).as_ref(), direction));
     lines
 }
 

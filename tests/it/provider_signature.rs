@@ -1,7 +1,7 @@
 //! Signatures against vectors that others made, and against every way of getting them wrong.
 
-use whsec::provider::Catalog;
 use whsec::provider::signature::{Mismatch, Scheme, sign, verify};
+use whsec::provider::{Catalog, Provider, ProviderError};
 use whsec::secret::Secret;
 
 fn scheme(provider: &str) -> Scheme {
@@ -62,8 +62,11 @@ fn malformed_headers_are_named_and_never_verify() {
     {
         assert!(matches!(check(value), Err(Mismatch::Malformed { .. })), "{value}: {:?}", check(value));
     }
-    let versions =
-        Mismatch::UnknownVersion { header: "X-Layers-Signature".to_owned(), versions: "`v0`, `v2`".to_owned() };
+    let versions = Mismatch::UnknownVersion {
+        header: "X-Layers-Signature".to_owned(),
+        wanted: "v1".to_owned(),
+        versions: "`v0`, `v2`".to_owned(),
+    };
     assert_eq!(check("t=1,v0=00,v2=00"), Err(versions));
     assert!(matches!(verify(&scheme, &[&secret], &[], b"", 0), Err(Mismatch::Missing { .. })));
     let twice = headers(&[("X-Layers-Signature", "t=1,v1=00"), ("x-layers-signature", "t=1,v1=00")]);
@@ -95,4 +98,116 @@ fn a_secret_that_is_not_base64_is_named() {
 #[test]
 fn an_undocumented_scheme_is_absent() {
     assert!(Scheme::of(&Catalog::builtin().get("kadosei").expect("kadosei")).is_none());
+}
+
+/// A description of Layers that signs in another way.
+fn described(signature: &str) -> Result<Provider, ProviderError> {
+    let text = include_str!("../../src/provider/builtin/layers.toml");
+    let (before, rest) = text.split_once("[signature]\n").expect("how Layers signs");
+    let (_, after) = rest.split_once("\n\n").expect("something behind it");
+    Provider::parse(&format!("{before}[signature]\n{signature}\n\n{after}"), "acme.toml")
+}
+
+fn scheme_of(signature: &str) -> Scheme {
+    Scheme::of(&described(signature).expect(signature)).expect(signature)
+}
+
+const TAGGED: &str = r#"header = "X-Hub-Signature-256"
+entry = "sha256={mac}"
+signed = "{body}"
+encoding = "hex"
+key = "raw""#;
+
+#[test]
+fn a_tagged_signature_over_the_body_alone_is_githubs_own_vector() {
+    // https://docs.github.com/en/webhooks/using-webhooks/validating-webhook-deliveries, read 2026-11-22
+    let (scheme, secret) = (scheme_of(TAGGED), Secret::new("It's a Secret to Everybody"));
+    let signed = sign(&scheme, &[&secret], "", 0, b"Hello, World!").expect("a signature");
+    let mac = "757107ea0eb2509fc211221cce984b8a37570b6d7586c22c46f4379c8b043e17";
+    assert_eq!(signed, headers(&[("X-Hub-Signature-256", &format!("sha256={mac}"))]));
+    // Nothing says when it was signed, so that it is never too old.
+    assert_eq!(verify(&scheme, &[&secret], &signed, b"Hello, World!", i64::MAX), Ok(0));
+    assert_eq!(scheme.tolerance(), None);
+}
+
+#[test]
+fn signatures_stand_in_a_header_as_it_is_described() {
+    let (new, old) = (Secret::new("whsec_bmV3bmV3"), Secret::new("whsec_b2xkb2xk"));
+    let rest = |signed: &str| format!("signed = \"{signed}\"\nencoding = \"hex\"\nkey = \"raw\"");
+    let timed = "tolerance = \"300s\"";
+    for (words, is_timed, is_many, begins, ends_in_time) in [
+        ("entry = \"{mac}\"".to_owned(), false, false, "", false),
+        ("entry = \"sha256={mac}\"".to_owned(), false, false, "sha256=", false),
+        ("entry = \"v1={mac}\"\nbetween = \",\"".to_owned(), false, true, "v1=", false),
+        (
+            format!("lead = \"ts={{timestamp}}\"\nentry = \"h1={{mac}}\"\nbetween = \";\"\n{timed}"),
+            true,
+            true,
+            "ts=1000;h1=",
+            false,
+        ),
+        (format!("timestamp_header = \"X-Time\"\nentry = \"v0={{mac}}\"\n{timed}"), true, false, "v0=", true),
+        (format!("grammar = \"t=,v1=\"\n{timed}"), true, true, "t=1000,v1=", false),
+        (format!("grammar = \"v1, v1,\"\ntimestamp_header = \"X-Time\"\n{timed}"), true, true, "v1,", true),
+    ] {
+        let signed = if is_timed { "v0:{timestamp}:{body}" } else { "{body}" };
+        let scheme = scheme_of(&format!("header = \"X-Sig\"\n{words}\n{}", rest(signed)));
+        let sent = sign(&scheme, &[&new, &old], "", 1_000, b"body").expect("a signature");
+        let value = &sent.last().expect("a header").1;
+        assert!(value.starts_with(begins), "{value}");
+        assert_eq!(sent.len(), 1 + usize::from(ends_in_time), "{words}");
+        assert_eq!(verify(&scheme, &[&new], &sent, b"body", 1_000), Ok(0), "{words}");
+        assert_eq!(verify(&scheme, &[&new], &sent, b"bodY", 1_000), Err(Mismatch::NoMatch), "{words}");
+        // Where there is place for one signature, it is the newest secret's.
+        let by_old = if is_many { Ok(0) } else { Err(Mismatch::NoMatch) };
+        assert_eq!(verify(&scheme, &[&old], &sent, b"body", 1_000), by_old, "{words}");
+        assert_eq!(scheme.signs_with_all(), is_many, "{words}");
+        let late = verify(&scheme, &[&new], &sent, b"body", 1_400);
+        assert_eq!(late.is_err(), is_timed, "{words}: {late:?}");
+    }
+}
+
+#[test]
+fn a_header_that_is_not_as_described_is_named() {
+    let (scheme, secret) = (scheme_of(TAGGED), Secret::new("whsec_abc"));
+    let check = |value: &str| verify(&scheme, &[&secret], &headers(&[("x-hub-signature-256", value)]), b"", 0);
+    for value in ["", "sha256", "00ff", "t=1,v1=00"] {
+        assert!(matches!(check(value), Err(Mismatch::Malformed { .. })), "{value}: {:?}", check(value));
+    }
+    let other = Mismatch::UnknownVersion {
+        header: "X-Hub-Signature-256".to_owned(),
+        wanted: "sha256".to_owned(),
+        versions: "`sha1`".to_owned(),
+    };
+    assert_eq!(other.to_string(), "the header `X-Hub-Signature-256` has no `sha256` signature, only `sha1`");
+    assert_eq!(check("sha1=00"), Err(other));
+    assert_eq!(check("sha256="), Err(Mismatch::NoMatch));
+}
+
+#[test]
+fn words_about_signatures_that_contradict_each_other_are_refused() {
+    for (from, to, key) in [
+        ("entry = \"sha256={mac}\"\n", "", "signature.entry"),
+        ("sha256={mac}", "sha256=", "signature.entry"),
+        ("sha256={mac}", "sha256={mac};", "signature.entry"),
+        ("sha256={mac}", "{mac}", ""),
+        ("sha256={mac}\"", "sha256={mac}\"\ngrammar = \"t=,v1=\"", "signature.entry"),
+        ("sha256={mac}\"", "sha256={mac}\"\nlead = \"t={timestamp}\"", "signature.between"),
+        ("sha256={mac}\"", "sha256={mac}\"\nbetween = \"=\"", "signature.between"),
+        ("sha256={mac}\"", "sha,256={mac}\"\nbetween = \",\"", "signature.between"),
+        ("sha256={mac}\"", "sha256={mac}\"\nbetween = \",\"\nlead = \"t={time}\"", "signature.lead"),
+        ("sha256={mac}\"", "sha256={mac}\"\nbetween = \",\"\nlead = \"sha256={timestamp}\"", "signature.lead"),
+        ("\"{body}\"", "\"{timestamp}.{body}\"", "signature.signed"),
+        ("key = \"raw\"", "key = \"raw\"\ntolerance = \"300s\"", "signature.tolerance"),
+        ("key = \"raw\"", "key = \"raw\"\ntimestamp_header = \"X-Time\"", "signature.signed"),
+        ("\"{body}\"", "\"{timestamp}.{body}\"\ntimestamp_header = \"X-Time\"", "signature.tolerance"),
+    ] {
+        let words = TAGGED.replacen(from, to, 1);
+        assert_ne!(words, TAGGED);
+        match (described(&words), key) {
+            (Ok(_), "") => {}
+            (Err(ProviderError::Invalid { key: found, .. }), key) => assert_eq!(found, key, "{words}"),
+            (other, _) => panic!("{words}: {:?}", other.err()),
+        }
+    }
 }

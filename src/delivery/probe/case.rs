@@ -94,9 +94,14 @@ impl Case {
         matches!(self, Self::New | Self::Old)
     }
 
-    /// Whether the secrets are there that it takes.
-    pub(super) fn is_possible(self, secrets: &Secrets<'_>) -> bool {
-        match self {
+    /// Whether it makes sense in a scheme, and the secrets are there that it takes.
+    pub(super) fn is_possible(self, scheme: &Scheme, secrets: &Secrets<'_>) -> bool {
+        let fits = match self {
+            Self::Both | Self::FirstWrong => scheme.signs_with_all(),
+            Self::Stale => scheme.tolerance().is_some(),
+            _ => true,
+        };
+        fits && match self {
             Self::New | Self::Empty | Self::Prefix | Self::Stale | Self::FirstWrong => secrets.new.is_some(),
             Self::Old => secrets.old.is_some(),
             Self::Both => secrets.new.is_some() && secrets.old.is_some(),
@@ -113,7 +118,8 @@ impl Case {
         now: i64,
         body: &[u8],
     ) -> Option<Vec<(String, String)>> {
-        let tolerance = i64::try_from(scheme.tolerance().as_secs()).unwrap_or(i64::MAX);
+        let tolerance = scheme.tolerance().and_then(|tolerance| i64::try_from(tolerance.as_secs()).ok());
+        let tolerance = tolerance.unwrap_or(i64::MAX);
         let at = if self == Self::Stale { now.saturating_sub(tolerance.saturating_mul(2).max(3600)) } else { now };
         let digest = |secret: Option<&Secret>| Some(scheme.digest(&scheme.keyed(secret?)?, id, &at.to_string(), body));
         let entry = |digest: Digest| written(scheme.encoding(), &digest);

@@ -90,7 +90,7 @@ impl Prober {
         let begun = Instant::now();
         let is_over = || begun.elapsed() >= self.deadline;
         let mut tried = Vec::new();
-        for case in self.cases.iter().copied().filter(|case| case.is_possible(secrets)) {
+        for case in self.cases.iter().copied().filter(|case| case.is_possible(&self.scheme, secrets)) {
             let mut answers = Vec::new();
             for _ in 0..if case.decides() { TRIES } else { 1 } {
                 if stopped() || is_over() {

@@ -8,9 +8,16 @@ use super::Method;
 #[derive(Clone, Debug, Deserialize, Serialize)]
 #[serde(deny_unknown_fields)]
 pub struct SignatureSpec {
-    pub grammar: Grammar,
     /// The header with the signatures.
     pub header: String,
+    /// How they stand in it, where that has a name; else `lead`, `entry` and `between` say it.
+    pub grammar: Option<Grammar>,
+    /// What stands in front of all signatures, with `{timestamp}` at its end.
+    pub lead: Option<String>,
+    /// One signature, with `{mac}` at its end.
+    pub entry: Option<String>,
+    /// What stands between two signatures; without it there is only one.
+    pub between: Option<String>,
     /// The header with the timestamp, where it is not in the signature header.
     pub timestamp_header: Option<String>,
     /// The header with the delivery's id, where it is signed.
@@ -19,8 +26,8 @@ pub struct SignatureSpec {
     pub signed: String,
     pub encoding: Encoding,
     pub key: KeyDecoding,
-    /// How far a timestamp may be off.
-    pub tolerance: String,
+    /// How far a timestamp may be off, where there is one.
+    pub tolerance: Option<String>,
 }
 
 /// How several signatures stand in one header.

@@ -1,0 +1,275 @@
+//! How signatures stand in the headers of a delivery: what is before each of them, what is between two, where the time is.
+
+use thiserror::Error;
+
+use super::rules::{self, Flaw, flaw, require};
+use super::spec::{Grammar, SignatureSpec};
+
+/// Most signatures that are read from one header.
+const MOST_SIGNATURES: usize = 32;
+/// Longest text before a signature, in bytes.
+const LONGEST: usize = 16;
+
+/// A checked layout.
+#[derive(Clone, Debug)]
+pub(super) struct Layout {
+    pub(super) header: String,
+    pub(super) id_header: Option<String>,
+    timestamp: Option<Time>,
+    /// What stands before each signature, as `v1=`.
+    tag: String,
+    /// What stands between two. Without it there is one signature, whatever secrets are alive.
+    between: Option<String>,
+}
+
+/// Where the timestamp is.
+#[derive(Clone, Debug)]
+enum Time {
+    /// In a header of its own.
+    Header(String),
+    /// In the signatures' header, once, with this before it.
+    Lead(String),
+}
+
+/// Why a delivery does not verify.
+#[derive(Clone, Debug, PartialEq, Eq, Error)]
+pub enum Mismatch {
+    #[error("the delivery has no header `{header}`")]
+    Missing { header: String },
+    #[error("the header `{header}` is not in the form that this scheme has")]
+    Malformed { header: String },
+    #[error("the header `{header}` has no `{wanted}` signature, only {versions}")]
+    UnknownVersion { header: String, wanted: String, versions: String },
+    #[error("the delivery was signed {seconds} s {}", if *.early { "in the future" } else { "ago" })]
+    Stale { seconds: u64, early: bool },
+    #[error("none of the secrets signed this delivery")]
+    NoMatch,
+    #[error("none of the secrets signed this delivery, and secret {index} is not the base64 that this scheme asks for")]
+    Undecodable { index: usize },
+}
+
+/// What a delivery's headers say, before it is believed.
+#[derive(Clone, Debug)]
+pub struct Claims<'a> {
+    /// As it stands in the header, because that is what is signed; empty where there is none.
+    pub timestamp: &'a str,
+    /// The same in Unix seconds.
+    pub signed_at: Option<i64>,
+    /// The delivery's id, where it is signed; else empty.
+    pub id: &'a str,
+    /// The signatures of the version that is verified, in their order, as written.
+    pub entries: Vec<&'a str>,
+}
+
+impl Layout {
+    /// Checks the words about it.
+    pub(super) fn check(spec: &SignatureSpec) -> Result<Self, Flaw> {
+        rules::header_name("signature.header", &spec.header)?;
+        for (key, header) in
+            [("signature.timestamp_header", &spec.timestamp_header), ("signature.id_header", &spec.id_header)]
+        {
+            header.as_ref().map_or(Ok(()), |header| rules::header_name(key, header))?;
+        }
+        let (lead, tag, between) = match spec.grammar {
+            Some(grammar) => short(spec, grammar)?,
+            None => written(spec)?,
+        };
+        let timestamp = match (lead, &spec.timestamp_header) {
+            (Some(_), Some(_)) => {
+                return Err(flaw("signature.timestamp_header", "and a timestamp in front", "say one of the two"));
+            }
+            (Some(lead), None) => Some(Time::Lead(lead)),
+            (None, header) => header.clone().map(Time::Header),
+        };
+        Ok(Self { header: spec.header.clone(), id_header: spec.id_header.clone(), timestamp, tag, between })
+    }
+
+    /// Whether a delivery says when it was signed.
+    pub(super) fn is_timed(&self) -> bool {
+        self.timestamp.is_some()
+    }
+
+    /// Whether a delivery bears a signature for each secret that is alive.
+    pub(super) fn has_many(&self) -> bool {
+        self.between.is_some()
+    }
+
+    /// The header as people draw it, and what it has of each secret.
+    pub(super) fn sketch(&self) -> String {
+        let entry = format!("{}…", self.tag);
+        let Some(between) = &self.between else { return format!("`{}: {entry}`", self.header) };
+        let first = match &self.timestamp {
+            Some(Time::Lead(lead)) => format!("{lead}…"),
+            _ => entry.clone(),
+        };
+        let each = if self.tag.is_empty() { String::new() } else { format!("`{}` ", self.tag) };
+        let apart = if between == " " { ", spaces between" } else { "" };
+        format!("`{}: {first}{between}{entry}` (one {each}for each live secret{apart})", self.header)
+    }
+
+    /// Reads what the headers say.
+    pub(super) fn claims<'a, N: AsRef<str>, V: AsRef<str>>(
+        &self,
+        headers: &'a [(N, V)],
+    ) -> Result<Claims<'a>, Mismatch> {
+        let header = one(headers, &self.header)?;
+        let id = self.id_header.as_ref().map_or(Ok(""), |name| one(headers, name))?;
+        let parts: Vec<&str> = match &self.between {
+            Some(between) => header.split(between.as_str()).map(str::trim).collect(),
+            None => vec![header],
+        };
+        let stamped = match &self.timestamp {
+            None => None,
+            Some(Time::Header(name)) => Some((one(headers, name)?, name)),
+            Some(Time::Lead(lead)) => {
+                let mut times = parts.iter().filter_map(|part| part.strip_prefix(lead.as_str()));
+                let (Some(time), None) = (times.next(), times.next()) else { return Err(malformed(&self.header)) };
+                Some((time, &self.header))
+            }
+        };
+        let entries: Vec<&str> =
+            parts.iter().filter(|part| !self.leads(part)).filter_map(|part| self.entry(part)).collect();
+        if entries.is_empty() {
+            return Err(self.without_version(&parts));
+        }
+        let (timestamp, signed_at) = match stamped {
+            None => ("", None),
+            Some((time, place)) => {
+                let digits = !time.is_empty() && time.bytes().all(|byte| byte.is_ascii_digit());
+                let at: Option<i64> = time.parse().ok().filter(|_| digits);
+                (time, Some(at.ok_or_else(|| malformed(place))?))
+            }
+        };
+        if entries.len() > MOST_SIGNATURES {
+            return Err(malformed(&self.header));
+        }
+        Ok(Claims { timestamp, signed_at, id, entries })
+    }
+
+    /// The headers of a delivery with these signatures; of several, the first alone where there is place for one.
+    pub(super) fn headers(&self, id: &str, timestamp: i64, entries: &[String]) -> Vec<(String, String)> {
+        let mut headers = Vec::new();
+        headers.extend(self.id_header.as_ref().map(|name| (name.clone(), id.to_owned())));
+        let mut parts = Vec::new();
+        match &self.timestamp {
+            Some(Time::Header(name)) => headers.push((name.clone(), timestamp.to_string())),
+            Some(Time::Lead(lead)) => parts.push(format!("{lead}{timestamp}")),
+            None => {}
+        }
+        let most = if self.has_many() { entries.len() } else { 1 };
+        parts.extend(entries.iter().take(most).map(|entry| format!("{}{entry}", self.tag)));
+        headers.push((self.header.clone(), parts.join(self.between.as_deref().unwrap_or_default())));
+        headers
+    }
+
+    fn leads(&self, part: &str) -> bool {
+        matches!(&self.timestamp, Some(Time::Lead(lead)) if part.starts_with(lead.as_str()))
+    }
+
+    fn entry<'a>(&self, part: &'a str) -> Option<&'a str> {
+        part.strip_prefix(self.tag.as_str()).filter(|entry| !self.tag.is_empty() || !entry.is_empty())
+    }
+
+    /// Why a header has no signature to look at: perhaps it has some of another version, as `v2=` is beside `v1=`.
+    fn without_version(&self, parts: &[&str]) -> Mismatch {
+        let Some((wanted, mark)) = self.tag.char_indices().last().map(|(at, mark)| (&self.tag[..at], mark)) else {
+            return malformed(&self.header);
+        };
+        let letters = |name: &str| name.bytes().take_while(u8::is_ascii_alphabetic).count();
+        let is_version = |name: &&str| {
+            let (stem, number) = name.split_at(letters(name));
+            let is_numbered = number.starts_with(|first: char| first.is_ascii_digit()) && name.len() < 8;
+            is_numbered && number.bytes().all(|byte| byte.is_ascii_alphanumeric()) && stem == &wanted[..letters(wanted)]
+        };
+        let names = parts.iter().filter_map(|part| part.split_once(mark)).map(|(name, _)| name);
+        let versions: Vec<_> = names.filter(is_version).take(MOST_SIGNATURES).map(|name| format!("`{name}`")).collect();
+        match versions.is_empty() {
+            true => malformed(&self.header),
+            false => Mismatch::UnknownVersion {
+                header: self.header.clone(),
+                wanted: wanted.to_owned(),
+                versions: versions.join(", "),
+            },
+        }
+    }
+}
+
+/// The two grammars that have a name: what is before the time, before a signature, and between two.
+fn short(spec: &SignatureSpec, grammar: Grammar) -> Result<(Option<String>, String, Option<String>), Flaw> {
+    for (key, word) in
+        [("signature.lead", &spec.lead), ("signature.entry", &spec.entry), ("signature.between", &spec.between)]
+    {
+        require(word.is_none(), key, "does not go with `grammar`, which says it", "say one of the two")?;
+    }
+    let fits = spec.timestamp_header.is_some() == (grammar == Grammar::Spaced);
+    require(
+        fits,
+        "signature.timestamp_header",
+        "does not go with the grammar",
+        "`t=,v1=` has its timestamp within; `v1, v1,` needs a header for it",
+    )?;
+    Ok(match grammar {
+        Grammar::Pairs => (Some("t=".to_owned()), "v1=".to_owned(), Some(",".to_owned())),
+        Grammar::Spaced => (None, "v1,".to_owned(), Some(" ".to_owned())),
+    })
+}
+
+/// The same in the words for any other header.
+fn written(spec: &SignatureSpec) -> Result<(Option<String>, String, Option<String>), Flaw> {
+    let Some(entry) = &spec.entry else {
+        return Err(flaw("signature.entry", "is missing", "write it like `sha256={mac}`, or say a `grammar`"));
+    };
+    let tag = before("signature.entry", entry, "{mac}", "write it like `sha256={mac}`")?;
+    let lead =
+        spec.lead.as_ref().map(|lead| before("signature.lead", lead, "{timestamp}", "write it like `t={timestamp}`"));
+    let lead = lead.transpose()?;
+    let Some(between) = &spec.between else {
+        require(
+            lead.is_none(),
+            "signature.between",
+            "is missing, and there is something in front of the signature",
+            "say what stands between the two: `between = \",\"`",
+        )?;
+        return Ok((None, tag, None));
+    };
+    require(
+        matches!(between.as_bytes(), [mark] if b" ,;|&".contains(mark)),
+        "signature.between",
+        "is not what can stand between two signatures",
+        "write one of `,`, `;`, `|`, `&` and a space",
+    )?;
+    require(
+        !tag.contains(between) && !lead.as_ref().is_some_and(|lead| lead.contains(between)),
+        "signature.between",
+        "stands within a signature, too",
+        "write it as the provider does",
+    )?;
+    if let Some(lead) = &lead {
+        let apart = !lead.is_empty() && !tag.is_empty() && !lead.starts_with(&tag) && !tag.starts_with(lead);
+        require(apart, "signature.lead", "begins like a signature does", "write both as the provider does")?;
+    }
+    Ok((lead, tag, Some(between.clone())))
+}
+
+/// What stands before a word at the end of a text.
+fn before(key: &str, text: &str, word: &str, fix: &str) -> Result<String, Flaw> {
+    let tag = text.strip_suffix(word).filter(|tag| {
+        tag.len() <= LONGEST && tag.bytes().all(|byte| byte.is_ascii_graphic() && !b"{}\"".contains(&byte))
+    });
+    tag.map(str::to_owned).ok_or_else(|| {
+        flaw(key, format!("does not end with `{word}`, or has something before it that no header has"), fix)
+    })
+}
+
+fn one<'a, N: AsRef<str>, V: AsRef<str>>(headers: &'a [(N, V)], name: &str) -> Result<&'a str, Mismatch> {
+    let mut found = headers.iter().filter(|(other, _)| other.as_ref().eq_ignore_ascii_case(name));
+    match (found.next(), found.next()) {
+        (Some((_, value)), None) => Ok(value.as_ref().trim()),
+        (None, _) => Err(Mismatch::Missing { header: name.to_owned() }),
+        _ => Err(malformed(name)),
+    }
+}
+
+fn malformed(header: &str) -> Mismatch {
+    Mismatch::Malformed { header: header.to_owned() }
+}
