@@ -20,6 +20,7 @@ use whsec::store::Slot;
 use crate::kill::{GO_ON, Scenario, Verb, in_threads};
 use crate::report::{Dice, Tally, is_full, note};
 use crate::sandbox::Run;
+use crate::share;
 use crate::tracer::{self, Act};
 use crate::world::{Clock, FILES, Kept, World};
 
@@ -518,12 +519,22 @@ fn what_others_change_is_noticed_and_never_lost() {
     let struck = AtomicUsize::new(0);
     let mut total = Tally::default();
     for scenario in SCENARIOS.iter().filter(|scenario| scenario.name().contains(&only)) {
-        let tally = in_threads(&cases(scenario), |cases| {
+        let of_this_piece = share::of_this_piece(cases(scenario));
+        let tally = in_threads(&of_this_piece, |cases| {
             let clock = Clock::new();
             let mut tally = Tally::default();
+            let mut kept: Option<World> = None;
             for case in cases {
                 tally.case(&format!("{} {case:?}", scenario.name()), || {
-                    attempt(scenario, &scenario.world(&clock), case, &struck)
+                    let world = kept.take().unwrap_or_else(|| scenario.world(&clock));
+                    world.restore();
+                    let rotations = world.sandbox.rotations();
+                    attempt(scenario, &world, case, &struck)?;
+                    // A snapshot does not reach to the provider.
+                    if !scenario.is_fresh() && world.sandbox.rotations() == rotations {
+                        kept = Some(world);
+                    }
+                    Ok(())
                 });
             }
             tally

@@ -133,7 +133,7 @@ impl Scenario {
 
     /// Whether each case needs a world of its own: the command asks the provider for a new secret, or the secret is kept
     /// where a snapshot does not reach.
-    fn is_fresh(&self) -> bool {
+    pub fn is_fresh(&self) -> bool {
         matches!(self.verb, Verb::Rotate | Verb::Force | Verb::ForceOpen | Verb::Resume)
             || self.stores.iter().any(|store| matches!(store, Kept::Keychain | Kept::Vault | Kept::AwsSm))
     }
