@@ -160,8 +160,8 @@ fn say_next(session: &Session, rotation: &Rotation, come_back: &str) {
                 output.warn(&format!("the old secret ended at {}: {late}", moment(end)));
             }
             let yes = if rotation.taken_back().is_some() && !session.may_ask() { " --yes" } else { "" };
-            let ends = rotation.call == Call::NotApplied && direction.ends_old_secret();
-            let confirm = match ends && !session.may_ask() {
+            let is_asked = rotation.call == Call::NotApplied && rotation.made.is_none();
+            let confirm = match is_asked && direction.ends_old_secret() && !session.may_ask() {
                 true => format!(" --confirm {}", session.quoted(rotation.plan.own_id())),
                 false => String::new(),
             };

@@ -251,7 +251,7 @@ fn show_store(session: &Session, store: &dyn Store, newest: Option<&Rotation>) -
 
 /// The slots that hold what an open rotation does not know of.
 fn foreign(rotation: &Rotation, stores: &[Box<dyn Store>]) -> Vec<Drift> {
-    if rotation.closed.is_some() || rotation.answered().is_none() {
+    if rotation.closed.is_some() || rotation.new_secret().is_none() {
         return Vec::new();
     }
     let look = |store| drift::look(rotation, Act::due(rotation), store).ok();

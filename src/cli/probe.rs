@@ -165,7 +165,7 @@ fn read_body(file: &std::path::Path) -> anyhow::Result<Vec<u8>> {
 
 /// Journals what was found for an open rotation. A journal that cannot take it is no reason to fail.
 fn record(session: &Session, knowledge: &mut Knowledge, reports: &[Report]) {
-    let Some(mut rotation) = knowledge.open.clone().filter(|rotation| rotation.answered().is_some()) else { return };
+    let Some(mut rotation) = knowledge.open.clone().filter(|rotation| rotation.new_secret().is_some()) else { return };
     // What was asked of another address by the way is no fact about this rotation, nor is a part of the cases.
     let ours = |report: &&Report| rotation.plan.receivers.contains(&report.url) && report.verdict != Verdict::Undecided;
     let receivers: Vec<_> = reports.iter().filter(ours).map(probed).collect();

@@ -233,7 +233,7 @@ fn leave(
         rotation.plan.stores.iter().filter(|store| !left.contains(&store.reference)).collect();
     let has = |store: &&&PlannedStore| rotation.stores_done.contains(&(Step::Stage, store.reference.clone()));
     let is_kept =
-        rotation.answered().is_none() || work.seals.exists(rotation.id) || stay.iter().any(|store| has(&store));
+        rotation.new_secret().is_none() || work.seals.exists(rotation.id) || stay.iter().any(|store| has(&store));
     let is_nowhere_else = !is_kept || stay.is_empty();
     if is_nowhere_else && events.iter().any(|event| matches!(event, Event::StoreLeft { .. })) {
         let message = "no other store and no seal has the new secret, so this one is not let go";

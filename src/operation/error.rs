@@ -220,6 +220,7 @@ fn of_run(error: &RunError) -> Kind {
             Kind::Auth
         }
         RunError::CannotProbe { .. } => Kind::Usage,
+        RunError::NotMade { .. } => Kind::Failed,
         // The rotation is closed as failed, and that is what every later `cutover` says.
         RunError::SecretLost { .. } => Kind::NotFound,
         RunError::TooEarly { .. }
@@ -231,6 +232,7 @@ fn of_run(error: &RunError) -> Kind {
         | RunError::NoWayBack { .. }
         | RunError::Contradicted { .. }
         | RunError::Unsafe { .. }
+        | RunError::Unproved { .. }
         | RunError::NotReady { .. } => Kind::Gate,
     }
 }

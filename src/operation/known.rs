@@ -176,9 +176,9 @@ fn add(secrets: &mut Vec<Known>, secret: Secret, slot: &'static str, place: Stri
         known.places.push((slot, place));
         return;
     }
-    let answered = open.and_then(|open| open.answered());
-    let role = match (answered, slot) {
-        (Some(answered), _) if answered.fingerprint == fingerprint => Role::New,
+    let new = open.and_then(|open| open.new_secret());
+    let role = match (new, slot) {
+        (Some(new), _) if *new == fingerprint => Role::New,
         (Some(_), "current" | "previous" | "sealed") if is_before(open, &fingerprint) => Role::Old,
         (None, "previous") => Role::Old,
         // What is live while a call has no known outcome is anybody's guess.

@@ -33,10 +33,10 @@ pub fn rotation(
         "opened_at": rotation.opened_at,
         "closed_at": rotation.closed.as_ref().map(|closed| closed.at),
         "closed_because": rotation.closed.as_ref().and_then(|closed| closed.reason.clone()),
-        "secret": answered.map(|answered| json!({
-            "fingerprint": answered.fingerprint,
-            "version": answered.version,
-            "provider_fingerprint": answered.provider_fingerprint,
+        "secret": rotation.new_secret().map(|fingerprint| json!({
+            "fingerprint": fingerprint,
+            "version": answered.and_then(|answered| answered.version.as_ref()),
+            "provider_fingerprint": answered.and_then(|answered| answered.provider_fingerprint.as_ref()),
         })),
         "previous": {
             "fingerprint": rotation.before.current,

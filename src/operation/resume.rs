@@ -32,7 +32,7 @@ pub struct Open {
 #[derive(Clone, Copy, Debug)]
 pub enum Needs<'a> {
     Nothing,
-    /// A consent to its plan: nothing was sent yet.
+    /// A consent to its plan: nothing was sent yet. One whose secret we have made was agreed to before that.
     Consent,
     /// A yes to the new secret's going live again, which was taken back.
     Forward(&'a RolledBack),
@@ -59,7 +59,7 @@ impl Open {
     /// What has to be agreed to.
     pub fn needs(&self) -> Needs<'_> {
         match self.rotation.taken_back() {
-            _ if self.rotation.call == Call::NotApplied => Needs::Consent,
+            _ if self.rotation.call == Call::NotApplied && self.rotation.made.is_none() => Needs::Consent,
             Some(back) => Needs::Forward(back),
             None => Needs::Nothing,
         }

@@ -164,6 +164,8 @@ fn plan(target: &Target, wish: &Wish<'_>) -> Result<Plan, Error> {
     // Every overlap that descriptions can tell of so far bears both signatures, which is what `contain` rests on. Where
     // deliveries bore the old one alone until its end, receivers could not drop it before that.
     let direction = match (overlap, wish.force, provider.force()) {
+        _ if provider.takes().is_some() && target.cutover == Cutover::Either => Direction::Set,
+        _ if provider.takes().is_some() => Direction::SetSwitch,
         (None, _, _) => Direction::Instant,
         (Some(_), Some(_), Force::Unavailable) => Direction::Contain,
         (Some(_), Some(_), Force::Call | Force::SameCall) => Direction::Force,
@@ -255,6 +257,16 @@ fn refuse_unprovable(plan: &Plan, target: &Target) -> Result<(), Error> {
         let message =
             format!("--probe-first is for providers that end the old secret with the call, and {title} does not");
         return refused(message, "leave it out: the receivers are probed once the new secret is deployed");
+    }
+    if plan.direction == Direction::SetSwitch {
+        let message = format!(
+            "receivers of `{}` keep one secret (`cutover = \"switch\"`), and --probe-first needs two",
+            target.name
+        );
+        return refused(
+            message,
+            "leave it out, or have them accept either: then they are probed with the new secret itself",
+        );
     }
     if plan.receivers.is_empty() || !plan.may_probe {
         let message = format!("`{}` names no receiver that may be probed", target.name);

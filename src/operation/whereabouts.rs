@@ -8,7 +8,7 @@ use crate::time::moment;
 
 /// Where the new secret is, and whether the old one still works: what an operator needs first when something failed.
 pub fn whereabouts(rotation: &Rotation, seals: &Seals, now: Timestamp) -> Vec<String> {
-    let Some(answered) = rotation.answered() else { return unknown(rotation, seals) };
+    let Some(new) = rotation.new_secret() else { return unknown(rotation, seals) };
     let (mut places, mut lacking) = (Vec::new(), Vec::new());
     for store in &rotation.plan.stores {
         let has = |step| rotation.stores_done.contains(&(step, store.reference.clone()));
@@ -27,13 +27,16 @@ pub fn whereabouts(rotation: &Rotation, seals: &Seals, now: Timestamp) -> Vec<St
     if !lacking.is_empty() {
         places.push_str(&format!("; not yet in {}", lacking.join(", ")));
     }
-    let old = match (answered.expires_source, rotation.expires_at()) {
-        (ExpirySource::Call, _) => "the old secret no longer works".to_owned(),
+    let source = rotation.answered().map(|answered| answered.expires_source);
+    let old = match (source, rotation.expires_at()) {
+        (None, _) if rotation.is_unsent() => "the provider does not have it yet, and the old secret works".to_owned(),
+        (None, _) => "which of the two the provider has is not known".to_owned(),
+        (Some(ExpirySource::Call), _) => "the old secret no longer works".to_owned(),
         (_, Some(end)) if rotation.provider_now(now) >= end => format!("the old secret ended at {}", moment(end)),
         (_, Some(end)) => format!("the old secret works until {}", moment(end)),
         (_, None) => "how long the old secret works is not known".to_owned(),
     };
-    vec![format!("the new secret {} was {places}", answered.fingerprint), old]
+    vec![format!("the new secret {new} was {places}"), old]
 }
 
 /// The same while there is no answer that can be read.

@@ -116,13 +116,15 @@ pub enum AnswerError {
     Masked { pointer: String },
     #[error("the answer has something that cannot be a secret at `{pointer}`")]
     NotASecret { pointer: String },
+    #[error("the answer is not described to hold a secret")]
+    NotDescribed,
     #[error("the answer is about another endpoint than the one asked for (`{pointer}`)")]
     OtherEndpoint { pointer: String },
 }
 
 /// Reads the answer to a rotate call, or to the one that shows what it made.
 pub fn rotated(endpoint: &Endpoint, reply: &Reply) -> Result<Rotated, AnswerError> {
-    let answer = &endpoint.provider.spec().rotate.answer;
+    let Some(answer) = &endpoint.provider.spec().rotate.answer else { return Err(AnswerError::NotDescribed) };
     let body = parse(reply)?;
     if let Some(pointer) = &answer.id {
         let id = text(&body, Some(pointer));

@@ -5,7 +5,7 @@ use std::time::Duration;
 use super::path::PathTemplate;
 use super::rules::{self, Checked, Flaw, flaw, require};
 use super::signature::Scheme;
-use super::spec::{Cutover, KeyForm, OverlapKind, Spec};
+use super::spec::{Cutover, KeyForm, OverlapKind, SecretSpec, Spec};
 use super::{ProviderError, duration, parse, placeholders, sections};
 use crate::http::{Url, parse_base_url};
 
@@ -120,6 +120,11 @@ impl Provider {
         self.spec.inspect.is_some() || self.read_path.is_some()
     }
 
+    /// What the new secret is made like, where it is ours to make.
+    pub fn takes(&self) -> Option<&SecretSpec> {
+        self.spec.rotate.secret.as_ref()
+    }
+
     /// How a repeated request is recognised; `None` where it would rotate again.
     pub fn idempotency(&self) -> Option<&Idempotency> {
         self.idempotency.as_ref()
@@ -151,6 +156,7 @@ fn check(spec: Spec) -> Result<Provider, Flaw> {
     sections::auth(&spec.auth)?;
     sections::headers(&spec)?;
     sections::answers(&spec)?;
+    sections::maker(&spec)?;
     sections::errors(&spec.errors)?;
     placeholders::check(&spec)?;
     sections::bodies(&spec)?;

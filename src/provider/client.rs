@@ -67,7 +67,13 @@ impl Client {
 
     /// Makes one call, once. The key goes to the endpoint's origin and nowhere else.
     pub fn call(&self, endpoint: &Endpoint, request: &Request, api_key: &Secret) -> Outcome {
-        self.call_until(endpoint, request, api_key, Instant::now() + self.timeout)
+        self.call_until(endpoint, request, api_key, None, Instant::now() + self.timeout)
+    }
+
+    /// The same with the secret that we have made, which goes where the request has a place for it.
+    pub fn set(&self, endpoint: &Endpoint, request: &Request, api_key: &Secret, secret: &Secret) -> Outcome {
+        let outcome = self.call_until(endpoint, request, api_key, Some(secret), Instant::now() + self.timeout);
+        outcome.withhold(secret)
     }
 
     /// Shows the endpoint, with its secret where a call for that alone is described. `Err` is never a success.
@@ -79,7 +85,7 @@ impl Client {
             Some(_) => self.show(endpoint, api_key, deadline)?,
             None => Inspected::default(),
         };
-        let reply = match self.call_until(endpoint, &read, api_key, deadline) {
+        let reply = match self.call_until(endpoint, &read, api_key, None, deadline) {
             Outcome::Success(reply) => reply,
             other => return Err(other),
         };
@@ -103,7 +109,7 @@ impl Client {
             let Some(request) = request::inspect(endpoint, page) else {
                 return Err(Outcome::NotSent { why: "no call that shows the endpoint is described".to_owned() });
             };
-            let reply = match self.call_until(endpoint, &request, api_key, deadline) {
+            let reply = match self.call_until(endpoint, &request, api_key, None, deadline) {
                 Outcome::Success(reply) => reply,
                 other => return Err(other),
             };
@@ -146,8 +152,15 @@ impl Client {
         Ok(Delivered { status: response.status().as_u16(), date })
     }
 
-    fn call_until(&self, endpoint: &Endpoint, request: &Request, api_key: &Secret, deadline: Instant) -> Outcome {
-        match self.send(endpoint, request, api_key, deadline) {
+    fn call_until(
+        &self,
+        endpoint: &Endpoint,
+        request: &Request,
+        api_key: &Secret,
+        secret: Option<&Secret>,
+        deadline: Instant,
+    ) -> Outcome {
+        match self.send(endpoint, request, api_key, secret, deadline) {
             Ok(received) => judge(&endpoint.provider, received).withhold(api_key),
             Err(Failure::NotSent(why)) => Outcome::NotSent { why },
             Err(Failure::Unknown(why)) => {
@@ -161,9 +174,11 @@ impl Client {
         endpoint: &Endpoint,
         request: &Request,
         api_key: &Secret,
+        secret: Option<&Secret>,
         deadline: Instant,
     ) -> Result<Received, Failure> {
         let not_sent = |why: &str| Failure::NotSent(why.to_owned());
+        let body = request.body_with(secret).ok_or_else(|| not_sent("there is no secret to put into it"))?;
         let url = Url::parse(&request.url).map_err(|_| not_sent("the request's address is not a URL"))?;
         if url.origin() != endpoint.base_url.origin() || url.as_str() != request.url {
             return Err(not_sent("the request's address is not one of this endpoint's origin"));
@@ -180,11 +195,11 @@ impl Client {
         if request.body.is_none() && request.method.carries_body() {
             headers.insert(CONTENT_LENGTH, HeaderValue::from_static("0"));
         }
-        let body = request.body.clone().map(String::into_bytes);
         #[cfg(test)]
         if let Some(wire) = &self.wire {
-            return wire(request.method.as_str(), &url, &headers, body.as_deref().unwrap_or_default());
+            return wire(request.method.as_str(), &url, &headers, &body);
         }
+        let body = request.body.as_ref().map(|_| body);
         http::send(&self.connections, request.method.as_str(), url, headers, body, deadline)
     }
 }

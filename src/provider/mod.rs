@@ -19,6 +19,7 @@ mod error;
 mod identity;
 mod judge;
 mod layout;
+pub mod made;
 mod nearest;
 mod parse;
 mod path;

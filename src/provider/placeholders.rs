@@ -5,14 +5,15 @@ use serde_json::Value;
 
 use super::nearest::nearest;
 use super::rules::{Checked, Flaw, flaw};
-use super::spec::Spec;
+use super::spec::{RotateKind, Spec};
 
 /// Keys whose texts are for people, and are sent to nobody.
 const PROSE: [&str; 7] = ["title", "about", "says", "why", "scope", "hazards", "sources"];
 
 /// Where words stand for something, and which. Paths say themselves what they take, and `force.body` where it takes it.
-const PLACES: [(&str, &[&str]); 10] = [
+const PLACES: [(&str, &[&str]); 11] = [
     ("force.body", &["reason"]),
+    (SET_BODY, &["secret"]),
     ("auth.schemes.value", &["key"]),
     ("probe.body", &["id", "time", "seconds"]),
     ("signature.lead", &["timestamp"]),
@@ -24,27 +25,29 @@ const PLACES: [(&str, &[&str]); 10] = [
     ("test_delivery.path", ANY),
 ];
 const ANY: &[&str] = &[];
+/// Where the new secret goes, if it is ours to make.
+const SET_BODY: &str = "rotate.body";
 
 /// Every word that stands for something somewhere, but for the names of ids.
-const KNOWN: [&str; 8] = ["body", "id", "key", "mac", "reason", "seconds", "time", "timestamp"];
+const KNOWN: [&str; 9] = ["body", "id", "key", "mac", "reason", "seconds", "secret", "time", "timestamp"];
 
 /// Refuses a word in braces that stands for nothing where it is.
 pub(super) fn check(spec: &Spec) -> Checked {
     match serde_json::to_value(spec) {
-        Ok(value) => walk("", &value),
+        Ok(value) => walk(spec.rotate.kind, "", &value),
         // A description that was read can be written.
         Err(_) => Ok(()),
     }
 }
 
-fn walk(key: &str, value: &Value) -> Checked {
+fn walk(kind: RotateKind, key: &str, value: &Value) -> Checked {
     match value {
-        Value::String(text) => look(key, text),
-        Value::Array(items) => items.iter().try_for_each(|item| walk(key, item)),
+        Value::String(text) => look(kind, key, text),
+        Value::Array(items) => items.iter().try_for_each(|item| walk(kind, key, item)),
         Value::Object(fields) => {
             fields.iter().filter(|(name, _)| !is_prose(key, name)).try_for_each(|(name, value)| {
-                look(key, name)?;
-                walk(&if key.is_empty() { name.clone() } else { format!("{key}.{name}") }, value)
+                look(kind, key, name)?;
+                walk(kind, &if key.is_empty() { name.clone() } else { format!("{key}.{name}") }, value)
             })
         }
         _ => Ok(()),
@@ -56,9 +59,10 @@ fn is_prose(key: &str, name: &str) -> bool {
     PROSE.contains(&name) && !key.split('.').any(|part| part == "body")
 }
 
-fn look(key: &str, text: &str) -> Checked {
+fn look(kind: RotateKind, key: &str, text: &str) -> Checked {
     let is_in = |place: &str| key.strip_prefix(place).is_some_and(|rest| rest.is_empty() || rest.starts_with('.'));
-    let known = PLACES.iter().find(|(place, _)| is_in(place)).map(|(_, known)| *known);
+    let known = PLACES.iter().find(|(place, _)| is_in(place) && (*place != SET_BODY || kind == RotateKind::Set));
+    let known = known.map(|(_, known)| *known);
     match words(text).find(|word| known != Some(ANY) && !known.unwrap_or_default().contains(word)) {
         None => Ok(()),
         Some(word) => Err(unknown(key, word, known.unwrap_or_default())),

@@ -4,15 +4,20 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use sha2::{Digest, Sha256};
 use uuid::Uuid;
+use zeroize::Zeroizing;
 
 use super::path::PathTemplate;
 pub use super::path::encode_segment;
 use super::sections::REASON;
 use super::spec::{KeyForm, Method};
 use super::{Endpoint, Force, Provider, RequestError};
+use crate::secret::Secret;
 use crate::system::text::hex;
 
-/// One call, complete but for the API key.
+/// Stands in a body for the new secret, where that is ours to make: a whole value, and so in quotes.
+pub(super) const SECRET_IN_BODY: &str = "\"{secret}\"";
+
+/// One call, complete but for the API key, and for the new secret where that is ours to make.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Request {
     pub method: Method,
@@ -51,7 +56,24 @@ impl Request {
     }
 }
 
-/// The call that makes a new secret.
+impl Request {
+    /// Whether the new secret goes into it.
+    pub fn takes_secret(&self) -> bool {
+        self.body.as_ref().is_some_and(|body| body.contains(SECRET_IN_BODY))
+    }
+
+    /// The body as it is sent; `None` where a secret is to go into it and there is none.
+    pub(super) fn body_with(&self, secret: Option<&Secret>) -> Option<Vec<u8>> {
+        let body = self.body.as_deref().unwrap_or_default();
+        if !self.takes_secret() {
+            return Some(body.into());
+        }
+        let value = Zeroizing::new(Value::from(secret?.expose()).to_string());
+        Some(body.replace(SECRET_IN_BODY, &value).into_bytes())
+    }
+}
+
+/// The call that makes a new secret, or takes the one that we have made.
 pub fn rotate(endpoint: &Endpoint, key: Option<&str>) -> Request {
     rotate_with(endpoint, key, endpoint.provider.spec().rotate.body.as_ref())
 }

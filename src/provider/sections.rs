@@ -4,14 +4,19 @@ use std::time::Duration;
 
 use super::check::Idempotency;
 use super::duration;
+use super::request::SECRET_IN_BODY;
 use super::rules::{self, Checked, Flaw, MOST_ENTRIES, flaw, optional_pointer, pointer, require};
-use super::spec::{AuthSpec, ErrorsSpec, KeyForm, Method, OverlapKind, Spec};
+use super::spec::{AuthSpec, ErrorsSpec, KeyDecoding, KeyForm, Method, OverlapKind, RotateKind, SecretForm, Spec};
 
 /// Longest idempotency key where the description names no bound, and the longest that any description may name.
 const LONGEST_KEY: usize = 255;
 
 /// Shortest time that a provider must remember a key for it to be of use.
 const SHORTEST_WINDOW: Duration = Duration::from_secs(60);
+
+/// Bounds of what a secret is made of: 128 random bits, and no more than one block of HMAC-SHA256.
+const FEWEST_BYTES: usize = 16;
+const MOST_BYTES: usize = 64;
 
 /// Where the operator's reason goes in the body of a force call.
 pub(crate) const REASON: &str = "{reason}";
@@ -73,11 +78,12 @@ pub(crate) fn headers(spec: &Spec) -> Checked {
 
 /// Where things are in the answers, and how a list is walked.
 pub(crate) fn answers(spec: &Spec) -> Checked {
-    let rotate = &spec.rotate.answer;
-    pointer("rotate.answer.secret", &rotate.secret)?;
-    require(!rotate.secret.is_empty(), "rotate.answer.secret", "is empty", "write it like `/secret`")?;
-    let fields = [&rotate.id, &rotate.version, &rotate.fingerprint, &rotate.old_expires_at, &rotate.notice];
-    fields.iter().try_for_each(|field| optional_pointer("rotate.answer", field.as_ref()))?;
+    if let Some(rotate) = &spec.rotate.answer {
+        pointer("rotate.answer.secret", &rotate.secret)?;
+        require(!rotate.secret.is_empty(), "rotate.answer.secret", "is empty", "write it like `/secret`")?;
+        let fields = [&rotate.id, &rotate.version, &rotate.fingerprint, &rotate.old_expires_at, &rotate.notice];
+        fields.iter().try_for_each(|field| optional_pointer("rotate.answer", field.as_ref()))?;
+    }
     require(
         spec.rotate.method != Method::Get,
         "rotate.method",
@@ -115,6 +121,51 @@ pub(crate) fn answers(spec: &Spec) -> Checked {
         "inspect.list.size_value",
         "is not between 1 and 1000",
         "write the largest size that the provider takes",
+    )
+}
+
+/// Who makes the new secret, and what goes with that.
+pub(crate) fn maker(spec: &Spec) -> Checked {
+    let rotate = &spec.rotate;
+    let Some(made) = &rotate.secret else {
+        let is_call = rotate.kind == RotateKind::Call;
+        require(is_call, "rotate.secret", "is missing", "say what it is made like: `{ form = \"hex\", bytes = 32 }`")?;
+        return require(
+            rotate.answer.is_some(),
+            "rotate.answer",
+            "is missing",
+            "say where the new secret is in the answer",
+        );
+    };
+    let is_set = rotate.kind == RotateKind::Set;
+    require(is_set, "rotate.secret", "goes with `kind = \"set\"`", "take it out where the provider makes the secret")?;
+    let fits = (FEWEST_BYTES..=MOST_BYTES).contains(&made.bytes);
+    require(fits, "rotate.secret.bytes", "is not between 16 and 64", "32 is what most providers make themselves")?;
+    let count = |word| rotate.body.as_ref().map_or(0, |body| body.to_string().matches(word).count());
+    let is_whole = count(SECRET_IN_BODY) == 1 && count("{secret}") == 1;
+    require(
+        is_whole,
+        "rotate.body",
+        "does not have `{secret}` in it once, as a whole value",
+        "write `secret = \"{secret}\"`",
+    )?;
+    let none = |is_none, key, fix| require(is_none, key, "is of no use where whsec makes the secret", fix);
+    none(rotate.answer.is_none(), "rotate.answer", "take it out: what was sent is the secret")?;
+    none(rotate.read.is_none(), "rotate.read", "take it out: what was sent is the secret")?;
+    none(spec.idempotency.is_none(), "idempotency", "take it out: the same secret may be sent again at any time")?;
+    let dies = spec.overlap.kind == OverlapKind::None;
+    require(
+        dies,
+        "overlap.kind",
+        "does not go with `kind = \"set\"`",
+        "write `none`: what is sent replaces what was there",
+    )?;
+    let decoded = spec.signature.as_ref().is_some_and(|signature| signature.key == KeyDecoding::Base64AfterPrefix);
+    require(
+        !decoded || made.form == SecretForm::Whsec,
+        "rotate.secret.form",
+        "is not what `signature.key` decodes",
+        "write `whsec`",
     )
 }
 

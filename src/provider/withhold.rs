@@ -19,7 +19,7 @@ pub(crate) fn without(text: Option<String>, secret: &Secret) -> Option<String> {
 }
 
 impl Outcome {
-    /// The outcome without any words that repeat the API key.
+    /// The outcome without any words that repeat the API key, or a secret that was sent.
     pub(crate) fn withhold(self, key: &Secret) -> Self {
         match self {
             Self::Success(reply) => Self::Success(Reply { request_id: without(reply.request_id, key), ..reply }),
@@ -31,7 +31,7 @@ impl Outcome {
             }),
             Self::Unknown(unknown) => {
                 let why = without(Some(unknown.why), key)
-                    .unwrap_or_else(|| "the provider's words repeat the API key".to_owned());
+                    .unwrap_or_else(|| "the provider's words repeat the API key or the secret".to_owned());
                 Self::Unknown(Unknown { why, ..unknown })
             }
             Self::NotSent { why } => Self::NotSent { why },

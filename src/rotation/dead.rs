@@ -24,9 +24,11 @@ pub fn dead_since(
 }
 
 impl Rotation {
-    /// Whether the old secret is certainly dead once there is a new one: the call ends it, or it was dead before.
+    /// Whether the old secret is certainly dead once there is a new one: the call ends it, or it was dead before. One that we have
+    /// made is there before the call.
     pub fn old_is_dead(&self) -> bool {
-        self.plan.direction.ends_old_secret() || self.before.dead_since.is_some()
+        let is_called = self.made.is_none() || self.applied;
+        (self.plan.direction.ends_old_secret() && is_called) || self.before.dead_since.is_some()
     }
 
     /// Since when what is live is dead, where the new secret is not live yet.

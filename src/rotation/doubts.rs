@@ -3,6 +3,7 @@
 use jiff::Timestamp;
 
 use super::clock::Unheard;
+use super::drift::Drift;
 use super::look::{Theirs, Unasked};
 use super::operator::Doubt;
 use super::plan::Step;
@@ -101,3 +102,32 @@ pub(super) fn clock_hint(provider: &str, unheard: &Unheard, ours_is_past: bool) 
 #[cfg(test)]
 #[path = "doubts_tests.rs"]
 mod tests;
+
+pub(super) fn drift_words(is_sent: bool) -> &'static str {
+    if is_sent { "it is left as it is" } else { "nothing was sent" }
+}
+
+pub(super) fn drift_hint(drifts: &[Drift], is_sent: bool) -> Advice {
+    let found = drifts.first().and_then(|first| first.found.as_ref());
+    let name = found.map_or("empty".to_owned(), ToString::to_string);
+    let go_over = || Verb::Cutover.here().joined("override", name.clone()).open("reason", "TEXT");
+    match (found, is_sent) {
+        (None, false) => {
+            "run the same command again; if it is to be empty, write any value there, which the new one replaces".into()
+        }
+        (None, true) => advice![
+            "run the same command again; if it stays empty, put back what was there, or go on over it: ",
+            go_over()
+        ],
+        (Some(_), false) => "find out who put it there, and move it where it belongs".into(),
+        (Some(_), true) => advice![
+            "find out who put it there: ",
+            Verb::Inspect.here(),
+            "; if it is the one that works, ",
+            Verb::Abandon.here().open("reason", "TEXT"),
+            " leaves it; if not, ",
+            go_over(),
+            " seals it and goes on"
+        ],
+    }
+}

@@ -7,7 +7,7 @@ use thiserror::Error;
 
 use super::Step;
 use super::clock::Unheard;
-use super::doubts::{clock_hint, doubtful_hint, doubtful_words, superseded_hint};
+use super::doubts::{clock_hint, doubtful_hint, doubtful_words, drift_hint, drift_words, superseded_hint};
 use super::drift::{self, Drift};
 use super::journal::JournalError;
 use super::lock::LockError;
@@ -128,6 +128,12 @@ pub enum RunError {
     /// The receivers did not take a second secret.
     #[error("nothing was sent, because {url} does not take a second secret yet ({finds})")]
     NotReady { url: String, finds: &'static str, next: Vec<String> },
+    /// A secret of ours could not be made, or is gone before it was sent.
+    #[error("nothing was sent, because there is no new secret: {why}")]
+    NotMade { why: String },
+    /// Nobody has seen that receivers accept what the provider is about to sign with alone.
+    #[error("nothing was sent: no receiver was seen to accept the new secret, and {provider} would sign with it alone")]
+    Unproved { provider: String },
     #[error("nothing was sent, because {why}")]
     CannotProbe { why: &'static str },
     #[error("the old secret cannot be put back: {why}")]
@@ -159,11 +165,9 @@ impl RunError {
                 "wait for the old secret's end; if one has leaked, let the receivers know only the other one until then: ",
                 slots()
             ],
-            Self::Lost { replayable: true, .. } => advice![
-                "nothing is lost yet: ",
-                Verb::Cutover.here(),
-                " sends the same request with the same key again"
-            ],
+            Self::Lost { replayable: true, .. } => {
+                advice!["nothing is lost yet: ", Verb::Cutover.here(), " sends the very same request again"]
+            }
             Self::Lost { replayable: false, .. } => advice![
                 "find out what happened, then say it: ",
                 Verb::Cutover.here().with("resolve", "applied"),
@@ -262,6 +266,13 @@ impl RunError {
                 ),
                 Flag::with("done", Step::Prepare.name())
             ],
+            Self::NotMade { .. } => advice!["begin again: ", Verb::Rotate.here()],
+            Self::Unproved { .. } => advice![
+                "name receivers that may be probed (",
+                Flag::open("receiver", "URL"),
+                "), or say how you know it: ",
+                Verb::Cutover.here().with("done", Step::Verify.name()).open("reason", "TEXT")
+            ],
             Self::CannotProbe { .. } => "leave --probe-first out, or mend that".into(),
             Self::NoWayBack { only_forward: true, .. } => "go forward: deploy the new secret to the receivers".into(),
             Self::NoWayBack { .. } => slots(),
@@ -338,35 +349,6 @@ fn against_words(applied: bool, comparison: &Comparison) -> &'static str {
         (Some(_), true) => {
             "what the provider shows is the same as before the call, so it looks as if the call was not applied"
         }
-    }
-}
-
-fn drift_words(is_sent: bool) -> &'static str {
-    if is_sent { "it is left as it is" } else { "nothing was sent" }
-}
-
-fn drift_hint(drifts: &[Drift], is_sent: bool) -> Advice {
-    let found = drifts.first().and_then(|first| first.found.as_ref());
-    let name = found.map_or("empty".to_owned(), ToString::to_string);
-    let go_over = || Verb::Cutover.here().joined("override", name.clone()).open("reason", "TEXT");
-    match (found, is_sent) {
-        (None, false) => {
-            "run the same command again; if it is to be empty, write any value there, which the new one replaces".into()
-        }
-        (None, true) => advice![
-            "run the same command again; if it stays empty, put back what was there, or go on over it: ",
-            go_over()
-        ],
-        (Some(_), false) => "find out who put it there, and move it where it belongs".into(),
-        (Some(_), true) => advice![
-            "find out who put it there: ",
-            Verb::Inspect.here(),
-            "; if it is the one that works, ",
-            Verb::Abandon.here().open("reason", "TEXT"),
-            " leaves it; if not, ",
-            go_over(),
-            " seals it and goes on"
-        ],
     }
 }
 

@@ -18,6 +18,8 @@ use crate::store::slots::Held;
 pub enum Event {
     /// The step `check` passed; this is what the provider and the stores said before the call.
     Checked { before: Evidence },
+    /// The new secret is ours to make: it is made and sealed, and nobody has it yet.
+    Made { fingerprint: Fingerprint },
     /// The request is about to be sent. Without an outcome behind it, what happened is unknown.
     Sent {
         attempt: u32,

@@ -4,10 +4,27 @@ use std::time::Duration;
 
 use jiff::{SignedDuration, Timestamp};
 
-use super::{Answered, ExpirySource, Plan};
+use super::{Answered, Call, ExpirySource, Plan, Record};
 
 /// No provider keeps an old secret for longer than this, unless its description says so.
 const LONGEST_OVERLAP: Duration = Duration::from_secs(400 * 24 * 3600);
+
+impl Record {
+    /// When the old secret ends, on the provider's clock; what was dead before ended then, whatever the provider kept.
+    pub fn expires_at(&self) -> Option<Timestamp> {
+        self.before.dead_since.or_else(|| self.answered()?.expires_at)
+    }
+
+    /// Whether the old secret is still accepted or signed with by the provider at `now`.
+    pub fn old_secret_lives(&self, now: Timestamp) -> bool {
+        match (&self.call, self.expires_at()) {
+            _ if self.before.dead_since.is_some() => false,
+            (Call::Answered(_), Some(end)) => self.provider_now(now) < end,
+            (Call::Answered(answered), None) => answered.expires_source == ExpirySource::Unknown,
+            _ => true,
+        }
+    }
+}
 
 impl Plan {
     /// Whether an end that a provider tells can be meant, told at `now` on its own clock.

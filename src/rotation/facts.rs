@@ -1,6 +1,6 @@
 //! What is known of single steps of a rotation, by whom and when.
 
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 
 use super::How;
 
@@ -13,6 +13,9 @@ pub struct Sighting {
     /// When the last of them was signed, by its own word.
     pub signed_at: Option<Timestamp>,
 }
+
+/// How long after it was sent a lost call may still have been carried out.
+pub(super) const LONGEST_CALL: SignedDuration = SignedDuration::from_secs(60);
 
 /// When a request was about to be sent, on both clocks: the provider's as it was last heard then, since ours may be set later.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

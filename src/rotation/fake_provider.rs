@@ -10,6 +10,7 @@ use super::fakes::{now, secret};
 use crate::http::Failure;
 use crate::provider::Provider;
 use crate::provider::signature::{Scheme, written};
+use crate::secret::Secret;
 
 /// The provider: it shows all that a provider can, takes a key once, and keeps the old secret for a day.
 const DESCRIPTION: &str = r#"
@@ -81,6 +82,10 @@ pub struct Fake {
     pub calls: Vec<&'static str>,
     /// The secrets that each receiver takes; one that is not there cannot be reached.
     pub receivers: BTreeMap<String, &'static str>,
+    /// The secrets that it was given, where it takes ours.
+    pub given: Vec<Secret>,
+    /// The one that receivers know as `?`.
+    pub ours: Option<Secret>,
     /// What happens in the world while the next call is at work.
     pub meanwhile: Option<Box<dyn FnOnce() + Send>>,
 }
@@ -100,12 +105,19 @@ impl Fake {
             known: BTreeMap::new(),
             calls: Vec::new(),
             receivers: BTreeMap::new(),
+            given: Vec::new(),
+            ours: None,
             meanwhile: None,
         }
     }
 
     /// What comes of a request, and what it says.
-    pub fn answer(&mut self, is_call: bool, key: Option<&str>) -> Result<(u16, Value, bool), Failure> {
+    pub fn answer(
+        &mut self,
+        is_call: bool,
+        key: Option<&str>,
+        given: Option<Secret>,
+    ) -> Result<(u16, Value, bool), Failure> {
         self.calls.push(if is_call { "rotate" } else { "look" });
         let next = if is_call { self.answers.pop_front() } else { self.looks.pop_front() }.unwrap_or(Answer::Yes);
         let cut = || Failure::Unknown("the connection ended".to_owned());
@@ -125,13 +137,15 @@ impl Fake {
         if let Some(act) = self.meanwhile.take() {
             act();
         }
+        let is_set = given.is_some();
+        self.given.extend(given);
         let known = key.and_then(|key| self.known.get(key).cloned());
         let replayed = known.is_some();
         let body = known.unwrap_or_else(|| {
-            (self.secret, self.version) = ('n', self.version + 1);
+            (self.secret, self.version) = (if is_set { '?' } else { 'n' }, self.version + 1);
             self.updated_at = now().to_string();
             let mut body = json!({ "version": self.version, "ends": self.ends });
-            if next != Answer::Bare {
+            if next != Answer::Bare && !is_set {
                 body["secret"] = json!(secret('n').expose());
             }
             key.map(|key| self.known.insert(key.to_owned(), body.clone()));
@@ -156,7 +170,9 @@ impl Fake {
         let is_fresh = at.parse::<i64>().is_ok_and(|at| (provider - at).abs() <= 300);
         let scheme = Scheme::of(&provider_of()).unwrap();
         let signs = |letter: char| {
-            let digest = scheme.digest(&scheme.keyed(&secret(letter)).unwrap(), "", at, body);
+            let known = if letter == '?' { self.ours.clone() } else { Some(secret(letter)) };
+            let Some(key) = known.and_then(|known| scheme.keyed(&known)) else { return false };
+            let digest = scheme.digest(&key, "", at, body);
             signature.contains(&written(scheme.encoding(), &digest))
         };
         Ok(if is_fresh && takes.chars().any(signs) { 200 } else { 401 })
@@ -180,4 +196,15 @@ pub fn reading_provider() -> Arc<Provider> {
     let text =
         lines.collect::<Vec<_>>().join("\n").replace("/rotate\", answer", "/rotate\", read = \"/e/{id}\", answer");
     Arc::new(Provider::parse(&text, "fake.toml").unwrap())
+}
+
+/// The same, which takes a secret of ours, and shows what `shows` says.
+pub fn setting_provider() -> Arc<Provider> {
+    let is_kept = |line: &&str| {
+        !["rotate", "overlap", "force", "idempotency", "cutover"].iter().any(|word| line.starts_with(word))
+    };
+    let lines = DESCRIPTION.lines().filter(is_kept);
+    let text = lines.collect::<Vec<_>>().join("\n");
+    let set = "rotate = { kind = \"set\", method = \"PUT\", path = \"/e/{id}\", body = { secret = \"{secret}\" }, secret = { form = \"hex\", bytes = 32 } }\noverlap = { kind = \"none\" }\n\n[errors]";
+    Arc::new(Provider::parse(&text.replace("\n[errors]", set), "fake.toml").unwrap())
 }

@@ -7,7 +7,7 @@ use std::ops::Deref;
 use jiff::Timestamp;
 use uuid::Uuid;
 
-use super::{Answered, Call, Entry, Plan, Record, Step};
+use super::{Answered, Call, Entry, How, Plan, Record, Step};
 
 /// A plan and what has come of it.
 #[derive(Clone, Debug)]
@@ -50,6 +50,14 @@ impl Rotation {
     /// What was proved before the call when somebody began may no longer hold when somebody goes on: it is proved anew.
     pub(super) fn prove_anew(&mut self) {
         if self.0.call != Call::NotApplied {
+            return;
+        }
+        if self.0.made.is_some() {
+            // The stores have the new secret. Whether receivers accept it is asked again right before the provider is given it.
+            let is_seen = self.0.done.get(&Step::Verify).is_some_and(|proof| proof.how == How::Probe);
+            if is_seen {
+                self.0.done.remove(&Step::Verify);
+            }
             return;
         }
         self.0.done.remove(&Step::Check);

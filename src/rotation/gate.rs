@@ -56,6 +56,9 @@ impl Runner<'_> {
                         let refusal = |url, finds| RunError::Contradicted { step, url, finds };
                         self.overrule(step, reason.as_deref(), refusal)?;
                     }
+                    if step == Step::Verify && reason.is_none() && self.rotation.is_unsent() {
+                        return Err(RunError::Unproved { provider: self.endpoint.provider.title().to_owned() });
+                    }
                     let said = [Event::Done { step, how: How::Word { reason } }];
                     // Whoever goes on before the call asks anew.
                     if step == Step::Prepare {
@@ -107,7 +110,7 @@ impl Runner<'_> {
         self.probe()?;
         let how = if self.is_proved_by_receivers(step) {
             How::Probe
-        } else if step == Step::Verify && self.is_seen_since_deploy()? && self.rotation.contradicting(step).is_empty() {
+        } else if step == Step::Verify && self.is_seen_since_deploy() && self.rotation.contradicting(step).is_empty() {
             How::Delivery
         } else {
             return Ok(false);
@@ -128,12 +131,12 @@ impl Runner<'_> {
     }
 
     /// What was signed before the deploy says that the provider signs, and nothing of the receivers.
-    fn is_seen_since_deploy(&self) -> Result<bool, RunError> {
-        let seen = self.rotation.seen.get(&self.answered()?.fingerprint);
-        let Some((seen, deployed)) = seen.zip(self.rotation.done.get(&Step::Deploy)) else { return Ok(false) };
+    fn is_seen_since_deploy(&self) -> bool {
+        let seen = self.rotation.answered().and_then(|answered| self.rotation.seen.get(&answered.fingerprint));
+        let Some((seen, deployed)) = seen.zip(self.rotation.done.get(&Step::Deploy)) else { return false };
         // Signatures bear whole seconds of the provider's clock.
         let since = |at: Timestamp| at.as_second() >= self.rotation.provider_time(deployed.at).as_second();
-        Ok(seen.signed_at.map_or(seen.at >= deployed.at, since))
+        seen.signed_at.map_or(seen.at >= deployed.at, since)
     }
 
     /// Asks every receiver what it accepts and journals it; once, until something has changed.

@@ -52,7 +52,7 @@ impl Runner<'_> {
     /// The same wherever a run comes by between two changes: what others have put where whsec looks after a secret is said
     /// before anything is built on it. A store that cannot be read now is looked into when it is changed.
     pub(super) fn refuse_drift_at_rest(&self) -> Result<(), RunError> {
-        let is_staged = self.rotation.done.contains_key(&Step::Stage) && self.rotation.answered().is_some();
+        let is_staged = self.rotation.done.contains_key(&Step::Stage) && self.rotation.new_secret().is_some();
         // One that joined is compared when it gets what the others have.
         if !is_staged || self.rotation.closed.is_some() || self.rotation.behind().is_some() {
             return Ok(());
@@ -78,6 +78,9 @@ impl Runner<'_> {
     }
 
     pub(super) fn store_failed(&self, step: Step, source: StoreError) -> RunError {
+        if self.rotation.is_unsent() {
+            return RunError::StoreCheck(source);
+        }
         let sealed = self.seals.exists(self.rotation.id).then(|| self.seals.path(self.rotation.id));
         RunError::StoreFailed { step, sealed, source }
     }

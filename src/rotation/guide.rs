@@ -18,20 +18,23 @@ pub struct StoreNames {
 
 /// A short line for a step: what happens, in the words of this direction.
 pub fn title(direction: Direction, step: Step) -> &'static str {
-    use Direction::{Contain, Force, Instant, OverlapEither, OverlapSwitch};
+    use Direction::{Contain, Force, Instant, OverlapEither, OverlapSwitch, Set, SetSwitch};
     match (step, direction) {
         (Step::Check, _) => "prove the key, the endpoint, every store and the seal",
         (Step::Prepare, _) => "make the receivers ready to take the new secret at once",
         (Step::Issue, Instant) => "call the provider: the old secret dies with the answer",
         (Step::Issue, Force) => "call the provider: the old secret is ended now",
+        (Step::Issue, Set | SetSwitch) => "give the provider the new secret: from then on it signs with that alone",
         (Step::Issue, _) => "call the provider: from then on it signs with both secrets",
+        (Step::Stage, Set | SetSwitch) => "make the new secret, and keep it in `next` of every store",
         (Step::Stage, _) => "keep the new secret in `next` of every store, and read it back",
         (Step::Promote, OverlapEither) => "make the new secret `current` in every store",
         (Step::Promote, _) => "make the new secret `current`, and the old one `previous`",
-        (Step::Deploy, OverlapEither) => "let the receivers accept either secret",
+        (Step::Deploy, OverlapEither | Set) => "let the receivers accept either secret",
         (Step::Deploy, Contain) => "let the receivers know the new secret, and it alone",
         (Step::Deploy, OverlapSwitch) => "let the receivers take the new secret in place of the old one",
         (Step::Deploy, _) => "let the receivers take the new secret at once",
+        (Step::Verify, Set) => "see that every receiver accepts the new secret before the provider has it",
         (Step::Verify, _) => "see a delivery verified with the new secret",
         (Step::Wait, Contain) => "let the old secret run out at the provider, where it does no harm any more",
         (Step::Wait, _) => "wait until the provider has dropped the old secret",
@@ -47,6 +50,13 @@ pub fn instructions(rotation: &Rotation, provider: &Provider, stores: &[StoreNam
     match step {
         Step::Prepare => prepare(rotation, provider, stores),
         Step::Deploy => deploy(direction, rotation, provider, stores),
+        Step::Verify if direction == Direction::Set => vec![
+            format!(
+                "{} signs with the old secret still, so that no delivery shows it: receivers are probed.",
+                provider.title()
+            ),
+            "Where they cannot be, say how you know that they accept the new one.".to_owned(),
+        ],
         Step::Verify => verify(rotation, provider),
         Step::Drop => drop_old(direction, rotation, stores),
         Step::Wait => vec![
@@ -89,6 +99,22 @@ pub fn warnings(plan: &Plan, provider: &Provider) -> Vec<String> {
                  both signatures; a delivery signed before the call and sent again as it was is refused"
             ));
         }
+        Direction::Set => {
+            lines.push(format!(
+                "{title} keeps one secret, and is given the new one only once receivers were seen to accept either"
+            ));
+            lines.push(
+                "deliveries that are on their way then, and those sent again as they were, bear the old signature: receivers \
+                 need both until `drop`"
+                    .to_owned(),
+            );
+        }
+        Direction::SetSwitch => {
+            lines.push(format!(
+                "{title} keeps one secret and the receivers one: from the call until they have the new one they refuse every \
+                 delivery"
+            ));
+        }
         Direction::OverlapEither | Direction::OverlapSwitch => {}
     }
     if plan.forced {
@@ -122,7 +148,7 @@ pub fn verifier(scheme: Option<&Scheme>, direction: Direction) -> Vec<String> {
         format!("{each} is HMAC-SHA256 over `{}` in {encoding}, keyed with {key}.", scheme.signed()),
     ];
     match direction {
-        Direction::OverlapEither => lines
+        Direction::OverlapEither if scheme.signs_with_all() => lines
             .push("Accept a delivery if ANY entry matches under EITHER secret; compare in constant time.".to_owned()),
         Direction::OverlapSwitch => lines.push(
             "Accept a delivery if ANY entry matches; during the overlap the old and the new secret both do.".to_owned(),
@@ -132,7 +158,10 @@ pub fn verifier(scheme: Option<&Scheme>, direction: Direction) -> Vec<String> {
              delivery bears an entry for both."
                 .to_owned(),
         ),
-        Direction::Instant | Direction::Force => {
+        Direction::OverlapEither | Direction::Set => {
+            lines.push("Accept a delivery if it matches under EITHER secret; compare in constant time.".to_owned());
+        }
+        Direction::Instant | Direction::Force | Direction::SetSwitch => {
             lines.push("From the call on, deliveries carry the new signature only.".to_owned());
         }
     }
@@ -170,7 +199,7 @@ fn deploy(direction: Direction, rotation: &Rotation, provider: &Provider, stores
     let mut lines = Vec::new();
     for store in stores {
         lines.push(match direction {
-            Direction::OverlapEither => {
+            Direction::OverlapEither | Direction::Set => {
                 format!("The new secret is in {}, the old one stays in {}.", store.next, store.current)
             }
             _ if rotation.before.current.is_none() => {
@@ -180,7 +209,7 @@ fn deploy(direction: Direction, rotation: &Rotation, provider: &Provider, stores
         });
     }
     lines.push(match direction {
-        Direction::OverlapEither => {
+        Direction::OverlapEither | Direction::Set => {
             format!("Deploy the receivers{} so that they accept either of the two.", at(&rotation.plan.receivers))
         }
         Direction::Contain => format!(
@@ -207,7 +236,7 @@ fn verify(rotation: &Rotation, provider: &Provider) -> Vec<String> {
 
 fn drop_old(direction: Direction, rotation: &Rotation, stores: &[StoreNames]) -> Vec<String> {
     let mut lines = Vec::new();
-    if direction == Direction::OverlapEither {
+    if matches!(direction, Direction::OverlapEither | Direction::Set) {
         for store in stores {
             lines.push(format!(
                 "The new secret is in {} now; {} and {} are gone.",

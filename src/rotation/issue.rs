@@ -8,6 +8,7 @@ use std::time::Duration;
 use jiff::{SignedDuration, Timestamp};
 
 use super::error::ROTATE;
+use super::facts::LONGEST_CALL;
 use super::operator::{Doubt, News};
 use super::runner::Runner;
 use super::seal::Sealed;
@@ -25,8 +26,6 @@ const LONGEST_PAUSE: Duration = Duration::from_secs(20);
 /// How often a pause looks for a signal.
 const LOOK_EVERY: Duration = Duration::from_millis(50);
 
-/// How long after it was sent a lost call may still have been carried out.
-pub(super) const LONGEST_CALL: SignedDuration = SignedDuration::from_secs(60);
 /// What is said where a secret came and nothing could keep it.
 pub(super) const UNKEPT: &str = "the answer came, but neither the seal nor a store could keep the new secret";
 
@@ -53,7 +52,8 @@ impl Runner<'_> {
     pub(super) fn issue(&mut self) -> Result<(), RunError> {
         let key = self.key()?;
         let request = self.rotation.plan.request.clone();
-        let idempotent = self.rotation.plan.idempotency_key.is_some();
+        let made = self.rotation.made.is_some().then(|| self.secret()).transpose()?;
+        let may_repeat = self.rotation.plan.idempotency_key.is_some() || made.is_some();
         // Once an attempt may have been applied, a later refusal proves nothing about it.
         let mut ambiguous = self.rotation.may_be_applied();
         let mark = self.key_origin.map(|origin| KeyMark::of(key, origin, self.rotation.id));
@@ -66,7 +66,10 @@ impl Runner<'_> {
             self.record(&[Event::Sent { attempt, digest: request.digest(), key: mark.clone() }])?;
             self.operator.tell(self.rotation, News::Sending { attempt });
             self.operator.awaits_answer(Some(self.client.timeout()));
-            let outcome = self.client.call(self.endpoint, &request, key);
+            let outcome = match &made {
+                Some(secret) => self.client.set(self.endpoint, &request, key, secret),
+                None => self.client.call(self.endpoint, &request, key),
+            };
             self.operator.awaits_answer(None);
             let (error, why, pause) = match self.weigh(outcome, attempt) {
                 Attempt::Answered(reply) => return self.receive(&reply),
@@ -80,7 +83,7 @@ impl Runner<'_> {
                     } else {
                         self.record(&[Event::NotApplied { why: why.clone(), status, request_id }])?;
                         let Some(pause) = pause else {
-                            self.record(&[Event::Closed { outcome: Outcome::Failed, reason: Some(why) }])?;
+                            self.fail(why)?;
                             return Err(error);
                         };
                         (error, why, pause)
@@ -89,7 +92,7 @@ impl Runner<'_> {
                 Attempt::Ambiguous { why, status, again_in } => {
                     ambiguous = true;
                     self.record(&[Event::Lost { why: why.clone(), status }])?;
-                    if !idempotent {
+                    if !may_repeat {
                         // Never sent twice: what is known is looked at next.
                         return Ok(());
                     }
@@ -104,11 +107,20 @@ impl Runner<'_> {
             self.operator.tell(self.rotation, News::Retrying { why: &why, seconds: pause.as_secs() });
             if !self.rest_for(pause) {
                 if !ambiguous {
-                    self.record(&[Event::Closed { outcome: Outcome::Failed, reason: Some(why) }])?;
+                    self.fail(why)?;
                 }
                 return Err(error);
             }
         }
+    }
+
+    /// Closes a rotation whose call came to nothing. Where the new secret is ours, receivers may have it already, and the call is
+    /// made again.
+    fn fail(&mut self, why: String) -> Result<(), RunError> {
+        if self.rotation.made.is_some() {
+            return Ok(());
+        }
+        self.record(&[Event::Closed { outcome: Outcome::Failed, reason: Some(why) }])
     }
 
     /// Whether a request that may have been applied goes out again with this key. One of another account would rotate something
@@ -181,6 +193,9 @@ impl Runner<'_> {
 
     /// Seals what came before anything else is done with it.
     fn receive(&mut self, reply: &Reply) -> Result<(), RunError> {
+        if let Some(made) = self.rotation.made.clone() {
+            return self.taken(made, reply);
+        }
         if request::read(self.endpoint).is_some() {
             return self.record(&[Event::Applied { status: reply.status }]);
         }

@@ -145,8 +145,8 @@ impl Runner<'_> {
                 Ok(())
             }
             Finding::Superseded(difference) => Err(self.supersede(difference, &inspected)?),
-            Finding::Touched(difference) if asks => self.ask_about(Doubt::Touched(difference), &inspected),
-            Finding::Behind(difference) if asks => self.ask_about(Doubt::Behind(difference), &inspected),
+            Finding::Touched(difference) if asks => self.ask_about(Doubt::Touched(difference), &inspected).map(|_| ()),
+            Finding::Behind(difference) if asks => self.ask_about(Doubt::Behind(difference), &inspected).map(|_| ()),
             Finding::Touched(_) | Finding::Behind(_) => Ok(()),
         }
     }
@@ -179,15 +179,17 @@ impl Runner<'_> {
     }
 
     /// Asks about what may be another rotation. What is said to be none is what counts from then on.
-    fn ask_about(&mut self, doubt: Doubt, inspected: &Inspected) -> Result<(), RunError> {
+    /// `false` where others have gone on meanwhile.
+    pub(super) fn ask_about(&mut self, doubt: Doubt, inspected: &Inspected) -> Result<bool, RunError> {
         let after: Evidence = self.evidence(inspected);
         let why = doubt.to_string();
         if self.rotation.doubt.as_ref() != Some(&why) {
             // Before anybody is asked, who may leave without an answer: `status` has it then.
             self.record(&[Event::Doubted { why: why.clone() }])?;
         }
-        let Some(reason) = self.ask_for_reason(doubt)? else { return Ok(()) };
-        self.record(&[Event::Overridden { why, reason, slot: None }, Event::Shown { after }])
+        let Some(reason) = self.ask_for_reason(doubt)? else { return Ok(false) };
+        self.record(&[Event::Overridden { why, reason, slot: None }, Event::Shown { after }])?;
+        Ok(true)
     }
 
     pub(super) fn doubtful(&self, doubt: Doubt) -> RunError {

@@ -58,6 +58,7 @@ mod rows;
 pub mod runner;
 mod schema;
 pub mod seal;
+mod set;
 mod slotting;
 mod standing;
 pub mod state_key;
@@ -104,6 +105,8 @@ pub struct Record {
     /// When the newest event was journaled, on our clock.
     pub last_at: Timestamp,
     pub call: Call,
+    /// The new secret, where it is ours to make, from before the call on.
+    pub made: Option<Fingerprint>,
     /// Whether the provider has certainly carried the call out, whatever became of its answer.
     pub applied: bool,
     /// The attempts that may have been applied, in order.
@@ -196,6 +199,7 @@ impl Record {
             clock_set_back: false,
             last_at: opened_at,
             call: Call::NotApplied,
+            made: None,
             applied: false,
             sent: Vec::new(),
             confirmed: false,
@@ -232,6 +236,7 @@ impl Record {
                 self.done.insert(Step::Check, proof(How::Tool));
                 self.go_live_first();
             }
+            Event::Made { fingerprint } => self.made = Some(fingerprint.clone()),
             Event::Sent { attempt, key, .. } => {
                 self.attempts = *attempt;
                 self.sent_with.extend(key.clone());
@@ -244,6 +249,10 @@ impl Record {
                 let called_by = self.provider_time(self.sent.last().map_or(*at, |sent| sent.ours));
                 self.call = Call::Answered(answered.clone().with_believable_end(&self.plan, called_by));
                 self.applied = true;
+                if self.made.is_some() {
+                    // What was seen before our own call is no measure of what comes after it.
+                    self.after = None;
+                }
                 self.done.insert(Step::Issue, proof(How::Tool));
             }
             Event::Unreadable { why, .. } => {
@@ -262,12 +271,14 @@ impl Record {
             }
             Event::Lost { why, .. } => {
                 self.set_unknown(Some(why.clone()));
-                // What a store had and has lost is no proof of anything that comes after.
-                for step in [Step::Stage, Step::Deploy, Step::Verify] {
-                    self.done.remove(&step);
-                }
-                self.stores_done.clear();
                 self.after = None;
+                // Ours is where it was put before the call. Of any other, what a store had and has lost proves nothing that comes after.
+                if self.made.is_none() {
+                    for step in [Step::Stage, Step::Deploy, Step::Verify] {
+                        self.done.remove(&step);
+                    }
+                    self.stores_done.clear();
+                }
             }
             Event::Confirmed => self.confirmed = true,
             Event::Shown { after } => (self.after, self.doubt) = (Some(after.clone()), None),
@@ -376,22 +387,7 @@ impl Record {
 
     /// The new secret, once there is one.
     pub fn new_secret(&self) -> Option<&Fingerprint> {
-        self.answered().map(|answered| &answered.fingerprint)
-    }
-
-    /// When the old secret ends, on the provider's clock; what was dead before ended then, whatever the provider kept.
-    pub fn expires_at(&self) -> Option<Timestamp> {
-        self.before.dead_since.or_else(|| self.answered()?.expires_at)
-    }
-
-    /// Whether the old secret is still accepted or signed with by the provider at `now`.
-    pub fn old_secret_lives(&self, now: Timestamp) -> bool {
-        match (&self.call, self.expires_at()) {
-            _ if self.before.dead_since.is_some() => false,
-            (Call::Answered(_), Some(end)) => self.provider_now(now) < end,
-            (Call::Answered(answered), None) => answered.expires_source == ExpirySource::Unknown,
-            _ => true,
-        }
+        self.answered().map(|answered| &answered.fingerprint).or(self.made.as_ref())
     }
 }
 

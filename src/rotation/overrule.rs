@@ -28,7 +28,7 @@ impl Record {
 impl Runner<'_> {
     /// What has drifted of the slots that this rotation is to change.
     pub fn drifted(&self) -> Vec<Drift> {
-        if self.rotation.answered().is_none() { Vec::new() } else { self.drifts(Act::due(self.rotation)) }
+        if self.rotation.new_secret().is_none() { Vec::new() } else { self.drifts(Act::due(self.rotation)) }
     }
 
     /// Rules out what slots hold that has this fingerprint, or that they are empty where there is none. Only what is found

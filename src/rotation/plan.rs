@@ -103,6 +103,10 @@ pub enum Direction {
     Force,
     /// The old secret has leaked, and the provider cannot end it: receivers drop it while it still lives.
     Contain,
+    /// We make the secret, and the provider takes it in place of the old one once receivers accept either.
+    Set,
+    /// The same where receivers keep one secret, and change it as the provider does.
+    SetSwitch,
 }
 
 impl Direction {
@@ -115,6 +119,8 @@ impl Direction {
             Self::Instant => &[Check, Prepare, Issue, Stage, Promote, Deploy, Verify, Retire, Drop],
             Self::Force => &[Check, Issue, Stage, Promote, Deploy, Verify, Retire, Drop],
             Self::Contain => &[Check, Issue, Stage, Promote, Deploy, Verify, Drop, Wait, Retire],
+            Self::Set => &[Check, Stage, Deploy, Verify, Issue, Promote, Retire, Drop],
+            Self::SetSwitch => &[Check, Prepare, Stage, Issue, Promote, Deploy, Verify, Retire, Drop],
         }
     }
 
@@ -126,12 +132,19 @@ impl Direction {
             Self::Instant => "instant",
             Self::Force => "force",
             Self::Contain => "contain",
+            Self::Set => "set",
+            Self::SetSwitch => "set-switch",
         }
     }
 
     /// Whether the call itself ends the old secret.
     pub fn ends_old_secret(self) -> bool {
-        matches!(self, Self::Instant | Self::Force)
+        matches!(self, Self::Instant | Self::Force | Self::Set | Self::SetSwitch)
+    }
+
+    /// Whether the new secret is ours to make, and in the stores before the call.
+    pub fn is_set(self) -> bool {
+        matches!(self, Self::Set | Self::SetSwitch)
     }
 }
 
@@ -241,8 +254,15 @@ mod seconds {
 mod tests {
     use super::*;
 
-    const DIRECTIONS: [Direction; 5] =
-        [Direction::OverlapEither, Direction::OverlapSwitch, Direction::Instant, Direction::Force, Direction::Contain];
+    const DIRECTIONS: [Direction; 7] = [
+        Direction::OverlapEither,
+        Direction::OverlapSwitch,
+        Direction::Instant,
+        Direction::Force,
+        Direction::Contain,
+        Direction::Set,
+        Direction::SetSwitch,
+    ];
 
     #[test]
     fn every_direction_checks_first_and_seals_before_it_promotes() {
@@ -250,7 +270,9 @@ mod tests {
             let steps = direction.steps();
             let at = |step| steps.iter().position(|&other| other == step);
             assert_eq!(at(Step::Check), Some(0));
-            assert!(at(Step::Issue) < at(Step::Stage) && at(Step::Stage) < at(Step::Promote));
+            // What we have made ourselves is in the stores before anybody else has it.
+            assert_eq!(at(Step::Stage) < at(Step::Issue), direction.is_set());
+            assert!(at(Step::Issue) < at(Step::Promote) && at(Step::Stage) < at(Step::Promote));
             assert!(at(Step::Promote) < at(Step::Retire));
             assert!(at(Step::Deploy) < at(Step::Verify) && at(Step::Verify) < at(Step::Retire));
             assert!(at(Step::Verify) < at(Step::Drop), "nothing is dropped before the new secret is seen to work");

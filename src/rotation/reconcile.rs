@@ -13,6 +13,9 @@ use crate::secret::{Fingerprint, Secret};
 impl Runner<'_> {
     /// Settles what came of the call, or leaves it unknown with all that is known.
     pub(super) fn reconcile(&mut self) -> Result<(), RunError> {
+        if self.rotation.made.is_some() {
+            return self.set_again();
+        }
         let provider = self.endpoint.provider.title().to_owned();
         // A process may have died between sealing the answer and journaling it.
         let sealed = self.seals.exists(self.rotation.id).then(|| self.seals.unseal(self.rotation.id)).transpose();
@@ -60,7 +63,7 @@ impl Runner<'_> {
 
     /// Asks whether it was applied. Where that is certain, what is left to say is that nobody can make use of what came, and
     /// `useless` is why nobody can yet.
-    fn rule(&mut self, comparison: Comparison, useless: Option<RunError>) -> Result<(), RunError> {
+    pub(super) fn rule(&mut self, comparison: Comparison, useless: Option<RunError>) -> Result<(), RunError> {
         let ruling = self.operator.settle(self.rotation, &comparison);
         if self.rejoin()? != Meanwhile::Nothing {
             return Ok(());
@@ -143,7 +146,7 @@ impl Runner<'_> {
         }
     }
 
-    fn compare(&mut self) -> (Comparison, Option<Inspected>) {
+    pub(super) fn compare(&mut self) -> (Comparison, Option<Inspected>) {
         let before = self.rotation.before.clone();
         match self.ask_provider() {
             Ok(inspected) => {

@@ -1,8 +1,8 @@
 //! The way back: the old secret into the live slot of every store, while the provider still honours it.
 
 use super::drift::{self, Act};
+use super::facts::LONGEST_CALL;
 use super::guard::refuse;
-use super::issue::LONGEST_CALL;
 use super::operator::News;
 use super::runner::Runner;
 use super::{Event, Next, Rotation, RunError, Step};

@@ -82,7 +82,9 @@ impl Runner<'_> {
     fn clear_up(&self) -> Result<(), RunError> {
         let has = |access| self.stores.iter().any(|store| store.access() == access);
         let done = |step| self.rotation.done.contains_key(&step);
+        // Of ours the stores are not the only ones to have it before the provider does.
         let spent = done(Step::Stage)
+            && !self.rotation.is_unsent()
             && (!has(Access::WriteOnly) || (done(Step::Promote) && (has(Access::ReadWrite) || done(Step::Verify))))
             && (!has(Access::Once) || done(Step::Deploy));
         // Somebody may have written over what was stored a moment ago.
@@ -215,12 +217,14 @@ impl Runner<'_> {
     fn perform(&mut self, step: Step) -> Result<(), RunError> {
         match step {
             Step::Check => self.check(),
-            Step::Issue => self.issue(),
+            Step::Issue => self.issue_or_set(),
             Step::Stage => {
+                self.make()?;
                 let secret = match self.secret() {
                     Ok(secret) => secret,
                     // The others have it, and cannot give it back.
                     Err(_) if self.rotation.behind().is_some() => return Err(self.nothing_to_give()),
+                    Err(_) if self.rotation.is_unsent() => return self.give_up_made(),
                     // The process that had the answer could keep it nowhere: the call is as good as unanswered.
                     Err(_) if !self.seals.exists(self.rotation.id) => {
                         return self.record(&[Event::Lost { why: UNKEPT.to_owned(), status: None }]);
@@ -229,7 +233,7 @@ impl Runner<'_> {
                 };
                 self.stage_and_go_live(&secret)?;
                 // What it shows right after our own call is what a later look is compared with.
-                if self.rotation.may_be_stale() || self.operator.wants_to_stop() {
+                if self.rotation.is_unsent() || self.rotation.may_be_stale() || self.operator.wants_to_stop() {
                     Ok(())
                 } else {
                     self.look_again(true)
@@ -247,16 +251,15 @@ impl Runner<'_> {
         if let Some(secret) = &self.arrived {
             return Ok(secret.clone());
         }
-        let answered = self.rotation.answered();
-        let says = answered.map(|answered| &answered.fingerprint);
+        let says = self.rotation.new_secret();
         let unsealed = match self.seals.secret_of(self.rotation.id, says) {
             Ok(secret) => return Ok(secret),
             Err(error) => error,
         };
         for store in readable(self.stores) {
             for slot in [Slot::Next, Slot::Current] {
-                if let (Ok(Some(secret)), Some(answered)) = (store.get(slot), answered)
-                    && secret.fingerprint() == answered.fingerprint
+                if let (Ok(Some(secret)), Some(says)) = (store.get(slot), says)
+                    && secret.fingerprint() == *says
                 {
                     return Ok(secret);
                 }

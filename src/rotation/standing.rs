@@ -93,6 +93,11 @@ impl Rotation {
         self.closed.as_ref().is_some_and(|closed| closed.outcome == outcome)
     }
 
+    /// Whether the stores have, or are to have, a secret of ours that the provider has not been sent.
+    pub fn is_unsent(&self) -> bool {
+        self.made.is_some() && !self.may_be_applied()
+    }
+
     /// Whether anything was ever sent that may have been applied.
     pub fn may_be_applied(&self) -> bool {
         self.call != Call::NotApplied

@@ -51,9 +51,9 @@ impl Rotation {
             None => {}
         }
         match self.call {
-            Call::NotApplied => return Status::Planned,
+            Call::NotApplied if self.made.is_none() => return Status::Planned,
             Call::Unknown { .. } | Call::Unreadable { .. } | Call::Unread => return Status::Unknown,
-            Call::Answered(_) => {}
+            Call::Answered(_) | Call::NotApplied => {}
         }
         let done = |step| self.done.contains_key(&step);
         match self.next(now) {

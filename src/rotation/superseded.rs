@@ -5,6 +5,7 @@
 
 use jiff::{SignedDuration, Timestamp};
 
+use super::facts::LONGEST_CALL;
 use super::{CLOCK_SLACK, Evidence, Rotation};
 
 /// What a look at the provider came to.
@@ -74,6 +75,28 @@ pub fn compare(rotation: &Rotation, now: &Evidence) -> Finding {
         return if is_behind { Finding::Behind(difference) } else { Finding::Superseded(difference) };
     }
     if is_told { Finding::Same } else { by_time(rotation, now) }
+}
+
+/// What of the endpoint has changed since we looked before a call that brings a secret of ours, by somebody else: what we send
+/// takes the place of whatever is there.
+pub fn touched(rotation: &Rotation, now: &Evidence) -> Option<Difference> {
+    let known = rotation.after.as_ref().unwrap_or(&rotation.before);
+    let facts = [
+        ("version", &known.version, &now.version),
+        ("fingerprint", &known.fingerprint, &now.fingerprint),
+        ("time of change", &known.updated_at, &now.updated_at),
+    ];
+    let mut differ = facts.into_iter().filter_map(|(what, ours, theirs)| {
+        let (ours, theirs) = (ours.as_ref()?, theirs.as_ref()?);
+        (!is_same(ours, theirs)).then(|| Difference { what, ours: ours.clone(), theirs: theirs.clone() })
+    });
+    let Some((first, last)) = rotation.sent.first().zip(rotation.sent.last()) else { return differ.next() };
+    // A call of ours that was lost may be what has changed it, and then it did so while it was under way.
+    let is_ours = |at: Timestamp| {
+        let noted_by = last.theirs.saturating_add(LONGEST_CALL).and_then(|at| at.saturating_add(NOTED_WITHIN));
+        at.duration_since(first.theirs) >= -CLOCK_SLACK && noted_by.is_ok_and(|end| at <= end)
+    };
+    differ.find(|found| found.what == "time of change" && !found.theirs.parse().is_ok_and(is_ours))
 }
 
 /// The same where nothing but a time of change is shown.

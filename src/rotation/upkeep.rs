@@ -40,6 +40,9 @@ impl Runner<'_> {
             if may_be_elsewhere {
                 return Ok(false);
             }
+            if self.rotation.is_unsent() {
+                return self.give_up_made().map(|()| true);
+            }
             self.record(&[Event::Lost { why: GONE.to_owned(), status: None }])?;
             return Ok(true);
         };

@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use tempfile::TempDir;
 
-use super::fake_provider::{Fake, provider_of};
+use super::fake_provider::{Fake, provider_of, setting_provider};
 use super::fakes::{self, Others, Person, Shelf, first_word};
 use super::journal::Journal;
 use super::lock::EndpointLock;
@@ -60,8 +60,8 @@ impl World {
         fakes::set_clock();
         let memory = Path::new("/dev/shm");
         let folder = if memory.is_dir() { TempDir::new_in(memory) } else { TempDir::new() }.unwrap();
-        let endpoint =
-            provider_of().endpoint(None, &[("id".to_owned(), "whk_1".to_owned())], None, &Default::default());
+        let provider = if direction.is_set() { setting_provider() } else { provider_of() };
+        let endpoint = provider.endpoint(None, &[("id".to_owned(), "whk_1".to_owned())], None, &Default::default());
         let endpoint = endpoint.unwrap();
         let mut begun = rotation(direction);
         begun.id = Uuid::new_v4();
@@ -70,6 +70,9 @@ impl World {
             Direction::Force => request::force(&endpoint, Some("key"), "it leaked").unwrap(),
             _ => request::rotate(&endpoint, Some("key")),
         };
+        if direction.is_set() {
+            (begun.plan.idempotency_key, begun.plan.key_window, begun.plan.overlap) = (None, None, None);
+        }
         begun.plan.stores = stores.iter().map(|(name, _)| planned(name)).collect();
         let shelves: Vec<Shelf> = stores.iter().map(|(name, access)| Shelf::new(name, *access)).collect();
         shelves.iter().for_each(|shelf| shelf.put("-o-"));
@@ -234,7 +237,9 @@ fn client(fake: &Arc<Mutex<Fake>>) -> Client {
             return fake.deliver(url.as_str(), headers, body).map(|status| received(status, Vec::new(), Vec::new()));
         }
         let key = headers.get("idempotency-key").and_then(|key| key.to_str().ok());
-        let (status, body, replayed) = fake.answer(method == "POST", key)?;
+        let sent: serde_json::Value = serde_json::from_slice(body).unwrap_or_default();
+        let given = sent["secret"].as_str().map(Secret::new);
+        let (status, body, replayed) = fake.answer(method != "GET", key, given)?;
         let mut headers = vec![("replayed".to_owned(), replayed.to_string())];
         headers.extend(fake.date().map(|date| ("date".to_owned(), date)));
         Ok(received(status, headers, body.to_string().into_bytes()))
@@ -265,11 +270,21 @@ fn the_world_turns_in_every_direction() {
             Direction::Contain,
             "checked sent1 answered stage@a stage:tool shown promote@a promote:tool deploy:word verify:word drop:word wait:clock retire@a retire:tool closed:done",
         ),
+        (
+            Direction::Set,
+            "checked made stage@a stage:tool deploy:word verify:word sent1 answered shown promote@a promote:tool retire@a retire:tool drop:word closed:done",
+        ),
+        (
+            Direction::SetSwitch,
+            "checked prepare:word made stage@a stage:tool sent1 answered shown promote@a promote:tool deploy:word verify:word retire@a retire:tool drop:word closed:done",
+        ),
     ] {
         let mut world = World::new(direction);
-        world.person.always = Some(Reply::Done { reason: None });
+        let reason = (direction == Direction::Set).then(|| "nobody can be probed".to_owned());
+        world.person.always = Some(Reply::Done { reason });
         assert_eq!(world.run(None), "finished", "{:?}", world.person.heard);
-        assert_eq!((world.recorded().as_str(), world.slots().as_str()), (recorded, "-n-"), "{direction:?}");
+        let slots = if direction.is_set() { "-?-" } else { "-n-" };
+        assert_eq!((world.recorded().as_str(), world.slots().as_str()), (recorded, slots), "{direction:?}");
         assert_eq!(world.sealed(), (false, false));
         let known = world.journal.find(world.rotation.id).unwrap().unwrap();
         assert_eq!((&known.done, &known.call), (&world.rotation.done, &world.rotation.call));

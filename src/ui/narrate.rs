@@ -6,7 +6,7 @@ use jiff::SignedDuration;
 
 use super::Output;
 use crate::rotation::operator::News;
-use crate::rotation::{Answered, ExpirySource, How, Rotation, Step, guide};
+use crate::rotation::{Answered, Event, ExpirySource, How, Rotation, Step, guide};
 use crate::time::{moment, span};
 
 /// Tells one piece of news on stderr.
@@ -23,8 +23,15 @@ pub fn tell(output: &Output, rotation: &Rotation, news: &News<'_>) {
         }
         News::StoreProved { store } => output.say(&done(&format!("{store} takes, returns and gives up a canary"))),
         News::Sending { attempt: 1 } => output.detail("      the request is journaled; sending it"),
+        News::Sending { attempt } if rotation.made.is_some() => {
+            output.say(&format!("      attempt {attempt}: the same secret again"));
+        }
         News::Sending { attempt } => output.say(&format!("      attempt {attempt}: the same request, the same key")),
         News::Retrying { why, seconds } => output.say(&format!("      {why}; again in {seconds} s")),
+        News::Answered(answered) if rotation.made.is_some() => {
+            output.say(&done(&format!("the provider has taken the new secret {}", answered.fingerprint)));
+            output.say(&format!("      {}", old_secret(rotation, answered)));
+        }
         News::Answered(answered) => {
             output.say(&done(&format!("new secret {} received and sealed{}", answered.fingerprint, version(answered))));
             output.say(&format!("      {}", old_secret(rotation, answered)));
@@ -49,6 +56,9 @@ pub fn tell(output: &Output, rotation: &Rotation, news: &News<'_>) {
         News::Proved(step, how) => {
             let by = if **how == How::Delivery { "by a delivery that was verified" } else { "by every receiver" };
             output.say(&done(&format!("{}: proved {by}", step.name())));
+        }
+        News::Recorded(Event::Made { fingerprint }) => {
+            output.say(&done(&format!("new secret {fingerprint} made and sealed; the provider does not have it yet")));
         }
         News::Recorded(_) => {}
         News::OldSecretEnded => output.say(&done("the old secret has ended, by the provider's clock")),

@@ -11,6 +11,8 @@ use whsec::advice::Verb;
 
 /// Wordings with a command that other tests arrange, and those tests.
 const ELSEWHERE: &[(&str, &str)] = &[
+    ("name receivers that may be probed (--", "nothing_is_sent_before_every_receiver_is_seen_to_accept_the_new_secret"),
+    ("begin again: `whsec rotate TARGET`", "a_secret_that_is_gone_before_the_call_is_made_anew"),
     ("nothing is lost, it is shown whenever it is asked for", "what_is_not_shown_now_is_read_by_whoever_goes_on"),
     ("TARGET --yes` goes forward again", "the_old_secret_is_put_back_while_somebody_counts_down"),
     ("put it there: whsec store copy", "a3_the_second_target_is_not_as_young_as_the_rotation_of_the_first"),

@@ -17,6 +17,7 @@ mod force_refused;
 mod foreign_hands;
 mod gates;
 mod generated;
+mod github;
 mod hints;
 mod hints_in_source;
 mod hostile_checkout;

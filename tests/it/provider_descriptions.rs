@@ -141,6 +141,7 @@ fn an_unknown_key_names_its_place_and_the_nearest_known_one() {
 #[test]
 fn what_is_built_in_is_sound() {
     let expected = [
+        ("github", Overlap::None, Force::SameCall),
         ("hopae", Overlap::None, Force::SameCall),
         ("kadosei", Overlap::Unknown, Force::SameCall),
         ("layers", Overlap::Fixed(std::time::Duration::from_secs(86_400)), Force::Unavailable),
@@ -158,6 +159,35 @@ fn what_is_built_in_is_sound() {
     assert!(
         matches!(catalog.get("layer"), Err(ProviderError::NotFound { nearest: Some(nearest), .. }) if nearest == "layers")
     );
+}
+
+#[test]
+fn a_secret_of_ours_goes_into_the_body_once_and_what_does_not_go_with_that_is_refused() {
+    let good = include_str!("../../src/provider/builtin/github.toml").replace("\"github\"", "\"acme\"");
+    Provider::parse(&good, "acme.toml").expect("a provider");
+    for (from, to, expected) in [
+        ("kind = \"set\"\n", "", "rotate.secret"),
+        ("secret = { form = \"hex\", bytes = 32 }\n", "", "rotate.secret"),
+        ("bytes = 32", "bytes = 8", "rotate.secret.bytes"),
+        ("bytes = 32", "bytes = 65", "rotate.secret.bytes"),
+        ("body = { secret = \"{secret}\" }", "body = { secret = \"x\" }", "rotate.body"),
+        ("body = { secret = \"{secret}\" }", "body = { a = \"{secret}\", b = \"{secret}\" }", "rotate.body"),
+        ("body = { secret = \"{secret}\" }", "body = { secret = \"whsec_{secret}\" }", "rotate.body"),
+        ("body = { secret = \"{secret}\" }", "body = { secret = \"{secrets}\" }", "rotate.body"),
+        ("[overlap]\nkind = \"none\"", "[overlap]\nkind = \"fixed\"\nwindow = \"1h\"", "overlap.kind"),
+        ("[overlap]", "[rotate.answer]\nsecret = \"/secret\"\n\n[overlap]", "rotate.answer"),
+        ("secret = { form", "read = \"/repos/{owner}/{repo}/hooks/{hook_id}\"\nsecret = { form", "rotate.read"),
+        ("[overlap]", "[idempotency]\nheader = \"Key\"\nform = \"uuid\"\nwindow = \"1h\"\n\n[overlap]", "idempotency"),
+        ("key = \"raw\"", "key = \"base64-after-prefix\"", "rotate.secret.form"),
+    ] {
+        let text = good.replacen(from, to, 1);
+        assert_ne!(text, good, "{from}");
+        let ProviderError::Invalid { key, .. } = refused(&text) else { panic!("{to}") };
+        assert_eq!(key, expected, "{to}");
+    }
+    // Where the provider makes it, nothing stands for it, and the answer has to say it.
+    let text = GOOD.replace("[rotate.answer]\nsecret = \"/data/secret\"\n", "");
+    assert!(matches!(refused(&text), ProviderError::Invalid { key, .. } if key == "rotate.answer"));
 }
 
 #[test]

@@ -202,6 +202,24 @@ fn a_key_with_other_bytes_is_a_conflict() {
 }
 
 #[test]
+fn github_takes_what_it_is_given_and_the_same_again_is_no_rotation() {
+    let scene = Scene::start("github");
+    let (given, request) = (Secret::new("0123456789abcdef0123456789abcdef"), scene.rotation());
+    let look = || scene.client.inspect(&scene.endpoint, &scene.key).expect("a look");
+    assert!(matches!(scene.call(&request), Outcome::NotSent { .. }), "no secret, no request");
+    for _ in 0..2 {
+        let outcome = scene.client.set(&scene.endpoint, &request, &scene.key, &given);
+        assert!(matches!(outcome, Outcome::Success(_)), "{outcome:?}");
+        assert_eq!((scene.stand_in.live_secrets(), look().secret), (vec![given.clone()], None));
+    }
+    assert_eq!(scene.stand_in.ledger().rotations, 1);
+    let bodies: Vec<String> = scene.stand_in.ledger().requests.iter().map(|seen| seen.body.clone()).collect();
+    assert!(bodies.iter().any(|body| *body == format!("{{\"secret\":\"{}\"}}", given.expose())), "{bodies:?}");
+    let empty = Request { body: Some("{}".to_owned()), ..request };
+    assert_eq!(refusal(&scene.call(&empty)), (Meaning::Invalid, 422));
+}
+
+#[test]
 fn signa_refuses_a_second_rotation_in_the_overlap_and_force_ends_it() {
     let scene = Scene::start("signa");
     scene.reply(&scene.rotation());

@@ -5,7 +5,7 @@ use crate::screen::Terminal;
 
 #[test]
 fn every_provider_is_rehearsed_to_the_end_in_an_empty_home() {
-    for name in ["layers", "signa", "hopae", "kadosei", "verifa"] {
+    for name in ["layers", "signa", "hopae", "kadosei", "verifa", "github"] {
         let sandbox = Sandbox::new("layers");
         std::fs::remove_dir_all(sandbox.path("home/.config")).unwrap();
         let run = sandbox.run(&["rehearse", name, "--window", "2s", "--json"]).exits(0);

@@ -61,6 +61,8 @@ const SCENARIOS: &[Scenario] = &[
     Scenario { verb: Verb::Rotate, provider: "verifa", stores: FILES },
     Scenario { verb: Verb::Rotate, provider: "svix", stores: &[Kept::Dotenv] },
     Scenario { verb: Verb::Cutover, provider: "svix", stores: &[Kept::Json] },
+    Scenario { verb: Verb::Rotate, provider: "github", stores: &[Kept::Json] },
+    Scenario { verb: Verb::Cutover, provider: "github", stores: FILES },
     Scenario { verb: Verb::Cutover, provider: "layers", stores: FILES },
     Scenario { verb: Verb::Cutover, provider: "verifa", stores: &[Kept::Json] },
     Scenario { verb: Verb::Finish, provider: "layers", stores: FILES },

@@ -48,6 +48,8 @@ pub const SCENARIOS: &[Scenario] = &[
     Scenario { verb: Verb::Rotate, provider: "signa", stores: &[Kept::File] },
     Scenario { verb: Verb::Rotate, provider: "verifa", stores: FILES },
     Scenario { verb: Verb::Rotate, provider: "svix", stores: FILES },
+    Scenario { verb: Verb::Rotate, provider: "github", stores: FILES },
+    Scenario { verb: Verb::Cutover, provider: "github", stores: FILES },
     Scenario { verb: Verb::Force, provider: "signa", stores: FILES },
     Scenario { verb: Verb::ForceOpen, provider: "signa", stores: FILES },
     Scenario { verb: Verb::Force, provider: "layers", stores: &[Kept::Dotenv] },
@@ -135,7 +137,13 @@ impl Scenario {
     /// where a snapshot does not reach.
     pub fn is_fresh(&self) -> bool {
         matches!(self.verb, Verb::Rotate | Verb::Force | Verb::ForceOpen | Verb::Resume)
+            || self.calls_late()
             || self.stores.iter().any(|store| matches!(store, Kept::Keychain | Kept::Vault | Kept::AwsSm))
+    }
+
+    /// Whether the provider is called only once receivers have the new secret.
+    fn calls_late(&self) -> bool {
+        self.provider == "github"
     }
 
     /// A world in which the command can be run.
@@ -181,7 +189,7 @@ impl Scenario {
 
     /// Whether the new secret may be live at some moment of the command.
     pub fn promotes(&self) -> bool {
-        !(self.verb == Verb::Rotate && self.provider == "layers")
+        !(self.verb == Verb::Rotate && (self.provider == "layers" || self.calls_late()))
     }
 
     /// Goes on after the command was cut off, as an operator would, and looks at everything. Yields whether the outcome
@@ -189,7 +197,8 @@ impl Scenario {
     ///
     /// `sealed` says that the new secret was sealed before: then there is no excuse.
     pub fn recover(&self, world: &World, again_first: bool, sealed: bool) -> Result<bool, String> {
-        let idempotent = world.sandbox.provider.idempotency().is_some();
+        let provider = &world.sandbox.provider;
+        let idempotent = provider.idempotency().is_some() || provider.takes().is_some();
         let mut expected = 1;
         let mut unknown = false;
         if world.rotations() > expected {
@@ -281,6 +290,8 @@ impl Scenario {
     /// run.
     fn keys(&self) -> Vec<Point> {
         let keys: &[Key] = match self.verb {
+            Verb::Rotate if self.calls_late() => &[],
+            Verb::Cutover if self.calls_late() => &[Key::Rotated, Key::Unsealed],
             Verb::Rotate | Verb::Force | Verb::ForceOpen => &[Key::Rotated, Key::Sealed, Key::Unsealed],
             Verb::Resume => &[Key::Sealed, Key::Unsealed],
             Verb::Contain | Verb::Cutover | Verb::Join | Verb::Finish | Verb::Rollback => &[],

@@ -47,12 +47,25 @@ pub fn force(provider: &Provider) -> &'static str {
     }
 }
 
+/// Who makes the new secret.
+fn maker(provider: &Provider) -> String {
+    match provider.takes() {
+        Some(made) => {
+            format!("made by whsec, {} random bytes; given to the provider once receivers accept it", made.bytes)
+        }
+        None => "made by the provider".to_owned(),
+    }
+}
+
 /// Prints the facts that matter to an operator.
 pub fn print(provider: &Provider, session: &Session) {
     let spec = provider.spec();
     let schemes: Vec<&str> = spec.auth.schemes.iter().map(|scheme| scheme.name.as_str()).collect();
     let idempotency = provider.idempotency().map_or_else(
-        || "no: a repeated call would rotate again".to_owned(),
+        || match provider.takes() {
+            Some(_) => "yes: the same secret is sent again".to_owned(),
+            None => "no: a repeated call would rotate again".to_owned(),
+        },
         |found| format!("by `{}` for {}", found.header, duration_text(found.window)),
     );
     let mut lines = vec![
@@ -62,6 +75,7 @@ pub fn print(provider: &Provider, session: &Session) {
         ("endpoint", format!("{}/{}", provider.name(), spec.ids.join("/"))),
         ("API key", format!("{}: {}", spec.auth.env, spec.auth.about)),
         ("sent as", schemes.join(", ")),
+        ("new secret", maker(provider)),
         ("old secret lives", overlap(provider)),
         ("end it early", force(provider).to_owned()),
         ("safe to repeat", idempotency),

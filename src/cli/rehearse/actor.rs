@@ -58,15 +58,14 @@ impl Actor<'_> {
     }
 
     fn look_for_delivery(&self, rotation: &Rotation) {
-        let (Some(receiver), Some(answered)) = (self.stage.receiver(), rotation.answered()) else { return };
+        let (Some(receiver), Some(new)) = (self.stage.receiver(), rotation.new_secret()) else { return };
         let before = receiver.deliveries().accepted;
         let begun = Instant::now();
         while begun.elapsed() < PATIENCE {
             let deliveries = receiver.deliveries();
             if deliveries.accepted > before {
                 let with = deliveries.last_accepted_with;
-                let which =
-                    if with.as_ref() == Some(&answered.fingerprint) { "the new secret" } else { "the old secret" };
+                let which = if with.as_ref() == Some(new) { "the new secret" } else { "the old secret" };
                 self.output.say(&format!("      ✓ the last delivery was verified with {which}"));
                 return;
             }

@@ -128,7 +128,7 @@ impl Row {
             probed_at: *at,
         };
         self.receivers = rotation.probed.values().map(asked).collect();
-        let unasked = rotation.answered().map(|_| rotation.unasked()).unwrap_or_default();
+        let unasked = rotation.new_secret().map(|_| rotation.unasked()).unwrap_or_default();
         self.unasked = unasked.into_iter().map(shown_address).collect();
         let new = rotation.new_secret();
         let arrived = |(fingerprint, seen): (&Fingerprint, &Sighting)| Arrived {
@@ -178,7 +178,7 @@ pub(super) fn ahead_ms(rotation: &Rotation, now: Timestamp) -> i64 {
 /// What has drifted in the stores that are files: a look at them disturbs nobody and takes no time. Programs, servers and the
 /// keychain are asked by `inspect`.
 fn foreign(rotation: &Rotation) -> Vec<Drift> {
-    if rotation.answered().is_none() {
+    if rotation.new_secret().is_none() {
         return Vec::new();
     }
     let open = |planned: &PlannedStore| {

@@ -9,8 +9,10 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 
 mod delivery;
+mod rotate;
 
 pub use delivery::{Encoding, Grammar, KeyDecoding, ProbeSpec, SignatureSpec, TestAnswerSpec, TestDeliverySpec};
+pub use rotate::{RotateAnswerSpec, RotateKind, RotateSpec, SecretForm, SecretSpec};
 
 /// A whole description.
 #[derive(Clone, Debug, Deserialize, Serialize)]
@@ -136,23 +138,6 @@ pub struct RefuseSpec {
     pub why: String,
 }
 
-/// The rotate call and what its answer holds.
-#[derive(Clone, Debug, Deserialize, Serialize)]
-#[serde(deny_unknown_fields)]
-pub struct RotateSpec {
-    pub method: Method,
-    /// Path template below `base_url`; `{id}` stands for an id, always as one percent-encoded segment.
-    pub path: String,
-    /// The JSON body. Absent: no body is sent.
-    pub body: Option<serde_json::Value>,
-    #[serde(default)]
-    pub headers: BTreeMap<String, String>,
-    /// Path template of the call (GET) that shows the new secret, where the rotate call's own answer does not. `answer` is of that
-    /// one then.
-    pub read: Option<String>,
-    pub answer: RotateAnswerSpec,
-}
-
 /// The methods that descriptions use.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, Serialize)]
 #[serde(rename_all = "UPPERCASE")]
@@ -180,22 +165,6 @@ impl Method {
     pub fn carries_body(self) -> bool {
         matches!(self, Self::Post | Self::Put | Self::Patch)
     }
-}
-
-/// Where things are in the answer to a rotate call, or to the one that shows what it made.
-#[derive(Clone, Debug, Deserialize, Serialize)]
-#[serde(deny_unknown_fields)]
-pub struct RotateAnswerSpec {
-    pub secret: String,
-    /// The endpoint's own id, compared with the one that was asked for.
-    pub id: Option<String>,
-    pub version: Option<String>,
-    /// The provider's own short form of the new secret, safe to show.
-    pub fingerprint: Option<String>,
-    /// When the old secret ends (RFC 3339).
-    pub old_expires_at: Option<String>,
-    /// A sentence for the operator.
-    pub notice: Option<String>,
 }
 
 /// How long the provider keeps the old secret.

@@ -143,6 +143,9 @@ impl Shared {
                 return act;
             }
         }
+        if self.provider.takes().is_some() && self.given(seen).is_none() {
+            return self.refuse(Meaning::Invalid);
+        }
         let fault = self.state().faults.pop_front();
         let fault = match fault {
             Some(Fault::Status(status, body)) => return Act::Answer(self.answer_with(status, body)),
@@ -163,11 +166,35 @@ impl Shared {
 
     /// Makes the new secret, ends or keeps the old one, and words the answer.
     fn commit(&self, seen: &Seen, now: Timestamp) -> String {
+        if let Some(given) = self.given(seen) {
+            self.take(given, now);
+            return wording::taken(self);
+        }
         let (new, version, ends) = self.renew(!self.forces(seen), now);
         match self.provider.read_path {
             Some(_) => String::new(),
             None => wording::rotated(self, &new, version, ends),
         }
+    }
+
+    /// The secret that a request brings, where the provider takes one.
+    fn given(&self, seen: &Seen) -> Option<Secret> {
+        self.provider.takes()?;
+        let template = self.provider.spec().rotate.body.as_ref()?;
+        let sent = serde_json::from_str(&seen.body).ok()?;
+        in_place_of(template, &sent).map(Secret::new)
+    }
+
+    /// What is given replaces what was there; the same again changes nothing but the time.
+    fn take(&self, given: Secret, now: Timestamp) {
+        let mut state = self.state();
+        state.updated_at = now;
+        if state.newest().is_some_and(|live| live.secret == given) {
+            return;
+        }
+        state.live = vec![Live { secret: given, expires_at: None }];
+        state.version += 1;
+        state.ledger.rotations += 1;
     }
 
     /// Somebody rotates without a request that is seen.
@@ -297,6 +324,21 @@ impl Shared {
         let sent = serde_json::from_str::<serde_json::Value>(&seen.body).unwrap_or_default();
         let same = |name: &String, value: &serde_json::Value| value == "{reason}" || sent.get(name) == Some(value);
         self.provider.force() == Force::Call && expected.iter().all(|(name, value)| same(name, value))
+    }
+}
+
+/// The text that stands where a body has `{secret}`.
+fn in_place_of(template: &serde_json::Value, sent: &serde_json::Value) -> Option<String> {
+    use serde_json::Value;
+    match (template, sent) {
+        (Value::String(word), Value::String(text)) if word == "{secret}" => Some(text.clone()),
+        (Value::Object(fields), Value::Object(_)) => {
+            fields.iter().find_map(|(name, template)| in_place_of(template, sent.get(name)?))
+        }
+        (Value::Array(items), Value::Array(others)) => {
+            items.iter().zip(others).find_map(|(template, sent)| in_place_of(template, sent))
+        }
+        _ => None,
     }
 }
 

@@ -23,8 +23,8 @@ fn put(root: &mut Value, pointer: Option<&String>, value: Value) {
 
 /// The answer to a rotate call; the secret first, so that a half answer has a part of it.
 pub(super) fn rotated(shared: &Shared, live: &Live, version: u32, old_expires_at: Option<Timestamp>) -> String {
-    let answer = &shared.provider.spec().rotate.answer;
     let mut body = json!({});
+    let Some(answer) = &shared.provider.spec().rotate.answer else { return body.to_string() };
     put(&mut body, Some(&answer.secret), json!(live.secret.expose()));
     put(&mut body, answer.id.as_ref(), json!(own_id(shared)));
     put(&mut body, answer.version.as_ref(), json!(version));
@@ -34,6 +34,11 @@ pub(super) fn rotated(shared: &Shared, live: &Live, version: u32, old_expires_at
     }
     put(&mut body, answer.notice.as_ref(), json!("this secret is shown once"));
     body.to_string()
+}
+
+/// The answer to a call that brings the secret: it was taken.
+pub(super) fn taken(shared: &Shared) -> String {
+    json!({ "id": own_id(shared), "secret": "********" }).to_string()
 }
 
 /// The answer to the call that shows what a rotate call made.

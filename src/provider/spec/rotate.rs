@@ -1,0 +1,77 @@
+//! The words about the call that changes the secret: who makes the new one, and where it is said.
+
+use std::collections::BTreeMap;
+
+use serde::{Deserialize, Serialize};
+
+use super::Method;
+
+/// The rotate call and what its answer holds.
+#[derive(Clone, Debug, Deserialize, Serialize)]
+#[serde(deny_unknown_fields)]
+pub struct RotateSpec {
+    #[serde(default)]
+    pub kind: RotateKind,
+    pub method: Method,
+    /// Path template below `base_url`; `{id}` stands for an id, always as one percent-encoded segment.
+    pub path: String,
+    /// The JSON body. Absent: no body is sent.
+    pub body: Option<serde_json::Value>,
+    #[serde(default)]
+    pub headers: BTreeMap<String, String>,
+    /// Path template of the call (GET) that shows the new secret, where the rotate call's own answer does not. `answer` is of that
+    /// one then.
+    pub read: Option<String>,
+    /// Absent where the secret is ours to make.
+    pub answer: Option<RotateAnswerSpec>,
+    /// What it is made like then. In `body`, `"{secret}"` stands for it.
+    pub secret: Option<SecretSpec>,
+}
+
+/// Who makes the new secret.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum RotateKind {
+    /// The provider, which answers with it.
+    #[default]
+    Call,
+    /// The caller, who sends it.
+    Set,
+}
+
+/// What a secret is made like.
+#[derive(Clone, Copy, Debug, Deserialize, Serialize)]
+#[serde(deny_unknown_fields)]
+pub struct SecretSpec {
+    pub form: SecretForm,
+    /// How many random bytes are in it.
+    pub bytes: usize,
+}
+
+/// How random bytes are written.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum SecretForm {
+    Hex,
+    Base64,
+    /// The base64 of URLs, without padding.
+    Base64url,
+    /// `whsec_` and base64, as Standard Webhooks has it.
+    Whsec,
+}
+
+/// Where things are in the answer to a rotate call, or to the one that shows what it made.
+#[derive(Clone, Debug, Deserialize, Serialize)]
+#[serde(deny_unknown_fields)]
+pub struct RotateAnswerSpec {
+    pub secret: String,
+    /// The endpoint's own id, compared with the one that was asked for.
+    pub id: Option<String>,
+    pub version: Option<String>,
+    /// The provider's own short form of the new secret, safe to show.
+    pub fingerprint: Option<String>,
+    /// When the old secret ends (RFC 3339).
+    pub old_expires_at: Option<String>,
+    /// A sentence for the operator.
+    pub notice: Option<String>,
+}
