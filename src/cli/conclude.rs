@@ -169,7 +169,9 @@ fn say_next(session: &Session, rotation: &Rotation, come_back: &str) {
             command(format!("{come_back}{yes}"));
             if step.doer() == Doer::Person && !session.may_ask() && !is_rehearsal {
                 output.say("once it is done, where nobody can be asked:");
-                command(format!("{come_back} --done {}{confirm}", step.name()));
+                // A bare word does not do where receivers have to be seen to accept what nobody has sent yet.
+                let reason = if step == Step::Verify && rotation.is_unsent() { " --reason TEXT" } else { "" };
+                command(format!("{come_back} --done {}{confirm}{reason}", step.name()));
             }
         }
     }

@@ -104,8 +104,7 @@ pub fn warnings(plan: &Plan, provider: &Provider) -> Vec<String> {
                 "{title} keeps one secret, and is given the new one only once receivers were seen to accept either"
             ));
             lines.push(
-                "deliveries that are on their way then, and those sent again as they were, bear the old signature: receivers \
-                 need both until `drop`"
+                "deliveries that are on their way then bear the old signature: receivers need both until `drop`"
                     .to_owned(),
             );
         }
@@ -135,7 +134,7 @@ pub fn verifier(scheme: Option<&Scheme>, direction: Direction) -> Vec<String> {
         ];
     };
     let key = match scheme.key_decoding() {
-        KeyDecoding::Raw => "the whole secret as it is, `whsec_` included",
+        KeyDecoding::Raw => "the whole secret as it is, prefix included",
         KeyDecoding::Base64AfterPrefix => "the base64-decoded part behind `whsec_`",
     };
     let encoding = match scheme.encoding() {

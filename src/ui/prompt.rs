@@ -125,7 +125,11 @@ impl Operator for Person<'_> {
         match dialog::confirm(&format!("{}: done?", step.name()), false) {
             Ok(true) => {
                 (self.along)(rotation, step, Moment::After);
-                Reply::Done { reason: self.answers.reason.clone() }
+                match &self.answers.reason {
+                    // Nothing shows it yet, so that a yes alone says too little.
+                    None if step == Step::Verify && rotation.is_unsent() => ask_why(),
+                    reason => Reply::Done { reason: reason.clone() },
+                }
             }
             Ok(false) | Err(_) => Reply::NotNow,
         }

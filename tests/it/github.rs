@@ -9,6 +9,7 @@ use sha2::Sha256;
 use whsec::secret::Secret;
 
 use crate::sandbox::{Run, Sandbox};
+use crate::screen::Terminal;
 use crate::servers::http::{Answer, Request, Server};
 
 /// What the server knows of one webhook.
@@ -346,4 +347,18 @@ fn a_secret_that_is_gone_before_the_call_is_made_anew() {
     github.run("cutover hooks --done deploy").exits(1).says("begin again: `whsec rotate hooks`");
     assert_eq!((github.secret(), github.given().len()), (old, 0));
     assert_ne!(github.begin(), first);
+}
+
+#[test]
+fn a_yes_at_a_terminal_is_asked_how_that_is_known() {
+    let github = GitHub::without_receiver();
+    github.begin();
+    let mut terminal = Terminal::run(&github.sandbox, &["cutover", "hooks"]);
+    terminal.expect("deploy: done?").types("y").expect("verify: done?").types("y");
+    terminal.expect("Reason, for the record");
+    assert!(github.given().is_empty());
+    terminal.types("a signed request by curl\r").expect("has taken the new secret").expect("drop: done?").types("y");
+    terminal.exits(0);
+    github.run("history --json").exits(0);
+    assert_eq!(github.given().len(), 1);
 }
