@@ -2,12 +2,12 @@
 
 use clap_complete::engine::ArgValueCandidates;
 
-use super::exit::{Exit, Fault};
+use super::exit::Exit;
 use super::options::TargetOptions;
 use super::person;
 use super::session::Session;
 use super::{complete, conclude};
-use crate::operation::{changes, find};
+use crate::operation::{changes, find, rollback};
 use crate::time::span;
 use crate::ui::prompt::Answers;
 
@@ -38,33 +38,20 @@ pub fn run(args: &Args, session: &Session) -> anyhow::Result<Exit> {
     let mut rotation = find::need_open(session.context()?, &mut found)?;
     changes::say(session.context()?, &rotation, &found.changes);
     let work = &found.work;
-    if rotation.plan.forced && !rotation.plan.direction.ends_old_secret() && args.reason.is_none() {
-        let message = format!(
-            "the old secret of `{}` has leaked: live again, it lets whoever has it forge deliveries until it ends",
-            work.target.name
-        );
-        let hint = format!(
-            "go forward: {}; where deliveries matter more, say why: {} --reason TEXT",
-            session.come_back("cutover", &work.target.name),
-            session.come_back("rollback", &work.target.name)
-        );
-        let refused = Err(Fault::new(Exit::Gate, message, hint));
-        return conclude::conclude(session, "rollback", &rotation, work, refused);
-    }
     let signals = session.signals()?;
     let stopped = || signals.arrived();
     let mut person = person::of(session, work, &found.tools, Answers::default(), &stopped)?;
-    let outcome = work.runner(&mut rotation, &found.tools, &mut person).roll_back(args.reason.clone());
-    if outcome.is_ok() {
+    let outcome = rollback::roll_back(work, &found.tools, &mut rotation, args.reason.as_deref(), &mut person);
+    if let Ok(back) = &outcome {
         session.output.say("the old secret is live again in every store, and the new one waits in `next`");
         session.output.say("deploy or reload the receivers, so that they read it");
-        if rotation.plan.forced {
+        if back.opens_leak {
             session.output.warn("this opens the leak again: whoever has the old secret can forge deliveries");
         }
-        if let Some(end) = rotation.expires_at() {
+        if let Some(end) = back.ends_at {
             let left = span(end.duration_since(rotation.provider_now(session.now())));
             session.output.say(&format!("the old secret ends in {left}; go forward before that"));
         }
     }
-    conclude::conclude(session, "rollback", &rotation, work, outcome.map(|()| Exit::Done))
+    conclude::conclude(session, "rollback", &rotation, work, outcome.map(|_| Exit::Done))
 }

@@ -3,11 +3,13 @@
 //! Whoever calls brings a [`Context`], says what is to be done, is told what has to be agreed to, and gets a report or an [`Error`].
 //! The command line asks and renders; another program does as it likes.
 
+pub mod abandon;
 pub mod changes;
 pub mod contain;
 pub mod context;
 pub mod error;
 pub mod find;
+pub mod finish;
 pub mod folders;
 mod identify;
 pub mod key;
@@ -16,6 +18,7 @@ pub mod moved;
 pub mod notify;
 pub mod report;
 pub mod resume;
+pub mod rollback;
 pub mod seals;
 pub mod shared;
 pub mod start;

@@ -226,6 +226,7 @@ fn a_lost_answer_is_answered_by_the_very_same_secret() {
                 .says("which of the two the provider has is not known");
             assert_eq!(github.sandbox.slot("_NEW"), Some(new.clone()), "it stays where receivers read it");
             github.run("abandon hooks --yes").exits(2).says("--reason");
+            github.run("finish hooks").exits(7).says("find it out: whsec cutover hooks");
             github.run("cutover hooks").exits(11);
         } else {
             run.exits(11);
@@ -311,7 +312,7 @@ fn one_that_is_given_up_before_the_call_leaves_the_provider_as_it_is() {
     let old = github.secret();
     let first = github.begin();
     github.run("rollback hooks --reason nothing-to-undo").exits(9).says("live slot holds it still");
-    github.run("finish hooks").exits(9).says("the call comes first");
+    github.run("finish hooks").exits(9).says("the call comes first").says("whsec cutover hooks");
     github.run("abandon hooks --yes --reason not-today").exits(0);
     assert_eq!((github.secret(), github.sandbox.slot(""), github.given().len()), (old.clone(), old, 0));
     github.run("status hooks --exit-code").exits(0);

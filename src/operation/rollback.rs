@@ -1,0 +1,44 @@
+//! The way back of an open rotation: the old secret live again, and what comes of that.
+
+use jiff::Timestamp;
+
+use super::error::{Error, Kind, Stop};
+use super::work::{Tools, Work};
+use crate::advice::{Verb, advice};
+use crate::rotation::Rotation;
+use crate::rotation::operator::Operator;
+
+/// What is true once the old secret is live again.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Back {
+    /// Until when it is of use, on the provider's clock, where that is known.
+    pub ends_at: Option<Timestamp>,
+    /// Whether it is a secret that has leaked.
+    pub opens_leak: bool,
+}
+
+/// Puts the old secret back into every store. One that has leaked goes back only for a reason.
+pub fn roll_back(
+    work: &Work,
+    tools: &Tools,
+    rotation: &mut Rotation,
+    reason: Option<&str>,
+    operator: &mut dyn Operator,
+) -> Result<Back, Error> {
+    let opens_leak = rotation.plan.forced;
+    if opens_leak && !rotation.plan.direction.ends_old_secret() && reason.is_none() {
+        let name = &work.target.name;
+        let message = format!(
+            "the old secret of `{name}` has leaked: live again, it lets whoever has it forge deliveries until it ends"
+        );
+        let hint = advice![
+            "go forward: ",
+            Verb::Cutover.of(name).bare(),
+            "; where deliveries matter more, say why: ",
+            Verb::Rollback.of(name).open("reason", "TEXT").bare()
+        ];
+        return Err(Stop::new(Kind::Gate, message, hint));
+    }
+    work.runner(rotation, tools, operator).roll_back(reason.map(str::to_owned))?;
+    Ok(Back { ends_at: rotation.expires_at(), opens_leak })
+}
