@@ -79,6 +79,9 @@ pub fn close(
     let closed = Event::Closed { outcome: Outcome::Abandoned, reason: Some(reason.to_owned()) };
     work.journal.append(rotation, context.actor(), context.now(), std::slice::from_ref(&closed))?;
     operator.tell(rotation, News::Recorded(&closed));
+    if rotation.is_never_sent() {
+        work.seals.remove(rotation.id).map_err(RunError::SealFailed)?;
+    }
     // Of a leak that is not contained, the next rotation has to prove that receivers refuse it.
     if rotation.contained() != Some(false) {
         work.seals.remove(old_seal(rotation.id)).map_err(RunError::SealFailed)?;

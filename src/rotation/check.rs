@@ -41,7 +41,8 @@ impl Runner<'_> {
         self.keep_leaked(&earlier);
         // A run that was cut off as it ended may have left sealed secrets from before of a rotation that is over.
         let over = earlier.iter().filter(|rotation| rotation.closed.is_some());
-        over.flat_map(seals_from_before).try_for_each(|seal| self.seals.remove(seal)).map_err(RunError::SealCheck)?;
+        let left = over.flat_map(|over| seals_from_before(over).chain(over.is_never_sent().then_some(over.id)));
+        left.into_iter().try_for_each(|seal| self.seals.remove(seal)).map_err(RunError::SealCheck)?;
         let mut evidence = self.inspect()?.unwrap_or_default();
         // One wild answer ends no overlap.
         let known = earlier.first().map(|rotation| rotation.clock_ahead_ms);

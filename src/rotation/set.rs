@@ -50,11 +50,14 @@ impl Runner<'_> {
         let inspected = match self.ask_provider() {
             Ok(inspected) => inspected,
             Err(super::Unasked::NoCall) => return Ok(true),
+            // What is there would be gone unseen.
             Err(unasked) => {
-                let warning =
-                    format!("whether somebody else has changed the endpoint since could not be seen: {unasked}");
-                self.operator.tell(self.rotation, News::Warning(&warning));
-                return Ok(true);
+                let why = format!("whether somebody else has changed the endpoint since could not be seen: {unasked}");
+                let provider = self.endpoint.provider.title().to_owned();
+                return Err(match self.rotation.is_unsent() {
+                    true => RunError::CheckFailed { provider, why },
+                    false => self.lost(why),
+                });
             }
         };
         if let Some(date) = inspected.date {

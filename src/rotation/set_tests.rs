@@ -138,6 +138,20 @@ fn what_others_have_changed_is_asked_about_and_never_taken_for_our_own_call() {
 }
 
 #[test]
+fn where_nobody_can_look_what_is_there_is_not_replaced() {
+    let mut world = deployed(&[(A, "o?")]);
+    world.fake().looks = [No(503, "")].into();
+    assert_eq!((world.run(None).as_str(), world.recorded().as_str()), ("checkfailed", "probed verify:probe"));
+    assert_eq!(given(&world), 0);
+    world.fake().answers = [Lost; 4].into();
+    assert_eq!((world.run(None).as_str(), given(&world)), ("lost", 4));
+    // Nor by a repetition.
+    world.fake().looks = [No(503, "")].into();
+    assert_eq!((world.run(None).as_str(), given(&world)), ("lost", 4));
+    assert_eq!((world.run(None).as_str(), given(&world)), ("person drop", 5));
+}
+
+#[test]
 fn a_store_that_loses_it_before_the_call_gets_it_again_and_without_any_it_is_over() {
     let mut world = deployed(&[(A, "o")]);
     world.shelves[0].put("-o-");

@@ -98,6 +98,11 @@ impl Rotation {
         self.made.is_some() && !self.may_be_applied()
     }
 
+    /// Whether it is closed, and its secret of ours was given to nobody: what is sealed of it is of no use.
+    pub fn is_never_sent(&self) -> bool {
+        self.closed.is_some() && self.plan.direction.is_set() && !self.may_be_applied()
+    }
+
     /// Whether anything was ever sent that may have been applied.
     pub fn may_be_applied(&self) -> bool {
         self.call != Call::NotApplied

@@ -98,8 +98,8 @@ struct Case {
 /// Of the calls that do not touch the store, one in this many is tried.
 const ONE_IN: usize = 20;
 /// Cases of a scenario in a sample, and of those the share at calls that touch the store.
-const SAMPLE: usize = 16;
-const SAMPLE_TOUCHING: usize = 13;
+const SAMPLE: usize = 12;
+const SAMPLE_TOUCHING: usize = 10;
 /// The exits of a command that came to its end or to rest.
 const AT_REST: [i32; 2] = [0, 11];
 

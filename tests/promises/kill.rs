@@ -103,11 +103,11 @@ pub enum Key {
 }
 
 /// Points of a scenario in a sample, beside those after a key moment.
-const SAMPLE: u64 = 7;
+const SAMPLE: u64 = 5;
 /// Points after each key moment.
-const AFTER_KEY: u64 = 3;
+const AFTER_KEY: u64 = 2;
 /// The same where each case takes a keychain's time.
-const SAMPLE_KEYCHAIN: u64 = 4;
+const SAMPLE_KEYCHAIN: u64 = 3;
 const WORKERS: usize = 3;
 /// Runs in a row that are through before their point, after which a whole sweep ends: runs differ by some calls.
 const THROUGH: usize = 4;
