@@ -119,6 +119,11 @@ fn go_on(args: &Args, session: &Session, open: Open) -> anyhow::Result<Exit> {
     if args.resolve.is_some() && !open.rotation.lacks_answer() {
         session.output.warn("--resolve had no effect: what came of the call is known");
     }
+    if args.resolve.is_some() && open.rotation.made.is_some() && open.rotation.lacks_answer() {
+        session
+            .output
+            .warn("--resolve counts only where nobody has the secret any more: else the very same is sent again");
+    }
     match open.needs() {
         Needs::Nothing => {}
         Needs::Consent => begin::consent(session, &open.found.work, &open.rotation.plan, args.confirm.as_deref())?,

@@ -44,8 +44,8 @@ pub fn candidate(
     let target = find::target(context, &journal, name, asked)?;
     let known = journal.of_endpoint(&target.endpoint.key())?;
     let open = at_hand(&known).and_then(|at| known.get(at)).filter(|rotation| rotation.closed.is_none());
-    // One that is pending is settled first, and one of which nothing was sent has brought nothing.
-    let Some(open) = open.filter(|rotation| rotation.may_be_applied() && !rotation.is_pending()) else {
+    // One that is pending is settled first, and one of which nothing was sent has brought nothing, unless its secret is ours.
+    let Some(open) = open.filter(|open| (open.may_be_applied() || open.is_unsent()) && !open.is_pending()) else {
         refuse_unknown(context, &journal, &target, asked, said)?;
         return Ok(None);
     };
@@ -53,8 +53,9 @@ pub fn candidate(
     // What is live may be dead, and the provider keep one all the same that nobody has live.
     let kept = open.replaced_until().is_some_and(|end| open.provider_now(now) < end);
     Ok(Some(Candidate {
-        cannot_force: target.endpoint.provider.force() == Force::Unavailable,
-        old_lives: kept || open.old_secret_lives(now),
+        // One whose secret of ours was not sent yet is what ends the old one; and where that has leaked, nothing is in the way of another.
+        cannot_force: target.endpoint.provider.force() == Force::Unavailable || open.is_unsent(),
+        old_lives: !open.is_unsent() && (kept || open.old_secret_lives(now)),
         rotation: open.clone(),
     }))
 }

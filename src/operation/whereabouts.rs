@@ -29,6 +29,9 @@ pub fn whereabouts(rotation: &Rotation, seals: &Seals, now: Timestamp) -> Vec<St
     }
     let source = rotation.answered().map(|answered| answered.expires_source);
     let old = match (source, rotation.expires_at()) {
+        (None, _) if rotation.is_unsent() && rotation.doubt.is_some() => {
+            "the provider does not have it yet, and whose secret it has is in doubt".to_owned()
+        }
         (None, _) if rotation.is_unsent() => "the provider does not have it yet, and the old secret works".to_owned(),
         (None, _) => "which of the two the provider has is not known".to_owned(),
         (Some(ExpirySource::Call), _) => "the old secret no longer works".to_owned(),

@@ -70,6 +70,12 @@ impl Layout {
         {
             header.as_ref().map_or(Ok(()), |header| rules::header_name(key, header))?;
         }
+        let named = [Some(&spec.header), spec.timestamp_header.as_ref(), spec.id_header.as_ref()];
+        let mut names: Vec<String> = named.into_iter().flatten().map(|name| name.to_ascii_lowercase()).collect();
+        let count = names.len();
+        names.sort_unstable();
+        names.dedup();
+        require(names.len() == count, "signature.header", "is named for two things", "name each header once")?;
         let (lead, tag, between) = match spec.grammar {
             Some(grammar) => short(spec, grammar)?,
             None => written(spec)?,

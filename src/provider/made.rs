@@ -17,7 +17,11 @@ pub fn secret(spec: &SecretSpec) -> Result<Secret, String> {
         SecretForm::Hex => hex(&bytes),
         SecretForm::Base64 => STANDARD.encode(&*bytes),
         SecretForm::Base64url => URL_SAFE_NO_PAD.encode(&*bytes),
-        SecretForm::Whsec => format!("{PREFIX}{}", STANDARD.encode(&*bytes)),
+        SecretForm::Whsec => {
+            let mut text = PREFIX.to_owned();
+            STANDARD.encode_string(&*bytes, &mut text);
+            text
+        }
     });
     Ok(Secret::new(text.as_str()))
 }

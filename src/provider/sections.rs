@@ -138,11 +138,17 @@ pub(crate) fn maker(spec: &Spec) -> Checked {
         );
     };
     let is_set = rotate.kind == RotateKind::Set;
-    require(is_set, "rotate.secret", "goes with `kind = \"set\"`", "take it out where the provider makes the secret")?;
+    require(
+        is_set,
+        "rotate.secret",
+        "goes with `kind = \"set\"`",
+        "set the kind, or take it out where the provider makes the secret",
+    )?;
     let fits = (FEWEST_BYTES..=MOST_BYTES).contains(&made.bytes);
     require(fits, "rotate.secret.bytes", "is not between 16 and 64", "32 is what most providers make themselves")?;
     let count = |word| rotate.body.as_ref().map_or(0, |body| body.to_string().matches(word).count());
-    let is_whole = count(SECRET_IN_BODY) == 1 && count("{secret}") == 1;
+    let is_value = rotate.body.as_ref().is_some_and(has_secret);
+    let is_whole = is_value && count(SECRET_IN_BODY) == 1 && count("{secret}") == 1;
     require(
         is_whole,
         "rotate.body",
@@ -162,11 +168,21 @@ pub(crate) fn maker(spec: &Spec) -> Checked {
     )?;
     let decoded = spec.signature.as_ref().is_some_and(|signature| signature.key == KeyDecoding::Base64AfterPrefix);
     require(
-        !decoded || made.form == SecretForm::Whsec,
+        !decoded || matches!(made.form, SecretForm::Whsec | SecretForm::Base64),
         "rotate.secret.form",
         "is not what `signature.key` decodes",
-        "write `whsec`",
+        "write `whsec` or `base64`",
     )
+}
+
+/// Whether a value of a body is `{secret}`; a name that is stands for nothing.
+fn has_secret(body: &serde_json::Value) -> bool {
+    match body {
+        serde_json::Value::String(text) => text == "{secret}",
+        serde_json::Value::Array(items) => items.iter().any(has_secret),
+        serde_json::Value::Object(fields) => fields.values().any(has_secret),
+        _ => false,
+    }
 }
 
 /// `[errors]`: bounded rows of error statuses.

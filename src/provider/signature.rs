@@ -183,7 +183,7 @@ impl Scheme {
         mac.finalize().into_bytes().into()
     }
 
-    /// The MAC of a body alone, as no scheme here has it.
+    /// The MAC of a body alone, which is what a signer makes that forgets the rest.
     pub fn digest_of_body(&self, key: &Keyed, body: &[u8]) -> Digest {
         key.0.clone().chain_update(body).finalize().into_bytes().into()
     }

@@ -13,11 +13,12 @@ use super::leak::seals_from_before;
 use super::operator::News;
 use super::runner::Runner;
 use super::{Call, Direction, Event, Evidence, Outcome, Rotation, RunError};
+use crate::advice::{Verb, advice};
 use crate::provider::Force;
 use crate::provider::answer::{self, Inspected};
-use crate::secret::Secret;
+use crate::secret::{Fingerprint, Secret};
 use crate::store::slots::Held;
-use crate::store::{Slot, Store, readable, slots};
+use crate::store::{Slot, Store, StoreError, readable, slots};
 
 impl Runner<'_> {
     /// Proves key, endpoint, stores and seal. What fails closes the rotation, since nothing was sent.
@@ -187,6 +188,10 @@ impl Runner<'_> {
                 let Some(fingerprint) = held.of(slot) else { continue };
                 let ours = |rotation: &&Rotation| rotation.new_secret() == Some(fingerprint);
                 if let (Slot::Next, Some(rotation)) = (slot, earlier.iter().find(ours)) {
+                    let is_live = held.current.as_ref() == Some(fingerprint);
+                    if self.rotation.plan.direction.is_set() && rotation.may_be_applied() && !is_live {
+                        return Err(RunError::StoreCheck(self.still_signs(store, fingerprint)));
+                    }
                     let which = match &rotation.closed {
                         Some(closed) => format!("the rotation that was closed at {}", closed.at),
                         None => "the rotation that is open".to_owned(),
@@ -216,6 +221,20 @@ impl Runner<'_> {
             }
         }
         Ok(())
+    }
+
+    /// A secret of ours goes into `next` long before the provider has it, which signs with another until then.
+    fn still_signs(&self, store: &dyn Store, fingerprint: &Fingerprint) -> StoreError {
+        let (name, provider) = (store.slot_name(Slot::Next), self.endpoint.provider.title());
+        StoreError::Refused {
+            store: store.reference(),
+            why: format!("`{name}` holds {fingerprint}, which {provider} may sign with and which is not live"),
+            hint: advice![
+                "bring it to its end first: ",
+                Verb::Cutover.here(),
+                "; or, where that rotation was given up, put it into the live slot"
+            ],
+        }
     }
 
     /// What the readable stores have in their `next` slots.

@@ -40,7 +40,7 @@ pub(super) fn doubtful_words(provider: &str, doubt: &Doubt, is_live: bool) -> St
         Doubt::Touched(_) | Doubt::Behind(_) => {
             format!("nothing goes live before it is known whose secret {provider} has: {doubt}")
         }
-        Doubt::OtherKey { .. } => format!("nothing was sent again: {doubt}"),
+        Doubt::OtherKey { .. } | Doubt::Unready { .. } => format!("nothing was sent again: {doubt}"),
         Doubt::Clock { .. } | Doubt::Leaked { .. } => doubt.to_string(),
     }
 }
@@ -63,6 +63,12 @@ pub(super) fn doubtful_hint(doubt: &Doubt) -> Advice {
         Doubt::OtherKey { .. } => {
             advice!["give the key that it was sent with; if both are of the same account, say so: ", go_on()]
         }
+        Doubt::Unready { .. } => advice![
+            "deploy the new secret there beside the old one, then ",
+            Verb::Cutover.here(),
+            "; if the probe is wrong, say why: ",
+            go_on()
+        ],
         Doubt::Leaked { .. } => advice![
             "as soon as the provider takes another rotation: ",
             Verb::ForceRotate.here().open("reason", "TEXT"),
@@ -99,10 +105,6 @@ pub(super) fn clock_hint(provider: &str, unheard: &Unheard, ours_is_past: bool) 
     advice![mend, ", then ", Verb::Cutover.here(), word]
 }
 
-#[cfg(test)]
-#[path = "doubts_tests.rs"]
-mod tests;
-
 pub(super) fn drift_words(is_sent: bool) -> &'static str {
     if is_sent { "it is left as it is" } else { "nothing was sent" }
 }
@@ -131,3 +133,7 @@ pub(super) fn drift_hint(drifts: &[Drift], is_sent: bool) -> Advice {
         ],
     }
 }
+
+#[cfg(test)]
+#[path = "doubts_tests.rs"]
+mod tests;

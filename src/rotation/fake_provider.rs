@@ -198,7 +198,7 @@ pub fn reading_provider() -> Arc<Provider> {
     Arc::new(Provider::parse(&text, "fake.toml").unwrap())
 }
 
-/// The same, which takes a secret of ours, and shows what `shows` says.
+/// The same, which takes a secret of ours.
 pub fn setting_provider() -> Arc<Provider> {
     let is_kept = |line: &&str| {
         !["rotate", "overlap", "force", "idempotency", "cutover"].iter().any(|word| line.starts_with(word))

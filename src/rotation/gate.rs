@@ -120,6 +120,12 @@ impl Runner<'_> {
         Ok(true)
     }
 
+    /// Whether every receiver is seen to accept the new secret, by this process and since the last change that it knows of.
+    pub(super) fn is_seen_to_accept(&mut self) -> Result<bool, RunError> {
+        self.probe()?;
+        Ok(self.is_proved_by_receivers(Step::Verify))
+    }
+
     fn is_proved_by_receivers(&self, step: Step) -> bool {
         let receivers = &self.rotation.plan.receivers;
         let proved = |url: &String| match self.rotation.probed.get(url) {

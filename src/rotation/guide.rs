@@ -46,7 +46,11 @@ pub fn title(direction: Direction, step: Step) -> &'static str {
 
 /// What the person does at a step, a line each. Empty for steps that need nobody.
 pub fn instructions(rotation: &Rotation, provider: &Provider, stores: &[StoreNames], step: Step) -> Vec<String> {
-    let direction = rotation.plan.told_as();
+    let direction = match rotation.plan.told_as() {
+        // Once the provider has it, receivers that are asked again switch.
+        Direction::Set if rotation.applied => Direction::SetSwitch,
+        direction => direction,
+    };
     match step {
         Step::Prepare => prepare(rotation, provider, stores),
         Step::Deploy => deploy(direction, rotation, provider, stores),
@@ -104,7 +108,8 @@ pub fn warnings(plan: &Plan, provider: &Provider) -> Vec<String> {
                 "{title} keeps one secret, and is given the new one only once receivers were seen to accept either"
             ));
             lines.push(
-                "deliveries that are on their way then bear the old signature: receivers need both until `drop`"
+                "deliveries that are on their way then bear the old signature: a receiver that forgets the old secret with its slot \
+                 refuses those"
                     .to_owned(),
             );
         }

@@ -1,7 +1,7 @@
 //! The step `issue`: the irreversible call, its answer sealed at once, and what each other outcome means.
 //!
 //! Written ahead: an attempt is journaled and synced before its first byte. Only the very same bytes with the very
-//! same key are ever sent again, and only where the provider documents that as safe.
+//! same key are ever sent again, and only where the provider documents that as safe; or the very same secret, where it is ours.
 
 use std::time::Duration;
 

@@ -149,6 +149,9 @@ impl Runner<'_> {
 
     /// A store does not have what the others have.
     pub(super) fn not_yet_in(&self, source: StoreError) -> RunError {
+        if self.rotation.is_unsent() {
+            return RunError::StoreCheck(source);
+        }
         let sealed = self.seals.exists(self.rotation.id).then(|| self.seals.path(self.rotation.id));
         RunError::StoreFailed { step: self.rotation.behind().unwrap_or(Step::Stage), sealed, source }
     }

@@ -44,7 +44,7 @@ impl Record {
     }
 
     fn has_brought_one_of(&self, secrets: &BTreeSet<Fingerprint>) -> bool {
-        self.answered().is_some_and(|answered| secrets.contains(&answered.fingerprint))
+        self.new_secret().is_some_and(|new| secrets.contains(new))
     }
 
     /// Takes into account that secrets have leaked.

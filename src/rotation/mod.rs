@@ -271,9 +271,9 @@ impl Record {
             }
             Event::Lost { why, .. } => {
                 self.set_unknown(Some(why.clone()));
-                self.after = None;
                 // Ours is where it was put before the call. Of any other, what a store had and has lost proves nothing that comes after.
                 if self.made.is_none() {
+                    self.after = None;
                     for step in [Step::Stage, Step::Deploy, Step::Verify] {
                         self.done.remove(&step);
                     }
@@ -374,7 +374,11 @@ impl Record {
 
     /// The first step that is not done, or not in a store that joined since.
     pub fn step(&self) -> Option<Step> {
-        self.behind().or_else(|| self.plan.steps.iter().copied().find(|step| !self.done.contains_key(step)))
+        // Once the provider has ours, nobody's step stands before it goes live.
+        let is_due = self.made.is_some() && self.applied && !self.done.contains_key(&Step::Promote);
+        self.behind()
+            .or(is_due.then_some(Step::Promote))
+            .or_else(|| self.plan.steps.iter().copied().find(|step| !self.done.contains_key(step)))
     }
 
     /// The facts of the answer, once there is one.

@@ -82,6 +82,8 @@ pub enum Doubt {
     OtherKey { before: String, now: String },
     /// The secret that is to go live is said to have leaked.
     Leaked { new: String, reason: String },
+    /// Receivers may refuse what the provider is about to be given once more.
+    Unready { why: String },
     /// The provider's clock cannot be had, and by ours the old secret has ended.
     Clock { provider: String, why: String, end: Timestamp },
 }
@@ -94,6 +96,7 @@ impl Doubt {
             Self::Behind(_) => "Is our secret the provider's all the same?",
             Self::OtherKey { .. } => "Are both keys of the account that the endpoint is in?",
             Self::Leaked { .. } => "Let it go live all the same?",
+            Self::Unready { .. } => "Give it to the provider all the same?",
             Self::Clock { .. } => "Has the old secret ended?",
         }
     }
@@ -112,6 +115,7 @@ impl std::fmt::Display for Doubt {
             Self::Leaked { new, reason } => {
                 write!(f, "the new secret {new}, which is to go live, is said to have leaked: {reason}")
             }
+            Self::Unready { why } => write!(f, "the call may never have arrived, and {why}"),
             Self::Clock { provider, why, end } => {
                 write!(f, "{provider} cannot be asked for its clock ({why}); by ours the old secret ended at {end}")
             }

@@ -1,5 +1,5 @@
 //! A call whose outcome is unknown: found out from the seal, by a safe replay, from what the provider shows, or by
-//! asking. Never by sending a new request.
+//! asking. Never by sending a new request. One that brought a secret of ours is in `set`.
 
 use super::look::{LAG_PAUSE, LAG_TRIES};
 use super::operator::{Comparison, Ruling};

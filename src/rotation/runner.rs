@@ -82,9 +82,9 @@ impl Runner<'_> {
     fn clear_up(&self) -> Result<(), RunError> {
         let has = |access| self.stores.iter().any(|store| store.access() == access);
         let done = |step| self.rotation.done.contains_key(&step);
-        // Of ours the stores are not the only ones to have it before the provider does.
+        // Of one of ours the stores are not the only place before the provider has certainly taken it.
         let spent = done(Step::Stage)
-            && !self.rotation.is_unsent()
+            && (self.rotation.made.is_none() || self.rotation.answered().is_some())
             && (!has(Access::WriteOnly) || (done(Step::Promote) && (has(Access::ReadWrite) || done(Step::Verify))))
             && (!has(Access::Once) || done(Step::Deploy));
         // Somebody may have written over what was stored a moment ago.
@@ -114,7 +114,8 @@ impl Runner<'_> {
             }
             let next = self.rotation.next((self.now)());
             // A secret that is only sealed is put into the stores before anything stops.
-            if self.operator.wants_to_stop() && next != Next::Run(Step::Stage) {
+            let is_kept = next != Next::Run(Step::Stage) || self.rotation.new_secret().is_none();
+            if self.operator.wants_to_stop() && is_kept {
                 return Ok(Rest::Stopped);
             }
             if self.rotation.may_be_stale() {
@@ -224,7 +225,8 @@ impl Runner<'_> {
                     Ok(secret) => secret,
                     // The others have it, and cannot give it back.
                     Err(_) if self.rotation.behind().is_some() => return Err(self.nothing_to_give()),
-                    Err(_) if self.rotation.is_unsent() => return self.give_up_made(),
+                    Err(_) if self.rotation.is_unsent() && self.is_gone() => return self.give_up_made(),
+                    Err(error) if self.rotation.is_unsent() => return Err(error),
                     // The process that had the answer could keep it nowhere: the call is as good as unanswered.
                     Err(_) if !self.seals.exists(self.rotation.id) => {
                         return self.record(&[Event::Lost { why: UNKEPT.to_owned(), status: None }]);

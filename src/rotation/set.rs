@@ -5,10 +5,16 @@ use super::operator::{Doubt, News};
 use super::runner::Runner;
 use super::seal::Sealed;
 use super::superseded::touched;
-use super::{Answered, Event, ExpirySource, Outcome, RunError};
-use crate::provider::answer::Reply;
+use super::upkeep::GONE;
+use super::{Answered, Direction, Event, ExpirySource, How, Outcome, RunError, Step};
+use crate::http::shown_address;
+use crate::provider::answer::{self, AnswerError, Reply};
 use crate::provider::made;
 use crate::secret::Fingerprint;
+use crate::store::{Access, Slot, Store};
+
+/// What is asked of the provider before its secret is replaced.
+const SHOW: &str = "show the endpoint";
 
 impl Runner<'_> {
     /// Makes the new secret, where that is ours to do and was not done. It is sealed before anything is journaled of it.
@@ -36,9 +42,10 @@ impl Runner<'_> {
         self.record(&[Event::Made { fingerprint }])
     }
 
-    /// The irreversible call. Where it brings a secret of ours, what is there is looked at first: it is gone afterwards.
+    /// The irreversible call. Where it brings a secret of ours, what is there is looked at first, because it is gone afterwards; and
+    /// receivers are asked whether they accept what takes its place, unless this process has just done so.
     pub(super) fn issue_or_set(&mut self) -> Result<(), RunError> {
-        if self.rotation.made.is_some() && !self.may_replace()? {
+        if self.rotation.made.is_some() && !(self.may_replace()? && self.is_accepted()?) {
             return Ok(());
         }
         self.issue()
@@ -47,30 +54,65 @@ impl Runner<'_> {
     /// Whether what the provider has may be replaced: nobody else has changed it since `check`, or a person says that it is no
     /// matter. `false` where others have gone on meanwhile.
     fn may_replace(&mut self) -> Result<bool, RunError> {
-        let inspected = match self.ask_provider() {
+        if !self.endpoint.provider.shows() {
+            return Ok(true);
+        }
+        let key = self.key()?;
+        let inspected = match self.client.inspect(self.endpoint, key) {
             Ok(inspected) => inspected,
-            Err(super::Unasked::NoCall) => return Ok(true),
             // What is there would be gone unseen.
-            Err(unasked) => {
-                let why = format!("whether somebody else has changed the endpoint since could not be seen: {unasked}");
+            Err(outcome) => {
                 let provider = self.endpoint.provider.title().to_owned();
-                return Err(match self.rotation.is_unsent() {
-                    true => RunError::CheckFailed { provider, why },
-                    false => self.lost(why),
-                });
+                let error = match self.rotation.is_unsent() {
+                    true => RunError::from_outcome(provider, SHOW, outcome),
+                    false => self.lost(RunError::unasked(provider, SHOW, outcome).to_string()),
+                };
+                return Err(error);
             }
         };
         if let Some(date) = inspected.date {
             self.take_time(date)?;
         }
-        match touched(self.rotation, &self.evidence(&inspected)) {
-            Some(difference) => self.ask_about(Doubt::Touched(difference), &inspected),
-            None => Ok(true),
+        let Some(difference) = touched(self.rotation, &self.evidence(&inspected)) else { return Ok(true) };
+        // Whoever is asked may take days.
+        self.probed = false;
+        self.ask_about(Doubt::Touched(difference), &inspected)
+    }
+
+    /// Whether receivers that accept either secret were just seen to accept the new one, or somebody has said it of them with a
+    /// reason. `false` where others have gone on meanwhile.
+    fn is_accepted(&mut self) -> Result<bool, RunError> {
+        let verified = self.rotation.done.get(&Step::Verify).map(|proof| &proof.how);
+        let is_said = matches!(verified, Some(How::Word { .. }));
+        if self.rotation.plan.direction != Direction::Set || is_said || self.is_seen_to_accept()? {
+            return Ok(true);
         }
+        let contradicting = self.rotation.contradicting(Step::Verify);
+        let first = contradicting.first().map(|found| (shown_address(&found.url), found.verdict.finds()));
+        if self.rotation.is_unsent() {
+            return Err(match first {
+                Some((url, finds)) => RunError::Contradicted { step: Step::Verify, url, finds },
+                None => RunError::Unproved { provider: self.endpoint.provider.title().to_owned() },
+            });
+        }
+        let why = first
+            .map_or("nobody has seen that receivers accept it".to_owned(), |(url, finds)| format!("{url} {finds}"));
+        let doubt = Doubt::Unready { why: why.clone() };
+        let Some(reason) = self.ask_for_reason(doubt)? else { return Ok(false) };
+        self.record(&[Event::Overridden { why, reason, slot: None }])?;
+        Ok(true)
     }
 
     /// The provider has taken what was sent.
     pub(super) fn taken(&mut self, fingerprint: Fingerprint, reply: &Reply) -> Result<(), RunError> {
+        // A page that says something else with a status of success is nobody's yes.
+        if let Err(error) = answer::parse(reply)
+            && error != AnswerError::Empty
+        {
+            let why = error.to_string();
+            self.record(&[Event::Lost { why: why.clone(), status: Some(reply.status) }])?;
+            return Err(self.lost(why));
+        }
         let answered = Answered {
             fingerprint,
             version: None,
@@ -91,10 +133,14 @@ impl Runner<'_> {
 
     /// A call whose outcome is unknown is settled by sending the very same again, which can only put there what may be there.
     pub(super) fn set_again(&mut self) -> Result<(), RunError> {
-        if self.secret().is_err() {
+        if let Err(error) = self.secret() {
+            if !self.is_gone() {
+                return Err(error);
+            }
             // Nobody can send what nobody has.
             let (comparison, _) = self.compare();
-            return self.rule(comparison, None);
+            let useless = self.rotation.applied.then(|| self.lost(GONE.to_owned()));
+            return self.rule(comparison, useless);
         }
         if self.replays_left == 0 || self.attempts_left == 0 {
             let why = self.why_unknown();
@@ -102,6 +148,17 @@ impl Runner<'_> {
         }
         self.replays_left -= 1;
         self.issue_or_set()
+    }
+
+    /// Whether it is certain that the secret is nowhere any more: there is no seal, and every store has been read.
+    pub(super) fn is_gone(&self) -> bool {
+        let lacks = |store: &dyn Store| {
+            let found =
+                [Slot::Next, Slot::Current].map(|slot| store.get(slot).map(|found| found.map(|it| it.fingerprint())));
+            found.iter().all(|found| found.as_ref().is_ok_and(|found| found.as_ref() != self.rotation.new_secret()))
+        };
+        let is_read = |store: &dyn Store| store.access() == Access::ReadWrite && lacks(store);
+        !self.seals.exists(self.rotation.id) && self.stores.iter().all(|store| is_read(store.as_ref()))
     }
 
     /// Ends a rotation whose secret is gone before anybody was sent it.

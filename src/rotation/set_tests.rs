@@ -81,9 +81,14 @@ fn the_very_same_is_given_again_however_its_answer_was_lost_and_a_refusal_ends_n
         (&[Lost], "person drop", format!("sent1 lost sent2 {rest}"), None),
         (&[Cut, Lost, Lost], "person drop", format!("sent1 lost sent2 lost sent3 lost sent4 {rest}"), None),
         (&[No(503, ""), Lost], "person drop", format!("sent1 notapplied sent2 lost sent3 {rest}"), None),
-        (&[Cut; 4], "lost", "sent1 lost sent2 lost sent3 lost sent4 lost".to_owned(), Some(format!("sent5 {rest}"))),
-        (&[Lost, No(422, "")], "lost", "sent1 lost sent2 lost".to_owned(), Some(format!("sent3 {rest}"))),
-        (&[Lost, Off], "lost", "sent1 lost sent2 lost".to_owned(), Some(format!("sent3 {rest}"))),
+        (
+            &[Cut; 4],
+            "lost",
+            "sent1 lost sent2 lost sent3 lost sent4 lost".to_owned(),
+            Some(format!("probed sent5 {rest}")),
+        ),
+        (&[Lost, No(422, "")], "lost", "sent1 lost sent2 lost".to_owned(), Some(format!("probed sent3 {rest}"))),
+        (&[Lost, Off], "lost", "sent1 lost sent2 lost".to_owned(), Some(format!("probed sent3 {rest}"))),
         (&[No(422, "")], "refused", "sent1 notapplied".to_owned(), Some(format!("probed verify:probe sent2 {rest}"))),
         (&[Off], "notsent", "sent1 notapplied".to_owned(), Some(format!("probed verify:probe sent2 {rest}"))),
     ] {
@@ -141,14 +146,51 @@ fn what_others_have_changed_is_asked_about_and_never_taken_for_our_own_call() {
 fn where_nobody_can_look_what_is_there_is_not_replaced() {
     let mut world = deployed(&[(A, "o?")]);
     world.fake().looks = [No(503, "")].into();
-    assert_eq!((world.run(None).as_str(), world.recorded().as_str()), ("checkfailed", "probed verify:probe"));
+    assert_eq!((world.run(None).as_str(), world.recorded().as_str()), ("refused", "probed verify:probe"));
     assert_eq!(given(&world), 0);
     world.fake().answers = [Lost; 4].into();
     assert_eq!((world.run(None).as_str(), given(&world)), ("lost", 4));
-    // Nor by a repetition.
+    // Nor by a repetition; the seal stays meanwhile, whatever becomes of the stores.
     world.fake().looks = [No(503, "")].into();
-    assert_eq!((world.run(None).as_str(), given(&world)), ("lost", 4));
+    assert_eq!((world.run(None).as_str(), given(&world), world.sealed().0), ("lost", 4, true));
+    world.shelves[0].put("-o-");
     assert_eq!((world.run(None).as_str(), given(&world)), ("person drop", 5));
+}
+
+#[test]
+fn receivers_that_are_back_at_the_old_one_are_in_the_way_whoever_is_asked_meanwhile() {
+    // Proved once, refused by the provider, and meanwhile the receiver was rolled back; the person is asked without the lock.
+    let mut world = deployed(&[(A, "o?")]);
+    world.fake().answers = [No(422, "")].into();
+    assert_eq!(world.run(None), "refused");
+    world.fake().receivers.insert(A.to_owned(), "o");
+    for reply in [Reply::LookAgain, done(None)] {
+        world.person.others = [world.others(Vec::new())].into();
+        world.person.replies = [reply].into();
+        let found = world.run(None);
+        assert!(["contradicted", "person verify"].contains(&found.as_str()), "{found}");
+        assert_eq!(given(&world), 0);
+    }
+    // The same before a repetition: the first call may never have arrived.
+    let mut world = deployed(&[(A, "o?")]);
+    world.fake().answers = [Cut; 4].into();
+    assert_eq!(world.run(None), "lost");
+    world.fake().receivers.insert(A.to_owned(), "o");
+    assert_eq!((world.run(None).as_str(), given(&world)), ("doubtful", 0));
+    world.person.replies = [done(Some("nothing is delivered there"))].into();
+    assert_eq!((world.run(None).as_str(), given(&world)), ("person drop", 1));
+}
+
+#[test]
+fn what_cannot_be_read_now_is_not_gone() {
+    let mut world = deployed(&[]);
+    world.seals.remove(world.rotation.id).unwrap();
+    world.shelves[0].fail_after(0);
+    world.person.always = Some(done(Some("by hand")));
+    assert_eq!(world.run(None), "sealfailed");
+    assert!(world.rotation.closed.is_none());
+    world.shelves[0].mend();
+    assert_eq!((world.run(None).as_str(), given(&world)), ("finished", 1));
 }
 
 #[test]

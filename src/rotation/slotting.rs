@@ -29,7 +29,11 @@ impl Runner<'_> {
     pub(super) fn stage_and_go_live(&mut self, secret: &Secret) -> Result<(), RunError> {
         let staged = self.stage(secret);
         // Nothing goes live that may be dead by now.
-        if staged.is_err() && self.goes_alone(Step::Promote) && !self.rotation.may_be_stale() {
+        if staged.is_err()
+            && !self.rotation.is_unsent()
+            && self.goes_alone(Step::Promote)
+            && !self.rotation.may_be_stale()
+        {
             self.look_again(true)?;
             let all = self.stores.iter().map(|store| store.reference());
             let lacking =

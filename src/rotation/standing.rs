@@ -142,14 +142,20 @@ pub fn is_unanswered(newest_first: &[Rotation]) -> bool {
 /// Secrets that receivers may have been given and nobody has shown to be refused since; and the one that is `said` to have
 /// leaked.
 pub fn suspects(newest_first: &[Rotation], said: Option<&Fingerprint>) -> BTreeSet<Fingerprint> {
-    let sent = since_the_last_drop(newest_first).filter(|rotation| rotation.may_be_applied());
+    // Receivers may have had one of ours long before it was sent.
+    let sent =
+        since_the_last_drop(newest_first).filter(|rotation| rotation.may_be_applied() || rotation.made.is_some());
     sent.flat_map(|rotation| {
         let is_given = [Step::Deploy, Step::Promote].iter().any(|step| rotation.done.contains_key(step));
         let new = rotation.new_secret();
         let is_said = new.is_some() && new == said;
         let new = new.filter(|_| is_given || is_said || rotation.new_leaked.is_some());
         // With the last drop its old one is dealt with.
-        let old = rotation.before.current.as_ref().filter(|_| !rotation.done.contains_key(&Step::Drop));
+        let old = rotation
+            .before
+            .current
+            .as_ref()
+            .filter(|_| !rotation.done.contains_key(&Step::Drop) && rotation.may_be_applied());
         [old, new].into_iter().flatten().cloned()
     })
     .collect()

@@ -81,22 +81,37 @@ pub fn compare(rotation: &Rotation, now: &Evidence) -> Finding {
 /// takes the place of whatever is there.
 pub fn touched(rotation: &Rotation, now: &Evidence) -> Option<Difference> {
     let known = rotation.after.as_ref().unwrap_or(&rotation.before);
+    let text = |fingerprint: &Option<crate::secret::Fingerprint>| fingerprint.as_ref().map(ToString::to_string);
+    let is_ours_by_itself = now.shown.is_some() && now.shown.as_ref() == rotation.new_secret();
     let facts = [
-        ("version", &known.version, &now.version),
-        ("fingerprint", &known.fingerprint, &now.fingerprint),
-        ("time of change", &known.updated_at, &now.updated_at),
+        ("secret", text(&known.shown), text(&now.shown).filter(|_| !is_ours_by_itself)),
+        ("version", known.version.clone(), now.version.clone()),
+        ("fingerprint", known.fingerprint.clone(), now.fingerprint.clone()),
+        ("time of change", known.updated_at.clone(), now.updated_at.clone()),
     ];
-    let mut differ = facts.into_iter().filter_map(|(what, ours, theirs)| {
-        let (ours, theirs) = (ours.as_ref()?, theirs.as_ref()?);
-        (!is_same(ours, theirs)).then(|| Difference { what, ours: ours.clone(), theirs: theirs.clone() })
+    let differ = facts.into_iter().filter_map(|(what, ours, theirs)| {
+        let (ours, theirs) = (ours?, theirs?);
+        (!is_same(&ours, &theirs)).then_some(Difference { what, ours, theirs })
     });
-    let Some((first, last)) = rotation.sent.first().zip(rotation.sent.last()) else { return differ.next() };
+    let mut differ: Vec<Difference> = differ.collect();
+    let Some((first, last)) = rotation.sent.first().zip(rotation.sent.last()) else {
+        return (!differ.is_empty()).then(|| differ.swap_remove(0));
+    };
+    if is_ours_by_itself {
+        return None;
+    }
     // A call of ours that was lost may be what has changed it, and then it did so while it was under way.
     let is_ours = |at: Timestamp| {
         let noted_by = last.theirs.saturating_add(LONGEST_CALL).and_then(|at| at.saturating_add(NOTED_WITHIN));
         at.duration_since(first.theirs) >= -CLOCK_SLACK && noted_by.is_ok_and(|end| at <= end)
     };
-    differ.find(|found| found.what == "time of change" && !found.theirs.parse().is_ok_and(is_ours))
+    // What came with our own call is known by its time, or else it may be somebody's.
+    let is_explained = |found: &Difference| found.what == "time of change" && found.theirs.parse().is_ok_and(is_ours);
+    let shows_secret = differ.iter().any(|found| found.what == "secret");
+    if !shows_secret && differ.iter().any(is_explained) {
+        return None;
+    }
+    differ.pop()
 }
 
 /// The same where nothing but a time of change is shown.

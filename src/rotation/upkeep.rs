@@ -8,14 +8,14 @@ use super::{Event, Next, RunError, Step};
 use crate::store::{Access, Slot, readable, slots};
 
 /// What is said where nothing has the new secret any more.
-const GONE: &str = "the answer came, but no store and no seal has the new secret any more";
+pub(super) const GONE: &str = "the answer came, but no store and no seal has the new secret any more";
 
 impl Runner<'_> {
     /// Looks for the new secret in every store that was given it, before anybody waits for anything. A store that has lost it
     /// gets it from another place; where no place has it, the call is as good as unanswered, and this yields `true`.
     pub(super) fn restage_lost(&mut self, next: &Next) -> Result<bool, RunError> {
         let done = |step| self.rotation.done.contains_key(&step);
-        let is_due = matches!(next, Next::Ask(_) | Next::Wait(_) | Next::Run(Step::Wait | Step::Promote));
+        let is_due = matches!(next, Next::Ask(_) | Next::Wait(_) | Next::Run(Step::Wait | Step::Promote | Step::Issue));
         if !is_due || !done(Step::Stage) || done(Step::Promote) {
             return Ok(false);
         }
@@ -41,7 +41,7 @@ impl Runner<'_> {
                 return Ok(false);
             }
             if self.rotation.is_unsent() {
-                return self.give_up_made().map(|()| true);
+                return if self.is_gone() { self.give_up_made().map(|()| true) } else { Ok(false) };
             }
             self.record(&[Event::Lost { why: GONE.to_owned(), status: None }])?;
             return Ok(true);

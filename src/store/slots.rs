@@ -9,7 +9,7 @@ use uuid::Uuid;
 use super::{Access, Slot, Store, StoreError};
 use crate::secret::{Fingerprint, Secret};
 
-/// Length of a canary where no live secret gives one: `whsec_` and 64 hex digits, as the longest of the five.
+/// Length of a canary where no live secret gives one: `whsec_` and 64 hex digits, as the longest of those that are built in.
 pub const USUAL_SECRET_LENGTH: usize = 70;
 
 /// What the slots of one store hold, by their fingerprints.

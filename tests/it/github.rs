@@ -22,6 +22,8 @@ struct Hook {
     lost: u32,
     /// What the next requests are refused with.
     refuses: Option<u16>,
+    /// Whether somebody's page stands in front of it.
+    is_in_maintenance: bool,
 }
 
 struct GitHub {
@@ -61,6 +63,9 @@ fn answer(hook: &mut Hook, api_key: &Secret, request: &Request) -> Answer {
             if let Some(status) = hook.refuses {
                 return message(status, "Resource not accessible by personal access token");
             }
+            if hook.is_in_maintenance {
+                return Answer::Json(200, "<html>maintenance</html>".to_owned());
+            }
             let body: serde_json::Value = serde_json::from_slice(&request.body).unwrap();
             let given = body["secret"].as_str().unwrap().to_owned();
             hook.given.push(given.clone());
@@ -98,7 +103,14 @@ impl GitHub {
         let first = sandbox.newest().expose().to_owned();
         let accepted = Arc::new(Mutex::new(vec![first.clone()]));
         let long_ago = jiff::Timestamp::now() - jiff::SignedDuration::from_hours(900);
-        let hook = Hook { secret: first, updated_at: long_ago, given: Vec::new(), lost: 0, refuses: None };
+        let hook = Hook {
+            secret: first,
+            updated_at: long_ago,
+            given: Vec::new(),
+            lost: 0,
+            refuses: None,
+            is_in_maintenance: false,
+        };
         let hook = Arc::new(Mutex::new(hook));
         let (served, api_key) = (Arc::clone(&hook), sandbox.api_key.clone());
         let server = Server::start(move |request| answer(&mut served.lock().unwrap(), &api_key, request));
@@ -363,4 +375,65 @@ fn a_yes_at_a_terminal_is_asked_how_that_is_known() {
     terminal.exits(0);
     github.run("history --json").exits(0);
     assert_eq!(github.given().len(), 1);
+}
+
+#[test]
+fn a_page_that_is_no_answer_is_no_yes() {
+    let github = GitHub::new();
+    let (old, new) = (github.secret(), github.begin());
+    github.deploy(&["", "_NEW"]);
+    github.set(|hook| hook.is_in_maintenance = true);
+    github.run("cutover hooks --done deploy").exits(7).says("the answer is not JSON");
+    assert_eq!((github.secret(), github.sandbox.slot("")), (old.clone(), old));
+    github.set(|hook| hook.is_in_maintenance = false);
+    github.run("cutover hooks").exits(11);
+    assert_eq!(github.secret(), Some(new));
+}
+
+#[test]
+fn what_the_provider_may_sign_with_is_staged_over_by_no_later_rotation() {
+    let github = GitHub::new();
+    let new = github.begin();
+    github.deploy(&["", "_NEW"]);
+    github.set(|hook| hook.lost = 9);
+    github.run("cutover hooks --done deploy").exits(7);
+    github.run("abandon hooks --yes --reason tired").exits(0);
+    github.run("rotate hooks --yes --confirm ID").exits(6).says("GitHub may sign with");
+    github.run("force-rotate hooks --yes --confirm ID --reason leaked").exits(6).says("GitHub may sign with");
+    assert_eq!((github.secret(), github.sandbox.slot("_NEW")), (Some(new.clone()), Some(new)));
+}
+
+#[test]
+fn a_leak_of_the_old_secret_is_contained_by_the_one_that_is_deployed_already() {
+    let github = GitHub::new();
+    let new = github.begin();
+    github.deploy(&["", "_NEW"]);
+    github.run("force-rotate hooks --yes --confirm ID --reason leaked").exits(0);
+    // Nobody has to be asked: the receiver has it, and is seen to accept it.
+    assert_eq!((github.secret(), github.given().len()), (Some(new.clone()), 1), "it is not made anew");
+    assert_eq!(github.sandbox.slot(""), Some(new));
+    github.deploy(&[""]);
+    assert_eq!(github.run("cutover hooks --json").exits(0).json()["contained"], true);
+
+    // If it is the new one that has leaked, it is replaced before anybody has it.
+    let github = GitHub::new();
+    let (old, leaked) = (github.secret(), github.begin());
+    let said = format!("force-rotate hooks --yes --confirm ID --reason leaked --leaked {}", leaked.fingerprint());
+    github.run(&said).exits(0);
+    assert_ne!(github.sandbox.slot("_NEW"), Some(leaked));
+    assert_eq!((github.secret(), github.given().len()), (old, 0));
+}
+
+#[test]
+fn a_repetition_is_not_sent_to_receivers_that_were_rolled_back() {
+    let github = GitHub::new();
+    github.begin();
+    github.deploy(&["", "_NEW"]);
+    github.set(|hook| hook.lost = 4);
+    github.run("cutover hooks --done deploy").exits(7);
+    github.deploy(&[""]);
+    github.run("cutover hooks").exits(9).says("the call may never have arrived").says("whsec cutover hooks");
+    assert_eq!(github.given().len(), 4);
+    github.run("cutover hooks --reason nothing-is-delivered-there").exits(11);
+    assert_eq!(github.given().len(), 5);
 }

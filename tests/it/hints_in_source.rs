@@ -11,6 +11,8 @@ use whsec::advice::Verb;
 
 /// Wordings with a command that other tests arrange, and those tests.
 const ELSEWHERE: &[(&str, &str)] = &[
+    ("bring it to its end first", "what_the_provider_may_sign_with_is_staged_over_by_no_later_rotation"),
+    ("deploy the new secret there beside the old one", "a_repetition_is_not_sent_to_receivers_that_were_rolled_back"),
     ("see where it stands: whsec inspect", "a_question_before_the_call_is_in_nobodys_way"),
     ("find it out: whsec cutover", "a_lost_answer_is_answered_by_the_very_same_secret"),
     ("go on with the rotation: whsec cutover", "one_that_is_given_up_before_the_call_leaves_the_provider_as_it_is"),

@@ -173,6 +173,7 @@ fn a_secret_of_ours_goes_into_the_body_once_and_what_does_not_go_with_that_is_re
         ("body = { secret = \"{secret}\" }", "body = { secret = \"x\" }", "rotate.body"),
         ("body = { secret = \"{secret}\" }", "body = { a = \"{secret}\", b = \"{secret}\" }", "rotate.body"),
         ("body = { secret = \"{secret}\" }", "body = { secret = \"whsec_{secret}\" }", "rotate.body"),
+        ("body = { secret = \"{secret}\" }", "body = { \"{secret}\" = 1 }", "rotate.body"),
         ("body = { secret = \"{secret}\" }", "body = { secret = \"{secrets}\" }", "rotate.body"),
         ("[overlap]\nkind = \"none\"", "[overlap]\nkind = \"fixed\"\nwindow = \"1h\"", "overlap.kind"),
         ("[overlap]", "[rotate.answer]\nsecret = \"/secret\"\n\n[overlap]", "rotate.answer"),

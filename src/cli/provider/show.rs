@@ -51,7 +51,11 @@ pub fn force(provider: &Provider) -> &'static str {
 fn maker(provider: &Provider) -> String {
     match provider.takes() {
         Some(made) => {
-            format!("made by whsec, {} random bytes; given to the provider once receivers accept it", made.bytes)
+            format!(
+                "made by whsec, {} random bytes as {}; given once receivers accept it",
+                made.bytes,
+                made.form.name()
+            )
         }
         None => "made by the provider".to_owned(),
     }

@@ -60,6 +60,18 @@ pub enum SecretForm {
     Whsec,
 }
 
+impl SecretForm {
+    /// The word of the description.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Hex => "hex",
+            Self::Base64 => "base64",
+            Self::Base64url => "base64url",
+            Self::Whsec => "whsec",
+        }
+    }
+}
+
 /// Where things are in the answer to a rotate call, or to the one that shows what it made.
 #[derive(Clone, Debug, Deserialize, Serialize)]
 #[serde(deny_unknown_fields)]
