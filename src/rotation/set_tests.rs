@@ -143,6 +143,18 @@ fn what_others_have_changed_is_asked_about_and_never_taken_for_our_own_call() {
 }
 
 #[test]
+fn a_change_between_two_lost_calls_is_somebody_elses() {
+    let mut world = deployed(&[(A, "o?")]);
+    for _ in 0..2 {
+        world.fake().answers = [Cut; 4].into();
+        assert_eq!(world.run(None), "lost");
+        pass(7200);
+    }
+    world.fake().updated_at = "2026-11-20T13:00:00Z".to_owned();
+    assert_eq!((world.run(None).as_str(), given(&world)), ("doubtful", 0));
+}
+
+#[test]
 fn where_nobody_can_look_what_is_there_is_not_replaced() {
     let mut world = deployed(&[(A, "o?")]);
     world.fake().looks = [No(503, "")].into();

@@ -94,16 +94,19 @@ pub fn touched(rotation: &Rotation, now: &Evidence) -> Option<Difference> {
         (!is_same(&ours, &theirs)).then_some(Difference { what, ours, theirs })
     });
     let mut differ: Vec<Difference> = differ.collect();
-    let Some((first, last)) = rotation.sent.first().zip(rotation.sent.last()) else {
+    if rotation.sent.is_empty() {
         return (!differ.is_empty()).then(|| differ.swap_remove(0));
-    };
+    }
     if is_ours_by_itself {
         return None;
     }
     // A call of ours that was lost may be what has changed it, and then it did so while it was under way.
     let is_ours = |at: Timestamp| {
-        let noted_by = last.theirs.saturating_add(LONGEST_CALL).and_then(|at| at.saturating_add(NOTED_WITHIN));
-        at.duration_since(first.theirs) >= -CLOCK_SLACK && noted_by.is_ok_and(|end| at <= end)
+        rotation
+            .sent
+            .iter()
+            .map(|sent| at.duration_since(sent.theirs))
+            .any(|after| after >= -CLOCK_SLACK && after <= LONGEST_CALL.saturating_add(NOTED_WITHIN))
     };
     // What came with our own call is known by its time, or else it may be somebody's.
     let is_explained = |found: &Difference| found.what == "time of change" && found.theirs.parse().is_ok_and(is_ours);

@@ -3,7 +3,7 @@
 //! before one in twenty of the others. Nothing of theirs is lost, nothing of ours is, no rotation comes to its end over a
 //! value that is not its own, and none is called done over a secret that is dead.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs::File;
 use std::io::{Seek, SeekFrom, Write};
 use std::path::PathBuf;
@@ -320,7 +320,13 @@ fn attempt(scenario: &Scenario, world: &World, case: Case, struck: &AtomicUsize)
     let foreign = Secret::new(format!("whsec_{0}{0}", uuid::Uuid::new_v4().simple()));
     let (mut touching, mut other, mut touched_since) = (0, 0, 0);
     let (mut later, mut destroyed, mut asked) = (None, false, 0);
-    let traced = follow(scenario, world, case, |touches| {
+    let object = object(case.hand, case.store);
+    let traced = follow(scenario, world, |operands| {
+        // What comes after the hand has moved matters until something of it was touched.
+        if later.is_some() && touched_since > 0 {
+            return;
+        }
+        let touches = touch(&operands(), object);
         *(if touches { &mut touching } else { &mut other }) += 1;
         let is_now = match case.at {
             Moment::Touching(at) => touches && touching == at,
@@ -364,12 +370,17 @@ fn attempt(scenario: &Scenario, world: &World, case: Case, struck: &AtomicUsize)
     Ok(())
 }
 
-/// Runs the scenario's command and tells of each call whether it touches what the hand changes.
-fn follow(scenario: &Scenario, world: &World, case: Case, mut each: impl FnMut(bool)) -> tracer::Traced {
+/// Whether a call with these operands touches an object.
+fn touch(operands: &[String], object: &str) -> bool {
+    operands.iter().any(|text| text.contains(object))
+}
+
+/// Runs the scenario's command, and at each call lets its operands be asked for.
+fn follow(scenario: &Scenario, world: &World, mut each: impl FnMut(&dyn Fn() -> Vec<String>)) -> tracer::Traced {
     let line = scenario.line().replace("ID", &world.sandbox.id());
     let words: Vec<&str> = line.split_whitespace().collect();
     tracer::run_with(&world.command(&words), |_, thread| {
-        each(tracer::operands(thread).iter().any(|text| text.contains(object(case.hand, case.store))));
+        each(&|| tracer::operands(thread));
         Act::Pass
     })
 }
@@ -477,27 +488,30 @@ fn tell(why: String, runs: &[Run]) -> String {
     runs.iter().fold(why, |text, run| format!("{text}\nexit {}: {}", run.code, run.stderr.trim_end()))
 }
 
-/// How many calls touch what a hand changes when nobody else is there, and how many do not.
-fn calls(scenario: &Scenario, hand: Hand, store: Kept) -> (usize, usize) {
+/// How many calls touch each of these objects when nobody else is there, and how many do not.
+fn calls(scenario: &Scenario, objects: BTreeSet<&'static str>) -> BTreeMap<&'static str, (usize, usize)> {
     let world = scenario.world(&Clock::new());
-    let (mut touching, mut other) = (0, 0);
-    let case = Case { hand, store, at: Moment::Touching(0) };
-    follow(scenario, &world, case, |touches| *(if touches { &mut touching } else { &mut other }) += 1);
-    (touching, other)
+    let mut counted: BTreeMap<_, (usize, usize)> = objects.into_iter().map(|object| (object, (0, 0))).collect();
+    follow(scenario, &world, |operands| {
+        let operands = operands();
+        for (object, (touching, other)) in &mut counted {
+            *(if touch(&operands, object) { touching } else { other }) += 1;
+        }
+    });
+    counted
 }
 
 /// Every case of a scenario, or a sample of them.
 fn cases(scenario: &Scenario) -> Vec<Case> {
+    let hands = scenario.stores.iter().flat_map(|store| HANDS.map(|hand| (hand, *store)));
+    let hands: Vec<(Hand, Kept)> = hands.filter(|(hand, store)| applies(scenario, *hand, *store)).collect();
+    let counted = calls(scenario, hands.iter().map(|(hand, store)| object(*hand, *store)).collect());
     let mut all = Vec::new();
-    for &store in scenario.stores {
-        let mut counted = BTreeMap::new();
-        for hand in HANDS.into_iter().filter(|hand| applies(scenario, *hand, store)) {
-            let count = || calls(scenario, hand, store);
-            let (touching, other) = *counted.entry(object(hand, store)).or_insert_with(count);
-            assert!(touching > 2, "{}: {touching} calls touch what {hand:?} changes", scenario.name());
-            all.extend((1..=touching).map(|at| Case { hand, store, at: Moment::Touching(at) }));
-            all.extend((1..=other).step_by(ONE_IN).map(|at| Case { hand, store, at: Moment::Other(at) }));
-        }
+    for (hand, store) in hands {
+        let (touching, other) = counted[object(hand, store)];
+        assert!(touching > 2, "{}: {touching} calls touch what {hand:?} changes", scenario.name());
+        all.extend((1..=touching).map(|at| Case { hand, store, at: Moment::Touching(at) }));
+        all.extend((1..=other).step_by(ONE_IN).map(|at| Case { hand, store, at: Moment::Other(at) }));
     }
     if is_full() {
         return all;
