@@ -1,9 +1,5 @@
 //! Before an old secret dies with the call: whether receivers would take a second one, by a throw-away secret in `next`.
 
-use base64::Engine;
-use base64::engine::general_purpose::STANDARD;
-use uuid::Uuid;
-
 use super::drift::{self, Act, Drift};
 use super::guard::refuse;
 use super::operator::Reply;
@@ -11,8 +7,13 @@ use super::runner::Runner;
 use super::{Event, How, Outcome, RunError, Step};
 use crate::delivery::probe::{Prober, Report, Secrets};
 use crate::http::shown_address;
+use crate::provider::made;
+use crate::provider::spec::{SecretForm, SecretSpec};
 use crate::secret::Secret;
 use crate::store::{Slot, StoreError, readable, slots};
+
+/// In the form of real ones, which every scheme can decode.
+const THROWAWAY: SecretSpec = SecretSpec { form: SecretForm::Whsec, bytes: 32 };
 
 impl Runner<'_> {
     /// Puts a throw-away secret into `next`, lets the person make the receivers read it, probes them, and clears the slot
@@ -25,7 +26,7 @@ impl Runner<'_> {
         };
         self.refuse_coming_secret()?;
         refuse(self.drifts(Act::Stage), false)?;
-        let throwaway = throwaway();
+        let throwaway = made::secret(&THROWAWAY).map_err(|why| RunError::NotMade { why })?;
         // Written ahead: whoever finds it in the slot after a crash knows that it is nobody's.
         self.record(&[Event::Tried { fingerprint: throwaway.fingerprint() }])?;
         let mut stores = readable(self.stores);
@@ -120,10 +121,4 @@ impl Runner<'_> {
 /// Whether a receiver accepts the live secret and a second one.
 fn is_ready(report: &Report) -> bool {
     report.accepts_new() == Some(true) && report.rejects_old() == Some(false)
-}
-
-/// A made-up secret in the form of real ones, which every scheme can decode.
-fn throwaway() -> Secret {
-    let bytes = [*Uuid::new_v4().as_bytes(), *Uuid::new_v4().as_bytes()].concat();
-    Secret::new(format!("whsec_{}", STANDARD.encode(bytes)))
 }
