@@ -9,7 +9,8 @@ use super::session::Session;
 use super::{ask, complete, conclude};
 use crate::operation::abandon::{self, Closing, Matter};
 use crate::operation::find::{self, Found};
-use crate::operation::whereabouts;
+use crate::operation::report::End;
+use crate::operation::{Error, whereabouts};
 use crate::rotation::Rotation;
 use crate::secret::Fingerprint;
 use crate::ui::prompt::Answers;
@@ -64,7 +65,7 @@ fn close(args: &Args, session: &Session, found: &Found, mut rotation: Rotation) 
     let stopped = || signals.arrived();
     let mut person = person::of(session, work, &found.tools, Answers::default(), &stopped)?;
     match abandon::close(session.context()?, found, &mut rotation, &args.reason, &mut person)? {
-        Closing::Closed => conclude::conclude(session, "abandon", &rotation, work, anyhow::Ok(Exit::Done)),
+        Closing::Closed => conclude::conclude(session, "abandon", &rotation, work, Ok::<_, Error>(End::Done)),
         Closing::Stopped => Ok(signals.exit()),
     }
 }
@@ -89,5 +90,5 @@ fn acknowledge(
     let refusal = ["left as it is, as you said", &format!("status says that {otherwise} still")];
     ask::agreement(session, work, question, refusal)?;
     abandon::acknowledge(context, found, &mut rotation, live, &args.reason)?;
-    conclude::conclude(session, "abandon", &rotation, work, anyhow::Ok(Exit::Done))
+    conclude::conclude(session, "abandon", &rotation, work, Ok::<_, Error>(End::Done))
 }

@@ -19,8 +19,7 @@ pub fn agreement(session: &Session, work: &Work, question: &str, refusal: [&str;
         return Ok(());
     }
     may_ask(session, "--yes")?;
-    work.let_go();
-    match answer(dialog::confirm(question, false), "--yes")? {
+    match answer(work.awaits(|| dialog::confirm(question, false)), "--yes")? {
         true => Ok(()),
         false => Err(Fault::new(Exit::Failed, refusal[0], refusal[1])),
     }

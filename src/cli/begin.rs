@@ -5,13 +5,14 @@ use uuid::Uuid;
 use super::exit::{Exit, Fault};
 use super::session::Session;
 use super::{ask, conclude, person};
+use crate::advice::Command;
 use crate::config::Target;
-use crate::operation::report;
+use crate::operation::report::{self, End};
 use crate::operation::start::{self, Begun, Decided, Prepared, Wish};
-use crate::operation::work::{self, Work};
-use crate::rotation::runner::Rest;
-use crate::rotation::{Direction, Plan, Rotation, Step};
-use crate::ui::prompt::{Answers, Moment, Person};
+use crate::operation::work::{self, Tools, Work};
+use crate::rotation::operator::Operator;
+use crate::rotation::{Direction, Plan, Rest, Rotation, Step};
+use crate::ui::prompt::Answers;
 use crate::ui::{dialog, preview};
 
 /// What rotate and force-rotate are told beside the target.
@@ -25,14 +26,19 @@ pub struct Begin<'a> {
     pub detach: bool,
 }
 
-/// Rotates: from the plan as far as it goes. `along` goes along with a person's steps.
-pub fn rotate(
-    session: &Session,
-    target: Target,
-    begin: &Begin<'_>,
-    answers: Answers,
-    along: &dyn Fn(&Rotation, Step, Moment),
-) -> anyhow::Result<Exit> {
+/// Rotates: from the plan as far as it goes.
+pub fn rotate(session: &Session, target: Target, begin: &Begin<'_>, answers: Answers) -> anyhow::Result<Exit> {
+    let Some(Begun { mut rotation, work, tools }) = agree(session, target, begin, &answers)? else {
+        return Ok(Exit::Done);
+    };
+    let signals = session.signals()?;
+    let stopped = || signals.arrived();
+    let mut person = person::of(session, &work, &tools, answers, &stopped)?;
+    go(session, begin, &mut rotation, &work, &tools, &mut person)
+}
+
+/// Shows the plan and gets the consent that it needs. `None` of a dry run, which ends there.
+pub fn agree(session: &Session, target: Target, begin: &Begin<'_>, answers: &Answers) -> anyhow::Result<Option<Begun>> {
     let (output, context) = (&session.output, session.context()?);
     let decided = start::decide(context, target, &begin.wish)?;
     if begin.dry_run {
@@ -40,9 +46,10 @@ pub fn rotate(
         preview::plan(output, &plan, &target.endpoint.provider, &work::names(&stores));
         output.say("dry run: nothing was sent, written or asked");
         let (rotation, now) = (Rotation::new(Uuid::nil(), plan, session.now()), session.now());
-        let again = session.come_back(begin.command, &target.name);
-        output.json(&report::rotation(begin.command, &rotation, now, 0, &again, serde_json::Value::Null));
-        return Ok(Exit::Done);
+        // There is nothing to go on with yet.
+        let again = |_: &Command| session.come_back(begin.command, &target.name);
+        output.json(&report::object(begin.command, &rotation, now, 0, &again, serde_json::Value::Null));
+        return Ok(None);
     }
     let wish = Wish {
         probes: begin.wish.probes || session.may_ask(),
@@ -55,17 +62,29 @@ pub fn rotate(
         preview::plan(output, plan, &work.target.endpoint.provider, &work::names(&tools.stores));
     }
     consent(session, work, plan, begin.confirm)?;
-    let Begun { mut rotation, work, tools } = prepared.begin(context)?;
-    let signals = session.signals()?;
-    let stopped = || signals.arrived();
-    let mut person = Person { along, ..person::of(session, &work, &tools, answers, &stopped)? };
+    Ok(Some(prepared.begin(context)?))
+}
+
+/// Carries out what was agreed to, as far as it goes.
+pub fn go(
+    session: &Session,
+    begin: &Begin<'_>,
+    rotation: &mut Rotation,
+    work: &Work,
+    tools: &Tools,
+    operator: &mut dyn Operator,
+) -> anyhow::Result<Exit> {
     let last = begin.detach.then_some(Step::Stage);
-    let outcome = work.run(&mut rotation, &tools, &mut person, last);
-    let exit = |rest| match rest {
-        Rest::Finished | Rest::Person(_) | Rest::Clock(_) => Exit::Done,
-        Rest::Stopped => signals.exit(),
-    };
-    conclude::conclude(session, begin.command, &rotation, &work, outcome.map(exit))
+    let outcome = work.run(rotation, tools, operator, last);
+    conclude::conclude(session, begin.command, rotation, work, outcome.map(begun))
+}
+
+/// How far a rotation has come that was only to be begun.
+pub fn begun(rest: Rest) -> End {
+    match rest {
+        Rest::Finished | Rest::Person(_) | Rest::Clock(_) => End::Done,
+        Rest::Stopped => End::Stopped,
+    }
 }
 
 /// Asks for what the plan needs: a yes, or the endpoint's id where receivers may soon refuse the old secret. Lets go of the endpoint's
@@ -78,12 +97,11 @@ pub fn consent(session: &Session, work: &Work, plan: &Plan, confirm: Option<&str
     if plan.needs_id() {
         let flag = format!("--confirm {}", session.quoted(id));
         ask::may_ask(session, &flag)?;
-        work.let_go();
         let question = match plan.direction {
             Direction::Contain => "Receivers are to refuse the old secret at once. Type the endpoint's id to go on",
             _ => "This ends the old secret. Type the endpoint's id to go on",
         };
-        let typed = ask::answer(dialog::text(question, Some(""), |_| Ok(())), &flag)?;
+        let typed = ask::answer(work.awaits(|| dialog::text(question, Some(""), |_| Ok(()))), &flag)?;
         return if work.target.endpoint.is_own_id(&typed) { Ok(()) } else { Err(wrong_id(id)) };
     }
     let refusal = ["not rotated, as you said", "nothing was sent; run it again when you are ready"];

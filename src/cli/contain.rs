@@ -8,9 +8,9 @@ use super::exit::Exit;
 use super::session::Session;
 use super::{ask, conclude, person};
 use crate::operation::contain::{self, Way};
-use crate::operation::{Asked, find};
-use crate::rotation::runner::Rest;
-use crate::rotation::{Leaked, Rotation, Step, suspects};
+use crate::operation::report::End;
+use crate::operation::{Asked, Error, find};
+use crate::rotation::{Leaked, Rest, Rotation, Step, suspects};
 use crate::time::moment;
 use crate::ui::dialog;
 use crate::ui::preview;
@@ -64,13 +64,13 @@ fn note_leak(session: &Session, name: &str, asked: &Asked, begin: &Begin<'_>) ->
             let mut person = person::of(session, work, &found.tools, Answers::default(), &stopped)?;
             let mut runner = work.runner(&mut rotation, &found.tools, &mut person);
             let declared = runner.declare_leak(begin.wish.force.unwrap_or_default(), BTreeSet::from([new]));
-            declared.map(|declared| !declared).map_err(anyhow::Error::from)
+            declared.map(|declared| !declared).map_err(Error::from)
         }
         _ => Ok(false),
     };
     let outcome = match outcome {
-        Ok(true) => Ok(signals.exit()),
-        Ok(false) => Err(contain::no_way_yet(&work.target, &rotation).into()),
+        Ok(true) => Ok(End::Stopped),
+        Ok(false) => Err(contain::no_way_yet(&work.target, &rotation)),
         Err(error) => Err(error),
     };
     conclude::conclude(session, begin.command, &rotation, work, outcome)
@@ -89,7 +89,7 @@ fn go_on(session: &Session, name: &str, asked: &Asked, begin: &Begin<'_>, answer
     preview::left(output, &turned, &work.target.endpoint.provider);
     if begin.dry_run {
         output.say("dry run: nothing was sent, written or asked");
-        return conclude::conclude(session, begin.command, &rotation, work, anyhow::Ok(Exit::Done));
+        return conclude::conclude(session, begin.command, &rotation, work, Ok::<_, Error>(End::Done));
     }
     begin::consent(session, work, &turned.plan, begin.confirm)?;
     let signals = session.signals()?;
@@ -103,9 +103,5 @@ fn go_on(session: &Session, name: &str, asked: &Asked, begin: &Begin<'_>, answer
         true => runner.run(last),
         false => Ok(Rest::Stopped),
     });
-    let exit = |rest| match rest {
-        Rest::Finished | Rest::Person(_) | Rest::Clock(_) => Exit::Done,
-        Rest::Stopped => signals.exit(),
-    };
-    conclude::conclude(session, begin.command, &rotation, work, outcome.map(exit))
+    conclude::conclude(session, begin.command, &rotation, work, outcome.map(begin::begun))
 }

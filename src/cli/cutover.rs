@@ -12,12 +12,12 @@ use super::session::Session;
 use super::{ask, begin, complete, conclude};
 use crate::operation::changes;
 use crate::operation::find::Found;
+use crate::operation::report::End;
 use crate::operation::resume::{self, Needs, Open, Stand};
 use crate::operation::work::Work;
 use crate::rotation::operator::Ruling;
 use crate::rotation::rejoin::Meanwhile;
-use crate::rotation::runner::Rest;
-use crate::rotation::{Outcome, RolledBack, Step};
+use crate::rotation::{Rest, RolledBack, Step};
 use crate::time::moment;
 use crate::ui::prompt::Answers;
 
@@ -105,13 +105,7 @@ pub fn run(args: &Args, session: &Session) -> anyhow::Result<Exit> {
         Stand::Over { found, rotation, refused: Some(error) } => {
             conclude::conclude(session, "cutover", &rotation, &found.work, Err(error))
         }
-        Stand::Over { found, rotation, refused: None } => {
-            if rotation.closed.as_ref().is_some_and(|closed| closed.outcome != Outcome::Done) {
-                return conclude::closed(session, "cutover", &rotation, &found.work);
-            }
-            output.say(&format!("nothing to do: no rotation of `{}` is open", args.target));
-            conclude::conclude(session, "cutover", &rotation, &found.work, anyhow::Ok(Exit::Done))
-        }
+        Stand::Over { found, rotation, refused: None } => conclude::closed(session, "cutover", &rotation, &found.work),
     }
 }
 
@@ -144,7 +138,7 @@ fn go_on(args: &Args, session: &Session, open: Open) -> anyhow::Result<Exit> {
     let mut runner = work.runner(&mut rotation, &tools, &mut person);
     let reason = args.reason.as_deref().unwrap_or_default();
     if let Err(error) = overrule::overrule(session, &work, &mut runner, &args.overrides, reason) {
-        return conclude::conclude(session, "cutover", &rotation, &work, Err::<Exit, _>(error));
+        return conclude::failed(session, "cutover", &rotation, &work, error);
     }
     let outcome = runner.rejoin().and_then(|meanwhile| match meanwhile {
         Meanwhile::Stopped => Ok(Rest::Stopped),
@@ -157,13 +151,12 @@ fn go_on(args: &Args, session: &Session, open: Open) -> anyhow::Result<Exit> {
     }
     // What comes next is the rotation that it was to replace.
     let is_through = !rotation.left_the_other_open();
-    let exit = |rest| match rest {
-        Rest::Finished if is_through => Exit::Done,
-        Rest::Finished => Exit::Open,
-        Rest::Person(_) | Rest::Clock(_) => Exit::Open,
-        Rest::Stopped => signals.exit(),
+    let end = |rest| match rest {
+        Rest::Finished if is_through => End::Done,
+        Rest::Finished | Rest::Person(_) | Rest::Clock(_) => End::Open,
+        Rest::Stopped => End::Stopped,
     };
-    conclude::conclude(session, "cutover", &rotation, &work, outcome.map(exit))
+    conclude::conclude(session, "cutover", &rotation, &work, outcome.map(end))
 }
 
 /// Asks for a yes before the new secret goes live again that somebody has taken back.

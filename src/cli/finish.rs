@@ -12,7 +12,8 @@ use super::overrule::{self, Over};
 use super::person;
 use super::session::Session;
 use super::{complete, conclude, parse_duration};
-use crate::operation::finish::{self, End};
+use crate::operation::finish;
+use crate::operation::report::End;
 use crate::operation::work::Work;
 use crate::operation::{changes, find};
 use crate::rotation::changed::Change;
@@ -60,7 +61,7 @@ pub fn run(args: &Args, session: &Session) -> anyhow::Result<Exit> {
     let mut rotation = find::need_open(session.context()?, &mut found)?;
     let context = session.context()?;
     if let Err(error) = finish::refuse_too_early(context, &found, &rotation) {
-        return conclude::conclude(session, "finish", &rotation, &found.work, Err::<Exit, _>(error));
+        return conclude::conclude(session, "finish", &rotation, &found.work, Err(error));
     }
     let is_joined = |change: &Change| matches!(change, Change::ReceiverJoined { .. });
     let (receivers, others): (Vec<Change>, Vec<Change>) = found.changes.iter().cloned().partition(is_joined);
@@ -84,7 +85,7 @@ pub fn run(args: &Args, session: &Session) -> anyhow::Result<Exit> {
     let mut runner = work.runner(&mut rotation, &found.tools, &mut person);
     let reason = args.reason.as_deref().unwrap_or_default();
     if let Err(error) = overrule::overrule(session, work, &mut runner, &args.overrides, reason) {
-        return conclude::conclude(session, "finish", &rotation, work, Err::<Exit, _>(error));
+        return conclude::failed(session, "finish", &rotation, work, error);
     }
     let wait = |rotation: &Rotation, until| drained(session, work, rotation, until, &stopped);
     let drain = |rotation: &mut Rotation, person: &mut Person<'_>| match args.drain {
@@ -92,11 +93,10 @@ pub fn run(args: &Args, session: &Session) -> anyhow::Result<Exit> {
         None => Ok(End::Done),
     };
     let outcome = drain(&mut rotation, &mut person).and_then(|end| match end {
-        End::Stopped => Ok(End::Stopped),
         End::Done => finish::finish(&found, &mut rotation, gate_reason, &mut person),
+        end => Ok(end),
     });
-    let exit = |end| if end == End::Stopped { signals.exit() } else { Exit::Done };
-    conclude::conclude(session, "finish", &rotation, work, outcome.map(exit))
+    conclude::conclude(session, "finish", &rotation, work, outcome)
 }
 
 /// Waits until then, or until others have moved the rotation. `false` where a signal came before.

@@ -54,5 +54,5 @@ pub fn run(args: &Args, session: &Session) -> anyhow::Result<Exit> {
         return Ok(exit);
     }
     let target = session.target(&args.target, &args.options)?;
-    begin::rotate(session, target, &begin, args.begin.answers(session), &|_, _, _| {})
+    begin::rotate(session, target, &begin, args.begin.answers(session))
 }

@@ -45,7 +45,7 @@ pub fn run(args: &Args, session: &Session) -> anyhow::Result<Exit> {
     }
     let objects: Vec<_> = closed
         .iter()
-        .map(|rotation| report::rotation("history", rotation, now, 0, "", serde_json::Value::Null))
+        .map(|rotation| report::object("history", rotation, now, 0, &|_| String::new(), serde_json::Value::Null))
         .collect();
     session.output.json(&result::object("history", Exit::Done, serde_json::json!({ "rotations": objects })));
     Ok(Exit::Done)

@@ -4,22 +4,19 @@ use clap_complete::engine::ArgValueCandidates;
 use jiff::Timestamp;
 use serde_json::{Value, json};
 
-use super::exit::{self, Exit, Fault};
+use super::exit::{self, Exit};
 use super::options::TargetOptions;
 use super::session::Session;
 use super::{complete, result};
-use crate::advice::Verb;
-use crate::operation::Error;
-use crate::operation::key;
-use crate::operation::report;
-use crate::operation::{changes, find, moved};
+use crate::advice::{Command, On, Verb};
+use crate::operation::inspect::{self, Differing, Held, HeldSlot, Seen};
+use crate::operation::{find, moved, report};
 use crate::provider::answer::Inspected;
-use crate::rotation::drift::{self, Act, Drift};
-use crate::rotation::elsewhere::{self, Stray};
-use crate::rotation::superseded::{Difference, Finding, compare};
-use crate::rotation::{self, Evidence, RolledBack, Rotation, RunError, at_hand, newest_sent};
+use crate::rotation::drift;
+use crate::rotation::elsewhere::Stray;
+use crate::rotation::superseded::Finding;
+use crate::rotation::{RolledBack, Rotation};
 use crate::secret::Fingerprint;
-use crate::store::{Access, Slot, Store, readable, slots};
 use crate::time::moment;
 
 /// Show what the provider, the stores and the journal say
@@ -41,129 +38,84 @@ pub struct Args {
 
 /// Runs the command.
 pub fn run(args: &Args, session: &Session) -> anyhow::Result<Exit> {
-    let journal = find::journal(session.context()?)?;
-    let target = find::target(session.context()?, &journal, &args.target, &args.options.asked())?;
-    find::warn_of_trouble(session.context()?, &args.target);
-    let rotations = journal.of_endpoint(&target.endpoint.key())?;
-    let newest = at_hand(&rotations).and_then(|at| rotations.get(at));
-    let stores = find::stores(session.context()?, &journal, &target, &args.options.asked())?;
-    let output = &session.output;
-    output.data(&format!(
-        "{}: endpoint {} at {}",
-        target.name,
-        target.endpoint.own_id(),
-        target.endpoint.provider.title()
-    ));
-    let asked = ask(args, session, &target);
-    let provider = match &asked {
-        Ok(inspected) => {
-            for line in provider_lines(inspected) {
-                output.data(&line);
-            }
-            provider_json(inspected)
-        }
-        Err(_) => Value::Null,
-    };
-    let slots: Vec<Value> = stores.iter().map(|store| show_store(session, store.as_ref(), newest)).collect();
-    let differing = differing(&slots);
-    for line in differing.iter().flat_map(drift_lines) {
-        output.data(&line);
-    }
-    let moved = asked.as_ref().ok().and_then(|inspected| moved(newest?, inspected, &stores));
-    if let Some(moved) = &moved {
-        output.data(&format!("since     {}", told(moved)));
-    }
-    let foreign = newest.map(|rotation| foreign(rotation, &stores)).unwrap_or_default();
-    for drift in &foreign {
-        output.data(&format!("drift     {}", drift::words(std::slice::from_ref(drift))));
-    }
-    // A slot that cannot be read has said so above, and beside an open rotation it is drift.
-    let is_open = newest.is_some_and(|rotation| rotation.closed.is_none());
-    let strays = elsewhere::strays(&stores, &target.endpoint.key(), &journal).ok().filter(|_| !is_open);
-    let strays = strays.unwrap_or_default();
-    if let Some(stray) = strays.first() {
-        output.data(&format!("elsewhere {}: {}", stray.shows(), find::words(&strays)));
-    }
-    // Open under this name or these ids, for what the target was before.
-    let away: Vec<Rotation> =
-        journal.open_rotations()?.into_iter().filter(|rotation| moved::is_of(rotation, &target)).collect();
-    match newest {
-        Some(rotation) => output.data(&journal_line(rotation, session)),
-        None if away.is_empty() => output.data("journal   never rotated with whsec"),
-        None => {}
-    }
-    for rotation in &away {
-        let (endpoint, address) = (moved::endpoint(&rotation.plan), &rotation.plan.base_url);
-        output.data(&format!("{}, begun for {endpoint} at {address}", journal_line(rotation, session)));
-        output.say(&session.written(moved::way_on(&rotation.plan, &target, Verb::Cutover)));
-    }
-    let (open, context) = (newest.filter(|rotation| rotation.closed.is_none()), session.context()?);
-    let changed = open.map(|rotation| changes::since(context, &target, &rotation.plan)).unwrap_or_default();
-    let behind = changes::without_the_secret(&target, newest_sent(&rotations)).filter(|_| open.is_none());
-    for change in &changed {
-        output.data(&format!("config    {}", change.words(&target.name)));
-    }
-    if let Some((of, stores)) = &behind {
-        output
-            .data(&format!("config    the last rotation was that of `{of}`: not known to be in {}", stores.join(", ")));
-    }
-    // The one that is to be replaced, while nobody knows what came of that.
-    let replaced = newest.filter(|rotation| rotation.is_pending()).and_then(|rotation| rotation.plan.replaces);
-    let beside = replaced.and_then(|earlier| rotations.iter().find(|rotation| rotation.id == earlier));
-    if let Some(beside) = beside {
-        output.data(&format!("{}, and stays open until that is known", journal_line(beside, session)));
-    }
-    let come_back = session.come_back("cutover", &target.name);
-    let object = |rotation| report::rotation("inspect", rotation, session.now(), 0, &come_back, Value::Null);
-    let (rotation, beside) = (newest.map(object), beside.map(object));
-    let inspected_end = asked.as_ref().ok().and_then(|inspected| inspected.old_expires_at);
-    let away: Vec<Value> = away.iter().map(object).collect();
-    let asked = asked.and_then(|_| match (&moved, newest) {
-        (Some(Finding::Superseded(difference)), Some(rotation)) => {
-            Err(somebody_rotated(session, &target, rotation, difference, inspected_end))
-        }
-        _ => Ok(()),
-    });
-    let (exit, error) = match asked {
-        Ok(()) => (Exit::Done, Value::Null),
-        Err(error) => {
-            let fault = session.fault(&error, Some(&target.name));
-            (fault.exit, exit::say(output, &fault))
+    let options = &args.options;
+    let seen = inspect::look(session.context()?, &args.target, &options.asked(), options.api_key_file.as_deref())?;
+    show(session, &seen);
+    let (exit, error) = match seen.provider.as_ref().err().or(seen.superseded.as_ref()) {
+        None => (Exit::Done, Value::Null),
+        Some(error) => {
+            let fault = session.fault_of(error, Some(&seen.target.name));
+            (fault.exit, exit::say(&session.output, &fault))
         }
     };
-    let fields = json!({
-        "target": target.name, "endpoint": target.endpoint.own_id(), "at_provider": provider, "stores": slots, "drift": differing,
-        "since": moved.as_ref().map(since),
-        "foreign": foreign, "elsewhere": strays.iter().map(stray_json).collect::<Vec<_>>(),
-        "rotation": rotation, "beside": beside, "open_elsewhere": away, "changes": changed,
-        "without_the_secret": behind.map(|(_, stores)| stores), "error": error,
-    });
-    output.json(&result::object("inspect", exit, fields));
+    session.output.json(&result::object("inspect", exit, fields(session, &seen, error)));
     Ok(exit)
 }
 
-fn ask(args: &Args, session: &Session, target: &crate::config::Target) -> anyhow::Result<Inspected> {
-    find::refuse_undescribed(session.context()?, target)?;
-    let context = session.context()?;
-    let key = key::find(context, target, args.options.api_key_file.as_deref())?;
-    context.client(target)?.inspect(&target.endpoint, &key.secret).map_err(|outcome| {
-        let provider = target.endpoint.provider.title().to_owned();
-        Error::of_key(RunError::unasked(provider, "show the endpoint", outcome), &key.origin).into()
+fn show(session: &Session, seen: &Seen) {
+    let (output, target, rotation) = (&session.output, &seen.target, seen.rotation.as_ref());
+    let (id, title) = (target.endpoint.own_id(), target.endpoint.provider.title());
+    output.data(&format!("{}: endpoint {id} at {title}", target.name));
+    for line in seen.provider.iter().flat_map(provider_lines) {
+        output.data(&line);
+    }
+    for store in &seen.stores {
+        store_lines(store, rotation, session.now()).iter().for_each(|line| output.data(line));
+    }
+    for line in seen.differing().iter().flat_map(differing_lines) {
+        output.data(&line);
+    }
+    if let Some(since) = &seen.since {
+        output.data(&format!("since     {}", told(since)));
+    }
+    for drift in &seen.foreign {
+        output.data(&format!("drift     {}", drift::words(std::slice::from_ref(drift))));
+    }
+    if let Some(stray) = seen.strays.first() {
+        output.data(&format!("elsewhere {}: {}", stray.shows(), find::words(&seen.strays)));
+    }
+    match rotation {
+        Some(rotation) => output.data(&journal_line(rotation, session)),
+        None if seen.away.is_empty() => output.data("journal   never rotated with whsec"),
+        None => {}
+    }
+    for rotation in &seen.away {
+        let (endpoint, address) = (moved::endpoint(&rotation.plan), &rotation.plan.base_url);
+        output.data(&format!("{}, begun for {endpoint} at {address}", journal_line(rotation, session)));
+        output.say(&session.written(moved::way_on(&rotation.plan, target, Verb::Cutover)));
+    }
+    for change in &seen.changes {
+        output.data(&format!("config    {}", change.words(&target.name)));
+    }
+    if let Some((of, stores)) = &seen.without {
+        let stores = stores.join(", ");
+        output.data(&format!("config    the last rotation was that of `{of}`: not known to be in {stores}"));
+    }
+    if let Some(beside) = &seen.beside {
+        output.data(&format!("{}, and stays open until that is known", journal_line(beside, session)));
+    }
+}
+
+fn fields(session: &Session, seen: &Seen, error: Value) -> Value {
+    // By the name that was given, whichever target the rotation was begun for.
+    let here = || On::Target(seen.target.name.clone());
+    let write = |command: &Command| session.written_out(&Command { on: here(), ..command.clone() });
+    let object = |rotation| report::object("inspect", rotation, session.now(), 0, &write, Value::Null);
+    json!({
+        "target": seen.target.name, "endpoint": seen.target.endpoint.own_id(),
+        "at_provider": seen.provider.as_ref().ok().map(provider_json),
+        "stores": seen.stores.iter().map(store_json).collect::<Vec<_>>(),
+        "drift": seen.differing().iter().map(differing_json).collect::<Vec<_>>(),
+        "since": seen.since.as_ref().map(since_json),
+        "foreign": seen.foreign, "elsewhere": seen.strays.iter().map(stray_json).collect::<Vec<_>>(),
+        "rotation": seen.rotation.as_ref().map(object), "beside": seen.beside.as_ref().map(object),
+        "open_elsewhere": seen.away.iter().map(object).collect::<Vec<_>>(), "changes": seen.changes,
+        "without_the_secret": seen.without.as_ref().map(|(_, stores)| stores), "error": error,
     })
 }
 
-/// What the provider shows of a change since the newest rotation, where it is open or its secret is live still.
-fn moved(newest: &Rotation, inspected: &Inspected, stores: &[Box<dyn Store>]) -> Option<Finding> {
-    let ours = &newest.answered()?.fingerprint;
-    let is_live = |store: &dyn Store| slots::holds(store, Slot::Current, ours).unwrap_or(false);
-    if newest.closed.is_some() && !readable(stores).any(is_live) {
-        return None;
-    }
-    Some(compare(newest, &Evidence::from(inspected))).filter(|found| !matches!(found, Finding::Same | Finding::Unknown))
-}
-
-fn told(moved: &Finding) -> String {
-    match moved {
+fn told(since: &Finding) -> String {
+    match since {
         Finding::Superseded(difference) => format!("somebody rotated again: {difference}"),
         Finding::Behind(difference) => format!("as it was before the call: {difference}"),
         Finding::Touched(difference) => format!("the endpoint was changed, perhaps by a rotation: {difference}"),
@@ -171,36 +123,14 @@ fn told(moved: &Finding) -> String {
     }
 }
 
-fn since(moved: &Finding) -> Value {
-    let (word, difference) = match moved {
+fn since_json(since: &Finding) -> Value {
+    let (word, difference) = match since {
         Finding::Superseded(difference) => ("superseded", difference),
         Finding::Behind(difference) => ("behind", difference),
         Finding::Touched(difference) => ("touched", difference),
         Finding::Same | Finding::Unknown => return Value::Null,
     };
     json!({ "found": word, "what": difference.what, "ours": difference.ours, "theirs": difference.theirs })
-}
-
-/// `end` is that of their overlap, where the provider tells of it.
-fn somebody_rotated(
-    session: &Session,
-    target: &crate::config::Target,
-    rotation: &Rotation,
-    difference: &Difference,
-    end: Option<Timestamp>,
-) -> anyhow::Error {
-    let (name, provider) = (&rotation.plan.target, target.endpoint.provider.title());
-    let message = format!("our secret is not {provider}'s any more, because somebody rotated again: {difference}");
-    let now = session.now();
-    let end = end.filter(|end| *end > rotation.provider_now(now)).into_iter().chain(rotation.overlap_until(now)).max();
-    let hint = match rotation.closed {
-        None => format!("close this rotation, and see how to go on: {}", session.come_back("cutover", name)),
-        Some(_) => {
-            let again = rotation::again(end, session.come_back("rotate", name));
-            format!("put their secret into the live slot, or {again}")
-        }
-    };
-    Fault::new(Exit::Conflict, message, hint)
 }
 
 fn provider_lines(inspected: &Inspected) -> Vec<String> {
@@ -225,61 +155,48 @@ fn provider_json(inspected: &Inspected) -> Value {
     })
 }
 
-fn show_store(session: &Session, store: &dyn Store, newest: Option<&Rotation>) -> Value {
-    let reference = store.reference();
-    let mut object = json!({ "store": reference });
-    session.output.data(&format!("store     {reference}"));
-    if store.access() != Access::ReadWrite {
-        session.output.data("          cannot be read");
-        return object;
-    }
-    for slot in Slot::KEPT {
-        let word = slot.name();
-        let (text, value) = match store.get(slot) {
-            Ok(Some(secret)) => {
-                let fingerprint = secret.fingerprint();
-                (format!("{fingerprint}{}", role(newest, &fingerprint, session.now())), json!(fingerprint))
-            }
-            Ok(None) => ("empty".to_owned(), Value::Null),
-            Err(error) => (format!("unreadable: {error}"), json!({ "error": error.to_string() })),
+fn store_lines(held: &Held, newest: Option<&Rotation>, now: Timestamp) -> Vec<String> {
+    let mut lines = vec![format!("store     {}", held.store)];
+    let Some(slots) = &held.slots else {
+        lines.push("          cannot be read".to_owned());
+        return lines;
+    };
+    lines.extend(slots.iter().map(|HeldSlot { slot, name, secret }| {
+        let text = match secret {
+            Ok(Some(fingerprint)) => format!("{fingerprint}{}", role(newest, fingerprint, now)),
+            Ok(None) => "empty".to_owned(),
+            Err(error) => format!("unreadable: {error}"),
         };
-        session.output.data(&format!("          {word:<9} {:<32} {text}", store.slot_name(slot)));
-        object[word] = value;
+        format!("          {:<9} {name:<32} {text}", slot.name())
+    }));
+    lines
+}
+
+fn store_json(held: &Held) -> Value {
+    let mut object = json!({ "store": held.store });
+    for HeldSlot { slot, secret, .. } in held.slots.iter().flatten() {
+        object[slot.name()] = match secret {
+            Ok(fingerprint) => json!(fingerprint),
+            Err(error) => json!({ "error": error.to_string() }),
+        };
     }
     object
 }
 
-/// The slots that hold what an open rotation does not know of.
-fn foreign(rotation: &Rotation, stores: &[Box<dyn Store>]) -> Vec<Drift> {
-    if rotation.closed.is_some() || rotation.new_secret().is_none() {
-        return Vec::new();
-    }
-    let look = |store| drift::look(rotation, Act::due(rotation), store).ok();
-    readable(stores).filter_map(look).flatten().collect()
+fn differing_lines(differing: &Differing) -> Vec<String> {
+    let fingerprint = |held: &Option<Fingerprint>| held.as_ref().map_or("empty".to_owned(), ToString::to_string);
+    let row = |(store, held): &(String, Option<Fingerprint>)| format!("          {:<20} {store}", fingerprint(held));
+    let title = format!("drift     the stores differ in `{}`:", differing.slot.name());
+    [title].into_iter().chain(differing.held.iter().map(row)).collect()
 }
 
-/// The slots in which stores that can be read do not hold the same, with what each holds.
-fn differing(stores: &[Value]) -> Vec<Value> {
-    let slots = ["next", "current", "previous"].into_iter();
-    let held = |slot: &str| -> Vec<Value> {
-        let known = stores.iter().filter(|store| store.get(slot).is_some_and(|value| !value.is_object()));
-        known.map(|store| json!({ "store": store["store"], "fingerprint": store[slot] })).collect()
-    };
-    let all = slots.map(|slot| (slot, held(slot)));
-    let differ = all.filter(|(_, held)| held.windows(2).any(|pair| pair[0]["fingerprint"] != pair[1]["fingerprint"]));
-    differ.map(|(slot, held)| json!({ "slot": slot, "stores": held })).collect()
+fn differing_json(differing: &Differing) -> Value {
+    let held = differing.held.iter().map(|(store, held)| json!({ "store": store, "fingerprint": held }));
+    json!({ "slot": differing.slot.name(), "stores": held.collect::<Vec<_>>() })
 }
 
 fn stray_json(stray: &Stray) -> Value {
     json!({ "store": stray.store, "slot": stray.slot, "fingerprint": stray.fingerprint, "of_target": stray.of })
-}
-
-fn drift_lines(drift: &Value) -> Vec<String> {
-    let stores = drift["stores"].as_array().map(Vec::as_slice).unwrap_or_default();
-    let word = |text: &Value| text.as_str().unwrap_or("empty").to_owned();
-    let rows =
-        stores.iter().map(|held| format!("          {:<20} {}", word(&held["fingerprint"]), word(&held["store"])));
-    [format!("drift     the stores differ in `{}`:", word(&drift["slot"]))].into_iter().chain(rows).collect()
 }
 
 /// What the journal knows a fingerprint as.

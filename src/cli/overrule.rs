@@ -2,6 +2,7 @@
 
 use super::ask;
 use super::session::Session;
+use crate::operation::Error;
 use crate::operation::work::Work;
 use crate::rotation::drift;
 use crate::rotation::rejoin::Meanwhile;
@@ -40,7 +41,7 @@ pub fn overrule(
 ) -> anyhow::Result<()> {
     for over in named {
         match over {
-            Over::Found(found) => runner.rule_out(found.as_ref(), reason)?,
+            Over::Found(found) => runner.rule_out(found.as_ref(), reason).map_err(Error::from)?,
             Over::Shown if session.may_ask() => ask_about(session, work, runner, reason)?,
             Over::Shown => {}
         }
@@ -53,18 +54,17 @@ fn ask_about(session: &Session, work: &Work, runner: &mut Runner<'_>, reason: &s
         session.output.warn(&drift::words(std::slice::from_ref(&first)));
         let flag = format!("--override={}", first.found.as_ref().map_or("empty".to_owned(), ToString::to_string));
         ask::may_ask(session, &flag)?;
-        work.let_go();
         let question = match first.found {
             Some(_) => "Go on over it? What is there is sealed first",
             None => "Go on although it is empty?",
         };
-        if !ask::answer(dialog::confirm(question, false), &flag)? {
+        if !ask::answer(work.awaits(|| dialog::confirm(question, false)), &flag)? {
             return Ok(());
         }
-        if runner.rejoin()? == Meanwhile::Stopped {
+        if runner.rejoin().map_err(Error::from)? == Meanwhile::Stopped {
             return Ok(());
         }
-        runner.rule_out(first.found.as_ref(), reason)?;
+        runner.rule_out(first.found.as_ref(), reason).map_err(Error::from)?;
     }
     Ok(())
 }

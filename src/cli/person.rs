@@ -25,9 +25,7 @@ pub fn of<'a>(
         is_rehearsal: session.comes_back_with.is_some(),
         stopped,
         awaits: Box::new(|word| signals.awaits(word, &session.output)),
-        let_go: Box::new(|| work.let_go()),
         joined: Box::new(|rotation| changes::joined(context, &work.target, rotation)),
-        along: &|_, _, _| {},
         notify: Box::new(move |rotation, notice| match notice {
             Notice::Recorded(event) => notifier.recorded(rotation, event),
             Notice::Clock => notifier.look_at_clock(rotation, session.now()),
@@ -37,7 +35,7 @@ pub fn of<'a>(
     })
 }
 
-/// The user's notifier, which is told the command that comes back here.
+/// The user's notifier, which is told the command that goes on as it is typed here.
 pub fn notifier<'a>(session: &'a Session, context: &'a Context) -> Notifier<'a> {
-    Notifier::new(context, Box::new(|target| session.come_back("cutover", target)))
+    Notifier::new(context, Box::new(|command| session.written_out(command)))
 }

@@ -7,6 +7,7 @@ use super::options::TargetOptions;
 use super::person;
 use super::session::Session;
 use super::{complete, conclude};
+use crate::operation::report::End;
 use crate::operation::{changes, find, rollback};
 use crate::time::span;
 use crate::ui::prompt::Answers;
@@ -53,5 +54,5 @@ pub fn run(args: &Args, session: &Session) -> anyhow::Result<Exit> {
             session.output.say(&format!("the old secret ends in {left}; go forward before that"));
         }
     }
-    conclude::conclude(session, "rollback", &rotation, work, outcome.map(|_| Exit::Done))
+    conclude::conclude(session, "rollback", &rotation, work, outcome.map(|_| End::Done))
 }

@@ -94,5 +94,5 @@ pub fn run(args: &Args, session: &Session) -> anyhow::Result<Exit> {
     let target = session.target(&args.target, &args.options)?;
     let wish = Wish { reason: args.reason.as_deref(), ..Wish::default() };
     let begin = args.begin.begin("rotate", &args.options, wish);
-    begin::rotate(session, target, &begin, args.begin.answers(session), &|_, _, _| {})
+    begin::rotate(session, target, &begin, args.begin.answers(session))
 }

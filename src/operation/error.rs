@@ -4,6 +4,7 @@
 use std::error::Error as StdError;
 use std::fmt;
 
+use jiff::SignedDuration;
 use thiserror::Error;
 
 use crate::advice::Advice;
@@ -16,6 +17,7 @@ use crate::rotation::seal::SealError;
 use crate::rotation::state_key::StateKeyError;
 use crate::rotation::{KeyOrigin, RunError, Unasked, Unheard};
 use crate::store::StoreError;
+use crate::time::span;
 
 /// What a failure means to whoever called. The exit codes of the command line are one rendering of it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -145,7 +147,8 @@ impl Error {
             Self::Config(error) => (of_config(error), error.hint()),
             Self::Provider(error) => (Kind::Usage, error.hint()),
             Self::Request(error) => (Kind::Usage, error.hint()),
-            Self::Run(error) | Self::Keyed(Keyed { error, .. }) => (of_run(error), error.hint()),
+            Self::Run(error) => (of_run(error), advice_of_run(error, None)),
+            Self::Keyed(Keyed { error, key }) => (of_run(error), advice_of_run(error, Some(key))),
             Self::Journal(error) => (Kind::Failed, error.hint()),
             Self::StateKey(error) => (Kind::Failed, error.hint()),
             Self::Seal(error) => (Kind::Store, error.hint()),
@@ -166,7 +169,7 @@ pub fn judge(cause: &(dyn StdError + 'static)) -> Option<(Kind, Option<Advice>)>
     } else if let Some(error) = cause.downcast_ref::<RequestError>() {
         (Kind::Usage, error.hint())
     } else if let Some(error) = cause.downcast_ref::<RunError>() {
-        (of_run(error), error.hint())
+        (of_run(error), advice_of_run(error, None))
     } else if let Some(error) = cause.downcast_ref::<JournalError>() {
         (Kind::Failed, error.hint())
     } else if let Some(error) = cause.downcast_ref::<StateKeyError>() {
@@ -177,6 +180,19 @@ pub fn judge(cause: &(dyn StdError + 'static)) -> Option<(Kind, Option<Advice>)>
         let error = cause.downcast_ref::<StoreError>()?;
         (of_store(error), error.hint())
     })
+}
+
+/// What can be done about an error of a run, with what is known of the key, and of how long the provider wants to be left alone.
+fn advice_of_run(error: &RunError, key: Option<&KeyOrigin>) -> Option<Advice> {
+    let RunError::Refused { refusal, .. } = error else { return error.hint() };
+    match (refusal.meaning, key, refusal.retry_after) {
+        (Meaning::Auth, Some(key), _) => Some(format!("the API key came from {}: replace it there", key.words).into()),
+        (Meaning::RateLimited | Meaning::Unavailable, _, Some(wait)) => {
+            let wait = span(SignedDuration::try_from(wait).unwrap_or(SignedDuration::MAX));
+            Some(format!("{}; run it again in {wait}", error.nothing_changed()).into())
+        }
+        _ => error.hint(),
+    }
 }
 
 fn of_config(error: &ConfigError) -> Kind {

@@ -8,21 +8,12 @@ use super::changes;
 use super::context::Context;
 use super::error::{Error, Kind, Stop};
 use super::find::Found;
+use super::report::End;
 use crate::advice::{Verb, advice};
 use crate::rotation::operator::Operator;
 use crate::rotation::rejoin::Meanwhile;
-use crate::rotation::runner::Rest;
-use crate::rotation::{Next, Rotation, RunError, Step};
+use crate::rotation::{Next, Rest, Rotation, RunError, Step};
 use crate::time::moment;
-
-/// How it came out.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum End {
-    /// What is left is the receivers' part alone.
-    Done,
-    /// A signal asked to stop.
-    Stopped,
-}
 
 /// Refuses a rotation of which nothing can be finished by now.
 pub fn refuse_too_early(context: &Context, found: &Found, rotation: &Rotation) -> Result<(), Error> {
@@ -58,8 +49,7 @@ pub fn drain(
     while let Some(until) = draining_until(context, rotation, drain) {
         // What is refused anyway is refused before the waiting, too.
         work.runner(rotation, tools, operator).gate(gate_reason)?;
-        work.let_go();
-        let is_stopped = !wait(rotation, until);
+        let is_stopped = !work.awaits(|| wait(rotation, until));
         let mut runner = work.runner(rotation, tools, operator);
         if runner.rejoin()? == Meanwhile::Stopped || is_stopped {
             // What is said of the rotation now is what others have made of it.
@@ -79,7 +69,8 @@ fn draining_until(context: &Context, rotation: &Rotation, drain: Duration) -> Op
     (rotation.provider_now(context.now()) < until).then_some(until)
 }
 
-/// Does what the tool can do, if no receiver is in the way, or for this reason.
+/// Does what the tool can do, if no receiver is in the way, or for this reason. Done means that what is left is the receivers' part
+/// alone.
 pub fn finish(
     found: &Found,
     rotation: &mut Rotation,

@@ -12,6 +12,7 @@ use uuid::Uuid;
 use super::context::Context;
 use super::find;
 use super::report;
+use crate::advice::Command;
 use crate::rotation::{Event, Next, Rotation};
 use crate::system::program;
 
@@ -27,8 +28,8 @@ const OVERDUE: &str = "overdue";
 /// The program, if there is one.
 pub struct Notifier<'a> {
     context: &'a Context,
-    /// Writes the command that comes back to a target.
-    come_back: Box<dyn Fn(&str) -> String + 'a>,
+    /// Writes the command that goes on.
+    write: Box<dyn Fn(&Command) -> String + 'a>,
     command: Option<Vec<String>>,
     /// What is told once the new secret is in the stores: nothing comes between its arrival and that.
     later: RefCell<Vec<Value>>,
@@ -39,11 +40,11 @@ pub struct Notifier<'a> {
 
 impl<'a> Notifier<'a> {
     /// The notifier of the user's config.
-    pub fn new(context: &'a Context, come_back: Box<dyn Fn(&str) -> String + 'a>) -> Self {
+    pub fn new(context: &'a Context, write: Box<dyn Fn(&Command) -> String + 'a>) -> Self {
         let command = context.config().ok().and_then(|config| config.notify.clone());
         Self {
             context,
-            come_back,
+            write,
             command,
             later: RefCell::default(),
             has_failed: Cell::new(false),
@@ -106,8 +107,7 @@ impl<'a> Notifier<'a> {
     }
 
     fn object(&self, rotation: &Rotation, event: Value) -> Value {
-        let come_back = (self.come_back)(&rotation.plan.target);
-        let mut object = report::rotation("notify", rotation, self.context.now(), 0, &come_back, Value::Null);
+        let mut object = report::object("notify", rotation, self.context.now(), 0, &self.write, Value::Null);
         object["event"] = event;
         object
     }

@@ -1,18 +1,178 @@
-//! The JSON object that ends every command about a rotation (`whsec/v1`). Fields are only ever added.
+//! How a command about a rotation came out, as one value: prose, exit code and the JSON object `whsec/v1` are renderings of it.
+//! Fields of the object are only ever added.
 
 use jiff::Timestamp;
 use serde_json::{Value, json};
 
+use super::error::{Error, Kind, Stop};
+use super::whereabouts::whereabouts;
+use super::work::Work;
+use crate::advice::{Advice, Command, Verb, advice};
 use crate::http::shown_address;
-use crate::rotation::{Next, Rotation, Step};
+use crate::rotation::drift::Drift;
+use crate::rotation::{self, Call, Next, Outcome, Rotation, RunError, Step};
+use crate::time::moment;
 
-/// Everything of a rotation that may be shown, as one object. `next_command` goes on with it.
-pub fn rotation(
+/// How a command about a rotation came out.
+pub struct Report<'a> {
+    pub rotation: &'a Rotation,
+    pub at: Timestamp,
+    pub end: End,
+}
+
+/// How it ended.
+pub enum End {
+    /// What was asked for is done.
+    Done,
+    /// It goes on once a person or the clock is through.
+    Open,
+    /// A signal asked to stop.
+    Stopped,
+    Failed(Box<Failure>),
+}
+
+/// Why it stopped, and what an operator needs first then.
+pub struct Failure {
+    pub kind: Kind,
+    pub message: String,
+    pub advice: Option<Advice>,
+    /// What is known of a lost call, a line each.
+    pub evidence: Vec<String>,
+    /// Whether whoever could be asked about the lost call has seen that.
+    pub is_evidence_seen: bool,
+    /// What others have put into slots.
+    pub foreign: Vec<Drift>,
+    /// Where the new secret is, and whether the old one still works.
+    pub whereabouts: Vec<String>,
+}
+
+impl<'a> Report<'a> {
+    /// What came of acting on a rotation.
+    pub fn of(work: &Work, rotation: &'a Rotation, at: Timestamp, outcome: Result<End, Error>) -> Self {
+        let end = outcome.unwrap_or_else(|error| End::Failed(Box::new(Failure::of(work, rotation, at, error))));
+        Self { rotation, at, end }
+    }
+
+    /// What is true of the rotation that this one was to replace.
+    pub fn beside(&self) -> Option<Advice> {
+        if self.rotation.left_the_other_open() {
+            let goes_on = Verb::Cutover.of(&self.rotation.plan.target).bare();
+            return Some(advice!["the rotation that was open before is as it was; it goes on with\n  ", goes_on]);
+        }
+        let waits = "the rotation that was open before stays open until it is known what came of this one";
+        self.rotation.is_pending().then(|| waits.into())
+    }
+
+    /// When the old secret ended that receivers may still live on, before this step.
+    pub fn ended_before(&self, step: Step) -> Option<Timestamp> {
+        let end = self.rotation.expires_at().filter(|end| self.rotation.provider_now(self.at) >= *end)?;
+        (step != Step::Drop).then_some(end)
+    }
+
+    /// The command that says that a person's step is done.
+    pub fn says_done(&self, step: Step) -> Command {
+        let plan = &self.rotation.plan;
+        let mut command = Verb::Cutover.of(&plan.target).with("done", step.name());
+        let is_asked = self.rotation.call == Call::NotApplied && self.rotation.made.is_none();
+        if is_asked && plan.told_as().ends_old_secret() {
+            command = command.with("confirm", plan.own_id());
+        }
+        // A bare word does not do where receivers have to be seen to accept what nobody has sent yet.
+        match step == Step::Verify && self.rotation.is_unsent() {
+            true => command.open("reason", "TEXT"),
+            false => command,
+        }
+    }
+}
+
+impl Failure {
+    fn of(work: &Work, rotation: &Rotation, at: Timestamp, error: Error) -> Self {
+        let error = match (error, &work.key_origin) {
+            (Error::Run(error), Some(key)) => Error::of_key(error, key),
+            (error, _) => error,
+        };
+        let run = error.run().map(|(error, _)| error);
+        let evidence = match run {
+            Some(
+                RunError::Lost { comparison: Some(comparison), .. } | RunError::AgainstEvidence { comparison, .. },
+            ) => comparison.words(),
+            _ => Vec::new(),
+        };
+        let foreign = match run {
+            Some(RunError::Drift { drifts, .. }) => drifts.clone(),
+            _ => Vec::new(),
+        };
+        // What was true of one that others have closed since is not what an operator needs now.
+        let whereabouts = match run {
+            Some(RunError::GivenUp { .. }) => Vec::new(),
+            _ => whereabouts(rotation, &work.seals, at),
+        };
+        Self {
+            kind: error.kind(),
+            message: error.words(),
+            advice: error.advice(),
+            evidence,
+            is_evidence_seen: matches!(run, Some(RunError::Lost { .. })),
+            foreign,
+            whereabouts,
+        }
+    }
+}
+
+/// The end of what goes on with a rotation, where the newest one is closed. Only one that is done is as it was wanted.
+pub fn closed(rotation: &Rotation, now: Timestamp) -> Result<End, Error> {
+    let name = &rotation.plan.target;
+    let Some(closed) = rotation.closed.as_ref().filter(|closed| closed.outcome != Outcome::Done) else {
+        return Ok(End::Done);
+    };
+    let (at, by) = (moment(closed.at), &closed.by);
+    let why = closed.reason.as_deref().unwrap_or("no reason given");
+    let with_reason = |verb: Verb| verb.of(name).open("reason", "TEXT").bare();
+    let (kind, message, advice) = match closed.outcome {
+        Outcome::Superseded if rotation.is_superseded() => (
+            Kind::Conflict,
+            format!("no rotation of `{name}` is open: the last one was superseded at {at}: {why}"),
+            advice![
+                "put their secret into the live slot and say so: ",
+                with_reason(Verb::Abandon),
+                "; or, ",
+                rotation::again(rotation.overlap_until(now), Verb::Rotate.of(name).bare()),
+            ],
+        ),
+        Outcome::Failed => (
+            Kind::NotFound,
+            format!("no rotation of `{name}` is open: the last one failed at {at}: {why}"),
+            match rotation.failed_to_contain() {
+                true => advice![
+                    "the leak is not contained: ",
+                    with_reason(Verb::ForceRotate),
+                    "; if there is none, say so: ",
+                    with_reason(Verb::Abandon),
+                ],
+                false => advice!["begin another: ", Verb::Rotate.of(name).bare()],
+            },
+        ),
+        outcome => (
+            Kind::NotFound,
+            match outcome {
+                Outcome::Superseded => format!(
+                    "no rotation of `{name}` is open: the last one was superseded at {at}, which is dealt with: {why}"
+                ),
+                _ => format!("no rotation of `{name}` is open: {by} closed the last one at {at} (abandoned): {why}"),
+            },
+            advice!["what is live, and where: ", Verb::Inspect.of(name).bare()],
+        ),
+    };
+    Err(Stop::new(kind, message, advice))
+}
+
+/// Everything of a rotation that may be shown, as one object; `write` writes the command that goes on with it.
+pub fn object(
     command: &str,
     rotation: &Rotation,
     now: Timestamp,
     exit: u8,
-    next_command: &str,
+    write: &dyn Fn(&Command) -> String,
     error: Value,
 ) -> Value {
     let plan = &rotation.plan;
@@ -57,7 +217,7 @@ pub fn rotation(
         "deliveries": rotation.seen.iter().map(|(secret, seen)| json!({
             "fingerprint": secret, "count": seen.deliveries, "last_signed_at": seen.signed_at, "seen_at": seen.at,
         })).collect::<Vec<_>>(),
-        "next": next(rotation, now, next_command),
+        "next": next(rotation, now, write),
         "error": error,
     })
 }
@@ -83,14 +243,15 @@ fn step_state(rotation: &Rotation, step: Step) -> Value {
     }
 }
 
-fn next(rotation: &Rotation, now: Timestamp, command: &str) -> Value {
+fn next(rotation: &Rotation, now: Timestamp, write: &dyn Fn(&Command) -> String) -> Value {
     let step = match rotation.next(now) {
         Next::Finished => return Value::Null,
         Next::Reconcile => Step::Issue,
         Next::Run(step) | Next::Ask(step) => step,
         Next::Wait(_) => Step::Wait,
     };
+    let goes_on = Verb::Cutover.of(&rotation.plan.target);
     // Off a terminal nobody can be asked for the yes that this takes.
-    let yes = if rotation.taken_back().is_some() { " --yes" } else { "" };
-    json!({ "step": step, "command": format!("{command}{yes}") })
+    let goes_on = if rotation.taken_back().is_some() { goes_on.flag("yes") } else { goes_on };
+    json!({ "step": step, "command": write(&goes_on) })
 }

@@ -14,9 +14,9 @@ use crate::rotation::guide::StoreNames;
 use crate::rotation::journal::Journal;
 use crate::rotation::lock::EndpointLock;
 use crate::rotation::operator::Operator;
-use crate::rotation::runner::{Rest, Runner};
+use crate::rotation::runner::Runner;
 use crate::rotation::seal::Seals;
-use crate::rotation::{ATTEMPTS, KeyOrigin, Plan, PlannedStore, Rotation, RunError, Step};
+use crate::rotation::{ATTEMPTS, KeyOrigin, Plan, PlannedStore, Rest, Rotation, RunError, Step};
 use crate::store::{self, Reference, Slot, Store};
 
 /// An endpoint with its lock, journal, seals, stores and client.
@@ -65,9 +65,11 @@ impl Work {
         })
     }
 
-    /// Lets others act on the endpoint while this process only waits; the runner takes it again.
-    pub fn let_go(&self) {
+    /// Asks or waits with the endpoint's lock let go of, so that others may act on it meanwhile. The lock is taken again before
+    /// anything is done about the answer: by [`Self::retake`], or by the runner.
+    pub fn awaits<T>(&self, ask: impl FnOnce() -> T) -> T {
         self.lock.let_go();
+        ask()
     }
 
     /// Takes the lock again, or fails. `true` where it had been let go of, so that others may have acted meanwhile.

@@ -7,9 +7,9 @@ use std::time::{Duration, Instant};
 
 use jiff::{SignedDuration, Timestamp};
 
-use super::look::Unasked;
 use super::operator::{Doubt, News};
 use super::runner::Runner;
+use super::unasked::{Unasked, Unheard};
 use super::{CLOCK_SLACK, Event, How, Next, RunError, Step};
 
 /// How often, and how far apart, the provider is asked for its clock.
@@ -21,26 +21,6 @@ const WORTH_A_WORD_MS: i64 = 120_000;
 
 /// What is said where our own clock goes back on what was journaled.
 pub const CLOCK_SET_BACK: &str = "this machine's clock was set back since the journal's newest entry: what was known of the provider's does not count";
-
-/// Why the provider's clock is not known.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Unheard {
-    Unasked(Unasked),
-    /// Its answer has no time in it.
-    NoDate,
-    /// Its answers do not agree with each other.
-    Unsteady,
-}
-
-impl std::fmt::Display for Unheard {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        match self {
-            Self::Unasked(unasked) => unasked.fmt(f),
-            Self::NoDate => f.write_str("its answers bear no time"),
-            Self::Unsteady => f.write_str("its answers disagree about the time"),
-        }
-    }
-}
 
 impl Runner<'_> {
     /// Hears the provider's clock and looks at what else the answer shows; `None` where the clock was heard.

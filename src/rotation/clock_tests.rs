@@ -3,10 +3,10 @@
 use jiff::SignedDuration;
 
 use super::{TRIES, Unheard, same};
+use crate::rotation::Unasked;
 use crate::rotation::fake_provider::Answer::{self, Cut, No, Yes};
 use crate::rotation::fake_provider::mute_provider;
 use crate::rotation::fakes::{first_word, now, pass};
-use crate::rotation::look::Unasked;
 use crate::rotation::operator::Reply;
 use crate::rotation::world::World;
 use crate::rotation::{Direction, Event, RunError, Step};

@@ -2,11 +2,10 @@
 
 use jiff::Timestamp;
 
-use super::clock::Unheard;
 use super::drift::Drift;
-use super::look::{Theirs, Unasked};
 use super::operator::Doubt;
 use super::plan::Step;
+use super::unasked::{Theirs, Unasked, Unheard};
 use crate::advice::{Advice, Command, Flag, Verb, advice};
 
 pub(super) fn superseded_hint(provider: &str, theirs: &Theirs, overlap_until: Option<Timestamp>) -> Advice {

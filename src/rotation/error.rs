@@ -6,15 +6,14 @@ use jiff::Timestamp;
 use thiserror::Error;
 
 use super::Step;
-use super::clock::Unheard;
 use super::doubts::{clock_hint, doubtful_hint, doubtful_words, drift_hint, drift_words, superseded_hint};
 use super::drift::{self, Drift};
 use super::journal::JournalError;
 use super::lock::LockError;
-use super::look::Theirs;
 use super::operator::{Comparison, Doubt};
 use super::seal::SealError;
 use super::superseded::Difference;
+use super::unasked::{Theirs, Unheard};
 use crate::advice::{Advice, Flag, Verb, advice};
 use crate::provider::answer::{self, Refusal};
 use crate::provider::spec::Meaning;

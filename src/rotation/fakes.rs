@@ -3,18 +3,16 @@
 use std::cell::{Cell, RefCell};
 use std::collections::{BTreeMap, VecDeque};
 use std::path::{Path, PathBuf};
-use std::rc::Rc;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use jiff::SignedDuration;
 
-use super::lock::EndpointLock;
-use super::operator::{Comparison, Countdown, Doubt, News, Operator, Reply, Ruling};
+use super::operator::{Awaited, Comparison, Countdown, Doubt, News, Operator, Reply, Ruling};
 use super::tests::noon;
 use super::*;
 use crate::secret::Secret;
-use crate::store::{Access, Change, Store, StoreError};
+use crate::store::{Access, Change, Slot, Store, StoreError};
 
 /// A secret by its letter: `o` the old one, `n` the new one, any other somebody's.
 pub fn secret(letter: char) -> Secret {
@@ -172,12 +170,11 @@ pub struct Person {
     /// What is said once there are no more replies.
     pub always: Option<Reply>,
     folder: PathBuf,
-    lock: Rc<EndpointLock>,
 }
 
 impl Person {
     /// Somebody who cannot be asked, at this state folder.
-    pub fn new(folder: &Path, lock: Rc<EndpointLock>) -> Self {
+    pub fn new(folder: &Path) -> Self {
         Self {
             replies: VecDeque::new(),
             rulings: VecDeque::new(),
@@ -188,14 +185,12 @@ impl Person {
             recorded: Vec::new(),
             always: None,
             folder: folder.to_owned(),
-            lock,
         }
     }
 
     fn asked(&mut self, what: String) -> Reply {
         self.heard.push(what);
         if let Some(act) = self.others.pop_front() {
-            self.lock.let_go();
             act(&self.folder);
         }
         self.replies.pop_front().or_else(|| self.always.clone()).unwrap_or(Reply::NobodyToAsk)
@@ -233,6 +228,9 @@ impl Operator for Person {
             News::Probed(report) => format!("probed {} {}", report.url, report.verdict.words()),
             other => format!("({})", first_word(&other)),
         });
+    }
+    fn takes_time(&self, _: &Rotation, _: Awaited<'_>) -> bool {
+        !self.others.is_empty()
     }
     fn do_step(&mut self, _: &Rotation, step: Step) -> Reply {
         self.asked(format!("? {}", step.name()))

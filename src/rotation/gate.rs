@@ -4,7 +4,7 @@
 use jiff::Timestamp;
 use uuid::Uuid;
 
-use super::operator::{News, Reply};
+use super::operator::{Awaited, News, Reply};
 use super::rejoin::Meanwhile;
 use super::runner::Runner;
 use super::seal::Sealed;
@@ -33,7 +33,7 @@ impl Runner<'_> {
             if self.operator.wants_to_stop() {
                 return Ok(false);
             }
-            let reply = self.operator.do_step(self.rotation, step);
+            let reply = self.awaits(Awaited::Step(step), |operator, rotation| operator.do_step(rotation, step));
             // Whoever was waited for may have taken days.
             self.looked = self.looked.filter(|_| self.lock.is_held());
             if matches!(reply, Reply::Done { .. } | Reply::LookAgain) {

@@ -3,10 +3,11 @@
 
 use std::time::Duration;
 
-use super::operator::{Doubt, News, Reply};
+use super::operator::{Awaited, Doubt, News, Reply};
 use super::rejoin::Meanwhile;
 use super::runner::Runner;
 use super::superseded::{Difference, Finding, compare};
+use super::unasked::{Theirs, Unasked};
 use super::{Event, Evidence, Next, Outcome, RunError, Step};
 use crate::provider::answer::{self, Inspected};
 use crate::provider::spec::Meaning;
@@ -16,30 +17,6 @@ use crate::store::{Slot, readable};
 /// How often, and how far apart, a provider is asked again that shows what was before the call: a copy of its data may lag.
 pub(super) const LAG_TRIES: u32 = 2;
 pub(super) const LAG_PAUSE: Duration = Duration::from_secs(1);
-
-/// Why the provider was not asked, or did not tell.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Unasked {
-    /// No call for it is described.
-    NoCall,
-    NoKey,
-    /// It refuses the key.
-    Refused(String),
-    /// It does not know the endpoint.
-    NotFound(String),
-    /// It could not be reached, or its answer says nothing.
-    Failed(String),
-}
-
-impl std::fmt::Display for Unasked {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        match self {
-            Self::NoCall => f.write_str("it has no call for that"),
-            Self::NoKey => f.write_str("no API key"),
-            Self::Refused(why) | Self::NotFound(why) | Self::Failed(why) => f.write_str(why),
-        }
-    }
-}
 
 impl From<&Inspected> for Evidence {
     /// What an answer shows, without anything secret.
@@ -52,15 +29,6 @@ impl From<&Inspected> for Evidence {
             ..Self::default()
         }
     }
-}
-
-/// Where the other secret may be had.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Theirs {
-    /// Whether the provider itself shows it.
-    pub is_shown: bool,
-    /// Slots that hold something which is neither ours nor the old one.
-    pub held: Vec<String>,
 }
 
 impl Runner<'_> {
@@ -199,7 +167,7 @@ impl Runner<'_> {
 
     /// Asks for the reason to go on all the same; `None` where others have gone on meanwhile.
     pub(super) fn ask_for_reason(&mut self, doubt: Doubt) -> Result<Option<String>, RunError> {
-        let reply = self.operator.weigh(self.rotation, &doubt);
+        let reply = self.awaits(Awaited::Doubt(&doubt), |operator, rotation| operator.weigh(rotation, &doubt));
         let Reply::Done { reason: Some(reason) } = reply else { return Err(self.doubtful(doubt)) };
         match self.rejoin()? {
             Meanwhile::Nothing => {

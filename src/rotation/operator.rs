@@ -65,6 +65,36 @@ impl Comparison {
         Some(comparable.any(|(before, now)| before != now))
     }
 
+    /// What is known of the call, a line each.
+    pub fn words(&self) -> Vec<String> {
+        let Some(now) = &self.now else {
+            let why = self.why.as_deref().unwrap_or("no reason given");
+            return vec![format!("the provider cannot be asked what it has now: {why}")];
+        };
+        let mut lines = vec!["what the provider showed before the call, and what it shows now:".to_owned()];
+        type Field = fn(&Evidence) -> &Option<String>;
+        let rows: [(&str, Field); 3] = [
+            ("version", |evidence| &evidence.version),
+            ("fingerprint", |evidence| &evidence.fingerprint),
+            ("updated at", |evidence| &evidence.updated_at),
+        ];
+        for (name, field) in rows {
+            if let (before, after) = (field(&self.before), field(now))
+                && (before.is_some() || after.is_some())
+            {
+                let shown = |value: &Option<String>| value.clone().unwrap_or_else(|| "none".to_owned());
+                let verdict = if before == after { "the same" } else { "CHANGED" };
+                lines.push(format!("  {name:<12} {} → {}   {verdict}", shown(before), shown(after)));
+            }
+        }
+        lines.push(match self.changed() {
+            Some(true) => "so it looks as if the call was applied".to_owned(),
+            Some(false) => "so it looks as if the call was not applied".to_owned(),
+            None => "nothing that it shows can tell whether the call was applied".to_owned(),
+        });
+        lines
+    }
+
     /// Whether somebody who says this has to say why: what the provider shows says the opposite, or it cannot be asked.
     pub fn needs_reason(&self, applied: bool) -> bool {
         self.now.is_none() || self.changed() == Some(!applied)
@@ -163,11 +193,26 @@ pub struct Countdown {
     pub provider_now: Timestamp,
 }
 
-/// Who looks on and answers. One that waits for a person's step or the clock may let go of the endpoint's lock meanwhile, but
-/// for a trial of receivers; the runner takes it again.
+/// What an operator is about to be asked, or to wait for.
+#[derive(Clone, Copy, Debug)]
+pub enum Awaited<'a> {
+    /// A person's step.
+    Step(Step),
+    /// What came of a call whose answer is lost.
+    Outcome,
+    /// A reason to go on all the same.
+    Doubt(&'a Doubt),
+    /// The old secret's end.
+    Clock,
+}
+
+/// Who looks on and answers.
 pub trait Operator {
     /// Passes on what happens.
     fn tell(&mut self, rotation: &Rotation, news: News<'_>);
+
+    /// Whether this takes somebody's time, or the clock's, in which others may act on the endpoint: the answer is not at hand.
+    fn takes_time(&self, rotation: &Rotation, awaited: Awaited<'_>) -> bool;
 
     /// Asks for a step that only a person can do.
     fn do_step(&mut self, rotation: &Rotation, step: Step) -> Reply;

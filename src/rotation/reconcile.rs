@@ -2,7 +2,7 @@
 //! asking. Never by sending a new request. One that brought a secret of ours is in `set`.
 
 use super::look::{LAG_PAUSE, LAG_TRIES};
-use super::operator::{Comparison, Ruling};
+use super::operator::{Awaited, Comparison, Ruling};
 use super::rejoin::Meanwhile;
 use super::runner::Runner;
 use super::{Answered, Call, Event, ExpirySource, Outcome, RunError};
@@ -64,7 +64,7 @@ impl Runner<'_> {
     /// Asks whether it was applied. Where that is certain, what is left to say is that nobody can make use of what came, and
     /// `useless` is why nobody can yet.
     pub(super) fn rule(&mut self, comparison: Comparison, useless: Option<RunError>) -> Result<(), RunError> {
-        let ruling = self.operator.settle(self.rotation, &comparison);
+        let ruling = self.awaits(Awaited::Outcome, |operator, rotation| operator.settle(rotation, &comparison));
         if self.rejoin()? != Meanwhile::Nothing {
             return Ok(());
         }

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use super::journal::{Journal, JournalError};
 use super::lock::LockError;
-use super::operator::News;
+use super::operator::{Awaited, News, Operator};
 use super::runner::Runner;
 use super::{Closed, Outcome, Rotation, RunError, Step};
 
@@ -43,6 +43,15 @@ fn beside(journal: &Journal, rotation: &Rotation) -> Result<Option<Rotation>, Jo
 }
 
 impl Runner<'_> {
+    /// Asks or waits with the endpoint's lock let go of, where that takes time. [`Self::rejoin`] comes before anything is done
+    /// about the answer.
+    pub(super) fn awaits<T>(&mut self, awaited: Awaited<'_>, ask: impl FnOnce(&mut dyn Operator, &Rotation) -> T) -> T {
+        if self.operator.takes_time(self.rotation, awaited) {
+            self.lock.let_go();
+        }
+        ask(self.operator, self.rotation)
+    }
+
     /// Takes the lock again that was let go of, however long another process has it, and takes what others did meanwhile into
     /// account. Fails where they undid a step, or gave the rotation up: nothing is done then that somebody has taken back.
     pub fn rejoin(&mut self) -> Result<Meanwhile, RunError> {

@@ -89,6 +89,7 @@ impl Runner<'_> {
 
     fn try_until_settled(&mut self, prober: &Prober, secrets: &Secrets<'_>) -> Result<Option<How>, RunError> {
         loop {
+            // Nobody else may act meanwhile: a throw-away secret is in the slots.
             let reply = self.operator.do_step(self.rotation, Step::Prepare);
             if let Reply::Done { reason: Some(reason) } = reply {
                 return Ok(Some(How::Word { reason: Some(reason) }));

@@ -13,7 +13,8 @@ use super::fakes::{self, Others, Person, Shelf, first_word};
 use super::journal::Journal;
 use super::lock::EndpointLock;
 use super::operator::Reply;
-use super::runner::{Rest, Runner};
+use super::run::Rest;
+use super::runner::Runner;
 use super::seal::{Places, Seals};
 use super::tests::rotation;
 use super::*;
@@ -83,7 +84,7 @@ impl World {
         Self {
             journal: Journal::open(folder.path()).unwrap(),
             rotation: begun,
-            person: Person::new(folder.path(), Rc::clone(&lock)),
+            person: Person::new(folder.path()),
             stores: shelves.iter().map(|shelf| Box::new(shelf.clone()) as Box<dyn Store>).collect(),
             shelves,
             client: client(&fake),

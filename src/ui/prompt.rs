@@ -8,8 +8,8 @@ use super::{Output, countdown, narrate};
 use crate::provider::Provider;
 use crate::rotation::changed::Change;
 use crate::rotation::guide::{self, StoreNames};
-use crate::rotation::operator::{Comparison, Countdown, Doubt, News, Operator, Reply, Ruling};
-use crate::rotation::{Call, Event, Evidence, Rotation, Step};
+use crate::rotation::operator::{Awaited, Comparison, Countdown, Doubt, News, Operator, Reply, Ruling};
+use crate::rotation::{Call, Event, Rotation, Step};
 
 /// What was decided before anybody is asked.
 #[derive(Clone, Debug, Default)]
@@ -33,6 +33,14 @@ impl Answers {
     pub fn speaks_for(&self, step: Step) -> bool {
         self.may_ask || self.done.contains(&step)
     }
+
+    /// The reason that was given for going on over this. That the old secret has ended is said by its own word.
+    fn said_over(&self, doubt: &Doubt) -> Option<String> {
+        match doubt {
+            Doubt::Clock { .. } => self.reason.clone().filter(|_| self.done.contains(&Step::Wait)),
+            _ => self.over_doubts.clone(),
+        }
+    }
 }
 
 /// Told of what happens beside the person.
@@ -55,12 +63,8 @@ pub struct Person<'a> {
     pub stopped: &'a dyn Fn() -> bool,
     /// Takes what is to be said to a signal that comes while an answer is awaited, and `None` once none is.
     pub awaits: Box<dyn Fn(Option<String>) + 'a>,
-    /// Lets others act on the endpoint until this process goes on.
-    pub let_go: Box<dyn Fn() + 'a>,
     /// What the config names by now, and the rotation does not know.
     pub joined: Joined<'a>,
-    /// What goes along with a person's step, as the stand-ins of a rehearsal do.
-    pub along: &'a dyn Fn(&Rotation, Step, Moment),
     /// Told of what is journaled, and that time passes.
     pub notify: Notify<'a>,
     /// Whether a countdown has been shown; what is left after it is a moment until the provider's clock agrees.
@@ -78,15 +82,6 @@ pub enum Notice<'a> {
     Clock,
 }
 
-/// When something goes along with a step.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Moment {
-    /// The person is about to be asked.
-    Before,
-    /// The person has said that it is done.
-    After,
-}
-
 impl Operator for Person<'_> {
     fn tell(&mut self, rotation: &Rotation, news: News<'_>) {
         if let News::Begins(step) = news {
@@ -98,39 +93,40 @@ impl Operator for Person<'_> {
         }
     }
 
+    fn takes_time(&self, rotation: &Rotation, awaited: Awaited<'_>) -> bool {
+        let answers = &self.answers;
+        match awaited {
+            Awaited::Step(step) => answers.may_ask && !answers.done.contains(&step),
+            Awaited::Outcome => answers.may_ask && answers.ruling.is_none() && !has_nothing_to_guess(rotation),
+            Awaited::Doubt(doubt) => answers.may_ask && answers.said_over(doubt).is_none(),
+            Awaited::Clock => answers.may_ask || answers.wait,
+        }
+    }
+
     fn do_step(&mut self, rotation: &Rotation, step: Step) -> Reply {
         let said = self.answers.done.remove(&step);
-        if (said || self.answers.may_ask) && self.headed.replace(step) != Some(step) {
-            self.output.say(&narrate::heading(rotation, step));
+        if said || self.answers.may_ask {
+            self.head(rotation, step);
         }
         if said {
             self.output.say("      done elsewhere, as was said");
-            (self.along)(rotation, step, Moment::After);
             return Reply::Done { reason: self.answers.reason.clone() };
         }
         if !self.answers.may_ask {
             return Reply::NobodyToAsk;
         }
-        // A trial of receivers goes on with what it has put into the slots.
-        if step != Step::Prepare || !rotation.plan.probe_first {
-            (self.let_go)();
-        }
         for line in guide::instructions(rotation, self.provider, &self.stores, step) {
             self.output.say(&format!("      • {line}"));
         }
-        (self.along)(rotation, step, Moment::Before);
         if self.asks_for_proof(rotation, step) {
-            return self.ask_for_proof(rotation, step);
+            return ask_for_proof(step);
         }
         match dialog::confirm(&format!("{}: done?", step.name()), false) {
-            Ok(true) => {
-                (self.along)(rotation, step, Moment::After);
-                match &self.answers.reason {
-                    // Nothing shows it yet, so that a yes alone says too little.
-                    None if step == Step::Verify && rotation.is_unsent() => ask_why(),
-                    reason => Reply::Done { reason: reason.clone() },
-                }
-            }
+            Ok(true) => match &self.answers.reason {
+                // Nothing shows it yet, so that a yes alone says too little.
+                None if step == Step::Verify && rotation.is_unsent() => ask_why(),
+                reason => Reply::Done { reason: reason.clone() },
+            },
             Ok(false) | Err(_) => Reply::NotNow,
         }
     }
@@ -139,15 +135,13 @@ impl Operator for Person<'_> {
         if let Some(ruling) = &self.answers.ruling {
             return ruling.clone();
         }
-        if matches!(rotation.call, Call::Unreadable { .. } | Call::Unread) {
-            // There is nothing to guess from evidence; the sealed answer, or what the provider shows, has to be looked at first.
+        if has_nothing_to_guess(rotation) {
             return Ruling::NotNow;
         }
         if !self.answers.may_ask {
             return Ruling::NobodyToAsk;
         }
-        (self.let_go)();
-        for line in evidence(comparison) {
+        for line in comparison.words() {
             self.output.say(&format!("      {line}"));
         }
         let choices =
@@ -168,18 +162,15 @@ impl Operator for Person<'_> {
     }
 
     fn weigh(&mut self, _: &Rotation, doubt: &Doubt) -> Reply {
-        // That the old secret has ended is said by its own word.
-        let said = match doubt {
-            Doubt::Clock { .. } => self.answers.reason.clone().filter(|_| self.answers.done.remove(&Step::Wait)),
-            _ => self.answers.over_doubts.clone(),
-        };
-        if let Some(reason) = said {
+        if let Some(reason) = self.answers.said_over(doubt) {
+            if matches!(doubt, Doubt::Clock { .. }) {
+                self.answers.done.remove(&Step::Wait);
+            }
             return Reply::Done { reason: Some(reason) };
         }
         if !self.answers.may_ask {
             return Reply::NobodyToAsk;
         }
-        (self.let_go)();
         self.output.warn(&doubt.to_string());
         match dialog::confirm(doubt.question(), false) {
             Ok(true) => ask_why(),
@@ -204,7 +195,6 @@ impl Operator for Person<'_> {
                 });
             }
         }
-        (self.let_go)();
         let ended = || {
             (self.notify)(rotation, Notice::Clock);
             moved()
@@ -231,6 +221,13 @@ impl Operator for Person<'_> {
 }
 
 impl Person<'_> {
+    /// Says the heading of a step, once.
+    pub fn head(&mut self, rotation: &Rotation, step: Step) {
+        if self.headed.replace(step) != Some(step) {
+            self.output.say(&narrate::heading(rotation, step));
+        }
+    }
+
     /// Whether receivers that are probed have not proved the step.
     fn asks_for_proof(&self, rotation: &Rotation, step: Step) -> bool {
         match step {
@@ -238,18 +235,20 @@ impl Person<'_> {
             _ => !rotation.contradicting(step).is_empty() && step != Step::Deploy,
         }
     }
+}
 
-    fn ask_for_proof(&self, rotation: &Rotation, step: Step) -> Reply {
-        let choices = ["probe the receivers", "it is done, whatever the probe says: say why", "not now"];
-        match dialog::select(&format!("{}: done?", step.name()), &choices.map(str::to_owned)) {
-            Ok(0) => {
-                (self.along)(rotation, step, Moment::After);
-                Reply::LookAgain
-            }
-            Ok(1) => ask_why(),
-            Ok(_) | Err(_) => Reply::NotNow,
-        }
+fn ask_for_proof(step: Step) -> Reply {
+    let choices = ["probe the receivers", "it is done, whatever the probe says: say why", "not now"];
+    match dialog::select(&format!("{}: done?", step.name()), &choices.map(str::to_owned)) {
+        Ok(0) => Reply::LookAgain,
+        Ok(1) => ask_why(),
+        Ok(_) | Err(_) => Reply::NotNow,
     }
+}
+
+/// Whether evidence does not tell what came of the call: the sealed answer, or what the provider shows, has to be looked at first.
+fn has_nothing_to_guess(rotation: &Rotation) -> bool {
+    matches!(rotation.call, Call::Unreadable { .. } | Call::Unread)
 }
 
 /// Asks for the reason of what goes against what was found.
@@ -259,34 +258,4 @@ fn ask_why() -> Reply {
         Ok(reason) => Reply::Done { reason: Some(reason) },
         Err(_) => Reply::NotNow,
     }
-}
-
-/// What is known of a lost call, a line each.
-pub fn evidence(comparison: &Comparison) -> Vec<String> {
-    let Some(now) = &comparison.now else {
-        let why = comparison.why.as_deref().unwrap_or("no reason given");
-        return vec![format!("the provider cannot be asked what it has now: {why}")];
-    };
-    let mut lines = vec!["what the provider showed before the call, and what it shows now:".to_owned()];
-    type Field = fn(&Evidence) -> &Option<String>;
-    let rows: [(&str, Field); 3] = [
-        ("version", |evidence| &evidence.version),
-        ("fingerprint", |evidence| &evidence.fingerprint),
-        ("updated at", |evidence| &evidence.updated_at),
-    ];
-    for (name, field) in rows {
-        if let (before, after) = (field(&comparison.before), field(now))
-            && (before.is_some() || after.is_some())
-        {
-            let shown = |value: &Option<String>| value.clone().unwrap_or_else(|| "none".to_owned());
-            let verdict = if before == after { "the same" } else { "CHANGED" };
-            lines.push(format!("  {name:<12} {} → {}   {verdict}", shown(before), shown(after)));
-        }
-    }
-    lines.push(match comparison.changed() {
-        Some(true) => "so it looks as if the call was applied".to_owned(),
-        Some(false) => "so it looks as if the call was not applied".to_owned(),
-        None => "nothing that it shows can tell whether the call was applied".to_owned(),
-    });
-    lines
 }

@@ -34,6 +34,9 @@ const ELSEWHERE: &[(&str, &str)] = &[
     ("what it did is done, and not to be done again", "output_that_is_lost_is_no_success_and_what_was_done_stays"),
     ("put their secret into the live slot and say so", "a2_another_version_or_fingerprint_closes_ours"),
     ("find out who changed what", "a2_a_time_of_change_asks_and_takes_a_reason"),
+    ("close this rotation, and see how to go on", "a2_inspect_says_that_somebody_rotated"),
+    ("put their secret into the live slot, or {}", "a2_inspect_says_that_somebody_rotated"),
+    ("as it was; it goes on with", "a6_a_force_that_the_provider_refuses_leaves_the_open_rotation_as_it_was"),
     ("find out who rotated;", "a1_an_override_is_refused_where_the_provider_shows_another_secret"),
     (
         "{}; then `whsec cutover TARGET` completes",
@@ -137,21 +140,12 @@ const UNRUN: &[(&str, &[&str])] = &[
 
 /// How often a file puts a command together with what was typed (`come_back`, `again`): who adds one adds its hint to the table.
 const BUILT: &[(&str, &str, usize)] = &[
-    ("cli/conclude.rs", "abandon", 2),
-    ("cli/conclude.rs", "cutover", 1),
-    ("cli/conclude.rs", "force-rotate", 1),
-    ("cli/conclude.rs", "inspect", 1),
-    ("cli/conclude.rs", "rotate", 2),
-    ("cli/inspect.rs", "cutover", 2),
-    ("cli/inspect.rs", "rotate", 1),
-    ("cli/person.rs", "cutover", 2),
+    ("cli/person.rs", "cutover", 1),
     ("cli/probe.rs", "cutover", 1),
     ("cli/probe.rs", "inspect", 1),
     ("cli/probe.rs", "probe", 1),
     ("cli/reveal.rs", "fingerprint", 1),
     ("cli/reveal.rs", "inspect", 1),
-    ("cli/status/mod.rs", "force-rotate", 1),
-    ("cli/status/mod.rs", "rotate", 1),
     ("cli/target/add.rs", "inspect", 1),
     ("cli/target/remove.rs", "cutover", 1),
     ("cli/verify/follow.rs", "verify", 1),

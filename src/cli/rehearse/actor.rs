@@ -1,13 +1,67 @@
 //! The person in a rehearsal, with hands: what they say is done is done to the stand-in receiver.
 
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use super::PATIENCE;
 use super::stage::Stage;
+use crate::rotation::changed::Change;
+use crate::rotation::operator::{Awaited, Comparison, Countdown, Doubt, News, Operator, Reply, Ruling};
 use crate::rotation::{Rotation, Step};
 use crate::secret::Secret;
 use crate::ui::Output;
-use crate::ui::prompt::Moment;
+use crate::ui::prompt::Person;
+
+/// A person on a stage.
+pub struct Rehearsed<'a> {
+    pub person: Person<'a>,
+    pub actor: Actor<'a>,
+}
+
+impl Operator for Rehearsed<'_> {
+    fn tell(&mut self, rotation: &Rotation, news: News<'_>) {
+        self.person.tell(rotation, news);
+    }
+
+    fn takes_time(&self, rotation: &Rotation, awaited: Awaited<'_>) -> bool {
+        self.person.takes_time(rotation, awaited)
+    }
+
+    fn do_step(&mut self, rotation: &Rotation, step: Step) -> Reply {
+        if self.takes_time(rotation, Awaited::Step(step)) {
+            self.person.head(rotation, step);
+            self.actor.announce(step);
+        }
+        let reply = self.person.do_step(rotation, step);
+        if matches!(reply, Reply::Done { .. } | Reply::LookAgain) {
+            self.actor.go_along(rotation, step);
+        }
+        reply
+    }
+
+    fn settle(&mut self, rotation: &Rotation, comparison: &Comparison) -> Ruling {
+        self.person.settle(rotation, comparison)
+    }
+
+    fn weigh(&mut self, rotation: &Rotation, doubt: &Doubt) -> Reply {
+        self.person.weigh(rotation, doubt)
+    }
+
+    fn watch(&mut self, rotation: &Rotation, countdown: Countdown, moved: &dyn Fn() -> bool) -> Reply {
+        self.person.watch(rotation, countdown, moved)
+    }
+
+    fn awaits_answer(&mut self, at_most: Option<Duration>) {
+        self.person.awaits_answer(at_most);
+    }
+
+    fn joined(&self, rotation: &Rotation) -> Vec<Change> {
+        self.person.joined(rotation)
+    }
+
+    fn wants_to_stop(&self) -> bool {
+        self.person.wants_to_stop()
+    }
+}
 
 /// What happens on the stage when a person says that a step is done.
 pub struct Actor<'a> {
@@ -18,21 +72,22 @@ pub struct Actor<'a> {
 }
 
 impl Actor<'_> {
-    /// Says what will happen, then does it.
-    pub fn go_along(&self, rotation: &Rotation, step: Step, moment: Moment) {
-        if self.stage.receiver().is_none() {
+    /// Says what will happen once the person says yes.
+    fn announce(&self, step: Step) {
+        self.output.say(match step {
             // How this provider signs is not documented, so nothing is delivered, and nobody would verify it.
-            if moment == Moment::Before {
-                self.output.say("      (rehearsal: there is no receiver on this stage, so say yes)");
-            }
-        } else if moment == Moment::Before {
-            self.output.say(match step {
-                Step::Prepare => "      (rehearsal: the stand-in receiver is ready, so say yes)",
-                Step::Deploy => "      (rehearsal: say yes, and the stand-in receiver reads its file again)",
-                Step::Verify => "      (rehearsal: say yes, and the stand-in receiver's last delivery is looked at)",
-                _ => "      (rehearsal: probe, and the stand-in receiver reads its file once more)",
-            });
-        } else if let Err(error) = self.act(rotation, step) {
+            _ if self.stage.receiver().is_none() => "      (rehearsal: there is no receiver on this stage, so say yes)",
+            Step::Prepare => "      (rehearsal: the stand-in receiver is ready, so say yes)",
+            Step::Deploy => "      (rehearsal: say yes, and the stand-in receiver reads its file again)",
+            Step::Verify => "      (rehearsal: say yes, and the stand-in receiver's last delivery is looked at)",
+            _ => "      (rehearsal: probe, and the stand-in receiver reads its file once more)",
+        });
+    }
+
+    fn go_along(&self, rotation: &Rotation, step: Step) {
+        if self.stage.receiver().is_some()
+            && let Err(error) = self.act(rotation, step)
+        {
             self.output.warn(&format!("the stand-in receiver failed: {error}"));
         }
     }
@@ -69,7 +124,7 @@ impl Actor<'_> {
                 self.output.say(&format!("      ✓ the last delivery was verified with {which}"));
                 return;
             }
-            std::thread::sleep(std::time::Duration::from_millis(50));
+            std::thread::sleep(Duration::from_millis(50));
         }
         self.output.warn("no delivery was accepted in the last seconds");
     }

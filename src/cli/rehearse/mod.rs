@@ -10,16 +10,16 @@ use serde_json::{Value, json};
 use super::begin::{self, Begin};
 use super::exit::{self, Exit, Fault};
 use super::session::Session;
-use super::{complete, parse_duration, result};
+use super::{complete, parse_duration, person, result};
 use crate::operation::find;
-use crate::operation::start::Wish;
+use crate::operation::start::{Begun, Wish};
 use crate::provider::Provider;
 use crate::rotation::{Doer, Step};
 use crate::secret::Secret;
 use crate::shell;
 use crate::ui::Output;
 use crate::ui::prompt::Answers;
-use actor::Actor;
+use actor::{Actor, Rehearsed};
 use stage::Stage;
 
 mod actor;
@@ -121,10 +121,14 @@ fn rotate(args: &Args, session: &Session, stage: &Stage, old: Option<Secret>) ->
     let wish = Wish { force: args.force.then_some("rehearsal"), probes: true, ..Wish::default() };
     let confirm = alone.then_some(id.as_str());
     let begin = Begin { command: "rehearse", wish, confirm, ..Begin::default() };
-    let actor = Actor { output: &inner.output, stage, old };
-    let mut exit = begin::rotate(&inner, target, &begin, answers, &|rotation, step, moment| {
-        actor.go_along(rotation, step, moment)
-    })?;
+    let Some(Begun { mut rotation, work, tools }) = begin::agree(&inner, target, &begin, &answers)? else {
+        return Ok(Exit::Done);
+    };
+    let signals = inner.signals()?;
+    let stopped = || signals.arrived();
+    let person = person::of(&inner, &work, &tools, answers, &stopped)?;
+    let mut rehearsed = Rehearsed { person, actor: Actor { output: &inner.output, stage, old } };
+    let mut exit = begin::go(&inner, &begin, &mut rotation, &work, &tools, &mut rehearsed)?;
     // A person who said "not now" leaves before the end; elsewhere only a fault can.
     if exit == Exit::Done && stage_open(&inner)? {
         exit = Exit::Open;

@@ -3,17 +3,14 @@
 use std::env;
 use std::path::Path;
 
-use jiff::SignedDuration;
-
 use super::super::exit::{self, Fault};
 use super::super::options::TargetOptions;
 use super::Session;
 use crate::advice::{Advice, Command, On, Verb};
 use crate::config::Target;
-use crate::provider::spec::Meaning;
-use crate::rotation::{KeyOrigin, Plan, RunError};
+use crate::operation::Error;
+use crate::rotation::Plan;
 use crate::shell;
-use crate::time::span;
 
 /// Writes commands as they are typed here: what was typed to find config and state is repeated.
 #[derive(Clone, Debug)]
@@ -87,41 +84,31 @@ impl Session {
         words.join(" ")
     }
 
-    /// An error in words, with what is known here and not where it arose: the target, where the key came from, and how long
-    /// the provider wants to be left alone.
+    /// An error in words, with the target that is known here and not where it arose.
     pub fn fault(&self, error: &anyhow::Error, target: Option<&str>) -> Fault {
-        self.fault_written(error, None, &|command| self.typed(command, target))
+        let mut fault = exit::report(error);
+        fault.hint = fault.hint.map(|hint| hint.written(&|command| self.typed(command, target)));
+        fault
     }
 
-    /// The same of a rotation. Once it is closed, nothing remembers an endpoint that the config does not have.
-    pub fn fault_of(&self, error: &anyhow::Error, plan: &Plan, key: Option<&KeyOrigin>) -> Fault {
-        self.fault_written(error, key, &|command| match (command.verb, &command.on) {
+    /// An advice about a rotation, with its commands as they are typed here. Once it is closed, nothing remembers an endpoint that
+    /// the config does not have.
+    pub fn written_of(&self, advice: Advice, plan: &Plan) -> Advice {
+        advice.written(&|command| match (command.verb, &command.on) {
             (verb @ Verb::Rotate, On::Here) => Some(self.again(verb.name(), plan) + &command.options()),
             _ => self.typed(command, Some(&plan.target)),
         })
     }
 
-    fn fault_written(
-        &self,
-        error: &anyhow::Error,
-        key: Option<&KeyOrigin>,
-        write: &dyn Fn(&Command) -> Option<String>,
-    ) -> Fault {
-        let mut fault = exit::report(error);
-        fault.hint = fault.hint.map(|hint| hint.written(write));
-        if let Some((refused @ RunError::Refused { refusal, .. }, known)) = exit::run_error(error) {
-            match (refusal.meaning, known.or(key), refusal.retry_after) {
-                (Meaning::Auth, Some(origin), _) => {
-                    fault.hint = Some(format!("the API key came from {}: replace it there", origin.words).into());
-                }
-                (Meaning::RateLimited | Meaning::Unavailable, _, Some(wait)) => {
-                    let wait = span(SignedDuration::try_from(wait).unwrap_or(SignedDuration::MAX));
-                    fault.hint = Some(format!("{}; run it again in {wait}", refused.nothing_changed()).into());
-                }
-                _ => {}
-            }
-        }
-        fault
+    /// The same of an operation's error.
+    pub fn fault_of(&self, error: &Error, target: Option<&str>) -> Fault {
+        let hint = error.advice().map(|advice| advice.written(&|command| self.typed(command, target)));
+        Fault { exit: error.kind().into(), message: error.words(), hint }
+    }
+
+    /// A command as it is typed here.
+    pub fn written_out(&self, command: &Command) -> String {
+        self.typed(command, None).unwrap_or_else(|| command.to_string())
     }
 
     /// An advice with its commands as they are typed here, as far as it names their targets.

@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use jiff::{SignedDuration, Timestamp};
 
-use super::row::{Arrived, Asked, Row};
+use crate::operation::status::{Arrived, Asked, Row};
 use crate::provider::plain_text;
 use crate::rotation::{Status, drift};
 use crate::time::{moment, span};

@@ -5,10 +5,10 @@ use std::time::Duration;
 use jiff::{SignedDuration, Timestamp};
 use serde::Serialize;
 
+use super::super::find;
 use crate::config::{Target, TargetStore};
 use crate::delivery::probe::Verdict;
 use crate::http::shown_address;
-use crate::operation::find;
 use crate::rotation::drift::{self, Act, Drift};
 use crate::rotation::elsewhere;
 use crate::rotation::journal::Journal;
@@ -18,99 +18,99 @@ use crate::store::{self, Reference, Store, Surroundings};
 
 /// One target as it stands.
 #[derive(Clone, Debug, Default, PartialEq, Serialize)]
-pub(super) struct Row {
-    pub(super) target: String,
-    pub(super) provider: String,
-    pub(super) endpoint: String,
+pub struct Row {
+    pub target: String,
+    pub provider: String,
+    pub endpoint: String,
     /// Absent where no rotation is open.
-    pub(super) status: Option<Status>,
-    pub(super) step: Option<&'static str>,
-    pub(super) owner: Option<String>,
+    pub status: Option<Status>,
+    pub step: Option<&'static str>,
+    pub owner: Option<String>,
     /// What the config says otherwise than the rotation that is open, or was the last, in words.
-    pub(super) changes: Vec<String>,
+    pub changes: Vec<String>,
     /// Why the target cannot be used as it is configured.
-    pub(super) trouble: Option<String>,
-    pub(super) opened_at: Option<Timestamp>,
-    pub(super) expires_at: Option<Timestamp>,
+    pub trouble: Option<String>,
+    pub opened_at: Option<Timestamp>,
+    pub expires_at: Option<Timestamp>,
     /// When the secret that is newest came; absent where whsec has never rotated it.
-    pub(super) rotated_at: Option<Timestamp>,
-    pub(super) max_age_seconds: Option<u64>,
-    pub(super) overdue: bool,
+    pub rotated_at: Option<Timestamp>,
+    pub max_age_seconds: Option<u64>,
+    pub overdue: bool,
     /// Slots of the open rotation that hold what it does not know of, of the stores that are files.
-    pub(super) foreign: Vec<Drift>,
+    pub foreign: Vec<Drift>,
     /// What the provider shows that may be a rotation by somebody else, while nobody has said whether it is one.
-    pub(super) doubt: Option<String>,
+    pub doubt: Option<String>,
     /// Slots that are filled although no rotation is known that filled them, in words, of the stores that are files.
-    pub(super) elsewhere: Option<String>,
+    pub elsewhere: Option<String>,
     /// The provider rotated and nobody has the secret: rotate again.
-    pub(super) lost: bool,
+    pub lost: bool,
     /// The newest rotation was abandoned where what is live may be dead, or ends with the old secret.
-    pub(super) abandoned: bool,
+    pub abandoned: bool,
     /// The command that rotates again, where the secret is lost or given up.
-    pub(super) again: Option<String>,
+    pub again: Option<String>,
     /// Where the provider is called, of an endpoint that only the journal knows.
-    pub(super) base_url: Option<String>,
+    pub base_url: Option<String>,
     /// The stores of an endpoint that only the journal knows.
-    pub(super) stores: Vec<String>,
+    pub stores: Vec<String>,
     /// Somebody else rotated after whsec did, and nothing has been done about it.
-    pub(super) superseded: bool,
+    pub superseded: bool,
     /// When the old secret began to be an old one, on the provider's clock.
     #[serde(skip)]
-    pub(super) issued_at: Option<Timestamp>,
+    pub issued_at: Option<Timestamp>,
     /// How far the provider's clock, on which `expires_at` is, is ahead of ours.
     #[serde(skip)]
-    pub(super) clock_ahead_ms: i64,
+    pub clock_ahead_ms: i64,
     /// Whether our clock was set back since the provider's was heard, which then does not count.
-    pub(super) clock_set_back: bool,
+    pub clock_set_back: bool,
     /// The rotation that the open one is to replace, while nobody knows what came of that.
-    pub(super) beside: Option<Beside>,
+    pub beside: Option<Beside>,
     /// Since when deliveries may be failing: the call ended the old secret, and receivers refuse the new one or have not been
     /// seen to take it.
-    pub(super) failing_since: Option<Timestamp>,
+    pub failing_since: Option<Timestamp>,
     /// Since when what is live is dead, where an earlier rotation had replaced it and the new secret is not live yet.
-    pub(super) live_dead_since: Option<Timestamp>,
+    pub live_dead_since: Option<Timestamp>,
     /// Who put the old secret back, and why, where the new one is not live again.
-    pub(super) rolled_back: Option<String>,
-    pub(super) contained: Option<bool>,
+    pub rolled_back: Option<String>,
+    pub contained: Option<bool>,
     /// When the leak was declared that is not contained yet.
-    pub(super) leaking_since: Option<Timestamp>,
+    pub leaking_since: Option<Timestamp>,
     /// What each receiver was last found to accept.
-    pub(super) receivers: Vec<Asked>,
+    pub receivers: Vec<Asked>,
     /// Receivers that count and were asked nothing yet: of those nothing is proved.
-    pub(super) unasked: Vec<String>,
+    pub unasked: Vec<String>,
     /// The deliveries that were seen, by the secret that signed them.
-    pub(super) deliveries: Vec<Arrived>,
+    pub deliveries: Vec<Arrived>,
 }
 
 /// An open rotation with another one pending beside it.
 #[derive(Clone, Debug, PartialEq, Serialize)]
-pub(super) struct Beside {
-    pub(super) status: Status,
-    pub(super) step: Option<&'static str>,
-    pub(super) opened_at: Timestamp,
-    pub(super) expires_at: Option<Timestamp>,
+pub struct Beside {
+    pub status: Status,
+    pub step: Option<&'static str>,
+    pub opened_at: Timestamp,
+    pub expires_at: Option<Timestamp>,
 }
 
 /// What a receiver was found to accept.
 #[derive(Clone, Debug, PartialEq, Serialize)]
-pub(super) struct Asked {
-    pub(super) url: String,
-    pub(super) verdict: Verdict,
-    pub(super) probed_at: Timestamp,
+pub struct Asked {
+    pub url: String,
+    pub verdict: Verdict,
+    pub probed_at: Timestamp,
 }
 
 /// Deliveries that one secret signed.
 #[derive(Clone, Debug, PartialEq, Serialize)]
-pub(super) struct Arrived {
-    pub(super) fingerprint: Fingerprint,
-    pub(super) is_new: bool,
-    pub(super) count: u64,
-    pub(super) last_signed_at: Option<Timestamp>,
+pub struct Arrived {
+    pub fingerprint: Fingerprint,
+    pub is_new: bool,
+    pub count: u64,
+    pub last_signed_at: Option<Timestamp>,
 }
 
 impl Row {
     /// Takes an open rotation into account.
-    pub(super) fn take(&mut self, rotation: &Rotation, now: Timestamp) {
+    pub fn take(&mut self, rotation: &Rotation, now: Timestamp) {
         self.status = Some(rotation.status(now));
         self.step = rotation.step().map(crate::rotation::Step::name);
         self.opened_at = Some(rotation.opened_at);
@@ -147,7 +147,7 @@ impl Row {
     }
 
     /// Takes the rotation into account that a pending one is to replace.
-    pub(super) fn take_beside(&mut self, earlier: &Rotation, now: Timestamp) {
+    pub fn take_beside(&mut self, earlier: &Rotation, now: Timestamp) {
         self.beside = Some(Beside {
             status: earlier.status(now),
             step: earlier.step().map(Step::name),
@@ -159,19 +159,19 @@ impl Row {
     }
 
     /// Whether the secret is older than that, or nobody here knows that it is not.
-    pub(super) fn is_older_than(&self, most: Duration, now: Timestamp) -> bool {
+    pub fn is_older_than(&self, most: Duration, now: Timestamp) -> bool {
         let most = SignedDuration::try_from(most).unwrap_or(SignedDuration::MAX);
         self.age(now).is_none_or(|age| age > most)
     }
 
     /// How old the secret is.
-    pub(super) fn age(&self, now: Timestamp) -> Option<SignedDuration> {
+    pub fn age(&self, now: Timestamp) -> Option<SignedDuration> {
         self.rotated_at.map(|at| now.duration_since(at))
     }
 }
 
 /// How far the provider's clock is ahead of ours, in milliseconds.
-pub(super) fn ahead_ms(rotation: &Rotation, now: Timestamp) -> i64 {
+pub fn ahead_ms(rotation: &Rotation, now: Timestamp) -> i64 {
     i64::try_from(rotation.clock_ahead(now).as_millis()).unwrap_or(0)
 }
 
@@ -190,7 +190,7 @@ fn foreign(rotation: &Rotation) -> Vec<Drift> {
 }
 
 /// The same of slots that are filled although this journal knows of no rotation that filled them.
-pub(super) fn elsewhere(target: &Target, journal: &Journal) -> Option<String> {
+pub fn elsewhere(target: &Target, journal: &Journal) -> Option<String> {
     // What a checkout's file names that nobody trusts shows nothing.
     let wanted = target.stores.iter().filter(|wanted| !target.stores_from_checkout && is_file(&wanted.reference));
     let open = |wanted: &TargetStore| store::open(&wanted.reference, &wanted.names, &target.surroundings).ok();
