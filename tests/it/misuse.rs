@@ -380,3 +380,25 @@ fn stdout_cannot_be_a_store_and_carry_json() {
     assert!(!run.stderr.contains(sandbox.newest().expose()));
     assert!(std::fs::read_to_string(sandbox.dotenv()).unwrap().contains(KEY));
 }
+
+#[test]
+fn a18_who_had_no_turn_to_look_goes_on_waiting() {
+    use rustix::process::{Pid, Signal, kill_process};
+    use std::time::Duration;
+
+    let sandbox = Sandbox::new("signa");
+    let held = std::fs::File::open(sandbox.dotenv().parent().unwrap()).unwrap();
+    held.lock().unwrap();
+    let child = sandbox.spawn(&["rotate", "hooks", "--yes"]);
+    let process = Pid::from_child(&child);
+    // The endpoint is asked before the store is tried.
+    sandbox.until("the store's turn", |sandbox| sandbox.requests() > 0);
+    std::thread::sleep(Duration::from_millis(500));
+    kill_process(process, Signal::STOP).unwrap();
+    std::thread::sleep(Duration::from_secs(4));
+    kill_process(process, Signal::CONT).unwrap();
+    // It looks once more before the lock is free.
+    std::thread::sleep(Duration::from_millis(300));
+    drop(held);
+    sandbox.finish(child).exits(0);
+}

@@ -203,7 +203,12 @@ fn a_state_folder_made_by_many_at_once_opens_every_seal() {
             if let Some(run) = runs.iter().find(|run| run.code != 0) {
                 return Err(format!("exits {}: {}", run.code, run.stderr));
             }
-            let identity = std::fs::read_to_string(state.join("seal-identity")).unwrap();
+            let Ok(identity) = std::fs::read_to_string(state.join("seal-identity")) else {
+                let files = std::fs::read_dir(&state).into_iter().flatten().flatten();
+                let there: Vec<_> = files.map(|file| file.path()).collect();
+                let said: Vec<_> = runs.iter().map(|run| &run.stderr).collect();
+                return Err(format!("no identity was kept beside {there:?}: {said:?}"));
+            };
             let identity: age::x25519::Identity = identity.trim().parse().map_err(str::to_owned)?;
             let note = std::fs::read_to_string(state.join("seal-recipient")).unwrap();
             match identity.to_public().to_string() == note.trim() {
