@@ -15,8 +15,8 @@ use crate::operation::find::Found;
 use crate::operation::report::End;
 use crate::operation::resume::{self, Needs, Open, Stand};
 use crate::operation::work::Work;
+use crate::rotation::lease::Meanwhile;
 use crate::rotation::operator::Ruling;
-use crate::rotation::rejoin::Meanwhile;
 use crate::rotation::{Rest, RolledBack, Step};
 use crate::time::moment;
 use crate::ui::prompt::Answers;
@@ -140,7 +140,7 @@ fn go_on(args: &Args, session: &Session, open: Open) -> anyhow::Result<Exit> {
     if let Err(error) = overrule::overrule(session, &work, &mut runner, &args.overrides, reason) {
         return conclude::failed(session, "cutover", &rotation, &work, error);
     }
-    let outcome = runner.rejoin().and_then(|meanwhile| match meanwhile {
+    let outcome = runner.reacquire().and_then(|meanwhile| match meanwhile {
         Meanwhile::Stopped => Ok(Rest::Stopped),
         Meanwhile::Nothing | Meanwhile::WentOn => runner.run(None),
     });

@@ -17,8 +17,8 @@ use crate::operation::report::End;
 use crate::operation::work::Work;
 use crate::operation::{changes, find};
 use crate::rotation::changed::Change;
+use crate::rotation::lease;
 use crate::rotation::operator::Countdown;
-use crate::rotation::rejoin;
 use crate::rotation::{Rotation, Step};
 use crate::time::moment;
 use crate::ui::countdown;
@@ -104,6 +104,6 @@ fn drained(session: &Session, work: &Work, rotation: &Rotation, until: Timestamp
     let why = format!("draining: what was signed with the old secret may be retried until {}", moment(until));
     session.output.say(&why);
     let provider_now = rotation.provider_now(session.now());
-    let moved = || rejoin::has_moved(&work.journal, rotation);
+    let moved = || lease::has_moved(&work.journal, rotation);
     countdown::run(&session.output, Countdown { until, provider_now }, false, stopped, &moved)
 }

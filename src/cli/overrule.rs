@@ -5,7 +5,7 @@ use super::session::Session;
 use crate::operation::Error;
 use crate::operation::work::Work;
 use crate::rotation::drift;
-use crate::rotation::rejoin::Meanwhile;
+use crate::rotation::lease::Meanwhile;
 use crate::rotation::runner::Runner;
 use crate::secret::Fingerprint;
 use crate::ui::dialog;
@@ -61,7 +61,7 @@ fn ask_about(session: &Session, work: &Work, runner: &mut Runner<'_>, reason: &s
         if !ask::answer(work.awaits(|| dialog::confirm(question, false)), &flag)? {
             return Ok(());
         }
-        if runner.rejoin().map_err(Error::from)? == Meanwhile::Stopped {
+        if runner.reacquire().map_err(Error::from)? == Meanwhile::Stopped {
             return Ok(());
         }
         runner.rule_out(first.found.as_ref(), reason).map_err(Error::from)?;

@@ -17,7 +17,7 @@ use crate::operation::Error;
 use crate::operation::key;
 use crate::operation::known::{self, Knowledge, Role};
 use crate::provider::Tested;
-use crate::rotation::gate::probed;
+use crate::rotation::person_steps::probed;
 use crate::rotation::{CLOCK_SET_BACK, Event, RunError, newest_sent};
 use crate::ui::probes;
 

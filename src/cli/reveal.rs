@@ -10,8 +10,8 @@ use super::session::Session;
 use crate::config::Target;
 use crate::operation::find;
 use crate::rotation::Rotation;
-use crate::rotation::gate::overruled_seal;
 use crate::rotation::journal::Journal;
+use crate::rotation::person_steps::overruled_seal;
 use crate::secret::{self, Secret};
 use crate::store::{Slot, readable};
 

@@ -4,9 +4,9 @@ use super::context::Context;
 use super::error::{Error, Kind, Stop};
 use super::find::{self, Found};
 use crate::advice::{Verb, advice};
-use crate::rotation::gate::old_seal;
+use crate::rotation::lease::Meanwhile;
 use crate::rotation::operator::{News, Operator};
-use crate::rotation::rejoin::Meanwhile;
+use crate::rotation::person_steps::old_seal;
 use crate::rotation::{Event, Outcome, Rotation, RunError, drift, leaking, overtaken};
 use crate::secret::Fingerprint;
 use crate::store::{Slot, Store, readable};
@@ -58,7 +58,7 @@ pub fn close(
     operator: &mut dyn Operator,
 ) -> Result<Closing, Error> {
     let Found { work, tools, .. } = found;
-    match work.runner(rotation, tools, operator).rejoin()? {
+    match work.runner(rotation, tools, operator).reacquire()? {
         Meanwhile::Nothing => {}
         Meanwhile::WentOn => {
             let hint = advice!["see where it stands: ", Verb::Inspect.of(&work.target.name).bare()];
@@ -140,7 +140,7 @@ pub fn acknowledge(
     live: Vec<StillLive>,
     reason: &str,
 ) -> Result<(), Error> {
-    found.work.retake()?;
+    found.work.reacquire()?;
     let overridden = live.into_iter().map(|StillLive { place, secret }| Event::Overridden {
         why: format!("{place} still holds {secret}, which somebody else's rotation has replaced"),
         reason: reason.to_owned(),

@@ -10,8 +10,8 @@ use super::error::{Error, Kind, Stop};
 use super::find::Found;
 use super::report::End;
 use crate::advice::{Verb, advice};
+use crate::rotation::lease::Meanwhile;
 use crate::rotation::operator::Operator;
-use crate::rotation::rejoin::Meanwhile;
 use crate::rotation::{Next, Rest, Rotation, RunError, Step};
 use crate::time::moment;
 
@@ -51,7 +51,7 @@ pub fn drain(
         work.runner(rotation, tools, operator).gate(gate_reason)?;
         let is_stopped = !work.awaits(|| wait(rotation, until));
         let mut runner = work.runner(rotation, tools, operator);
-        if runner.rejoin()? == Meanwhile::Stopped || is_stopped {
+        if runner.reacquire()? == Meanwhile::Stopped || is_stopped {
             // What is said of the rotation now is what others have made of it.
             let _ = runner.catch_up();
             return Ok(End::Stopped);

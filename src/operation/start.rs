@@ -140,7 +140,7 @@ impl Prepared {
                         --done prepare on the command line";
             return Err(Stop::new(Kind::Usage, message, hint));
         }
-        if work.retake()? && standing(&work)? != before {
+        if work.reacquire()? && standing(&work)? != before {
             let hint = advice!["see what is live now: ", Verb::Inspect.of(&work.target.name).bare()];
             return Err(Stop::new(Kind::Conflict, "nothing was sent: others rotated here while you were asked", hint));
         }

@@ -66,15 +66,15 @@ impl Work {
     }
 
     /// Asks or waits with the endpoint's lock let go of, so that others may act on it meanwhile. The lock is taken again before
-    /// anything is done about the answer: by [`Self::retake`], or by the runner.
+    /// anything is done about the answer: by [`Self::reacquire`], or by the runner.
     pub fn awaits<T>(&self, ask: impl FnOnce() -> T) -> T {
-        self.lock.let_go();
+        self.lock.release();
         ask()
     }
 
     /// Takes the lock again, or fails. `true` where it had been let go of, so that others may have acted meanwhile.
-    pub fn retake(&self) -> Result<bool, RunError> {
-        if self.lock.is_held() { Ok(false) } else { Ok(self.lock.retake().map(|()| true)?) }
+    pub fn reacquire(&self) -> Result<bool, RunError> {
+        if self.lock.is_held() { Ok(false) } else { Ok(self.lock.reacquire().map(|()| true)?) }
     }
 
     /// Goes on with a rotation as far as it goes.

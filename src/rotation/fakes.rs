@@ -235,11 +235,11 @@ impl Operator for Person {
     fn do_step(&mut self, _: &Rotation, step: Step) -> Reply {
         self.asked(format!("? {}", step.name()))
     }
-    fn settle(&mut self, _: &Rotation, comparison: &Comparison) -> Ruling {
+    fn resolve_call(&mut self, _: &Rotation, comparison: &Comparison) -> Ruling {
         self.asked(format!("? settle {:?}", comparison.changed()));
         self.rulings.pop_front().unwrap_or(Ruling::NobodyToAsk)
     }
-    fn weigh(&mut self, _: &Rotation, doubt: &Doubt) -> Reply {
+    fn resolve_doubt(&mut self, _: &Rotation, doubt: &Doubt) -> Reply {
         self.asked(format!("? {}", first_word(doubt)))
     }
     fn watch(&mut self, _: &Rotation, countdown: Countdown, moved: &dyn Fn() -> bool) -> Reply {

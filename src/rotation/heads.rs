@@ -12,7 +12,7 @@ use serde::{Deserialize, Serialize};
 use super::journal_error::not_as_written;
 use super::rows::{self, Row};
 use super::sums::has_no_orphans;
-use super::{Rotation, standing};
+use super::{Rotation, exposure};
 use crate::stamp::StampKey;
 
 /// What a head's stamp is for.
@@ -187,7 +187,7 @@ struct Known {
 fn leave_out_what_is_over(known: &mut Vec<Known>) {
     known.sort_by(|one, other| one.begun.cmp(&other.begun));
     let newest_first: Vec<&Rotation> = known.iter().rev().filter_map(|known| known.rotation.as_ref()).collect();
-    let counts = standing::that_count(&newest_first);
+    let counts = exposure::that_count(&newest_first);
     known.retain(|known| known.rotation.as_ref().is_none_or(|rotation| counts.contains(&rotation.id)));
 }
 

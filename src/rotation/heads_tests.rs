@@ -264,7 +264,7 @@ fn e2_what_a_head_leaves_out_changes_nothing_that_is_said() {
     for round in 0..400 {
         let (mut all, mut kept): (Vec<Rotation>, Vec<Rotation>) = (Vec::new(), Vec::new());
         let settle = |kept: &mut Vec<Rotation>| {
-            let counts = standing::that_count(&kept.iter().collect::<Vec<_>>());
+            let counts = exposure::that_count(&kept.iter().collect::<Vec<_>>());
             kept.retain(|rotation| counts.contains(&rotation.id));
         };
         for at in 0..12 {

@@ -3,7 +3,7 @@
 use crate::rotation::fakes::{first_word, print};
 use crate::rotation::operator::Reply;
 use crate::rotation::world::{World, planned};
-use crate::rotation::{Direction, Event, RunError, Step, gate};
+use crate::rotation::{Direction, Event, RunError, Step, person_steps};
 use crate::store::Access::{self, ReadWrite, WriteOnly};
 use crate::store::{Slot, StoreError};
 
@@ -142,7 +142,7 @@ fn a_person_goes_on_over_what_is_found_now_and_once_it_is_sealed() {
         let case = format!("{last:?} {slots} {named:?} {shows}");
         assert_eq!((word.as_str(), world.recorded().matches("overridden").count()), (came_to, rules), "{case}");
         let is_sealed = named.is_some_and(|letter| {
-            let seal = gate::overruled_seal(world.rotation.id, &print(letter));
+            let seal = person_steps::overruled_seal(world.rotation.id, &print(letter));
             world.seals.exists(seal) && world.seals.secret_of(seal, Some(&print(letter))).is_ok()
         });
         assert_eq!(is_sealed, named.is_some() && rules > 0, "{case}");

@@ -7,9 +7,9 @@ use std::collections::BTreeSet;
 use jiff::Timestamp;
 use uuid::Uuid;
 
-use super::gate::{old_seal, probed, seal_beside};
+use super::lease::Meanwhile;
 use super::operator::{Doubt, News};
-use super::rejoin::Meanwhile;
+use super::person_steps::{old_seal, probed, seal_beside};
 use super::runner::Runner;
 use super::seal::Sealed;
 use super::{Direction, Event, Probed, Record, Rotation, RunError, Step};
@@ -79,7 +79,7 @@ impl Runner<'_> {
     /// Records that the old secret has leaked, and `leaked` beside it, or that the one which the rotation has brought has, unless
     /// that is on record already or others are through with the rotation. `false` where a signal came first.
     pub fn declare_leak(&mut self, reason: &str, leaked: BTreeSet<Fingerprint>) -> Result<bool, RunError> {
-        if self.rejoin()? == Meanwhile::Stopped {
+        if self.reacquire()? == Meanwhile::Stopped {
             return Ok(false);
         }
         let is_known = if self.rotation.has_brought_one_of(&leaked) {

@@ -89,7 +89,7 @@ fn a_leak_is_declared_once_and_not_of_what_is_over() {
         assert_eq!(world.recorded(), recorded, "{direction:?} {before:?} {closed} {declared:?}");
     }
     let mut world = World::after(OverlapSwitch, STORE, Step::Promote);
-    world.lock.let_go();
+    world.lock.release();
     let theirs = EndpointLock::take(world.folder(), &world.rotation.plan.endpoint_key, "ben").unwrap();
     world.person.stop_at = Some("begun");
     world.person.heard.push("begun".to_owned());

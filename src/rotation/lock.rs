@@ -11,7 +11,7 @@ use thiserror::Error;
 
 use crate::system::text::hex;
 
-/// Held as long as the value lives, but for the time between [`Self::let_go`] and [`Self::retake`].
+/// Held as long as the value lives, but for the time between [`Self::let_go`] and [`Self::reacquire`].
 #[derive(Debug)]
 pub struct EndpointLock {
     file: File,
@@ -86,7 +86,7 @@ impl EndpointLock {
     }
 
     /// Lets others act on the endpoint while this process only waits.
-    pub fn let_go(&self) {
+    pub fn release(&self) {
         // Where that fails nobody is worse off than before.
         if self.is_held() {
             self.is_held.set(self.file.unlock().is_err());
@@ -99,7 +99,7 @@ impl EndpointLock {
     }
 
     /// Takes the lock that was let go of, at once, or fails.
-    pub fn retake(&self) -> Result<(), LockError> {
+    pub fn reacquire(&self) -> Result<(), LockError> {
         self.lock()?;
         // A disk that is full by now is no reason to stop with a secret half way.
         let _ = self.note();

@@ -3,8 +3,8 @@
 
 use std::time::Duration;
 
+use super::lease::Meanwhile;
 use super::operator::{Awaited, Doubt, News, Reply};
-use super::rejoin::Meanwhile;
 use super::runner::Runner;
 use super::superseded::{Difference, Finding, compare};
 use super::unasked::{Theirs, Unasked};
@@ -167,9 +167,9 @@ impl Runner<'_> {
 
     /// Asks for the reason to go on all the same; `None` where others have gone on meanwhile.
     pub(super) fn ask_for_reason(&mut self, doubt: Doubt) -> Result<Option<String>, RunError> {
-        let reply = self.awaits(Awaited::Doubt(&doubt), |operator, rotation| operator.weigh(rotation, &doubt));
+        let reply = self.awaits(Awaited::Doubt(&doubt), |operator, rotation| operator.resolve_doubt(rotation, &doubt));
         let Reply::Done { reason: Some(reason) } = reply else { return Err(self.doubtful(doubt)) };
-        match self.rejoin()? {
+        match self.reacquire()? {
             Meanwhile::Nothing => {
                 self.operator.tell(self.rotation, News::Warning(&format!("{doubt}; going on, as was said")));
                 Ok(Some(reason))

@@ -218,10 +218,10 @@ pub trait Operator {
     fn do_step(&mut self, rotation: &Rotation, step: Step) -> Reply;
 
     /// Asks what came of a call whose answer is lost.
-    fn settle(&mut self, rotation: &Rotation, comparison: &Comparison) -> Ruling;
+    fn resolve_call(&mut self, rotation: &Rotation, comparison: &Comparison) -> Ruling;
 
     /// Asks for the reason to go on although nothing speaks for it. `Done` only with one.
-    fn weigh(&mut self, rotation: &Rotation, doubt: &Doubt) -> Reply;
+    fn resolve_doubt(&mut self, rotation: &Rotation, doubt: &Doubt) -> Reply;
 
     /// Counts down. `Done` when the time is over, or as soon as others have `moved` the rotation.
     fn watch(&mut self, rotation: &Rotation, countdown: Countdown, moved: &dyn Fn() -> bool) -> Reply;

@@ -2,8 +2,8 @@
 //! speaks for it.
 
 use super::drift::{Act, Drift};
-use super::gate::overruled_seal;
 use super::operator::News;
+use super::person_steps::overruled_seal;
 use super::runner::Runner;
 use super::seal::Sealed;
 use super::superseded::{Difference, Finding};

@@ -1,9 +1,9 @@
 //! A call whose outcome is unknown: found out from the seal, by a safe replay, from what the provider shows, or by
 //! asking. Never by sending a new request. One that brought a secret of ours is in `set`.
 
+use super::lease::Meanwhile;
 use super::look::{LAG_PAUSE, LAG_TRIES};
 use super::operator::{Awaited, Comparison, Ruling};
-use super::rejoin::Meanwhile;
 use super::runner::Runner;
 use super::{Answered, Call, Event, ExpirySource, Outcome, RunError};
 use crate::provider::answer::{self, Inspected};
@@ -64,8 +64,8 @@ impl Runner<'_> {
     /// Asks whether it was applied. Where that is certain, what is left to say is that nobody can make use of what came, and
     /// `useless` is why nobody can yet.
     pub(super) fn rule(&mut self, comparison: Comparison, useless: Option<RunError>) -> Result<(), RunError> {
-        let ruling = self.awaits(Awaited::Outcome, |operator, rotation| operator.settle(rotation, &comparison));
-        if self.rejoin()? != Meanwhile::Nothing {
+        let ruling = self.awaits(Awaited::Outcome, |operator, rotation| operator.resolve_call(rotation, &comparison));
+        if self.reacquire()? != Meanwhile::Nothing {
             return Ok(());
         }
         let is_certain = useless.is_some();

@@ -7,8 +7,8 @@ use jiff::Timestamp;
 use super::clock::CLOCK_SET_BACK;
 use super::issue::UNKEPT;
 use super::leak::seals_from_before;
+use super::lease::{self, Meanwhile};
 use super::operator::{Awaited, Countdown, News, Reply};
-use super::rejoin::{self, Meanwhile};
 use super::runner::Runner;
 use super::{Event, Next, Outcome, RunError, Step};
 use crate::store::Access;
@@ -124,10 +124,10 @@ impl Runner<'_> {
                     let journal = self.journal;
                     let countdown = Countdown { until, provider_now };
                     let reply = self.awaits(Awaited::Clock, |operator, rotation| {
-                        operator.watch(rotation, countdown, &|| rejoin::has_moved(journal, rotation))
+                        operator.watch(rotation, countdown, &|| lease::has_moved(journal, rotation))
                     });
                     match reply {
-                        Reply::Done { .. } if self.rejoin()? != Meanwhile::Stopped => self.looked = None,
+                        Reply::Done { .. } if self.reacquire()? != Meanwhile::Stopped => self.looked = None,
                         _ => return Ok(self.rest(Rest::Clock(until))),
                     }
                 }

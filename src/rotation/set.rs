@@ -2,10 +2,10 @@
 //! long as nobody has said that it came.
 
 use super::operator::{Doubt, News};
+use super::restage::GONE;
 use super::runner::Runner;
 use super::seal::Sealed;
 use super::superseded::touched;
-use super::upkeep::GONE;
 use super::{Answered, Direction, Event, ExpirySource, How, Outcome, RunError, Step};
 use crate::http::shown_address;
 use crate::provider::answer::{self, AnswerError, Reply};

@@ -212,7 +212,7 @@ impl World {
     /// Whether the new secret is sealed, and the old one.
     pub fn sealed(&self) -> (bool, bool) {
         let id = self.rotation.id;
-        (self.seals.exists(id), self.seals.exists(gate::old_seal(id)))
+        (self.seals.exists(id), self.seals.exists(person_steps::old_seal(id)))
     }
 }
 

@@ -131,7 +131,7 @@ impl Operator for Person<'_> {
         }
     }
 
-    fn settle(&mut self, rotation: &Rotation, comparison: &Comparison) -> Ruling {
+    fn resolve_call(&mut self, rotation: &Rotation, comparison: &Comparison) -> Ruling {
         if let Some(ruling) = &self.answers.ruling {
             return ruling.clone();
         }
@@ -161,7 +161,7 @@ impl Operator for Person<'_> {
         }
     }
 
-    fn weigh(&mut self, _: &Rotation, doubt: &Doubt) -> Reply {
+    fn resolve_doubt(&mut self, _: &Rotation, doubt: &Doubt) -> Reply {
         if let Some(reason) = self.answers.said_over(doubt) {
             if matches!(doubt, Doubt::Clock { .. }) {
                 self.answers.done.remove(&Step::Wait);

@@ -38,12 +38,12 @@ impl Operator for Rehearsed<'_> {
         reply
     }
 
-    fn settle(&mut self, rotation: &Rotation, comparison: &Comparison) -> Ruling {
-        self.person.settle(rotation, comparison)
+    fn resolve_call(&mut self, rotation: &Rotation, comparison: &Comparison) -> Ruling {
+        self.person.resolve_call(rotation, comparison)
     }
 
-    fn weigh(&mut self, rotation: &Rotation, doubt: &Doubt) -> Reply {
-        self.person.weigh(rotation, doubt)
+    fn resolve_doubt(&mut self, rotation: &Rotation, doubt: &Doubt) -> Reply {
+        self.person.resolve_doubt(rotation, doubt)
     }
 
     fn watch(&mut self, rotation: &Rotation, countdown: Countdown, moved: &dyn Fn() -> bool) -> Reply {

@@ -8,7 +8,7 @@ use crate::rotation::fakes::{first_word, pass, print, secret};
 use crate::rotation::operator::Reply;
 use crate::rotation::tests::noon;
 use crate::rotation::world::World;
-use crate::rotation::{Direction, Event, How, Outcome, RunError, Step, gate};
+use crate::rotation::{Direction, Event, How, Outcome, RunError, Step, person_steps};
 use crate::store::Access;
 use uuid::Uuid;
 
@@ -260,7 +260,7 @@ fn the_old_secret_is_sealed_before_it_leaves_the_stores_where_a_probe_will_want_
         world.process(|runner| runner.retire()).unwrap();
         assert_eq!((world.slots().as_str(), world.sealed().1), ("-n-", *is_sealed), "{receivers:?} {done_before:?}");
         if *is_sealed {
-            let sealed = world.seals.secret_of(gate::old_seal(world.rotation.id), Some(&print('o')));
+            let sealed = world.seals.secret_of(person_steps::old_seal(world.rotation.id), Some(&print('o')));
             assert!(sealed.is_ok());
             // It proves from the seal that receivers still take it.
             assert!(!world.process(|runner| runner.settle_step(Step::Drop)).unwrap());
@@ -278,15 +278,15 @@ fn the_old_secret_is_sealed_before_it_leaves_the_stores_where_a_probe_will_want_
 fn no_two_seals_of_a_rotation_share_a_name() {
     let id = Uuid::from_u128(0x0123_4567_89ab_7def_8123_4567_89ab_cdef);
     let (one, other) = (print('a'), print('b'));
-    let old = gate::old_seal(id);
+    let old = person_steps::old_seal(id);
     assert_eq!(old, Uuid::from_u128(0x0123_4567_89ab_8def_8123_4567_89ab_cdef), "its version is 8");
     let names = [
         id,
         old,
-        gate::overruled_seal(id, &one),
-        gate::overruled_seal(id, &other),
-        gate::seal_beside(id, &one, 0xa0),
-        gate::overruled_seal(Uuid::max(), &one),
+        person_steps::overruled_seal(id, &one),
+        person_steps::overruled_seal(id, &other),
+        person_steps::seal_beside(id, &one, 0xa0),
+        person_steps::overruled_seal(Uuid::max(), &one),
     ];
     assert_eq!(names.iter().collect::<BTreeSet<_>>().len(), names.len(), "{names:?}");
     assert_eq!(names.map(|name| name.into_bytes()[6] >> 4), [7, 8, 9, 9, 10, 9]);

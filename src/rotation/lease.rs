@@ -43,23 +43,23 @@ fn beside(journal: &Journal, rotation: &Rotation) -> Result<Option<Rotation>, Jo
 }
 
 impl Runner<'_> {
-    /// Asks or waits with the endpoint's lock let go of, where that takes time. [`Self::rejoin`] comes before anything is done
+    /// Asks or waits with the endpoint's lock let go of, where that takes time. [`Self::reacquire`] comes before anything is done
     /// about the answer.
     pub(super) fn awaits<T>(&mut self, awaited: Awaited<'_>, ask: impl FnOnce(&mut dyn Operator, &Rotation) -> T) -> T {
         if self.operator.takes_time(self.rotation, awaited) {
-            self.lock.let_go();
+            self.lock.release();
         }
         ask(self.operator, self.rotation)
     }
 
     /// Takes the lock again that was let go of, however long another process has it, and takes what others did meanwhile into
     /// account. Fails where they undid a step, or gave the rotation up: nothing is done then that somebody has taken back.
-    pub fn rejoin(&mut self) -> Result<Meanwhile, RunError> {
+    pub fn reacquire(&mut self) -> Result<Meanwhile, RunError> {
         if self.lock.is_held() {
             return Ok(Meanwhile::Nothing);
         }
         let mut told = false;
-        while let Err(error) = self.lock.retake() {
+        while let Err(error) = self.lock.reacquire() {
             let LockError::Held { holder } = &error else { return Err(error.into()) };
             if self.operator.wants_to_stop() {
                 return Ok(Meanwhile::Stopped);
@@ -126,5 +126,5 @@ impl Runner<'_> {
 }
 
 #[cfg(test)]
-#[path = "rejoin_tests.rs"]
+#[path = "lease_tests.rs"]
 mod tests;

@@ -4,8 +4,8 @@
 use jiff::Timestamp;
 use uuid::Uuid;
 
+use super::lease::Meanwhile;
 use super::operator::{Awaited, News, Reply};
-use super::rejoin::Meanwhile;
 use super::runner::Runner;
 use super::seal::Sealed;
 use super::{Event, How, Probed, RunError, Step};
@@ -37,7 +37,7 @@ impl Runner<'_> {
             // Whoever was waited for may have taken days.
             self.looked = self.looked.filter(|_| self.lock.is_held());
             if matches!(reply, Reply::Done { .. } | Reply::LookAgain) {
-                match self.rejoin()? {
+                match self.reacquire()? {
                     Meanwhile::Nothing => {}
                     Meanwhile::WentOn => return Ok(true),
                     Meanwhile::Stopped => return Ok(false),
@@ -248,5 +248,5 @@ pub fn probed(report: &Report) -> Probed {
 }
 
 #[cfg(test)]
-#[path = "gate_tests.rs"]
+#[path = "person_steps_tests.rs"]
 mod tests;

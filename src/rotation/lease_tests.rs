@@ -22,7 +22,7 @@ fn closed(outcome: Outcome) -> Event {
 /// What a process finds that had let go of the lock after a step, and what `has_moved` had said.
 fn found(last: Step, events: Vec<Event>) -> (String, bool, World) {
     let mut world = World::after(Direction::OverlapSwitch, STORE, last);
-    world.lock.let_go();
+    world.lock.release();
     pass(1);
     if !events.is_empty() {
         world.others(events)(world.folder());
@@ -30,7 +30,7 @@ fn found(last: Step, events: Vec<Event>) -> (String, bool, World) {
     let has_moved = has_moved(&world.journal, &world.rotation);
     let result = world.process(|runner| {
         runner.probed = true;
-        runner.rejoin().map(|meanwhile| (meanwhile, runner.probed))
+        runner.reacquire().map(|meanwhile| (meanwhile, runner.probed))
     });
     assert!(world.lock.is_held());
     let word = match &result {
@@ -97,7 +97,7 @@ fn a_rotation_that_is_pending_beside_this_one_decides_first() {
         (true, true, "givenup by ben@box: superseded by force-rotate: no reason given", true),
     ] {
         let mut world = World::after(Direction::OverlapSwitch, STORE, Step::Promote);
-        world.lock.let_go();
+        world.lock.release();
         let mut beside = Rotation::new(Uuid::new_v4(), world.rotation.plan.clone(), now());
         beside.plan.replaces = replaces.then_some(world.rotation.id);
         let mut events = vec![Event::Checked { before: Evidence::default() }];
@@ -106,7 +106,7 @@ fn a_rotation_that_is_pending_beside_this_one_decides_first() {
         }
         world.journal.append(&mut beside, "ben@box", now(), &events).unwrap();
         assert_eq!(has_moved(&world.journal, &world.rotation), moved);
-        let error = world.process(|runner| runner.rejoin()).unwrap_err();
+        let error = world.process(|runner| runner.reacquire()).unwrap_err();
         let found = match &error {
             RunError::GivenUp { by, why } => format!("givenup by {by}: {why}"),
             error => first_word(error),
@@ -118,19 +118,19 @@ fn a_rotation_that_is_pending_beside_this_one_decides_first() {
 #[test]
 fn the_lock_is_taken_again_however_long_another_has_it() {
     let mut world = World::after(Direction::OverlapSwitch, STORE, Step::Promote);
-    assert_eq!(world.process(|runner| runner.rejoin()).unwrap(), Meanwhile::Nothing, "it is held all the while");
+    assert_eq!(world.process(|runner| runner.reacquire()).unwrap(), Meanwhile::Nothing, "it is held all the while");
     let taken = |world: &World| {
-        world.lock.let_go();
+        world.lock.release();
         EndpointLock::take(world.folder(), &world.rotation.plan.endpoint_key, "ben").unwrap()
     };
     let theirs = taken(&world);
     while_sleeping(move || while_sleeping(move || drop(theirs)));
-    assert_eq!(world.process(|runner| runner.rejoin()).unwrap(), Meanwhile::Nothing);
+    assert_eq!(world.process(|runner| runner.reacquire()).unwrap(), Meanwhile::Nothing);
     let said: Vec<&String> = world.person.heard.iter().filter(|heard| heard.contains("is through")).collect();
     assert_eq!(said, ["! waiting until another whsec is through (ben)"], "it is said once");
     let theirs = taken(&world);
     world.person.stop_at = Some("! waiting until another whsec is through (ben)");
-    assert_eq!(world.process(|runner| runner.rejoin()).unwrap(), Meanwhile::Stopped);
+    assert_eq!(world.process(|runner| runner.reacquire()).unwrap(), Meanwhile::Stopped);
     drop(theirs);
 }
 

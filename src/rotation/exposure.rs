@@ -205,5 +205,5 @@ fn is_settled(rotation: &Rotation) -> bool {
 }
 
 #[cfg(test)]
-#[path = "standing_tests.rs"]
+#[path = "exposure_tests.rs"]
 mod tests;
