@@ -11,7 +11,7 @@ use thiserror::Error;
 
 use crate::system::text::hex;
 
-/// Held as long as the value lives, but for the time between [`Self::let_go`] and [`Self::reacquire`].
+/// Held as long as the value lives, but for the time between [`Self::release`] and [`Self::reacquire`].
 #[derive(Debug)]
 pub struct EndpointLock {
     file: File,
