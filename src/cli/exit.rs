@@ -4,7 +4,6 @@ use std::process::ExitCode;
 
 use crate::advice::{Advice, Verb, advice};
 use crate::operation::{self, Kind};
-use crate::rotation::{KeyOrigin, RunError};
 use crate::ui::Output;
 
 /// What a command's exit code tells the script that runs it.
@@ -96,14 +95,6 @@ pub fn report(error: &anyhow::Error) -> Fault {
     let (exit, hint) = known.unwrap_or((Exit::Failed, None));
     let message = error.chain().map(ToString::to_string).collect::<Vec<_>>().join(": ");
     Fault { exit, message, hint }
-}
-
-/// The error of a run that this is, with the source of its API key as far as that is known.
-pub fn run_error(error: &anyhow::Error) -> Option<(&RunError, Option<&KeyOrigin>)> {
-    match error.downcast_ref::<operation::Error>() {
-        Some(error) => error.run(),
-        None => error.downcast_ref().map(|error| (error, None)),
-    }
 }
 
 impl From<Kind> for Exit {
