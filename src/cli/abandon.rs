@@ -6,9 +6,9 @@ use super::exit::Exit;
 use super::options::TargetOptions;
 use super::person;
 use super::session::Session;
-use super::{ask, complete, conclude};
+use super::{ask, complete, outcome};
 use crate::operation::abandon::{self, Closing, Matter};
-use crate::operation::find::{self, Found};
+use crate::operation::find::{self, OpenEndpoint};
 use crate::operation::report::End;
 use crate::operation::{Error, whereabouts};
 use crate::rotation::Rotation;
@@ -54,18 +54,18 @@ pub fn run(args: &Args, session: &Session) -> anyhow::Result<Exit> {
     }
 }
 
-fn close(args: &Args, session: &Session, found: &Found, mut rotation: Rotation) -> anyhow::Result<Exit> {
-    let work = &found.work;
-    for line in whereabouts::whereabouts(&rotation, &work.seals, session.now()) {
+fn close(args: &Args, session: &Session, found: &OpenEndpoint, mut rotation: Rotation) -> anyhow::Result<Exit> {
+    let workspace = &found.workspace;
+    for line in whereabouts::whereabouts(&rotation, &workspace.seals, session.now()) {
         session.output.warn(&line);
     }
     let refusal = ["not abandoned, as you said", "the rotation is still open"];
-    ask::agreement(session, work, "Close this rotation, and leave everything as it is?", refusal)?;
+    ask::agreement(session, workspace, "Close this rotation, and leave everything as it is?", refusal)?;
     let signals = session.signals()?;
     let stopped = || signals.arrived();
-    let mut person = person::of(session, work, &found.tools, Answers::default(), &stopped)?;
+    let mut person = person::of(session, workspace, &found.resources, Answers::default(), &stopped)?;
     match abandon::close(session.context()?, found, &mut rotation, &args.reason, &mut person)? {
-        Closing::Closed => conclude::conclude(session, "abandon", &rotation, work, Ok::<_, Error>(End::Done)),
+        Closing::Closed => outcome::tell(session, "abandon", &rotation, workspace, Ok::<_, Error>(End::Done)),
         Closing::Stopped => Ok(signals.exit()),
     }
 }
@@ -74,21 +74,21 @@ fn close(args: &Args, session: &Session, found: &Found, mut rotation: Rotation) 
 fn acknowledge(
     args: &Args,
     session: &Session,
-    found: &Found,
+    found: &OpenEndpoint,
     mut rotation: Rotation,
     question: &str,
     otherwise: &str,
 ) -> anyhow::Result<Exit> {
-    let (work, context) = (&found.work, session.context()?);
+    let (workspace, context) = (&found.workspace, session.context()?);
     let live = match abandon::still_live(context, found, &rotation, &args.overrides) {
         Ok(live) => live,
-        Err(error) => return conclude::conclude(session, "abandon", &rotation, work, Err(error)),
+        Err(error) => return outcome::tell(session, "abandon", &rotation, workspace, Err(error)),
     };
     if let Some(why) = rotation.closed.as_ref().and_then(|closed| closed.reason.as_deref()) {
         session.output.warn(why);
     }
     let refusal = ["left as it is, as you said", &format!("status says that {otherwise} still")];
-    ask::agreement(session, work, question, refusal)?;
+    ask::agreement(session, workspace, question, refusal)?;
     abandon::acknowledge(context, found, &mut rotation, live, &args.reason)?;
-    conclude::conclude(session, "abandon", &rotation, work, Ok::<_, Error>(End::Done))
+    outcome::tell(session, "abandon", &rotation, workspace, Ok::<_, Error>(End::Done))
 }

@@ -2,7 +2,7 @@
 
 use super::exit::{Exit, Fault};
 use super::session::Session;
-use crate::operation::work::Work;
+use crate::operation::workspace::Workspace;
 use crate::ui::dialog::{self, DialogError};
 
 /// The answer, or the fault of a question that got none; `flag` is what answers it without a terminal.
@@ -14,12 +14,12 @@ pub fn answer<T>(answer: Result<T, DialogError>, flag: &str) -> anyhow::Result<T
 }
 
 /// Asks for a yes, unless `--yes` was given, with the endpoint's lock let go of meanwhile. A no fails with `refusal` and its hint.
-pub fn agreement(session: &Session, work: &Work, question: &str, refusal: [&str; 2]) -> anyhow::Result<()> {
+pub fn agreement(session: &Session, workspace: &Workspace, question: &str, refusal: [&str; 2]) -> anyhow::Result<()> {
     if session.global.yes {
         return Ok(());
     }
     may_ask(session, "--yes")?;
-    match answer(work.awaits(|| dialog::confirm(question, false)), "--yes")? {
+    match answer(workspace.awaits(|| dialog::confirm(question, false)), "--yes")? {
         true => Ok(()),
         false => Err(Fault::new(Exit::Failed, refusal[0], refusal[1])),
     }

@@ -3,10 +3,10 @@
 
 use std::collections::BTreeSet;
 
-use super::begin::{self, Begin};
 use super::exit::Exit;
 use super::session::Session;
-use super::{ask, conclude, person};
+use super::start::{self, Begin};
+use super::{ask, outcome, person};
 use crate::operation::contain::{self, Way};
 use crate::operation::report::End;
 use crate::operation::{Asked, Error, find};
@@ -24,7 +24,7 @@ pub fn contain(
     begin: &Begin<'_>,
     answers: Answers,
 ) -> anyhow::Result<Option<Exit>> {
-    let said = begin.wish.leaked;
+    let said = begin.intent.leaked;
     let Some(candidate) = contain::candidate(session.context()?, name, asked, said)? else { return Ok(None) };
     let leaked = match said {
         Some(said) => candidate.said(said)?,
@@ -56,52 +56,52 @@ fn ask_which(session: &Session, open: &Rotation) -> anyhow::Result<Leaked> {
 fn note_leak(session: &Session, name: &str, asked: &Asked, begin: &Begin<'_>) -> anyhow::Result<Exit> {
     let mut found = find::open(session.operating()?, name, asked)?;
     let mut rotation = find::need_open(session.context()?, &mut found)?;
-    let work = &found.work;
+    let workspace = &found.workspace;
     let signals = session.signals()?;
     let outcome = match rotation.new_secret().cloned() {
         Some(new) if !begin.dry_run => {
             let stopped = || signals.arrived();
-            let mut person = person::of(session, work, &found.tools, Answers::default(), &stopped)?;
-            let mut runner = work.runner(&mut rotation, &found.tools, &mut person);
-            let declared = runner.declare_leak(begin.wish.force.unwrap_or_default(), BTreeSet::from([new]));
+            let mut person = person::of(session, workspace, &found.resources, Answers::default(), &stopped)?;
+            let mut runner = workspace.runner(&mut rotation, &found.resources, &mut person);
+            let declared = runner.declare_leak(begin.intent.force.unwrap_or_default(), BTreeSet::from([new]));
             declared.map(|declared| !declared).map_err(Error::from)
         }
         _ => Ok(false),
     };
     let outcome = match outcome {
         Ok(true) => Ok(End::Stopped),
-        Ok(false) => Err(contain::no_way_yet(&work.target, &rotation)),
+        Ok(false) => Err(contain::no_way_yet(&workspace.target, &rotation)),
         Err(error) => Err(error),
     };
-    conclude::conclude(session, begin.command, &rotation, work, outcome)
+    outcome::tell(session, begin.command, &rotation, workspace, outcome)
 }
 
 /// Turns the open rotation to containing the leak, and goes on with it.
 fn go_on(session: &Session, name: &str, asked: &Asked, begin: &Begin<'_>, answers: Answers) -> anyhow::Result<Exit> {
     let mut found = find::open(session.operating()?, name, asked)?;
     let mut rotation = find::need_open(session.context()?, &mut found)?;
-    let work = &found.work;
+    let workspace = &found.workspace;
     let output = &session.output;
-    let reason = begin.wish.force.unwrap_or_default();
+    let reason = begin.intent.force.unwrap_or_default();
     let since = moment(rotation.opened_at);
     output.say(&format!("the rotation that is open since {since} contains the leak; no second call is made"));
     let turned = rotation.containing(session.now(), reason);
-    preview::left(output, &turned, &work.target.endpoint.provider);
+    preview::left(output, &turned, &workspace.target.endpoint.provider);
     if begin.dry_run {
         output.say("dry run: nothing was sent, written or asked");
-        return conclude::conclude(session, begin.command, &rotation, work, Ok::<_, Error>(End::Done));
+        return outcome::tell(session, begin.command, &rotation, workspace, Ok::<_, Error>(End::Done));
     }
-    begin::consent(session, work, &turned.plan, begin.confirm)?;
+    start::consent(session, workspace, &turned.plan, begin.confirm)?;
     let signals = session.signals()?;
     let stopped = || signals.arrived();
-    let mut person = person::of(session, work, &found.tools, answers, &stopped)?;
-    let mut runner = work.runner(&mut rotation, &found.tools, &mut person);
+    let mut person = person::of(session, workspace, &found.resources, answers, &stopped)?;
+    let mut runner = workspace.runner(&mut rotation, &found.resources, &mut person);
     let last = begin.detach.then_some(Step::Stage);
-    let earlier = work.journal.of_endpoint(&work.target.endpoint.key())?;
+    let earlier = workspace.journal.of_endpoint(&workspace.target.endpoint.key())?;
     let earlier: Vec<Rotation> = earlier.into_iter().filter(|known| known.id != runner.rotation.id).collect();
     let outcome = runner.declare_leak(reason, suspects(&earlier, None)).and_then(|declared| match declared {
         true => runner.run(last),
         false => Ok(Rest::Stopped),
     });
-    conclude::conclude(session, begin.command, &rotation, work, outcome.map(begin::begun))
+    outcome::tell(session, begin.command, &rotation, workspace, outcome.map(start::begun))
 }

@@ -9,12 +9,12 @@ use super::options::TargetOptions;
 use super::overrule::{self, Over};
 use super::person;
 use super::session::Session;
-use super::{ask, begin, complete, conclude};
+use super::{ask, complete, outcome, start};
 use crate::operation::changes;
-use crate::operation::find::Found;
+use crate::operation::find::OpenEndpoint;
 use crate::operation::report::End;
 use crate::operation::resume::{self, Needs, Open, Stand};
-use crate::operation::work::Work;
+use crate::operation::workspace::Workspace;
 use crate::rotation::lease::Meanwhile;
 use crate::rotation::operator::Ruling;
 use crate::rotation::{Rest, RolledBack, Step};
@@ -103,9 +103,11 @@ pub fn run(args: &Args, session: &Session) -> anyhow::Result<Exit> {
             Ok(Exit::Done)
         }
         Stand::Over { found, rotation, refused: Some(error) } => {
-            conclude::conclude(session, "cutover", &rotation, &found.work, Err(error))
+            outcome::tell(session, "cutover", &rotation, &found.workspace, Err(error))
         }
-        Stand::Over { found, rotation, refused: None } => conclude::closed(session, "cutover", &rotation, &found.work),
+        Stand::Over { found, rotation, refused: None } => {
+            outcome::closed(session, "cutover", &rotation, &found.workspace)
+        }
     }
 }
 
@@ -120,25 +122,25 @@ fn go_on(args: &Args, session: &Session, open: Open) -> anyhow::Result<Exit> {
     }
     match open.needs() {
         Needs::Nothing => {}
-        Needs::Consent => begin::consent(session, &open.found.work, &open.rotation.plan, args.confirm.as_deref())?,
-        Needs::Forward(back) => go_forward(session, &open.found.work, back)?,
+        Needs::Consent => start::consent(session, &open.found.workspace, &open.rotation.plan, args.confirm.as_deref())?,
+        Needs::Forward(back) => go_forward(session, &open.found.workspace, back)?,
     }
-    let Open { found: Found { work, mut tools, changes, .. }, mut rotation } = open;
+    let Open { found: OpenEndpoint { workspace, mut resources, changes, .. }, mut rotation } = open;
     let (context, signals) = (session.context()?, session.signals()?);
     let stopped = || signals.arrived();
     let let_go = (args.let_go.as_slice(), args.reason.as_deref());
-    let mut told = person::of(session, &work, &tools, Answers::default(), &stopped)?;
-    let settled = changes::settle(context, &work, &mut tools, &mut rotation, &changes, let_go, &mut told);
+    let mut told = person::of(session, &workspace, &resources, Answers::default(), &stopped)?;
+    let settled = changes::settle(context, &workspace, &mut resources, &mut rotation, &changes, let_go, &mut told);
     drop(told);
     if let Err(error) = settled {
-        return conclude::conclude(session, "cutover", &rotation, &work, Err(error));
+        return outcome::tell(session, "cutover", &rotation, &workspace, Err(error));
     }
-    resume::refuse_shared(context, &work, &tools, &rotation)?;
-    let mut person = person::of(session, &work, &tools, args.answers(session), &stopped)?;
-    let mut runner = work.runner(&mut rotation, &tools, &mut person);
+    resume::refuse_shared(context, &workspace, &resources, &rotation)?;
+    let mut person = person::of(session, &workspace, &resources, args.answers(session), &stopped)?;
+    let mut runner = workspace.runner(&mut rotation, &resources, &mut person);
     let reason = args.reason.as_deref().unwrap_or_default();
-    if let Err(error) = overrule::overrule(session, &work, &mut runner, &args.overrides, reason) {
-        return conclude::failed(session, "cutover", &rotation, &work, error);
+    if let Err(error) = overrule::overrule(session, &workspace, &mut runner, &args.overrides, reason) {
+        return outcome::failed(session, "cutover", &rotation, &workspace, error);
     }
     let outcome = runner.reacquire().and_then(|meanwhile| match meanwhile {
         Meanwhile::Stopped => Ok(Rest::Stopped),
@@ -156,14 +158,14 @@ fn go_on(args: &Args, session: &Session, open: Open) -> anyhow::Result<Exit> {
         Rest::Finished | Rest::Person(_) | Rest::Clock(_) => End::Open,
         Rest::Stopped => End::Stopped,
     };
-    conclude::conclude(session, "cutover", &rotation, &work, outcome.map(end))
+    outcome::tell(session, "cutover", &rotation, &workspace, outcome.map(end))
 }
 
 /// Asks for a yes before the new secret goes live again that somebody has taken back.
-fn go_forward(session: &Session, work: &Work, back: &RolledBack) -> anyhow::Result<()> {
+fn go_forward(session: &Session, workspace: &Workspace, back: &RolledBack) -> anyhow::Result<()> {
     session.output.warn(&format!("the old secret was put back at {} by {back}", moment(back.at)));
     let refusal = ["not promoted, as you said", "nothing was changed"];
-    ask::agreement(session, work, "Let the new secret go live again?", refusal)
+    ask::agreement(session, workspace, "Let the new secret go live again?", refusal)
 }
 
 impl Args {

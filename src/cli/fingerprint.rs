@@ -10,7 +10,7 @@ use super::exit::{self, Exit, Fault};
 use super::session::Session;
 use super::{complete, result};
 use crate::operation::key::read_key;
-use crate::operation::{find, whose, work};
+use crate::operation::{find, whose, workspace};
 use crate::rotation::Plan;
 use crate::secret::{Fingerprint, Secret};
 use crate::store::{Slot, Store, readable};
@@ -113,7 +113,7 @@ fn slots(session: &Session, name: &str) -> anyhow::Result<Vec<Held>> {
 
 /// The same of an endpoint that only the journal knows.
 fn slots_of_plan(session: &Session, plan: &Plan) -> anyhow::Result<Vec<Held>> {
-    held(&work::open_planned(&find::from_plan(session.context()?, plan)?, &plan.stores)?)
+    held(&workspace::open_planned(&find::from_plan(session.context()?, plan)?, &plan.stores)?)
 }
 
 fn held(stores: &[Box<dyn Store>]) -> anyhow::Result<Vec<Held>> {

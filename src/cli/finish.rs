@@ -11,10 +11,10 @@ use super::options::TargetOptions;
 use super::overrule::{self, Over};
 use super::person;
 use super::session::Session;
-use super::{complete, conclude, parse_duration};
+use super::{complete, outcome, parse_duration};
 use crate::operation::finish;
 use crate::operation::report::End;
-use crate::operation::work::Work;
+use crate::operation::workspace::Workspace;
 use crate::operation::{changes, find};
 use crate::rotation::changed::Change;
 use crate::rotation::lease;
@@ -61,13 +61,13 @@ pub fn run(args: &Args, session: &Session) -> anyhow::Result<Exit> {
     let mut rotation = find::need_open(session.context()?, &mut found)?;
     let context = session.context()?;
     if let Err(error) = finish::refuse_too_early(context, &found, &rotation) {
-        return conclude::conclude(session, "finish", &rotation, &found.work, Err(error));
+        return outcome::tell(session, "finish", &rotation, &found.workspace, Err(error));
     }
     let is_joined = |change: &Change| matches!(change, Change::ReceiverJoined { .. });
     let (receivers, others): (Vec<Change>, Vec<Change>) = found.changes.iter().cloned().partition(is_joined);
     changes::say(context, &rotation, &others);
-    let work = &found.work;
-    changes::take_in_receivers(context, work, &mut rotation, &receivers)?;
+    let workspace = &found.workspace;
+    changes::take_in_receivers(context, workspace, &mut rotation, &receivers)?;
     let signals = session.signals()?;
     let stopped = || signals.arrived();
     // Whoever goes on whatever the receivers do says that they are ready, with the same reason.
@@ -81,13 +81,13 @@ pub fn run(args: &Args, session: &Session) -> anyhow::Result<Exit> {
         over_doubts: gate_reason.map(str::to_owned),
         ..Answers::default()
     };
-    let mut person = person::of(session, work, &found.tools, answers, &stopped)?;
-    let mut runner = work.runner(&mut rotation, &found.tools, &mut person);
+    let mut person = person::of(session, workspace, &found.resources, answers, &stopped)?;
+    let mut runner = workspace.runner(&mut rotation, &found.resources, &mut person);
     let reason = args.reason.as_deref().unwrap_or_default();
-    if let Err(error) = overrule::overrule(session, work, &mut runner, &args.overrides, reason) {
-        return conclude::failed(session, "finish", &rotation, work, error);
+    if let Err(error) = overrule::overrule(session, workspace, &mut runner, &args.overrides, reason) {
+        return outcome::failed(session, "finish", &rotation, workspace, error);
     }
-    let wait = |rotation: &Rotation, until| drained(session, work, rotation, until, &stopped);
+    let wait = |rotation: &Rotation, until| drained(session, workspace, rotation, until, &stopped);
     let drain = |rotation: &mut Rotation, person: &mut Person<'_>| match args.drain {
         Some(drain) => finish::drain(context, &found, rotation, drain, gate_reason, person, &wait),
         None => Ok(End::Done),
@@ -96,14 +96,20 @@ pub fn run(args: &Args, session: &Session) -> anyhow::Result<Exit> {
         End::Done => finish::finish(&found, &mut rotation, gate_reason, &mut person),
         end => Ok(end),
     });
-    conclude::conclude(session, "finish", &rotation, work, outcome)
+    outcome::tell(session, "finish", &rotation, workspace, outcome)
 }
 
 /// Waits until then, or until others have moved the rotation. `false` where a signal came before.
-fn drained(session: &Session, work: &Work, rotation: &Rotation, until: Timestamp, stopped: &dyn Fn() -> bool) -> bool {
+fn drained(
+    session: &Session,
+    workspace: &Workspace,
+    rotation: &Rotation,
+    until: Timestamp,
+    stopped: &dyn Fn() -> bool,
+) -> bool {
     let why = format!("draining: what was signed with the old secret may be retried until {}", moment(until));
     session.output.say(&why);
     let provider_now = rotation.provider_now(session.now());
-    let moved = || lease::has_moved(&work.journal, rotation);
+    let moved = || lease::has_moved(&workspace.journal, rotation);
     countdown::run(&session.output, Countdown { until, provider_now }, false, stopped, &moved)
 }

@@ -2,14 +2,14 @@
 
 use clap_complete::engine::ArgValueCandidates;
 
-use super::begin;
 use super::complete;
 use super::contain;
 use super::exit::Exit;
 use super::options::TargetOptions;
 use super::rotate::BeginArgs;
 use super::session::Session;
-use crate::operation::start::Wish;
+use super::start;
+use crate::operation::start::Intent;
 use crate::secret::Fingerprint;
 
 /// Replace a secret that has leaked, and contain the leak
@@ -46,13 +46,13 @@ pub struct Args {
 
 /// Runs the command.
 pub fn run(args: &Args, session: &Session) -> anyhow::Result<Exit> {
-    let wish = Wish { force: Some(&args.reason), leaked: args.leaked.as_ref(), ..Wish::default() };
-    let begin = args.begin.begin("force-rotate", &args.options, wish);
+    let intent = Intent { force: Some(&args.reason), leaked: args.leaked.as_ref(), ..Intent::default() };
+    let begin = args.begin.begin("force-rotate", &args.options, intent);
     if let Some(exit) =
         contain::contain(session, &args.target, &args.options.asked(), &begin, args.begin.answers(session))?
     {
         return Ok(exit);
     }
     let target = session.target(&args.target, &args.options)?;
-    begin::rotate(session, target, &begin, args.begin.answers(session))
+    start::rotate(session, target, &begin, args.begin.answers(session))
 }

@@ -3,7 +3,7 @@
 use super::ask;
 use super::session::Session;
 use crate::operation::Error;
-use crate::operation::work::Work;
+use crate::operation::workspace::Workspace;
 use crate::rotation::drift;
 use crate::rotation::lease::Meanwhile;
 use crate::rotation::runner::Runner;
@@ -34,7 +34,7 @@ pub fn parse(text: &str) -> Result<Over, String> {
 /// Rules out what was named, with its reason. What was only shown is asked about; off a terminal the run names it and stops.
 pub fn overrule(
     session: &Session,
-    work: &Work,
+    workspace: &Workspace,
     runner: &mut Runner<'_>,
     named: &[Over],
     reason: &str,
@@ -42,14 +42,14 @@ pub fn overrule(
     for over in named {
         match over {
             Over::Found(found) => runner.rule_out(found.as_ref(), reason).map_err(Error::from)?,
-            Over::Shown if session.may_ask() => ask_about(session, work, runner, reason)?,
+            Over::Shown if session.may_ask() => ask_about(session, workspace, runner, reason)?,
             Over::Shown => {}
         }
     }
     Ok(())
 }
 
-fn ask_about(session: &Session, work: &Work, runner: &mut Runner<'_>, reason: &str) -> anyhow::Result<()> {
+fn ask_about(session: &Session, workspace: &Workspace, runner: &mut Runner<'_>, reason: &str) -> anyhow::Result<()> {
     while let Some(first) = runner.drifted().into_iter().next() {
         session.output.warn(&drift::words(std::slice::from_ref(&first)));
         let flag = format!("--override={}", first.found.as_ref().map_or("empty".to_owned(), ToString::to_string));
@@ -58,7 +58,7 @@ fn ask_about(session: &Session, work: &Work, runner: &mut Runner<'_>, reason: &s
             Some(_) => "Go on over it? What is there is sealed first",
             None => "Go on although it is empty?",
         };
-        if !ask::answer(work.awaits(|| dialog::confirm(question, false)), &flag)? {
+        if !ask::answer(workspace.awaits(|| dialog::confirm(question, false)), &flag)? {
             return Ok(());
         }
         if runner.reacquire().map_err(Error::from)? == Meanwhile::Stopped {

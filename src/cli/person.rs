@@ -2,15 +2,15 @@
 
 use super::session::Session;
 use crate::operation::notify::Notifier;
-use crate::operation::work::{self, Tools, Work};
+use crate::operation::workspace::{self, Resources, Workspace};
 use crate::operation::{Context, changes};
 use crate::ui::prompt::{Answers, Notice, Person};
 
 /// Who is told and asked of a rotation of this endpoint.
 pub fn of<'a>(
     session: &'a Session,
-    work: &'a Work,
-    tools: &Tools,
+    workspace: &'a Workspace,
+    resources: &Resources,
     answers: Answers,
     stopped: &'a dyn Fn() -> bool,
 ) -> anyhow::Result<Person<'a>> {
@@ -18,14 +18,14 @@ pub fn of<'a>(
     let notifier = notifier(session, context);
     Ok(Person {
         output: &session.output,
-        provider: &work.target.endpoint.provider,
-        stores: work::names(&tools.stores),
+        provider: &workspace.target.endpoint.provider,
+        stores: workspace::names(&resources.stores),
         answers,
-        come_back: session.come_back("cutover", &work.target.name),
+        come_back: session.come_back("cutover", &workspace.target.name),
         is_rehearsal: session.comes_back_with.is_some(),
         stopped,
         awaits: Box::new(|word| signals.awaits(word, &session.output)),
-        joined: Box::new(|rotation| changes::joined(context, &work.target, rotation)),
+        joined: Box::new(|rotation| changes::joined(context, &workspace.target, rotation)),
         notify: Box::new(move |rotation, notice| match notice {
             Notice::Recorded(event) => notifier.recorded(rotation, event),
             Notice::Clock => notifier.look_at_clock(rotation, session.now()),

@@ -4,21 +4,16 @@ use std::path::PathBuf;
 
 use clap::ValueHint;
 use clap_complete::engine::ArgValueCandidates;
-use jiff::{SignedDuration, Timestamp};
 use serde_json::{Value, json};
 
 use super::exit::{self, Exit, Fault};
 use super::options::TargetOptions;
 use super::session::Session;
 use super::{complete, result};
-use crate::delivery::probe::{Case, Event as ProbeEvent, Prober, Report, Secrets, Tried, Verdict};
+use crate::delivery::probe::{Case, Report, Tried, Verdict};
 use crate::http::shown_address;
-use crate::operation::Error;
-use crate::operation::key;
-use crate::operation::known::{self, Knowledge, Role};
+use crate::operation::probe::{self, ByProvider, Must, Probe, Wanted};
 use crate::provider::Tested;
-use crate::rotation::person_steps::probed;
-use crate::rotation::{CLOCK_SET_BACK, Event, RunError, newest_sent};
 use crate::ui::probes;
 
 /// Ask the receivers what they accept: new, old, both, forged
@@ -65,54 +60,18 @@ const LARGEST_BODY: u64 = 1 << 20;
 
 /// Runs the command.
 pub fn run(args: &Args, session: &Session) -> anyhow::Result<Exit> {
-    let mut options = args.options.clone();
-    options.receivers.extend(args.urls.iter().cloned());
-    let mut knowledge = known::look(session.context()?, &args.target, &options.asked())?;
     if args.via_provider {
-        return via_provider(args, session, &knowledge);
+        return via_provider(args, session);
     }
-    let urls = urls(&options, &knowledge)?;
-    let provider = &knowledge.target.endpoint.provider;
-    let client = session.context()?.prober_client(&knowledge.target)?;
-    let Some(mut prober) = Prober::new(provider, client, Timestamp::now, Some(knowledge.journal.stamps().clone()))
-    else {
-        let message = format!("how {} signs deliveries is not described", provider.title());
-        let hint = "describe it in a file of your own (`[signature]` in whsec-provider(5)), or let it send one: --via-provider";
-        return Err(Fault::new(Exit::Usage, message, hint));
-    };
-    if !args.with.is_empty() {
-        prober.cases.retain(|case| args.with.contains(case));
-    }
-    if let Some(file) = &args.body {
-        prober.event = ProbeEvent::Bytes(read_body(file)?);
-    }
-    let secrets = Secrets { new: knowledge.of(Role::New), old: knowledge.of(Role::Old) };
-    let history = knowledge.journal.of_endpoint(&knowledge.target.endpoint.key())?;
-    if newest_sent(&history).is_some_and(|rotation| rotation.is_unsettled(session.now())) {
-        let message = format!("which secret of `{}` is alive is not known", knowledge.target.name);
-        let hint = format!("`whsec status` says why; {} finds it out", session.come_back("cutover", &args.target));
-        return Err(Fault::new(Exit::Gate, message, hint));
-    }
-    if secrets.new.is_none() {
-        let message = format!("no slot of `{}` holds a live secret to sign with", knowledge.target.name);
-        return Err(Fault::new(
-            Exit::NotFound,
-            message,
-            format!("`{}` shows which slots hold what", session.come_back("inspect", &args.target)),
-        ));
-    }
-    if secrets.old.is_none() {
-        session.output.detail("no slot holds an old secret, so `old` and `both` are not tried");
-    }
+    let mut asked = args.options.asked();
+    asked.overrides.receivers.extend(args.urls.iter().cloned());
+    let body = args.body.as_deref().map(read_body).transpose()?;
+    let wanted = Wanted { cases: args.with.clone(), body };
+    let mut probe = Probe::begin(session.context()?, &args.target, &asked, wanted)?;
     let signals = session.signals()?;
-    let now = session.now();
-    if knowledge.open.as_ref().is_some_and(|rotation| rotation.is_clock_set_back(now)) {
-        session.output.warn(CLOCK_SET_BACK);
-    }
-    let ahead = knowledge.open.as_ref().map_or(SignedDuration::ZERO, |rotation| rotation.clock_ahead(now));
     let mut reports = Vec::new();
-    for url in &urls {
-        let report = prober.probe(url, &secrets, ahead, &|| signals.arrived());
+    for url in probe.urls() {
+        let report = probe.ask(url, &|| signals.arrived());
         if signals.arrived() {
             return Ok(signals.exit());
         }
@@ -122,30 +81,8 @@ pub fn run(args: &Args, session: &Session) -> anyhow::Result<Exit> {
         probes::table(&report).iter().for_each(|line| session.output.data(line));
         reports.push(report);
     }
-    record(session, &mut knowledge, &reports);
-    Ok(conclude(args, session, &knowledge, &reports))
-}
-
-/// The receivers to ask: those named by a flag, else the target's own, unless a checkout's file names them.
-fn urls(options: &TargetOptions, knowledge: &Knowledge) -> anyhow::Result<Vec<String>> {
-    let target = &knowledge.target;
-    if !options.receivers.is_empty() {
-        return Ok(options.receivers.clone());
-    }
-    if target.receivers.is_empty() {
-        let message = format!("`{}` names no receiver", target.name);
-        return Err(Fault::new(
-            Exit::Usage,
-            message,
-            "name one: --url URL, or `receivers = [\"https://…\"]` in the target",
-        ));
-    }
-    if !target.may_probe {
-        let message = "the receivers are named by a checkout's file that you do not trust, so they are not probed";
-        let hint = "look at it, then `whsec target trust`; or name one: --url URL";
-        return Err(Fault::new(Exit::Usage, message, hint));
-    }
-    Ok(target.receivers.clone())
+    probe.record(session.context()?, &reports);
+    Ok(conclude(args, session, &probe.target().name, &reports))
 }
 
 fn read_body(file: &std::path::Path) -> anyhow::Result<Vec<u8>> {
@@ -163,29 +100,13 @@ fn read_body(file: &std::path::Path) -> anyhow::Result<Vec<u8>> {
     std::fs::read(file).map_err(|error| failed(error.to_string()))
 }
 
-/// Journals what was found for an open rotation. A journal that cannot take it is no reason to fail.
-fn record(session: &Session, knowledge: &mut Knowledge, reports: &[Report]) {
-    let Some(mut rotation) = knowledge.open.clone().filter(|rotation| rotation.new_secret().is_some()) else { return };
-    // What was asked of another address by the way is no fact about this rotation, nor is a part of the cases.
-    let ours = |report: &&Report| rotation.plan.receivers.contains(&report.url) && report.verdict != Verdict::Undecided;
-    let receivers: Vec<_> = reports.iter().filter(ours).map(probed).collect();
-    if receivers.is_empty() {
-        return;
-    }
-    let found = Event::Probed { receivers };
-    match knowledge.journal.append(&mut rotation, &session.actor(), session.now(), &[found]) {
-        Ok(()) => session.output.detail("noted in the journal of the open rotation"),
-        Err(error) => session.output.warn(&format!("it was not noted in the journal: {error}")),
-    }
-}
-
-fn conclude(args: &Args, session: &Session, knowledge: &Knowledge, reports: &[Report]) -> Exit {
-    let failing = reports.iter().find(|report| match args.expect {
-        Some(expected) => report.verdict != expected,
-        None if args.with.is_empty() => report.accepts_new() != Some(true) || accepts_forged(report),
-        None => report.tried.is_empty() || refuses_sound(report) || accepts_forged(report),
-    });
-    let (exit, error) = match failing {
+fn conclude(args: &Args, session: &Session, target: &str, reports: &[Report]) -> Exit {
+    let must = match args.expect {
+        Some(verdict) => Must::Be(verdict),
+        None if args.with.is_empty() => Must::BeReady,
+        None => Must::AnswerEach,
+    };
+    let (exit, error) = match reports.iter().find(|report| !must.holds(report)) {
         None => (Exit::Done, Value::Null),
         Some(report) => {
             let wanted = match args.expect {
@@ -200,20 +121,9 @@ fn conclude(args: &Args, session: &Session, knowledge: &Knowledge, reports: &[Re
         }
     };
     let receivers: Vec<Value> = reports.iter().map(object).collect();
-    let fields = json!({ "target": knowledge.target.name, "receivers": receivers, "error": error });
+    let fields = json!({ "target": target, "receivers": receivers, "error": error });
     session.output.json(&result::object("probe", exit, fields));
     exit
-}
-
-/// Whether a receiver refused what the new secret signed.
-fn refuses_sound(report: &Report) -> bool {
-    let mut sound = report.tried.iter().filter(|tried| tried.case.is_sound() && tried.case != Case::Old);
-    sound.any(|tried| tried.is_accepted() != Some(true))
-}
-
-/// Whether a receiver accepted something that nobody with a secret signed just now.
-fn accepts_forged(report: &Report) -> bool {
-    report.tried.iter().any(|tried| !tried.case.is_sound() && tried.is_accepted() != Some(false))
 }
 
 fn object(report: &Report) -> Value {
@@ -238,23 +148,9 @@ fn object(report: &Report) -> Value {
 }
 
 /// Has the provider send a test delivery.
-fn via_provider(args: &Args, session: &Session, knowledge: &Knowledge) -> anyhow::Result<Exit> {
-    let target = &knowledge.target;
+fn via_provider(args: &Args, session: &Session) -> anyhow::Result<Exit> {
+    let ByProvider { target, tested } = probe::via_provider(session.context()?, &args.target, &args.options.asked())?;
     let provider = &target.endpoint.provider;
-    let context = session.context()?;
-    let key = key::find(context, target, args.options.api_key_file.as_deref())?;
-    let Some(tested) = context.client(target)?.test_delivery(&target.endpoint, &key.secret) else {
-        let message = format!("{} has no call that sends a test delivery", provider.title());
-        return Err(Fault::new(Exit::Usage, message, "probe the receivers from here: leave --via-provider out"));
-    };
-    let failed = |outcome| match RunError::from_outcome(provider.title().to_owned(), "send a test delivery", outcome) {
-        RunError::CheckFailed { provider, why } => {
-            let message = format!("the test delivery failed: {provider} did not answer as it should: {why}");
-            Fault::new(Exit::Unavailable, message, "run it again later, or leave --via-provider out to probe from here")
-        }
-        other => Error::of_key(other, &key.origin).into(),
-    };
-    let tested = tested.map_err(failed)?;
     let Tested { accepted, status, error: why, id } = tested;
     let about = provider.spec().test_delivery.as_ref().map(|test| test.about.clone()).unwrap_or_default();
     let mut words = match accepted {

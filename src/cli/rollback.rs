@@ -6,7 +6,7 @@ use super::exit::Exit;
 use super::options::TargetOptions;
 use super::person;
 use super::session::Session;
-use super::{complete, conclude};
+use super::{complete, outcome};
 use crate::operation::report::End;
 use crate::operation::{changes, find, rollback};
 use crate::time::span;
@@ -38,11 +38,11 @@ pub fn run(args: &Args, session: &Session) -> anyhow::Result<Exit> {
     let mut found = find::open_to_go_back(session.operating()?, &args.target, &args.options.asked())?;
     let mut rotation = find::need_open(session.context()?, &mut found)?;
     changes::say(session.context()?, &rotation, &found.changes);
-    let work = &found.work;
+    let workspace = &found.workspace;
     let signals = session.signals()?;
     let stopped = || signals.arrived();
-    let mut person = person::of(session, work, &found.tools, Answers::default(), &stopped)?;
-    let outcome = rollback::roll_back(work, &found.tools, &mut rotation, args.reason.as_deref(), &mut person);
+    let mut person = person::of(session, workspace, &found.resources, Answers::default(), &stopped)?;
+    let outcome = rollback::roll_back(workspace, &found.resources, &mut rotation, args.reason.as_deref(), &mut person);
     if let Ok(back) = &outcome {
         session.output.say("the old secret is live again in every store, and the new one waits in `next`");
         session.output.say("deploy or reload the receivers, so that they read it");
@@ -54,5 +54,5 @@ pub fn run(args: &Args, session: &Session) -> anyhow::Result<Exit> {
             session.output.say(&format!("the old secret ends in {left}; go forward before that"));
         }
     }
-    conclude::conclude(session, "rollback", &rotation, work, outcome.map(|_| End::Done))
+    outcome::tell(session, "rollback", &rotation, workspace, outcome.map(|_| End::Done))
 }

@@ -2,12 +2,12 @@
 
 use clap_complete::engine::ArgValueCandidates;
 
-use super::begin::{self, Begin};
 use super::complete;
 use super::exit::Exit;
 use super::options::TargetOptions;
 use super::session::Session;
-use crate::operation::start::Wish;
+use super::start::{self, Begin};
+use crate::operation::start::Intent;
 use crate::rotation::Step;
 use crate::ui::prompt::Answers;
 
@@ -72,14 +72,14 @@ pub enum StepBefore {
 
 impl BeginArgs {
     /// These options as they begin a rotation of a target.
-    pub fn begin<'a>(&'a self, command: &'static str, options: &'a TargetOptions, wish: Wish<'a>) -> Begin<'a> {
-        let wish = Wish {
+    pub fn begin<'a>(&'a self, command: &'static str, options: &'a TargetOptions, intent: Intent<'a>) -> Begin<'a> {
+        let intent = Intent {
             idempotency_key: self.idempotency_key.as_deref(),
             api_key_file: options.api_key_file.as_deref(),
             probe_first: self.probe_first,
-            ..wish
+            ..intent
         };
-        Begin { command, wish, confirm: self.confirm.as_deref(), dry_run: self.dry_run, detach: self.detach }
+        Begin { command, intent, confirm: self.confirm.as_deref(), dry_run: self.dry_run, detach: self.detach }
     }
 
     /// What is decided before anybody is asked.
@@ -92,7 +92,7 @@ impl BeginArgs {
 /// Runs the command.
 pub fn run(args: &Args, session: &Session) -> anyhow::Result<Exit> {
     let target = session.target(&args.target, &args.options)?;
-    let wish = Wish { reason: args.reason.as_deref(), ..Wish::default() };
-    let begin = args.begin.begin("rotate", &args.options, wish);
-    begin::rotate(session, target, &begin, args.begin.answers(session))
+    let intent = Intent { reason: args.reason.as_deref(), ..Intent::default() };
+    let begin = args.begin.begin("rotate", &args.options, intent);
+    start::rotate(session, target, &begin, args.begin.answers(session))
 }

@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use toml::Spanned;
 
 use super::raw::{OneOrMany, RawKey, RawTarget};
-use super::{ConfigError, ConfigFile, Place, Trust};
+use super::{ConfigError, ConfigFile, Position, Trust};
 use crate::provider::Catalog;
 use crate::provider::spec::Cutover;
 use crate::store::SlotNames;
@@ -29,7 +29,7 @@ pub struct Overrides {
 #[derive(Clone, Debug)]
 pub(super) struct Placed<T> {
     pub value: T,
-    pub place: Place,
+    pub place: Position,
 }
 
 /// The ids of an endpoint as written.
@@ -44,7 +44,7 @@ pub(super) enum Ids {
 #[derive(Clone, Debug)]
 pub(super) struct Draft {
     pub name: String,
-    pub place: Place,
+    pub place: Position,
     pub provider: Placed<String>,
     pub ids: Placed<Ids>,
     /// Ids given by flags, which win.
@@ -73,7 +73,7 @@ pub(super) struct Draft {
 
 impl Draft {
     /// The words of a file, `name` standing at `place`.
-    pub fn from_file(name: String, place: Place, raw: RawTarget, file: &ConfigFile) -> Result<Self, ConfigError> {
+    pub fn from_file(name: String, place: Position, raw: RawTarget, file: &ConfigFile) -> Result<Self, ConfigError> {
         let provider = placed(raw.provider, file);
         let ids = match (raw.id, raw.ids) {
             (Some(id), None) => placed(id, file).map(|id| Ids::InOrder(vec![id])),
@@ -119,7 +119,7 @@ impl Draft {
         let mut parts = text.split('/');
         let provider = parts.next().unwrap_or_default();
         let given: Vec<String> = parts.map(str::to_owned).collect();
-        let place = Place::Flag("TARGET");
+        let place = Position::Flag("TARGET");
         if given.is_empty() && (flags.ids.is_empty() || !catalog.names().iter().any(|name| name == provider)) {
             return Ok(None);
         }
@@ -151,7 +151,7 @@ impl Draft {
 
     /// Puts what flags say in place of what was written.
     pub fn apply(&mut self, flags: &Overrides) {
-        let from = |flag, value: &String| Placed { value: value.clone(), place: Place::Flag(flag) };
+        let from = |flag, value: &String| Placed { value: value.clone(), place: Position::Flag(flag) };
         self.id_flags.clone_from(&flags.ids);
         if let Some(url) = &flags.base_url {
             self.base_url = Some(from("--base-url", url));

@@ -15,7 +15,7 @@ use crate::store::StoreError;
 
 /// A place in a config file, lines and columns from 1; or a flag, which needs no line.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Place {
+pub enum Position {
     File {
         path: Arc<Path>,
         line: usize,
@@ -44,23 +44,23 @@ pub enum ConfigError {
     #[error("`{path}` is not used: {why}")]
     NotPrivate { path: PathBuf, why: &'static str, fix: String },
     #[error("{place}: {message}")]
-    Toml { place: Place, message: String },
+    Toml { place: Position, message: String },
     #[error("{place}: there is no key `{key}`")]
-    UnknownKey { place: Place, key: String, nearest: Option<String>, known: Vec<String> },
+    UnknownKey { place: Position, key: String, nearest: Option<String>, known: Vec<String> },
     #[error("{place}: `{key}` is not honoured in a file that came with a checkout: {why}")]
-    NotTrusted { place: Place, key: String, why: &'static str },
+    NotTrusted { place: Position, key: String, why: &'static str },
     #[error("{place}: {key} {why}")]
-    BadValue { place: Place, key: String, why: String },
+    BadValue { place: Position, key: String, why: String },
     #[error("{place}: the target `{target}` cannot be used")]
     Provider {
-        place: Place,
+        place: Position,
         target: String,
         #[source]
         source: Box<ProviderError>,
     },
     #[error("{place}: the target `{target}` cannot be used")]
     Store {
-        place: Place,
+        place: Position,
         target: String,
         #[source]
         source: Box<StoreError>,
@@ -75,7 +75,7 @@ pub enum ConfigError {
     #[error(transparent)]
     Broken(Arc<ConfigError>),
     #[error("{place}: `{name}` gives {given} of the {} ids that `{provider}` needs", .ids.len())]
-    IdCount { place: Place, name: String, provider: String, given: usize, ids: Vec<String> },
+    IdCount { place: Position, name: String, provider: String, given: usize, ids: Vec<String> },
 }
 
 impl ConfigError {
@@ -88,9 +88,9 @@ impl ConfigError {
         | Self::Provider { place, .. }
         | Self::Store { place, .. }
         | Self::IdCount { place, .. } = &mut self
-            && matches!(place, Place::File { line, .. } if *line > lines)
+            && matches!(place, Position::File { line, .. } if *line > lines)
         {
-            *place = Place::New;
+            *place = Position::New;
         }
         self
     }
@@ -124,7 +124,7 @@ impl ConfigError {
                     Verb::TargetRemove.on([Value::Given(name.clone())]),
                 ]
             }
-            Self::IdCount { place: Place::Flag(_), provider, ids, .. } => {
+            Self::IdCount { place: Position::Flag(_), provider, ids, .. } => {
                 format!("write `{provider}/{}`, or give each id as --id NAME=VALUE", ids.join("/")).into()
             }
             Self::IdCount { ids, .. } => {
@@ -136,7 +136,7 @@ impl ConfigError {
     }
 }
 
-impl fmt::Display for Place {
+impl fmt::Display for Position {
     fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::File { path, line, column } => write!(out, "{}:{line}:{column}", path.display()),

@@ -7,7 +7,7 @@ use std::io::{self, Read};
 use std::path::{Path, PathBuf};
 
 use super::places::Places;
-use super::{ConfigError, Place};
+use super::{ConfigError, Position};
 use crate::system::owned::{self, NotOwned};
 
 /// Longest config file that is read, in bytes.
@@ -65,13 +65,13 @@ impl ConfigFile {
     }
 
     /// Line and column of a byte in the text.
-    pub fn place(&self, offset: usize) -> Place {
+    pub fn place(&self, offset: usize) -> Position {
         self.places.of(&self.text, &self.path, offset)
     }
 }
 
 /// Line and column of a byte in the text of a file.
-pub(super) fn place(text: &str, path: &Path, offset: usize) -> Place {
+pub(super) fn place(text: &str, path: &Path, offset: usize) -> Position {
     Places::default().of(text, path, offset)
 }
 

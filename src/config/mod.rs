@@ -16,7 +16,7 @@ use crate::store::{CommandSpec, Environment, Reference, Slot, SlotNames, StoreEr
 
 use draft::Draft;
 pub use draft::Overrides;
-pub use error::{ConfigError, Place};
+pub use error::{ConfigError, Position};
 pub use file::{ConfigFile, Trust};
 pub use raw::IdentityPlace;
 
@@ -327,7 +327,7 @@ fn slots(store: &TargetStore, surroundings: &Surroundings) -> Vec<(Arc<str>, Str
 
 /// Refuses a target's name that could not be typed, or be taken for `PROVIDER/ID` or a flag.
 pub fn check_name(name: &str) -> Result<(), ConfigError> {
-    normalise::check_name(name, &Place::Flag("NAME"))
+    normalise::check_name(name, &Position::Flag("NAME"))
 }
 
 /// The known name that was most likely meant, if any is near enough.

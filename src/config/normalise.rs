@@ -8,7 +8,7 @@ use toml::Spanned;
 
 use super::draft::{Draft, Ids, Placed};
 use super::raw::RawKey;
-use super::{Config, ConfigError, ConfigFile, KeySource, Place, Target, TargetStore, paths};
+use super::{Config, ConfigError, ConfigFile, KeySource, Position, Target, TargetStore, paths};
 use crate::http::{Url, is_loopback};
 use crate::provider::{self, Catalog, Provider};
 use crate::secret;
@@ -33,7 +33,7 @@ pub(super) fn target(draft: &Draft, config: &Config, catalog: &Catalog) -> Resul
     }
     // What was typed in the place of a target may be anything; a name in a file is one.
     let name = if draft.file.is_some() { &draft.name } else { secret::shown(&draft.name) };
-    let blame = |place: &Place| {
+    let blame = |place: &Position| {
         let (place, target) = (place.clone(), name.to_owned());
         move |source| ConfigError::Provider { place, target, source: Box::new(source) }
     };
@@ -98,7 +98,7 @@ pub(super) fn private_variables<'a>(
 }
 
 /// Refuses a name that could not be typed, or be taken for `PROVIDER/ID` or a flag.
-pub(crate) fn check_name(name: &str, place: &Place) -> Result<(), ConfigError> {
+pub(crate) fn check_name(name: &str, place: &Position) -> Result<(), ConfigError> {
     let allowed = |character: char| character.is_ascii_alphanumeric() || "._-".contains(character);
     let starts_well = name.starts_with(|character: char| character.is_ascii_alphanumeric());
     if starts_well && name.len() <= LONGEST_NAME && name.chars().all(allowed) {
@@ -149,7 +149,7 @@ fn ids(draft: &Draft, provider: &Provider) -> Result<Vec<(String, String)>, Conf
 }
 
 fn stores(draft: &Draft, surroundings: &Surroundings, config: &Config) -> Result<Vec<TargetStore>, ConfigError> {
-    let blame = |place: &Place| {
+    let blame = |place: &Position| {
         let (place, target) = (place.clone(), draft.name.clone());
         move |source| ConfigError::Store { place, target, source: Box::new(source) }
     };
@@ -255,7 +255,7 @@ fn max_age(written: &Placed<String>) -> Result<Duration, ConfigError> {
 /// The program that is told what happens.
 pub(super) fn notifier(
     command: Vec<String>,
-    place: Place,
+    place: Position,
     folder: &Path,
     home: Option<&Path>,
 ) -> Result<Vec<String>, ConfigError> {
@@ -265,6 +265,6 @@ pub(super) fn notifier(
     Ok(paths::program(command, folder, home))
 }
 
-fn bad(place: &Place, key: &str, why: String) -> ConfigError {
+fn bad(place: &Position, key: &str, why: String) -> ConfigError {
     ConfigError::BadValue { place: place.clone(), key: key.to_owned(), why }
 }

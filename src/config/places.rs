@@ -4,7 +4,7 @@
 use std::path::Path;
 use std::sync::{Arc, OnceLock};
 
-use super::Place;
+use super::Position;
 
 /// Bytes from one count of characters to the next.
 const STRIDE: usize = 64;
@@ -25,13 +25,13 @@ struct Marks {
 
 impl Places {
     /// The place of a byte in the text and file that this was first asked about.
-    pub fn of(&self, text: &str, path: &Path, offset: usize) -> Place {
+    pub fn of(&self, text: &str, path: &Path, offset: usize) -> Position {
         let marks = self.0.get_or_init(|| Marks::new(text, path));
         let offset = offset.min(text.len());
         let line = marks.lines.partition_point(|start| *start <= offset);
         let start = marks.lines.get(line.saturating_sub(1)).copied().unwrap_or_default();
         let column = marks.characters_before(text, offset) - marks.characters_before(text, start) + 1;
-        Place::File { path: Arc::clone(&marks.path), line, column }
+        Position::File { path: Arc::clone(&marks.path), line, column }
     }
 }
 
@@ -70,7 +70,7 @@ mod tests {
             let line = before.matches('\n').count() + 1;
             let column = before.rsplit('\n').next().unwrap().chars().count() + 1;
             let path = Path::new("x").into();
-            assert_eq!(places.of(&text, Path::new("x"), offset), Place::File { path, line, column }, "{offset}");
+            assert_eq!(places.of(&text, Path::new("x"), offset), Position::File { path, line, column }, "{offset}");
         }
     }
 }

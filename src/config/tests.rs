@@ -51,7 +51,7 @@ fn a_target_that_is_broken_hides_no_variable_that_holds_a_key() {
     let text = "targets.a = { provider = \"gone\", api_key = \"env:OTHER\" }\ntargets.b = { provider = \"signa\", api_key = \"env:1\" }";
     let file = file(OWN, text, Trust::Own);
     let draft = |(name, raw): (toml::Spanned<String>, _)| {
-        Draft::from_file(name.into_inner(), Place::Flag("x"), raw, &file).unwrap()
+        Draft::from_file(name.into_inner(), Position::Flag("x"), raw, &file).unwrap()
     };
     let drafts: Vec<Draft> = raw::parse(&file).unwrap().targets.into_iter().map(draft).collect();
     let names = normalise::private_variables(drafts.iter(), &[], &Catalog::builtin());

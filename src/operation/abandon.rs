@@ -2,7 +2,7 @@
 
 use super::context::Context;
 use super::error::{Error, Kind, Stop};
-use super::find::{self, Found};
+use super::find::{self, OpenEndpoint};
 use crate::advice::{Verb, advice};
 use crate::rotation::lease::Meanwhile;
 use crate::rotation::operator::{News, Operator};
@@ -36,9 +36,9 @@ pub struct StillLive {
 }
 
 /// Finds out what there is to do about an endpoint.
-pub fn matter(context: &Context, found: &mut Found) -> Result<Matter, Error> {
+pub fn matter(context: &Context, found: &mut OpenEndpoint) -> Result<Matter, Error> {
     if found.rotation.as_ref().is_none_or(|rotation| rotation.closed.is_some()) {
-        let known = found.work.journal.of_endpoint(&found.work.target.endpoint.key())?;
+        let known = found.workspace.journal.of_endpoint(&found.workspace.target.endpoint.key())?;
         if let Some(rotation) = overtaken(&known) {
             return Ok(Matter::Overtaken(rotation.clone()));
         }
@@ -52,21 +52,21 @@ pub fn matter(context: &Context, found: &mut Found) -> Result<Matter, Error> {
 /// Closes an open rotation, once that is agreed to; no slot is changed, but for a throw-away secret's.
 pub fn close(
     context: &Context,
-    found: &Found,
+    found: &OpenEndpoint,
     rotation: &mut Rotation,
     reason: &str,
     operator: &mut dyn Operator,
 ) -> Result<Closing, Error> {
-    let Found { work, tools, .. } = found;
-    match work.runner(rotation, tools, operator).reacquire()? {
+    let OpenEndpoint { workspace, resources, .. } = found;
+    match workspace.runner(rotation, resources, operator).reacquire()? {
         Meanwhile::Nothing => {}
         Meanwhile::WentOn => {
-            let hint = advice!["see where it stands: ", Verb::Inspect.of(&work.target.name).bare()];
+            let hint = advice!["see where it stands: ", Verb::Inspect.of(&workspace.target.name).bare()];
             return Err(Stop::new(Kind::Conflict, "others went on with this rotation meanwhile", hint));
         }
         Meanwhile::Stopped => return Ok(Closing::Stopped),
     }
-    for store in readable(&tools.stores) {
+    for store in readable(&resources.stores) {
         // A throw-away secret that a run which was cut off has left there is nobody's. A store that is in trouble keeps it: the
         // next `check` knows it.
         let left = store.get(Slot::Next).ok().flatten();
@@ -77,14 +77,14 @@ pub fn close(
         }
     }
     let closed = Event::Closed { outcome: Outcome::Abandoned, reason: Some(reason.to_owned()) };
-    work.journal.append(rotation, context.actor(), context.now(), std::slice::from_ref(&closed))?;
+    workspace.journal.append(rotation, context.actor(), context.now(), std::slice::from_ref(&closed))?;
     operator.tell(rotation, News::Recorded(&closed));
     if rotation.is_never_sent() {
-        work.seals.remove(rotation.id).map_err(RunError::SealFailed)?;
+        workspace.seals.remove(rotation.id).map_err(RunError::SealFailed)?;
     }
     // Of a leak that is not contained, the next rotation has to prove that receivers refuse it.
     if rotation.contained() != Some(false) {
-        work.seals.remove(old_seal(rotation.id)).map_err(RunError::SealFailed)?;
+        workspace.seals.remove(old_seal(rotation.id)).map_err(RunError::SealFailed)?;
     }
     Ok(Closing::Closed)
 }
@@ -92,7 +92,7 @@ pub fn close(
 /// The live slots that nobody should call dealt with, but those that are ruled out. Fails for one that is not.
 pub fn still_live(
     context: &Context,
-    found: &Found,
+    found: &OpenEndpoint,
     rotation: &Rotation,
     ruled_out: &[Fingerprint],
 ) -> Result<Vec<StillLive>, Error> {
@@ -100,13 +100,13 @@ pub fn still_live(
         return Ok(Vec::new());
     }
     let mut live = Vec::new();
-    for store in readable(&found.tools.stores) {
+    for store in readable(&found.resources.stores) {
         live.extend(holds_what_is_replaced(context, store, rotation));
     }
     let Some(StillLive { place, secret }) = live.iter().find(|live| !ruled_out.contains(&live.secret)) else {
         return Ok(live);
     };
-    let name = &found.work.target.name;
+    let name = &found.workspace.target.name;
     let message = format!("{place} still holds {secret}, which somebody else's rotation has replaced at the provider");
     let hint = advice![
         "put their secret there, or rotate again: ",
@@ -135,12 +135,12 @@ fn holds_what_is_replaced(context: &Context, store: &dyn Store, rotation: &Rotat
 /// Notes that what became of a closed rotation is dealt with, once that is agreed to.
 pub fn acknowledge(
     context: &Context,
-    found: &Found,
+    found: &OpenEndpoint,
     rotation: &mut Rotation,
     live: Vec<StillLive>,
     reason: &str,
 ) -> Result<(), Error> {
-    found.work.reacquire()?;
+    found.workspace.reacquire()?;
     let overridden = live.into_iter().map(|StillLive { place, secret }| Event::Overridden {
         why: format!("{place} still holds {secret}, which somebody else's rotation has replaced"),
         reason: reason.to_owned(),
@@ -148,6 +148,6 @@ pub fn acknowledge(
     });
     let said = Event::Acknowledged { reason: reason.to_owned() };
     let events: Vec<Event> = overridden.chain([said]).collect();
-    found.work.journal.append(rotation, context.actor(), context.now(), &events)?;
+    found.workspace.journal.append(rotation, context.actor(), context.now(), &events)?;
     Ok(())
 }

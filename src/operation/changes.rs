@@ -6,7 +6,7 @@ use std::collections::BTreeSet;
 use super::context::Context;
 use super::error::{Error, Kind, Stop};
 use super::shared;
-use super::work::{self, Tools, Work};
+use super::workspace::{self, Resources, Workspace};
 use crate::advice::{Flag, Value, Verb, advice};
 use crate::config::{Config, Target};
 use crate::rotation::changed::{self, Change, Configured, left_behind};
@@ -144,17 +144,17 @@ fn refuse_renamed(changes: &[Change]) -> Result<(), Error> {
 /// taken in; the rest is said.
 pub fn settle(
     context: &Context,
-    work: &Work,
-    tools: &mut Tools,
+    workspace: &Workspace,
+    resources: &mut Resources,
     rotation: &mut Rotation,
     changes: &[Change],
     let_go: (&[String], Option<&str>),
     operator: &mut dyn Operator,
 ) -> Result<(), Error> {
     refuse_renamed(changes)?;
-    let left = leave(context, work, rotation, changes, let_go)?;
-    tools.stores.retain(|store| !left.contains(&store.reference()));
-    take_in_receivers(context, work, rotation, changes)?;
+    let left = leave(context, workspace, rotation, changes, let_go)?;
+    resources.stores.retain(|store| !left.contains(&store.reference()));
+    take_in_receivers(context, workspace, rotation, changes)?;
     let mut joined = Vec::new();
     for change in changes {
         match change {
@@ -164,7 +164,7 @@ pub fn settle(
                 context.warn(advice![
                     words,
                     "; or let it go: ",
-                    Verb::Cutover.of(&work.target.name).with("let-go", gone).open("reason", "TEXT").bare()
+                    Verb::Cutover.of(&workspace.target.name).with("let-go", gone).open("reason", "TEXT").bare()
                 ]);
             }
             Change::Cutover { .. } => context.warn(change.words(&rotation.plan.target)),
@@ -175,20 +175,20 @@ pub fn settle(
             | Change::SlotsRenamed { .. } => {}
         }
     }
-    take_in(context, work, tools, rotation, &joined, operator)
+    take_in(context, workspace, resources, rotation, &joined, operator)
 }
 
 /// Journals the receivers that came to the config, and says which steps are to be done again for them.
 pub fn take_in_receivers(
     context: &Context,
-    work: &Work,
+    workspace: &Workspace,
     rotation: &mut Rotation,
     changes: &[Change],
 ) -> Result<(), Error> {
     for change in changes {
         if let Change::ReceiverJoined { url } = change {
             let event = Event::ReceiverJoined { url: url.clone() };
-            work.journal.append(rotation, context.actor(), context.now(), &[event])?;
+            workspace.journal.append(rotation, context.actor(), context.now(), &[event])?;
             context.warn(change.words(&rotation.plan.target));
         }
     }
@@ -198,7 +198,7 @@ pub fn take_in_receivers(
 /// Lets go what is to be let go, and yields it.
 fn leave(
     context: &Context,
-    work: &Work,
+    workspace: &Workspace,
     rotation: &mut Rotation,
     changes: &[Change],
     (let_go, reason): (&[String], Option<&str>),
@@ -233,7 +233,7 @@ fn leave(
         rotation.plan.stores.iter().filter(|store| !left.contains(&store.reference)).collect();
     let has = |store: &&&PlannedStore| rotation.stores_done.contains(&(Step::Stage, store.reference.clone()));
     let is_kept =
-        rotation.new_secret().is_none() || work.seals.exists(rotation.id) || stay.iter().any(|store| has(&store));
+        rotation.new_secret().is_none() || workspace.seals.exists(rotation.id) || stay.iter().any(|store| has(&store));
     let is_nowhere_else = !is_kept || stay.is_empty();
     if is_nowhere_else && events.iter().any(|event| matches!(event, Event::StoreLeft { .. })) {
         let message = "no other store and no seal has the new secret, so this one is not let go";
@@ -241,7 +241,7 @@ fn leave(
         return Err(Stop::new(Kind::Gate, message, hint));
     }
     if !events.is_empty() {
-        work.journal.append(rotation, context.actor(), context.now(), &events)?;
+        workspace.journal.append(rotation, context.actor(), context.now(), &events)?;
         left.iter().for_each(|gone| context.say(format!("{gone} was let go; what is in its slots stays there")));
     }
     Ok(left)
@@ -250,8 +250,8 @@ fn leave(
 /// Proves the stores that came to the config, and takes them into the rotation.
 fn take_in(
     context: &Context,
-    work: &Work,
-    tools: &mut Tools,
+    workspace: &Workspace,
+    resources: &mut Resources,
     rotation: &mut Rotation,
     joined: &[String],
     operator: &mut dyn Operator,
@@ -265,21 +265,21 @@ fn take_in(
         Error::Store(source) => RunError::StoreCheck(source).into(),
         error => error,
     };
-    let mut target = work.target.clone();
+    let mut target = workspace.target.clone();
     // Opened by the reference that they have once they are open.
     let (named, wanted) = (named_stores(&target), std::mem::take(&mut target.stores));
     let new = wanted.into_iter().zip(named).filter(|(_, named)| joined.contains(&named.reference));
     target.stores = new.map(|(wanted, _)| wanted).collect();
-    let stores = work::open_stores(&target).map_err(failed)?;
+    let stores = workspace::open_stores(&target).map_err(failed)?;
     shared::refuse_configured(context.config_at_hand()?, context.catalog()?, &target, &stores)?;
-    shared::refuse_journaled(&work.journal, &target, &stores)?;
-    let planned = work::planned(&target, &stores).map_err(failed)?;
-    let new = Tools { stores, api_key: None };
-    work.runner(rotation, &new, operator).take_in(&planned)?;
+    shared::refuse_journaled(&workspace.journal, &target, &stores)?;
+    let planned = workspace::planned(&target, &stores).map_err(failed)?;
+    let new = Resources { stores, api_key: None };
+    workspace.runner(rotation, &new, operator).take_in(&planned)?;
     for store in &planned {
         context.say(format!("{} takes part in this rotation from here on", store.reference));
     }
-    tools.stores.extend(new.stores);
+    resources.stores.extend(new.stores);
     Ok(())
 }
 
@@ -295,11 +295,15 @@ pub fn without_the_secret(target: &Target, newest: Option<&Rotation>) -> Option<
 }
 
 /// After a rotation that is done: notes the stores of this target that have its secret by now, and refuses where one has not.
-pub fn refuse_without_the_secret(context: &Context, work: &Work, rotation: &mut Rotation) -> Result<(), Error> {
-    let Some((of, left)) = without_the_secret(&work.target, Some(rotation)) else { return Ok(()) };
+pub fn refuse_without_the_secret(
+    context: &Context,
+    workspace: &Workspace,
+    rotation: &mut Rotation,
+) -> Result<(), Error> {
+    let Some((of, left)) = without_the_secret(&workspace.target, Some(rotation)) else { return Ok(()) };
     let Some(new) = rotation.new_secret().cloned() else { return Ok(()) };
-    let stores = work::open_stores(&work.target)?;
-    let planned = work::planned(&work.target, &stores)?;
+    let stores = workspace::open_stores(&workspace.target)?;
+    let planned = workspace::planned(&workspace.target, &stores)?;
     let has = |reference: &String| {
         let mut named = readable(&stores).filter(|store| store.reference() == *reference);
         named.any(|store| slots::holds(store, Slot::Current, &new).unwrap_or(false))
@@ -308,12 +312,12 @@ pub fn refuse_without_the_secret(context: &Context, work: &Work, rotation: &mut 
     let joined = planned.into_iter().filter(|store| have.contains(&store.reference));
     let events: Vec<Event> = joined.map(|store| Event::StoreJoined { store, held: None }).collect();
     if !events.is_empty() {
-        work.journal.append(rotation, context.actor(), context.now(), &events)?;
+        workspace.journal.append(rotation, context.actor(), context.now(), &events)?;
         context.say(format!("{} has the secret of that rotation", have.join(", ")));
     }
     let Some(first) = lack.first() else { return Ok(()) };
     let whose =
-        if of == work.target.name { "before it came to the config".to_owned() } else { format!("that of `{of}`") };
+        if of == workspace.target.name { "before it came to the config".to_owned() } else { format!("that of `{of}`") };
     let message =
         format!("the last rotation of this endpoint was {whose}, and {} does not have its secret", lack.join(", "));
     let from = rotation.plan.stores.first().map(|store| store.reference.clone()).unwrap_or_default();
@@ -321,7 +325,7 @@ pub fn refuse_without_the_secret(context: &Context, work: &Work, rotation: &mut 
         "put it there: ",
         Verb::StoreCopy.on([Value::Given(from), Value::Given(first.clone())]).bare(),
         "; then ",
-        Verb::Cutover.of(&work.target.name).bare(),
+        Verb::Cutover.of(&workspace.target.name).bare(),
         " notes it"
     ];
     Err(Stop::new(Kind::Sealed, message, hint))

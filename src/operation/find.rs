@@ -6,7 +6,7 @@ use super::context::Asked;
 use super::context::Context;
 use super::error::{Error, Kind, Stop};
 use super::identify::identify;
-use super::work::{self, Tools, Work};
+use super::workspace::{self, Resources, Workspace};
 use super::{changes, key, moved};
 use crate::advice::{Flag, Value, Verb, advice};
 use crate::config::Target;
@@ -20,9 +20,9 @@ use crate::store::Store;
 use crate::time::moment;
 
 /// An endpoint opened for going on with its rotation.
-pub struct Found {
-    pub work: Work,
-    pub tools: Tools,
+pub struct OpenEndpoint {
+    pub workspace: Workspace,
+    pub resources: Resources,
     /// The open rotation; else the newest closed one.
     pub rotation: Option<Rotation>,
     /// What the config says otherwise by now.
@@ -111,27 +111,27 @@ pub fn stores(
 ) -> Result<Vec<Box<dyn Store>>, Error> {
     match journal.find_open(&target.endpoint.key())?.filter(|_| asked.overrides.stores.is_empty()) {
         Some(open) => Ok(those_that_open(context, target, &open.plan.stores)),
-        None => work::open_stores(target),
+        None => workspace::open_stores(target),
     }
 }
 
 /// Opens an endpoint with its open rotation. The API key is looked for, but only some steps need it.
-pub fn open(context: &Context, name: &str, asked: &Asked) -> Result<Found, Error> {
+pub fn open(context: &Context, name: &str, asked: &Asked) -> Result<OpenEndpoint, Error> {
     let journal = journal(context)?;
     let target = usable(context, &journal, name, asked)?;
-    open_target(context, journal, target, name, asked, Verb::Cutover, work::open_planned)
+    open_target(context, journal, target, name, asked, Verb::Cutover, workspace::open_planned)
 }
 
 /// The same to go back, with what the rotation was begun with, where the target cannot be used as it is configured.
-pub fn open_to_go_back(context: &Context, name: &str, asked: &Asked) -> Result<Found, Error> {
+pub fn open_to_go_back(context: &Context, name: &str, asked: &Asked) -> Result<OpenEndpoint, Error> {
     let journal = journal(context)?;
     let target = target(context, &journal, name, asked)?;
     warn_of_trouble(context, name);
-    open_target(context, journal, target, name, asked, Verb::Rollback, work::open_planned)
+    open_target(context, journal, target, name, asked, Verb::Rollback, workspace::open_planned)
 }
 
 /// The same to close it: a store that cannot be opened is warned of, and left alone.
-pub fn open_to_close(context: &Context, name: &str, asked: &Asked) -> Result<Found, Error> {
+pub fn open_to_close(context: &Context, name: &str, asked: &Asked) -> Result<OpenEndpoint, Error> {
     let journal = journal(context)?;
     let target = target(context, &journal, name, asked)?;
     warn_of_trouble(context, name);
@@ -141,7 +141,7 @@ pub fn open_to_close(context: &Context, name: &str, asked: &Asked) -> Result<Fou
 
 /// Those of a plan's stores that can be opened; the others are warned of.
 fn those_that_open(context: &Context, target: &Target, planned: &[PlannedStore]) -> Vec<Box<dyn Store>> {
-    let open = |planned: &PlannedStore| match work::open_planned(target, std::slice::from_ref(planned)) {
+    let open = |planned: &PlannedStore| match workspace::open_planned(target, std::slice::from_ref(planned)) {
         Ok(stores) => stores,
         Err(error) => {
             context.warn(format!("{} is left out: {}", planned.reference, error.words()));
@@ -159,26 +159,26 @@ fn open_target(
     asked: &Asked,
     verb: Verb,
     open_planned: impl Fn(&Target, &[PlannedStore]) -> Result<Vec<Box<dyn Store>>, Error>,
-) -> Result<Found, Error> {
-    let mut work = Work::open(context, target, Some(journal))?;
+) -> Result<OpenEndpoint, Error> {
+    let mut workspace = Workspace::open(context, target, Some(journal))?;
     let chosen = |rotation: &Rotation| is_named(rotation, name);
-    let mut in_the_way = work.journal.open_rotations()?;
+    let mut in_the_way = workspace.journal.open_rotations()?;
     if in_the_way.iter().any(chosen) {
         in_the_way.retain(chosen);
     }
-    moved::refuse(context, &in_the_way, &work.target, verb)?;
-    let key = work.target.endpoint.key();
-    let mut rotations = work.journal.open_of(&key)?;
+    moved::refuse(context, &in_the_way, &workspace.target, verb)?;
+    let key = workspace.target.endpoint.key();
+    let mut rotations = workspace.journal.open_of(&key)?;
     // What is over is asked for where nothing is open, and is in the way of nothing that is.
     if rotations.is_empty() {
-        rotations = work.journal.standing_of(&key)?;
+        rotations = workspace.journal.standing_of(&key)?;
     }
     let open = rotations.iter().position(chosen).or_else(|| at_hand(&rotations));
     let mut rotation = open.map(|at| rotations.swap_remove(at));
     let mut changes = Vec::new();
     if let Some(rotation) = rotation.as_mut().filter(|rotation| rotation.closed.is_none()) {
-        changes = changes::since(context, &work.target, &rotation.plan);
-        refuse_other_stores(&work.target, &rotation.plan, asked)?;
+        changes = changes::since(context, &workspace.target, &rotation.plan);
+        refuse_other_stores(&workspace.target, &rotation.plan, asked)?;
         if !asked.overrides.receivers.is_empty() {
             for url in rotation.plan.receivers.iter().filter(|url| !asked.overrides.receivers.contains(url)) {
                 context.warn(format!(
@@ -189,21 +189,21 @@ fn open_target(
             rotation.ask_only(&asked.overrides.receivers);
             // What flags say is of this run alone.
             changes.retain(|change| !matches!(change, Change::ReceiverJoined { .. } | Change::ReceiverLeft { .. }));
-        } else if work.target.file.is_some() && !work.target.receivers.is_empty() {
+        } else if workspace.target.file.is_some() && !workspace.target.receivers.is_empty() {
             // A receiver that was added since counts, beside those that nobody has let go.
-            rotation.ask_as_well(&work.target.receivers, work.target.may_probe);
+            rotation.ask_as_well(&workspace.target.receivers, workspace.target.may_probe);
         }
-        work.enable_probes(context, &rotation.plan)?;
+        workspace.enable_probes(context, &rotation.plan)?;
     }
-    work.target.surroundings.rotation = rotation.as_ref().map(|rotation| rotation.id);
+    workspace.target.surroundings.rotation = rotation.as_ref().map(|rotation| rotation.id);
     if let Some(rotation) = rotation.as_ref().filter(|rotation| !rotation.done.contains_key(&Step::Stage)) {
-        work::refuse_bare_stdout(context, &rotation.plan)?;
+        workspace::refuse_bare_stdout(context, &rotation.plan)?;
     }
     let stores = match &rotation {
-        Some(rotation) => open_planned(&work.target, &rotation.plan.stores)?,
-        None => work::open_stores(&work.target)?,
+        Some(rotation) => open_planned(&workspace.target, &rotation.plan.stores)?,
+        None => workspace::open_stores(&workspace.target)?,
     };
-    let api_key = match key::find(context, &work.target, asked.api_key_file.as_deref()) {
+    let api_key = match key::find(context, &workspace.target, asked.api_key_file.as_deref()) {
         Ok(key) => Some(key),
         Err(error) if asked.api_key_file.is_some() => return Err(error),
         Err(error) => {
@@ -211,9 +211,9 @@ fn open_target(
             None
         }
     };
-    work.key_origin = api_key.as_ref().map(|key| key.origin.clone());
-    let tools = Tools { stores, api_key };
-    Ok(Found { work, tools, rotation, changes })
+    workspace.key_origin = api_key.as_ref().map(|key| key.origin.clone());
+    let resources = Resources { stores, api_key };
+    Ok(OpenEndpoint { workspace, resources, rotation, changes })
 }
 
 /// Refuses flags that name other stores than the rotation was begun with: they would change nothing.
@@ -221,7 +221,7 @@ fn refuse_other_stores(target: &Target, plan: &Plan, asked: &Asked) -> Result<()
     if asked.overrides.stores.is_empty() {
         return Ok(());
     }
-    let named: BTreeSet<String> = work::open_stores(target)?.iter().map(|store| store.reference()).collect();
+    let named: BTreeSet<String> = workspace::open_stores(target)?.iter().map(|store| store.reference()).collect();
     let begun: BTreeSet<String> = plan.stores.iter().map(|store| store.reference.clone()).collect();
     if named == begun {
         return Ok(());
@@ -239,23 +239,23 @@ fn refuse_other_stores(target: &Target, plan: &Plan, asked: &Asked) -> Result<()
 }
 
 /// The open rotation, or a plain word that there is none.
-pub fn need_open(context: &Context, found: &mut Found) -> Result<Rotation, Error> {
+pub fn need_open(context: &Context, found: &mut OpenEndpoint) -> Result<Rotation, Error> {
     match found.rotation.take() {
         Some(rotation) if rotation.closed.is_none() => Ok(rotation),
         last => {
             refuse_elsewhere(found)?;
-            Err(none_open(context, &found.work.target.name, last.as_ref()))
+            Err(none_open(context, &found.workspace.target.name, last.as_ref()))
         }
     }
 }
 
 /// Fails where the slots say that a rotation goes on of which this journal knows nothing. A store that cannot be read is a
 /// failure too: what is in it cannot be ruled out.
-pub fn refuse_elsewhere(found: &Found) -> Result<(), Error> {
-    let Work { target, journal, .. } = &found.work;
-    let configured = work::open_stores(target)?;
+pub fn refuse_elsewhere(found: &OpenEndpoint) -> Result<(), Error> {
+    let Workspace { target, journal, .. } = &found.workspace;
+    let configured = workspace::open_stores(target)?;
     // A target that was named without its stores has those of its last rotation.
-    let stores = if configured.is_empty() { &found.tools.stores } else { &configured };
+    let stores = if configured.is_empty() { &found.resources.stores } else { &configured };
     let strays = elsewhere::strays(stores, &target.endpoint.key(), journal)?;
     match strays.first() {
         None => Ok(()),

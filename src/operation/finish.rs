@@ -7,7 +7,7 @@ use jiff::{SignedDuration, Timestamp};
 use super::changes;
 use super::context::Context;
 use super::error::{Error, Kind, Stop};
-use super::find::Found;
+use super::find::OpenEndpoint;
 use super::report::End;
 use crate::advice::{Verb, advice};
 use crate::rotation::lease::Meanwhile;
@@ -16,8 +16,8 @@ use crate::rotation::{Next, Rest, Rotation, RunError, Step};
 use crate::time::moment;
 
 /// Refuses a rotation of which nothing can be finished by now.
-pub fn refuse_too_early(context: &Context, found: &Found, rotation: &Rotation) -> Result<(), Error> {
-    let (name, target) = (&found.work.target.name, &rotation.plan.target);
+pub fn refuse_too_early(context: &Context, found: &OpenEndpoint, rotation: &Rotation) -> Result<(), Error> {
+    let (name, target) = (&found.workspace.target.name, &rotation.plan.target);
     if rotation.next(context.now()) == Next::Reconcile {
         let message = format!("there is nothing to finish at `{name}`: what came of the call is not known yet");
         return Err(Stop::new(Kind::Unknown, message, advice!["find it out: ", Verb::Cutover.of(target).bare()]));
@@ -38,19 +38,19 @@ pub fn refuse_too_early(context: &Context, found: &Found, rotation: &Rotation) -
 /// `wait` waits until then, and says whether it did; others may act meanwhile.
 pub fn drain(
     context: &Context,
-    found: &Found,
+    found: &OpenEndpoint,
     rotation: &mut Rotation,
     drain: Duration,
     gate_reason: Option<&str>,
     operator: &mut dyn Operator,
     wait: &dyn Fn(&Rotation, Timestamp) -> bool,
 ) -> Result<End, Error> {
-    let Found { work, tools, .. } = found;
+    let OpenEndpoint { workspace, resources, .. } = found;
     while let Some(until) = draining_until(context, rotation, drain) {
         // What is refused anyway is refused before the waiting, too.
-        work.runner(rotation, tools, operator).gate(gate_reason)?;
-        let is_stopped = !work.awaits(|| wait(rotation, until));
-        let mut runner = work.runner(rotation, tools, operator);
+        workspace.runner(rotation, resources, operator).gate(gate_reason)?;
+        let is_stopped = !workspace.awaits(|| wait(rotation, until));
+        let mut runner = workspace.runner(rotation, resources, operator);
         if runner.reacquire()? == Meanwhile::Stopped || is_stopped {
             // What is said of the rotation now is what others have made of it.
             let _ = runner.catch_up();
@@ -72,13 +72,13 @@ fn draining_until(context: &Context, rotation: &Rotation, drain: Duration) -> Op
 /// Does what the tool can do, if no receiver is in the way, or for this reason. Done means that what is left is the receivers' part
 /// alone.
 pub fn finish(
-    found: &Found,
+    found: &OpenEndpoint,
     rotation: &mut Rotation,
     gate_reason: Option<&str>,
     operator: &mut dyn Operator,
 ) -> Result<End, Error> {
     let unfinished = if rotation.done.contains_key(&Step::Promote) { Step::Retire } else { Step::Promote };
-    let mut runner = found.work.runner(rotation, &found.tools, operator);
+    let mut runner = found.workspace.runner(rotation, &found.resources, operator);
     if runner.rotation.closed.is_none() {
         runner.gate(gate_reason)?;
     }

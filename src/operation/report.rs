@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 
 use super::error::{Error, Kind, Stop};
 use super::whereabouts::whereabouts;
-use super::work::Work;
+use super::workspace::Workspace;
 use crate::advice::{Advice, Command, Verb, advice};
 use crate::http::shown_address;
 use crate::rotation::drift::Drift;
@@ -48,8 +48,8 @@ pub struct Failure {
 
 impl<'a> Report<'a> {
     /// What came of acting on a rotation.
-    pub fn of(work: &Work, rotation: &'a Rotation, at: Timestamp, outcome: Result<End, Error>) -> Self {
-        let end = outcome.unwrap_or_else(|error| End::Failed(Box::new(Failure::of(work, rotation, at, error))));
+    pub fn of(workspace: &Workspace, rotation: &'a Rotation, at: Timestamp, outcome: Result<End, Error>) -> Self {
+        let end = outcome.unwrap_or_else(|error| End::Failed(Box::new(Failure::of(workspace, rotation, at, error))));
         Self { rotation, at, end }
     }
 
@@ -86,8 +86,8 @@ impl<'a> Report<'a> {
 }
 
 impl Failure {
-    fn of(work: &Work, rotation: &Rotation, at: Timestamp, error: Error) -> Self {
-        let error = match (error, &work.key_origin) {
+    fn of(workspace: &Workspace, rotation: &Rotation, at: Timestamp, error: Error) -> Self {
+        let error = match (error, &workspace.key_origin) {
             (Error::Run(error), Some(key)) => Error::of_key(error, key),
             (error, _) => error,
         };
@@ -105,7 +105,7 @@ impl Failure {
         // What was true of one that others have closed since is not what an operator needs now.
         let whereabouts = match run {
             Some(RunError::GivenUp { .. }) => Vec::new(),
-            _ => whereabouts(rotation, &work.seals, at),
+            _ => whereabouts(rotation, &workspace.seals, at),
         };
         Self {
             kind: error.kind(),

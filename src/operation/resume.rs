@@ -3,8 +3,8 @@
 
 use super::context::{Asked, Context};
 use super::error::{Error, Kind, Stop};
-use super::find::{self, Found};
-use super::work::{Tools, Work};
+use super::find::{self, OpenEndpoint};
+use super::workspace::{Resources, Workspace};
 use super::{changes, shared};
 use crate::rotation::{Call, Closed, How, Outcome, RolledBack, Rotation, Step, elsewhere};
 use crate::time::moment;
@@ -15,7 +15,7 @@ pub enum Stand {
     Never,
     /// The newest one is closed; `refused` where that is not what whoever asks may believe.
     Over {
-        found: Found,
+        found: OpenEndpoint,
         rotation: Rotation,
         refused: Option<Error>,
     },
@@ -24,7 +24,7 @@ pub enum Stand {
 
 /// An open rotation, with the endpoint's lock.
 pub struct Open {
-    pub found: Found,
+    pub found: OpenEndpoint,
     pub rotation: Rotation,
 }
 
@@ -46,7 +46,7 @@ pub fn stand(context: &Context, name: &str, asked: &Asked, asserts: bool) -> Res
         return if asserts { Err(find::none_open(context, name, None)) } else { Ok(Stand::Never) };
     };
     let Some(closed) = rotation.closed.clone() else { return Ok(Stand::Open(Open { found, rotation })) };
-    if let Err(error) = changes::refuse_without_the_secret(context, &found.work, &mut rotation) {
+    if let Err(error) = changes::refuse_without_the_secret(context, &found.workspace, &mut rotation) {
         return Ok(Stand::Over { found, rotation, refused: Some(error) });
     }
     find::refuse_elsewhere(&found)?;
@@ -67,12 +67,17 @@ impl Open {
 }
 
 /// Refuses, before anything is sent, slots that another endpoint has too.
-pub fn refuse_shared(context: &Context, work: &Work, tools: &Tools, rotation: &Rotation) -> Result<(), Error> {
+pub fn refuse_shared(
+    context: &Context,
+    workspace: &Workspace,
+    resources: &Resources,
+    rotation: &Rotation,
+) -> Result<(), Error> {
     if !rotation.sent.is_empty() {
         return Ok(());
     }
-    shared::refuse_configured(context.config_at_hand()?, context.catalog()?, &work.target, &tools.stores)?;
-    shared::refuse_journaled(&work.journal, &work.target, &tools.stores)
+    shared::refuse_configured(context.config_at_hand()?, context.catalog()?, &workspace.target, &resources.stores)?;
+    shared::refuse_journaled(&workspace.journal, &workspace.target, &resources.stores)
 }
 
 /// Why a word that a step is done had no effect.
@@ -88,10 +93,10 @@ pub fn no_effect(rotation: &Rotation, step: Step) -> &'static str {
 
 /// Whether what is asserted of a rotation holds although none is open: the last one was closed as done, and what it made live
 /// is live, as where a job of CI is tried again.
-fn holds(found: &Found, closed: &Closed) -> Result<(), Error> {
-    let target = &found.work.target;
-    let known = found.work.journal.of_endpoint(&target.endpoint.key())?;
-    let Some(stray) = elsewhere::stray_live(&found.tools.stores, &known)? else { return Ok(()) };
+fn holds(found: &OpenEndpoint, closed: &Closed) -> Result<(), Error> {
+    let target = &found.workspace.target;
+    let known = found.workspace.journal.of_endpoint(&target.endpoint.key())?;
+    let Some(stray) = elsewhere::stray_live(&found.resources.stores, &known)? else { return Ok(()) };
     let message = format!(
         "the last rotation of `{}` that this machine knows was closed at {}, and others have rotated since: {}",
         target.name,

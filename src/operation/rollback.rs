@@ -3,7 +3,7 @@
 use jiff::Timestamp;
 
 use super::error::{Error, Kind, Stop};
-use super::work::{Tools, Work};
+use super::workspace::{Resources, Workspace};
 use crate::advice::{Verb, advice};
 use crate::rotation::Rotation;
 use crate::rotation::operator::Operator;
@@ -19,15 +19,15 @@ pub struct Back {
 
 /// Puts the old secret back into every store. One that has leaked goes back only for a reason.
 pub fn roll_back(
-    work: &Work,
-    tools: &Tools,
+    workspace: &Workspace,
+    resources: &Resources,
     rotation: &mut Rotation,
     reason: Option<&str>,
     operator: &mut dyn Operator,
 ) -> Result<Back, Error> {
     let opens_leak = rotation.plan.forced;
     if opens_leak && !rotation.plan.direction.ends_old_secret() && reason.is_none() {
-        let name = &work.target.name;
+        let name = &workspace.target.name;
         let message = format!(
             "the old secret of `{name}` has leaked: live again, it lets whoever has it forge deliveries until it ends"
         );
@@ -39,6 +39,6 @@ pub fn roll_back(
         ];
         return Err(Stop::new(Kind::Gate, message, hint));
     }
-    work.runner(rotation, tools, operator).roll_back(reason.map(str::to_owned))?;
+    workspace.runner(rotation, resources, operator).roll_back(reason.map(str::to_owned))?;
     Ok(Back { ends_at: rotation.expires_at(), opens_leak })
 }

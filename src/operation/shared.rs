@@ -2,7 +2,7 @@
 //! written, in the config and in what the journal knows of ad hoc targets.
 
 use super::error::{Error, Kind, Stop};
-use super::work;
+use super::workspace;
 use crate::config::{Config, Target};
 use crate::provider::Catalog;
 use crate::rotation::journal::Journal;
@@ -25,7 +25,7 @@ pub fn refuse_configured(
         if other.endpoint.key() == target.endpoint.key() {
             continue;
         }
-        let Ok(stores) = work::open_stores(&other) else { continue };
+        let Ok(stores) = workspace::open_stores(&other) else { continue };
         let theirs: Vec<Placed> = stores.iter().flat_map(|store| placed(store.as_ref())).collect();
         if let Some((_, place)) = ours.iter().find(|(_, place)| theirs.iter().any(|(_, other)| other == place)) {
             return Err(shared(&target.name, place, &format!("the target `{}`", other.name), Kind::Usage));

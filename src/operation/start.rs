@@ -5,7 +5,7 @@ use uuid::Uuid;
 
 use super::context::Context;
 use super::error::{Error, Kind, Stop};
-use super::work::{self, Tools, Work};
+use super::workspace::{self, Resources, Workspace};
 use super::{changes, key, moved, shared};
 use crate::advice::{Verb, advice};
 use crate::config::Target;
@@ -20,7 +20,7 @@ use crate::time::moment;
 
 /// What is wanted of a rotation beside its target.
 #[derive(Clone, Debug, Default)]
-pub struct Wish<'a> {
+pub struct Intent<'a> {
     /// The old secret has leaked, for this reason.
     pub force: Option<&'a str>,
     /// The fingerprint of the secret that has leaked, where it was said.
@@ -47,8 +47,8 @@ pub struct Decided {
 /// A plan that waits for a consent, on an endpoint that is locked.
 pub struct Prepared {
     pub plan: Plan,
-    pub work: Work,
-    pub tools: Tools,
+    pub workspace: Workspace,
+    pub resources: Resources,
     id: Uuid,
     /// Rotations that never sent anything, which end with this one's beginning.
     over: Vec<Rotation>,
@@ -61,26 +61,26 @@ pub struct Prepared {
 /// A rotation that may be run.
 pub struct Begun {
     pub rotation: Rotation,
-    pub work: Work,
-    pub tools: Tools,
+    pub workspace: Workspace,
+    pub resources: Resources,
 }
 
 /// What was done of the endpoint's newest rotation, and whether it is open.
 type Standing = Option<(Uuid, std::collections::BTreeMap<Step, Proof>, Call, bool)>;
 
 /// Decides everything that can be decided before anything is opened. Warns of what a store cannot promise.
-pub fn decide(context: &Context, mut target: Target, wish: &Wish<'_>) -> Result<Decided, Error> {
-    let mut plan = plan(&target, wish)?;
+pub fn decide(context: &Context, mut target: Target, intent: &Intent<'_>) -> Result<Decided, Error> {
+    let mut plan = plan(&target, intent)?;
     if target.stores.is_empty() {
         let hint = "name one: --store dotenv:PATH#KEY, or `store = …` in the target";
         return Err(Stop::new(Kind::Usage, format!("`{}` has no store to keep the new secret in", target.name), hint));
     }
     let id = Uuid::new_v4();
     target.surroundings.rotation = Some(id);
-    let stores = work::open_stores(&target)?;
-    plan.stores = work::planned(&target, &stores)?;
+    let stores = workspace::open_stores(&target)?;
+    plan.stores = workspace::planned(&target, &stores)?;
     changes::note_flags(context, &mut plan)?;
-    work::refuse_bare_stdout(context, &plan)?;
+    workspace::refuse_bare_stdout(context, &plan)?;
     shared::refuse_configured(context.config()?, context.catalog()?, &target, &stores)?;
     if plan.probe_first {
         refuse_unprovable(&plan, &target)?;
@@ -93,68 +93,68 @@ pub fn decide(context: &Context, mut target: Target, wish: &Wish<'_>) -> Result<
 
 impl Decided {
     /// Finds the API key, takes the endpoint's lock, and refuses what stands in the way.
-    pub fn prepare(self, context: &Context, wish: &Wish<'_>) -> Result<Prepared, Error> {
+    pub fn prepare(self, context: &Context, intent: &Intent<'_>) -> Result<Prepared, Error> {
         let Self { mut plan, target, stores, id } = self;
         // Agreeing to the old secret's end says nothing of the receivers.
-        let is_unready = plan.steps.contains(&Step::Prepare) && !plan.probe_first && !wish.speaks_for_receivers;
+        let is_unready = plan.steps.contains(&Step::Prepare) && !plan.probe_first && !intent.speaks_for_receivers;
         if is_unready && refuse_unprovable(&plan, &target).is_ok() {
             context.say("the receivers are probed before the call, as with --probe-first; --done prepare goes without");
             plan.probe_first = true;
         }
-        let api_key = key::find(context, &target, wish.api_key_file)?;
-        let mut work = Work::open(context, target, None)?;
-        work.key_origin = Some(api_key.origin.clone());
-        let tools = Tools { stores, api_key: Some(api_key) };
-        if plan.probe_first || wish.probes {
-            work.enable_probes(context, &plan)?;
+        let api_key = key::find(context, &target, intent.api_key_file)?;
+        let mut workspace = Workspace::open(context, target, None)?;
+        workspace.key_origin = Some(api_key.origin.clone());
+        let resources = Resources { stores, api_key: Some(api_key) };
+        if plan.probe_first || intent.probes {
+            workspace.enable_probes(context, &plan)?;
         }
         let sent: Vec<Rotation> =
-            work.journal.open_rotations()?.into_iter().filter(|open| open.may_be_applied()).collect();
-        moved::refuse(context, &sent, &work.target, Verb::Cutover)?;
-        shared::refuse_journaled(&work.journal, &work.target, &tools.stores)?;
+            workspace.journal.open_rotations()?.into_iter().filter(|open| open.may_be_applied()).collect();
+        moved::refuse(context, &sent, &workspace.target, Verb::Cutover)?;
+        shared::refuse_journaled(&workspace.journal, &workspace.target, &resources.stores)?;
         // The endpoint's whole journal, so that a damaged one is found out here.
-        let known = work.journal.of_endpoint(&work.target.endpoint.key())?;
-        let (over, replaced) = in_the_way(context, &known, wish)?;
+        let known = workspace.journal.of_endpoint(&workspace.target.endpoint.key())?;
+        let (over, replaced) = in_the_way(context, &known, intent)?;
         if let Some(open) = &replaced {
             plan.replaces = Some(open.id);
-            let title = work.target.endpoint.provider.title();
+            let title = workspace.target.endpoint.provider.title();
             context.warn(format!("the open rotation is given up for this one once {title} has carried it out"));
         }
         if plan.forced || leaking(&known).is_some() {
-            plan.leaked = suspects(&known, wish.leaked);
+            plan.leaked = suspects(&known, intent.leaked);
         }
-        changes::look_at_others(context, &work.target, &plan)?;
-        let before = standing(&work)?;
+        changes::look_at_others(context, &workspace.target, &plan)?;
+        let before = standing(&workspace)?;
         let is_unready = is_unready && !plan.probe_first;
-        Ok(Prepared { plan, work, tools, id, over, before, is_unready })
+        Ok(Prepared { plan, workspace, resources, id, over, before, is_unready })
     }
 }
 
 impl Prepared {
     /// Takes the lock again where it was let go of for a question, and begins the rotation that was agreed to.
     pub fn begin(self, context: &Context) -> Result<Begun, Error> {
-        let Self { plan, work, tools, id, over, before, is_unready } = self;
+        let Self { plan, workspace, resources, id, over, before, is_unready } = self;
         if is_unready {
             let message = "`--done prepare` is needed, and there is nobody to ask: the old secret ends with the call";
             let hint = "name receivers that may be probed (--receiver URL), or once they can take the new secret at once, give \
                         --done prepare on the command line";
             return Err(Stop::new(Kind::Usage, message, hint));
         }
-        if work.reacquire()? && standing(&work)? != before {
-            let hint = advice!["see what is live now: ", Verb::Inspect.of(&work.target.name).bare()];
+        if workspace.reacquire()? && standing(&workspace)? != before {
+            let hint = advice!["see what is live now: ", Verb::Inspect.of(&workspace.target.name).bare()];
             return Err(Stop::new(Kind::Conflict, "nothing was sent: others rotated here while you were asked", hint));
         }
         for mut rotation in over {
             let reason = Some("cut off before anything was sent; started over".to_owned());
             let closed = Event::Closed { outcome: Outcome::Failed, reason };
-            work.journal.append(&mut rotation, context.actor(), context.now(), &[closed])?;
+            workspace.journal.append(&mut rotation, context.actor(), context.now(), &[closed])?;
         }
         let rotation = Rotation::new(id, plan, context.now());
-        Ok(Begun { rotation, work, tools })
+        Ok(Begun { rotation, workspace, resources })
     }
 }
 
-fn plan(target: &Target, wish: &Wish<'_>) -> Result<Plan, Error> {
+fn plan(target: &Target, intent: &Intent<'_>) -> Result<Plan, Error> {
     let endpoint = &target.endpoint;
     let provider = &endpoint.provider;
     let overlap = match provider.overlap() {
@@ -163,7 +163,7 @@ fn plan(target: &Target, wish: &Wish<'_>) -> Result<Plan, Error> {
     };
     // Every overlap that descriptions can tell of so far bears both signatures, which is what `contain` rests on. Where
     // deliveries bore the old one alone until its end, receivers could not drop it before that.
-    let direction = match (overlap, wish.force, provider.force()) {
+    let direction = match (overlap, intent.force, provider.force()) {
         _ if provider.takes().is_some() && target.cutover == Cutover::Either => Direction::Set,
         _ if provider.takes().is_some() => Direction::SetSwitch,
         (None, _, _) => Direction::Instant,
@@ -172,14 +172,14 @@ fn plan(target: &Target, wish: &Wish<'_>) -> Result<Plan, Error> {
         (Some(_), None, _) if target.cutover == Cutover::Either => Direction::OverlapEither,
         (Some(_), None, _) => Direction::OverlapSwitch,
     };
-    let key = match wish.idempotency_key {
+    let key = match intent.idempotency_key {
         Some(key) => {
             request::check_key(provider, key)?;
             Some(key.to_owned())
         }
         None => request::new_key(provider),
     };
-    let request = match wish.force {
+    let request = match intent.force {
         Some(reason) => request::force(endpoint, key.as_deref(), reason)?,
         None => request::rotate(endpoint, key.as_deref()),
     };
@@ -202,17 +202,17 @@ fn plan(target: &Target, wish: &Wish<'_>) -> Result<Plan, Error> {
         by_flags: Vec::new(),
         receivers: target.receivers.clone(),
         may_probe: target.may_probe,
-        probe_first: wish.probe_first,
-        forced: wish.force.is_some(),
+        probe_first: intent.probe_first,
+        forced: intent.force.is_some(),
         leaked: Default::default(),
         replaces: None,
-        reason: wish.force.or(wish.reason).map(str::to_owned),
+        reason: intent.force.or(intent.reason).map(str::to_owned),
         owner: target.owner.clone(),
     })
 }
 
-fn standing(work: &Work) -> Result<Standing, RunError> {
-    let newest = work.journal.standing_of(&work.target.endpoint.key())?.into_iter().next();
+fn standing(workspace: &Workspace) -> Result<Standing, RunError> {
+    let newest = workspace.journal.standing_of(&workspace.target.endpoint.key())?.into_iter().next();
     Ok(newest.map(|it| (it.id, it.done.clone(), it.call.clone(), it.closed.is_some())))
 }
 
@@ -221,11 +221,11 @@ fn standing(work: &Work) -> Result<Standing, RunError> {
 fn in_the_way(
     context: &Context,
     known: &[Rotation],
-    wish: &Wish<'_>,
+    intent: &Intent<'_>,
 ) -> Result<(Vec<Rotation>, Option<Rotation>), Error> {
     // A key that was sent before gets the old answer again, and nothing would be rotated.
     let reused = |rotation: &&Rotation| {
-        wish.idempotency_key.is_some_and(|key| rotation.plan.idempotency_key.as_deref() == Some(key))
+        intent.idempotency_key.is_some_and(|key| rotation.plan.idempotency_key.as_deref() == Some(key))
     };
     if let Some(earlier) = known.iter().find(reused).filter(|rotation| !rotation.sent.is_empty()) {
         let message = format!("this idempotency key was used for the rotation of {}", moment(earlier.opened_at));
@@ -236,7 +236,7 @@ fn in_the_way(
     let Some(at) = at_hand(&open) else { return Ok((over, None)) };
     let first = &open[at];
     let status = first.status(context.now());
-    if wish.force.is_none() || matches!(status, Status::Unknown | Status::Sealed) {
+    if intent.force.is_none() || matches!(status, Status::Unknown | Status::Sealed) {
         let message = format!(
             "a rotation of `{}` is open already ({}, since {})",
             first.plan.own_id(),

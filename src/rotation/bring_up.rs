@@ -18,7 +18,7 @@ use crate::stamp::StampKey;
 const PAUSE: Duration = Duration::from_millis(10);
 
 /// How a journal was found.
-struct Found {
+struct FileState {
     tables: i64,
     version: usize,
     application: i32,
@@ -45,7 +45,7 @@ impl Journal {
         // Write-ahead logging syncs once a commit where a rollback journal syncs four times, and survives a power cut as
         // well with this setting. The log goes when the last process closes, so at rest there is one file.
         self.connection.execute_batch("PRAGMA synchronous = EXTRA; PRAGMA foreign_keys = ON;")?;
-        let Found { tables, version, application, is_ours } = self.look()?;
+        let FileState { tables, version, application, is_ours } = self.look()?;
         if version > MIGRATIONS.len() {
             return Ok(Err(JournalError::Newer { path: self.path.clone(), found: version, known: MIGRATIONS.len() }));
         }
@@ -91,10 +91,10 @@ impl Journal {
     }
 
     /// In one snapshot, because another process may be making the journal at this moment.
-    fn look(&self) -> rusqlite::Result<Found> {
+    fn look(&self) -> rusqlite::Result<FileState> {
         let snapshot = self.connection.unchecked_transaction()?;
         let version = version_of(&snapshot)?;
-        let found = Found {
+        let found = FileState {
             tables: snapshot.query_row("SELECT count(*) FROM sqlite_schema", [], |row| row.get(0))?,
             version,
             application: snapshot.query_row("PRAGMA application_id", [], |row| row.get(0))?,

@@ -16,7 +16,7 @@ use uuid::Uuid;
 use super::endpoints;
 use super::heads::{self, Head, Standing};
 use super::journal_error::{classify, not_as_written};
-use super::place::{Place, make_private};
+use super::journal_file::{Inode, make_private};
 use super::rows::{self, OF_ENDPOINT, Row};
 use super::state_key::StateKey;
 use super::{Entry, Event, Plan, Rotation, at_hand};
@@ -34,7 +34,7 @@ pub use super::journal_error::JournalError;
 pub struct Journal {
     pub(super) connection: Connection,
     pub(super) path: PathBuf,
-    place: Place,
+    place: Inode,
     pub(super) key: StateKey,
     /// As of when no endpoint's head is known to be missing.
     counted: Cell<Option<Version>>,
@@ -60,7 +60,7 @@ impl Journal {
         )
         .map_err(failed)?;
         connection.busy_timeout(BUSY).map_err(failed)?;
-        Self { connection, place: Place::of(&path), path, key, counted: Cell::new(None) }.ready()
+        Self { connection, place: Inode::of(&path), path, key, counted: Cell::new(None) }.ready()
     }
 
     /// The same for looking only: where the folder is read-only, a journal that takes no events.
@@ -83,7 +83,7 @@ impl Journal {
         let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_URI | OpenFlags::SQLITE_OPEN_NO_MUTEX;
         let opened = Connection::open_with_flags(format!("{url}?immutable=1"), flags);
         let connection = opened.map_err(|error| classify(&path, error))?;
-        Self { connection, place: Place::of(&path), path, key, counted: Cell::new(None) }.ready()
+        Self { connection, place: Inode::of(&path), path, key, counted: Cell::new(None) }.ready()
     }
 
     /// Makes events durable in one commit and folds them into the rotation. The first ones of a rotation also record

@@ -42,12 +42,12 @@ pub(super) struct Kubernetes {
     names: Names,
     surroundings: Surroundings,
     /// Where the first call went, which all others keep to.
-    place: OnceLock<Place>,
+    place: OnceLock<Cluster>,
 }
 
 /// A cluster, and the context that leads to it; a pod's own cluster has none.
 #[derive(Clone, Debug, PartialEq, Eq)]
-struct Place {
+struct Cluster {
     context: Option<String>,
     server: String,
 }
@@ -76,7 +76,7 @@ impl Kubernetes {
     }
 
     /// The cluster that this store keeps to.
-    fn place(&self) -> Result<&Place, StoreError> {
+    fn place(&self) -> Result<&Cluster, StoreError> {
         match self.place.get() {
             Some(place) => Ok(place),
             None => {
@@ -87,16 +87,16 @@ impl Kubernetes {
     }
 
     /// Where a context leads now, or the current one.
-    fn look_up(&self, context: Option<&str>) -> Result<Place, StoreError> {
+    fn look_up(&self, context: Option<&str>) -> Result<Cluster, StoreError> {
         let ended = self.start(context, &["config", "view", "--minify", "-o", PLACE], None)?;
         let printed = String::from_utf8_lossy(&ended.output).into_owned();
         let (context, server) = printed.split_once('\n').unwrap_or_default();
         let (context, server) = (context.to_owned(), server.trim().to_owned());
         if !server.is_empty() {
-            return Ok(Place { context: Some(context).filter(|name| !name.is_empty()), server });
+            return Ok(Cluster { context: Some(context).filter(|name| !name.is_empty()), server });
         }
         let host = self.surroundings.environment.text("KUBERNETES_SERVICE_HOST");
-        let pods = host.map(|host| Place { context: None, server: format!("{host} (own pod)") });
+        let pods = host.map(|host| Cluster { context: None, server: format!("{host} (own pod)") });
         pods.ok_or_else(|| {
             self.refused("`kubectl` has no cluster to talk to".to_owned(), "set KUBECONFIG, or choose a context")
         })

@@ -22,7 +22,7 @@ const READINGS: usize = 50;
 const PAUSE: Duration = Duration::from_millis(20);
 
 /// A file as it was found, still open.
-pub(super) struct Found {
+pub(super) struct OpenFile {
     pub bytes: Zeroizing<Vec<u8>>,
     pub metadata: Metadata,
     pub file: File,
@@ -30,7 +30,7 @@ pub(super) struct Found {
 
 /// Reads a whole file; `None` where there is none in a folder that there is. Symlinks are followed on a way that nobody else has
 /// a hand in. A pipe or a device is not opened for long enough to wait for it.
-pub(super) fn read(path: &Path) -> Result<Option<Found>, FileError> {
+pub(super) fn read(path: &Path) -> Result<Option<OpenFile>, FileError> {
     let opened = match open_without_links(path) {
         Some(Ok(file)) => Ok(file),
         Some(Err(error)) if error.kind() != ErrorKind::NotFound => Err(error),
@@ -51,7 +51,7 @@ pub(super) fn read(path: &Path) -> Result<Option<Found>, FileError> {
 
 /// Reads a whole file that is to be replaced, once it is admitted: the user's, or for root that of the `owner` by whom its
 /// folders were judged.
-pub(super) fn read_to_replace(folder: &Folder, way: &Way, owner: Option<u32>) -> Result<Option<Found>, FileError> {
+pub(super) fn read_to_replace(folder: &Folder, way: &Way, owner: Option<u32>) -> Result<Option<OpenFile>, FileError> {
     let file = match folder.opened().open(&way.name) {
         Ok(file) => file,
         Err(error) if error.kind() == ErrorKind::NotFound => return Ok(None),
@@ -65,7 +65,7 @@ pub(super) fn read_to_replace(folder: &Folder, way: &Way, owner: Option<u32>) ->
 
 /// The content of an open file, from its beginning, as it was at one moment: what is written to while it is read is read
 /// again. Fails with [`FileFault::Changed`] if that does not end.
-pub(super) fn content(path: &Path, mut file: File) -> Result<Found, FileError> {
+pub(super) fn content(path: &Path, mut file: File) -> Result<OpenFile, FileError> {
     let failed = |source| FileError::failed("read", path, source);
     let mut metadata = file.metadata().map_err(failed)?;
     for _ in 0..READINGS {
@@ -81,7 +81,7 @@ pub(super) fn content(path: &Path, mut file: File) -> Result<Found, FileError> {
         Read::by_ref(&mut file).take(LIMIT).read_to_end(&mut bytes).map_err(failed)?;
         let after = file.metadata().map_err(failed)?;
         if is_untouched(&metadata, &after) && bytes.len() as u64 == after.len() {
-            return Ok(Found { bytes, metadata: after, file });
+            return Ok(OpenFile { bytes, metadata: after, file });
         }
         metadata = after;
         std::thread::sleep(PAUSE);

@@ -3,7 +3,7 @@
 use std::fs::Metadata;
 use std::sync::{Mutex, PoisonError};
 
-use super::admission::Found;
+use super::admission::OpenFile;
 
 /// The most that a file was seen to hold since it was last written from here. One that others put in its place is another
 /// file, whatever it holds.
@@ -22,14 +22,14 @@ impl Most {
     }
 
     /// How much that was, where this is the same file and holds less.
-    pub fn above(&self, found: &Found) -> Option<usize> {
+    pub fn above(&self, found: &OpenFile) -> Option<usize> {
         let seen = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         let seen = seen.as_ref().filter(|seen| found.bytes.len() < seen.bytes);
         seen.filter(|seen| is_same(&found.metadata, &seen.metadata)).map(|seen| seen.bytes)
     }
 
     /// Remembers how much is in the file, unless that is less than there was.
-    pub fn note(&self, found: &Found) {
+    pub fn note(&self, found: &OpenFile) {
         if self.above(found).is_none() {
             let seen = Seen { metadata: found.metadata.clone(), bytes: found.bytes.len() };
             *self.0.lock().unwrap_or_else(PoisonError::into_inner) = Some(seen);

@@ -14,7 +14,7 @@ use std::time::{Duration, Instant};
 
 use zeroize::Zeroizing;
 
-use super::admission::{self, Found};
+use super::admission::{self, OpenFile};
 use super::folder::{Folder, Temporary};
 use super::most::Most;
 use super::rights::{Rights, Unkept};
@@ -203,7 +203,7 @@ impl Place {
 
     /// The file as it is now. One with less in it than before may be in the middle of being written, and what is
     /// missing would be gone for good; so may one that is gone.
-    fn whole(&self, spot: &Spot) -> Result<Option<Found>, FileError> {
+    fn whole(&self, spot: &Spot) -> Result<Option<OpenFile>, FileError> {
         let begun = Instant::now();
         loop {
             let found = self.found(spot)?;
@@ -232,15 +232,15 @@ impl Place {
     }
 
     /// Whether an empty file, that others keep their own in, may be in the middle of being written, and was not given the time.
-    fn may_be_filled(&self, found: Option<&Found>) -> bool {
+    fn may_be_filled(&self, found: Option<&OpenFile>) -> bool {
         let is_empty = found.is_some_and(|found| found.bytes.is_empty());
         self.shared && is_empty && !self.waited.load(Ordering::Relaxed)
     }
 
     /// What a program wrote to the replaced file, which it held open; `None` where it is as it was read. One that is shorter
     /// is being written.
-    fn written_late(&self, old: Option<Found>) -> Result<Option<Zeroizing<Vec<u8>>>, FileError> {
-        let Some(Found { bytes, file, .. }) = old else { return Ok(None) };
+    fn written_late(&self, old: Option<OpenFile>) -> Result<Option<Zeroizing<Vec<u8>>>, FileError> {
+        let Some(OpenFile { bytes, file, .. }) = old else { return Ok(None) };
         let begun = Instant::now();
         loop {
             let again = file.try_clone().map_err(|source| FileError::failed("read", &self.path, source))?;
@@ -257,12 +257,12 @@ impl Place {
         FileFault::Shrank { path: self.path.clone(), from, to }.into()
     }
 
-    fn found(&self, spot: &Spot) -> Result<Option<Found>, FileError> {
+    fn found(&self, spot: &Spot) -> Result<Option<OpenFile>, FileError> {
         admission::read_to_replace(&spot.folder, &spot.way, spot.owner)
     }
 
     /// Puts new content in place of the file; `false` if that is no longer what it was.
-    fn put(&self, spot: &Spot, old: Option<&Found>, new: &[u8]) -> Result<bool, FileError> {
+    fn put(&self, spot: &Spot, old: Option<&OpenFile>, new: &[u8]) -> Result<bool, FileError> {
         let temporary = self.prepared(spot, old, new)?;
         let done = self.is_still(spot, old)? && self.swap(spot).put(temporary, old)?;
         if done {
@@ -273,7 +273,7 @@ impl Place {
     }
 
     /// Takes the file away; `false` if it is no longer what it was, and is there again.
-    fn remove(&self, spot: &Spot, old: Option<&Found>) -> Result<bool, FileError> {
+    fn remove(&self, spot: &Spot, old: Option<&OpenFile>) -> Result<bool, FileError> {
         if !self.is_still(spot, old)? {
             return Ok(false);
         }
@@ -289,7 +289,7 @@ impl Place {
     }
 
     /// A temporary file with the new content that lets others do what the old file does, and is on the disk.
-    fn prepared<'a>(&self, spot: &'a Spot, old: Option<&Found>, new: &[u8]) -> Result<Temporary<'a>, FileError> {
+    fn prepared<'a>(&self, spot: &'a Spot, old: Option<&OpenFile>, new: &[u8]) -> Result<Temporary<'a>, FileError> {
         let example = match (old, &self.like) {
             (None, Some(like)) => admission::read(like)?,
             _ => None,
@@ -310,7 +310,7 @@ impl Place {
         Ok(temporary)
     }
 
-    fn is_still(&self, spot: &Spot, old: Option<&Found>) -> Result<bool, FileError> {
+    fn is_still(&self, spot: &Spot, old: Option<&OpenFile>) -> Result<bool, FileError> {
         let now = self.found(spot)?;
         Ok(now.as_ref().map(|found| &found.bytes) == old.map(|found| &found.bytes))
     }

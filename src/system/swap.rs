@@ -6,7 +6,7 @@
 use std::io::{Error, ErrorKind};
 
 use super::FileError;
-use super::admission::{self, Found};
+use super::admission::{self, OpenFile};
 use super::folder::{Folder, Temporary};
 use super::most::is_same;
 use super::rights::Rights;
@@ -23,7 +23,7 @@ pub(super) struct Swap<'a> {
 
 impl Swap<'_> {
     /// Puts the temporary file in place of the old one; `false` where what was there is not the old one, and is there again.
-    pub fn put(&self, mut temporary: Temporary<'_>, old: Option<&Found>) -> Result<bool, FileError> {
+    pub fn put(&self, mut temporary: Temporary<'_>, old: Option<&OpenFile>) -> Result<bool, FileError> {
         let (opened, name) = (self.folder.opened(), self.way.name.as_os_str());
         let Some(old) = old else {
             return match opened.rename_new(temporary.name(), name) {
@@ -57,7 +57,7 @@ impl Swap<'_> {
     }
 
     /// Takes the old file away; `false` where what was there is another one, and is there again.
-    pub fn remove(&self, old: &Found) -> Result<bool, FileError> {
+    pub fn remove(&self, old: &OpenFile) -> Result<bool, FileError> {
         let mut taken = match self.folder.take(&self.way.name) {
             Ok(taken) => taken,
             Err(error) if error.kind() == ErrorKind::NotFound => return Ok(true),
@@ -81,7 +81,7 @@ impl Swap<'_> {
     }
 
     /// What was in the file's place and has the temporary one's name now; `None` for what cannot be read as a file.
-    fn came_out(&self, temporary: &Temporary<'_>) -> Option<Found> {
+    fn came_out(&self, temporary: &Temporary<'_>) -> Option<OpenFile> {
         let file = self.folder.opened().open(temporary.name()).ok()?;
         admission::content(&self.way.path, file).ok()
     }
@@ -126,8 +126,8 @@ impl Swap<'_> {
 }
 
 /// Whether what came out is what was read, and lets others do the same.
-fn is_unchanged(found: &Found, old: &Found) -> bool {
-    let rights = |found: &Found| Rights::of(&found.file).ok();
+fn is_unchanged(found: &OpenFile, old: &OpenFile) -> bool {
+    let rights = |found: &OpenFile| Rights::of(&found.file).ok();
     found.bytes == old.bytes && rights(found) == rights(old)
 }
 

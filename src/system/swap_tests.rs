@@ -14,7 +14,7 @@ fn a_file() -> (tempfile::TempDir, std::path::PathBuf) {
 }
 
 /// The file as it was read, and then changed by somebody else before it is replaced.
-fn read_before(path: &Path, theirs: &str) -> Found {
+fn read_before(path: &Path, theirs: &str) -> OpenFile {
     let found = admission::content(path, fs::File::open(path).unwrap()).unwrap();
     fs::write(path.with_extension("theirs"), theirs).unwrap();
     fs::rename(path.with_extension("theirs"), path).unwrap();

@@ -76,7 +76,7 @@ const ELSEWHERE: &[(&str, &str)] = &[
         "let the receivers accept a delivery",
         "where_the_old_secret_dies_with_the_call_receivers_can_be_proved_ready_before_it",
     ),
-    ("tail -F {} | whsec verify", "a_log_is_counted_by_secret_with_the_last_time_of_each"),
+    ("tail -F {file} | whsec verify", "a_log_is_counted_by_secret_with_the_last_time_of_each"),
 ];
 
 /// Wordings with a command that no test runs, by the reason.
@@ -141,11 +141,8 @@ const UNRUN: &[(&str, &[&str])] = &[
 /// How often a file puts a command together with what was typed (`come_back`, `again`): who adds one adds its hint to the table.
 const BUILT: &[(&str, &str, usize)] = &[
     ("cli/person.rs", "cutover", 1),
-    ("cli/probe.rs", "cutover", 1),
-    ("cli/probe.rs", "inspect", 1),
     ("cli/probe.rs", "probe", 1),
     ("cli/reveal.rs", "fingerprint", 1),
-    ("cli/reveal.rs", "inspect", 1),
     ("cli/target/add.rs", "inspect", 1),
     ("cli/target/remove.rs", "cutover", 1),
     ("cli/verify/follow.rs", "verify", 1),

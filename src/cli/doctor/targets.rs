@@ -5,7 +5,7 @@ use super::Check;
 use crate::cli::session::Session;
 use crate::config::{Target, TargetStore};
 use crate::operation::key;
-use crate::operation::{find, work};
+use crate::operation::{find, workspace};
 use crate::rotation::elsewhere;
 use crate::store::{self, Access, Slot, readable};
 
@@ -48,7 +48,7 @@ fn look_at(target: &Target, session: &Session) -> Vec<Check> {
 /// checks.
 fn look_elsewhere(target: &Target, session: &Session) -> Option<Check> {
     let exists = session.folders().ok()?.state_dir().ok()?.is_dir();
-    let stores = work::open_stores(target).ok()?;
+    let stores = workspace::open_stores(target).ok()?;
     let strays = if exists {
         let journal = find::journal(session.context().ok()?).ok()?;
         // Beside an open rotation it is drift, which `status` and `inspect` name.

@@ -7,12 +7,12 @@ use std::time::{Duration, Instant};
 use clap_complete::engine::ArgValueCandidates;
 use serde_json::{Value, json};
 
-use super::begin::{self, Begin};
 use super::exit::{self, Exit, Fault};
 use super::session::Session;
+use super::start::{self, Begin};
 use super::{complete, parse_duration, person, result};
 use crate::operation::find;
-use crate::operation::start::{Begun, Wish};
+use crate::operation::start::{Begun, Intent};
 use crate::provider::Provider;
 use crate::rotation::{Doer, Step};
 use crate::secret::Secret;
@@ -118,17 +118,17 @@ fn rotate(args: &Args, session: &Session, stage: &Stage, old: Option<Secret>) ->
         may_ask: !alone,
         ..Answers::default()
     };
-    let wish = Wish { force: args.force.then_some("rehearsal"), probes: true, ..Wish::default() };
+    let intent = Intent { force: args.force.then_some("rehearsal"), probes: true, ..Intent::default() };
     let confirm = alone.then_some(id.as_str());
-    let begin = Begin { command: "rehearse", wish, confirm, ..Begin::default() };
-    let Some(Begun { mut rotation, work, tools }) = begin::agree(&inner, target, &begin, &answers)? else {
+    let begin = Begin { command: "rehearse", intent, confirm, ..Begin::default() };
+    let Some(Begun { mut rotation, workspace, resources }) = start::agree(&inner, target, &begin, &answers)? else {
         return Ok(Exit::Done);
     };
     let signals = inner.signals()?;
     let stopped = || signals.arrived();
-    let person = person::of(&inner, &work, &tools, answers, &stopped)?;
+    let person = person::of(&inner, &workspace, &resources, answers, &stopped)?;
     let mut rehearsed = Rehearsed { person, actor: Actor { output: &inner.output, stage, old } };
-    let mut exit = begin::go(&inner, &begin, &mut rotation, &work, &tools, &mut rehearsed)?;
+    let mut exit = start::go(&inner, &begin, &mut rotation, &workspace, &resources, &mut rehearsed)?;
     // A person who said "not now" leaves before the end; elsewhere only a fault can.
     if exit == Exit::Done && stage_open(&inner)? {
         exit = Exit::Open;

@@ -115,11 +115,6 @@ impl Session {
         self.config().map(|config| config.names().map(str::to_owned).collect()).unwrap_or_default()
     }
 
-    /// Who runs this, as `user@host`, for the journal.
-    pub fn actor(&self) -> String {
-        self.context().map_or_else(|_| actor(), |context| context.actor().to_owned())
-    }
-
     /// Whether somebody is there to answer questions.
     pub fn may_ask(&self) -> bool {
         self.output.is_terminal() && !self.global.no_input

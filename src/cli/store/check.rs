@@ -5,7 +5,8 @@ use serde_json::{Value, json};
 use super::super::exit::{self, Exit};
 use super::super::result;
 use super::super::session::Session;
-use crate::store::{Access, Store, slots};
+use crate::operation::store;
+use crate::store::Access;
 
 pub(super) const NAME: &str = "store check";
 
@@ -27,7 +28,8 @@ pub struct Args {
 
 /// Opens all of them first, so that a reference that is none is found before anything is written.
 pub fn run(args: &Args, session: &Session) -> anyhow::Result<Exit> {
-    let stores = args.stores.iter().map(|text| super::open(session, text)).collect::<Result<Vec<_>, _>>()?;
+    let context = session.context()?;
+    let stores = args.stores.iter().map(|text| store::open(context, text)).collect::<Result<Vec<_>, _>>()?;
     let mut rows = Vec::new();
     let mut first = None;
     for store in &stores {
@@ -35,7 +37,7 @@ pub fn run(args: &Args, session: &Session) -> anyhow::Result<Exit> {
         if let Some(caution) = store.caution() {
             session.output.warn(&caution);
         }
-        match prove(store.as_ref()) {
+        match store::prove(store.as_ref()) {
             Ok(server) => {
                 let at = server.as_ref().map(|server| format!(" at {server}")).unwrap_or_default();
                 session.output.data(&format!("ok    {reference}{at}: {}", words(store.access())));
@@ -44,7 +46,7 @@ pub fn run(args: &Args, session: &Session) -> anyhow::Result<Exit> {
                 );
             }
             Err(error) => {
-                let fault = exit::report(&error);
+                let fault = session.fault_of(&error, None);
                 session.output.data(&format!("BAD   {}", fault.message));
                 if let Some(hint) = &fault.hint {
                     session.output.data(&format!("      -> {hint}"));
@@ -61,12 +63,6 @@ pub fn run(args: &Args, session: &Session) -> anyhow::Result<Exit> {
     let fields = json!({ "stores": rows, "error": first.unwrap_or(Value::Null) });
     session.output.json(&result::object(NAME, exit, fields));
     Ok(exit)
-}
-
-fn prove(store: &dyn Store) -> anyhow::Result<Option<String>> {
-    let server = store.server()?;
-    slots::prove(store, &slots::canary(slots::USUAL_SECRET_LENGTH))?;
-    Ok(server)
 }
 
 fn words(access: Access) -> &'static str {

@@ -4,7 +4,6 @@ use clap::Subcommand;
 
 use super::exit::Exit;
 use super::session::Session;
-use crate::store::{self, SlotNames, Store};
 
 mod check;
 mod copy;
@@ -40,10 +39,4 @@ pub fn run(args: &Args, session: &Session) -> anyhow::Result<Exit> {
         Verb::Check(args) => check::run(args, session),
         Verb::Copy(args) => copy::run(args, session),
     }
-}
-
-/// Opens a store by its reference alone, paths relative to the current folder.
-fn open(session: &Session, reference: &str) -> anyhow::Result<Box<dyn Store>> {
-    let reference = session.config()?.reference(reference, &session.folders()?.current)?;
-    Ok(store::open(&reference, &SlotNames::default(), &session.context()?.surroundings("")?)?)
 }

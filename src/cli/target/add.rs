@@ -11,7 +11,7 @@ use super::super::{ask, complete, result};
 use super::questions;
 use crate::config::edit::{self, NewTarget};
 use crate::config::{Config, ConfigFile, Trust, write};
-use crate::operation::{shared, work};
+use crate::operation::{shared, workspace};
 use crate::provider::spec::Cutover;
 use crate::ui::dialog;
 
@@ -141,7 +141,7 @@ fn check(target: &mut NewTarget, old: &str, path: &std::path::Path, session: &Se
     let lines = old.lines().count();
     let loaded = load(text.clone()).and_then(|config| Ok((config.named(&target.name, catalog)?, config)));
     let (named, config) = loaded.map_err(|error| error.not_written_yet(lines))?;
-    shared::refuse_configured(&config, catalog, &named, &work::open_stores(&named)?)?;
+    shared::refuse_configured(&config, catalog, &named, &workspace::open_stores(&named)?)?;
     Ok(text)
 }
 

@@ -1,7 +1,5 @@
 //! `whsec verify`: which secret signed a delivery, or why none did.
 
-use std::cell::LazyCell;
-
 use clap::ValueHint;
 use clap_complete::engine::ArgValueCandidates;
 use jiff::Timestamp;
@@ -13,14 +11,11 @@ use super::options::TargetOptions;
 use super::session::Session;
 use super::{complete, result};
 use crate::advice::{Advice, Verb, advice};
-use crate::delivery::Delivery;
-use crate::delivery::examine::{Cause, Examination, Examiner};
+use crate::delivery::examine::{Cause, Examination};
+use crate::operation::inventory::{Inventory, KnownSecret, Role};
 use crate::operation::key::read_key;
-use crate::operation::known::{self, Knowledge, Known, Role};
-use crate::provider::signature::Scheme;
-use crate::rotation::Event;
+use crate::operation::verify::{Looked, Verify};
 use crate::rotation::journal::JournalError;
-use crate::secret::Fingerprint;
 use crate::time::{moment, span};
 
 mod follow;
@@ -75,111 +70,40 @@ pub struct Args {
 
 /// Runs the command.
 pub fn run(args: &Args, session: &Session) -> anyhow::Result<Exit> {
-    let mut knowledge = known::look(session.context()?, &args.target, &args.options.asked())?;
-    let provider = &knowledge.target.endpoint.provider;
-    let Some(scheme) = Scheme::of(provider) else {
-        let message = format!("how {} signs deliveries is not described", provider.title());
-        let hint = "describe it in a file of your own: `[signature]` in whsec-provider(5)";
-        return Err(Fault::new(Exit::Usage, message, hint));
-    };
-    if args.secret_stdin {
-        if input::is_stdin(args) {
-            let hint = "give the delivery as a file";
-            return Err(Fault::new(Exit::Usage, "the secret and the delivery cannot both come on stdin", hint));
-        }
-        let secret = read_key(std::io::stdin().lock()).map_err(|error| {
+    let context = session.context()?;
+    let follows = args.follow || args.summary;
+    if follows {
+        follow::refuse_file(args, session)?;
+    }
+    if args.secret_stdin && input::is_stdin(args) {
+        let hint = "give the delivery as a file";
+        return Err(Fault::new(Exit::Usage, "the secret and the delivery cannot both come on stdin", hint));
+    }
+    let given =
+        args.secret_stdin.then(|| read_key(std::io::stdin().lock())).transpose().map_err(|error| {
             Fault::new(Exit::Usage, format!("cannot read a secret from stdin: {error}"), "pipe one in")
         })?;
-        knowledge.add_from_stdin(secret);
+    let mut verify = Verify::begin(context, &args.target, &args.options.asked(), given)?;
+    if follows {
+        return follow::run(args, session, &mut verify);
     }
-    if knowledge.secrets.is_empty() {
-        let message = format!("no slot of `{}` holds a secret that can be read", knowledge.target.name);
-        return Err(Fault::new(
-            Exit::NotFound,
-            message,
-            "name a store that does (--store REF), or pipe one in: --secret-stdin",
-        ));
-    }
-    if args.follow || args.summary {
-        return follow::run(args, session, &mut knowledge, &scheme);
-    }
-    let examiner = knowledge.examiner(&scheme);
-    // Read for the first delivery that nothing here signed, and once.
-    let others = LazyCell::new(|| others(session, &knowledge.target.name));
-    let mut looked: Vec<Looked> = Vec::new();
-    input::each(args, |delivery| {
-        let mut found = look(args, session, &knowledge, &examiner, delivery);
-        let unknown = found.examination.matches.is_empty() && found.examination.causes.contains(&Cause::NoMatch);
-        if unknown {
-            found.elsewhere = signed_elsewhere(&others, &scheme, delivery);
-        }
-        looked.push(found);
-    })?;
-    conclude(session, &mut knowledge, &looked)
+    let looked = verify.look(context, args.at, |take| input::each(args, take))?;
+    conclude(session, &mut verify, &looked)
 }
 
-/// What came of one delivery.
-struct Looked {
-    examination: Examination,
-    /// Whether a secret that is live or coming signed it, and recently.
-    verified: bool,
-    /// Another target that has the secret which signed it, and the slot.
-    elsewhere: Option<(String, String)>,
-    /// It says that it is a probe, which says nothing about the provider.
-    is_marked: bool,
-    /// This state folder has sent it as one.
-    is_probe: bool,
-    at: Timestamp,
-}
-
-fn look(
-    args: &Args,
-    session: &Session,
-    knowledge: &Knowledge,
-    examiner: &Examiner<'_>,
-    delivery: &Delivery<'_>,
-) -> Looked {
-    let at = args.at.or(delivery.received_at).unwrap_or_else(|| session.now());
-    let examination = examiner.examine(delivery, Some(at.as_second()));
-    let is_live = |index: usize| knowledge.secrets.get(index).is_some_and(Known::is_live);
-    let verified = examination.causes.is_empty() && examination.matches.iter().any(|found| is_live(found.secret));
-    Looked {
-        examination,
-        verified,
-        elsewhere: None,
-        is_marked: delivery.is_marked(),
-        is_probe: examiner.is_probe(delivery),
-        at,
-    }
-}
-
-/// What is known of every other configured target. What cannot be read there is passed over.
-fn others(session: &Session, own: &str) -> Vec<Knowledge> {
-    let Ok(context) = session.context() else { return Vec::new() };
-    let names = session.target_names().into_iter().filter(|name| name != own);
-    names.filter_map(|name| known::look_quietly(context, &name).ok()).collect()
-}
-
-/// Another target with a secret that signed the delivery, and the slot.
-fn signed_elsewhere(others: &[Knowledge], scheme: &Scheme, delivery: &Delivery<'_>) -> Option<(String, String)> {
-    others.iter().find_map(|other| {
-        let found = other.examiner(scheme).look(delivery, None).matches.first().copied()?;
-        Some((other.target.name.clone(), other.secrets.get(found.secret)?.slots()))
-    })
-}
-
-fn conclude(session: &Session, knowledge: &mut Knowledge, looked: &[Looked]) -> anyhow::Result<Exit> {
+fn conclude(session: &Session, verify: &mut Verify, looked: &[Looked]) -> anyhow::Result<Exit> {
     // The JSON says all of it.
     let shown = if session.output.is_json() { &[] } else { looked };
     for (index, delivery) in shown.iter().enumerate() {
         if looked.len() > 1 {
             session.output.data(&format!("delivery {} of {}", index + 1, looked.len()));
         }
-        lines(knowledge, delivery).iter().for_each(|line| session.output.data(line));
+        lines(&verify.inventory, delivery).iter().for_each(|line| session.output.data(line));
     }
     let verified = looked.iter().filter(|delivery| delivery.verified).count();
-    let seen = seen(knowledge, looked);
-    note(session, knowledge, seen, false);
+    let noted = verify.record(session.context()?, verify.seen(looked));
+    let inventory = &verify.inventory;
+    note(session, &inventory.target.name, noted);
     let (exit, error) = if verified == looked.len() {
         (Exit::Done, Value::Null)
     } else {
@@ -188,15 +112,15 @@ fn conclude(session: &Session, knowledge: &mut Knowledge, looked: &[Looked]) -> 
             all => format!("{} of {all} deliveries do not verify", all - verified),
         };
         let hint = looked.iter().find(|delivery| !delivery.verified).and_then(hint);
-        let hint = hint.map(|hint| hint.written(&|command| session.typed(command, Some(&knowledge.target.name))));
+        let hint = hint.map(|hint| hint.written(&|command| session.typed(command, Some(&inventory.target.name))));
         let fault = Fault { exit: Exit::Gate, message: which, hint };
         (Exit::Gate, exit::say(&session.output, &fault))
     };
     let fields = json!({
-        "target": knowledge.target.name, "verified": verified == looked.len(), "deliveries": [], "error": error,
+        "target": inventory.target.name, "verified": verified == looked.len(), "deliveries": [], "error": error,
     });
     let envelope = result::object("verify", exit, fields);
-    session.output.json(&Told { envelope, deliveries: Objects { knowledge, looked } });
+    session.output.json(&Told { envelope, deliveries: Objects { inventory, looked } });
     Ok(exit)
 }
 
@@ -207,7 +131,7 @@ struct Told<'a> {
 }
 
 struct Objects<'a> {
-    knowledge: &'a Knowledge,
+    inventory: &'a Inventory,
     looked: &'a [Looked],
 }
 
@@ -226,21 +150,21 @@ impl Serialize for Told<'_> {
 
 impl Serialize for Objects<'_> {
     fn serialize<S: Serializer>(&self, out: S) -> Result<S::Ok, S::Error> {
-        out.collect_seq(self.looked.iter().map(|looked| object(self.knowledge, looked)))
+        out.collect_seq(self.looked.iter().map(|looked| object(self.inventory, looked)))
     }
 }
 
-fn lines(knowledge: &Knowledge, looked: &Looked) -> Vec<String> {
+fn lines(inventory: &Inventory, looked: &Looked) -> Vec<String> {
     let Looked { examination, elsewhere, at, .. } = looked;
     let mut lines = Vec::new();
     for found in &examination.matches {
-        let Some(known) = knowledge.secrets.get(found.secret) else { continue };
+        let Some(known) = inventory.secrets.get(found.secret) else { continue };
         let entry = if examination.entries > 1 {
             format!(", signature {} of {}", found.entry + 1, examination.entries)
         } else {
             String::new()
         };
-        lines.push(format!("signed with {} ({}{}){entry}", known.slots(), known.fingerprint, role(knowledge, known)));
+        lines.push(format!("signed with {} ({}{}){entry}", known.slots(), known.fingerprint, role(inventory, known)));
     }
     if let Some(signed_at) = examination.signed_at.and_then(|seconds| Timestamp::from_second(seconds).ok()) {
         let age = at.duration_since(signed_at);
@@ -248,7 +172,7 @@ fn lines(knowledge: &Knowledge, looked: &Looked) -> Vec<String> {
         lines.push(format!("signed at {}, {} {when} it was looked at", moment(signed_at), span(age.abs())));
     }
     for cause in &examination.causes {
-        let known = cause.secret().and_then(|index| knowledge.secrets.get(index));
+        let known = cause.secret().and_then(|index| inventory.secrets.get(index));
         let whose = known.map(|known| format!(" ({}, {})", known.slots(), known.fingerprint)).unwrap_or_default();
         match (cause, elsewhere) {
             (Cause::NoMatch, Some((target, slots))) => {
@@ -263,8 +187,8 @@ fn lines(knowledge: &Knowledge, looked: &Looked) -> Vec<String> {
         lines
             .push("marked as a probe of whsec's own, and none that this state folder has sent: no evidence".to_owned());
     }
-    let is_old = |known: &&Known| known.role == Role::Old;
-    let signers: Vec<&Known> = signers(knowledge, examination).collect();
+    let is_old = |known: &&KnownSecret| known.role == Role::Old;
+    let signers: Vec<&KnownSecret> = signers(inventory, examination).collect();
     if !signers.is_empty() && signers.iter().all(is_old) {
         let live = signers.iter().any(|known| known.is_live());
         lines.push(match live {
@@ -275,12 +199,12 @@ fn lines(knowledge: &Knowledge, looked: &Looked) -> Vec<String> {
     lines
 }
 
-fn signers<'a>(knowledge: &'a Knowledge, examination: &'a Examination) -> impl Iterator<Item = &'a Known> {
-    examination.matches.iter().filter_map(|found| knowledge.secrets.get(found.secret))
+fn signers<'a>(inventory: &'a Inventory, examination: &'a Examination) -> impl Iterator<Item = &'a KnownSecret> {
+    examination.matches.iter().filter_map(|found| inventory.secrets.get(found.secret))
 }
 
-fn role(knowledge: &Knowledge, known: &Known) -> &'static str {
-    match (knowledge.open.is_some(), known.role) {
+fn role(inventory: &Inventory, known: &KnownSecret) -> &'static str {
+    match (inventory.open.is_some(), known.role) {
         (true, Role::New) => ", the new secret",
         (_, Role::Old) => ", the old secret",
         _ => "",
@@ -305,9 +229,9 @@ fn hint(looked: &Looked) -> Option<Advice> {
     })
 }
 
-fn object(knowledge: &Knowledge, looked: &Looked) -> Value {
+fn object(inventory: &Inventory, looked: &Looked) -> Value {
     let examination = &looked.examination;
-    let place = |index: usize| knowledge.secrets.get(index);
+    let place = |index: usize| inventory.secrets.get(index);
     let matches: Vec<Value> = examination
         .matches
         .iter()
@@ -336,52 +260,14 @@ fn object(knowledge: &Knowledge, looked: &Looked) -> Value {
     })
 }
 
-/// Deliveries that one secret signed.
-struct Seen {
-    secret: Fingerprint,
-    deliveries: u64,
-    signed_at: Option<Timestamp>,
-}
-
-/// The deliveries of single captures, by the secret that signed them; those that are too old are no evidence.
-fn seen(knowledge: &Knowledge, looked: &[Looked]) -> Vec<Seen> {
-    let real = || looked.iter().filter(|delivery| !delivery.is_marked).map(|delivery| &delivery.examination);
-    let fresh = || real().filter(|found| found.causes.is_empty());
-    let of = |(index, known): (usize, &Known)| {
-        let signed = || fresh().filter(|found| found.matches.iter().any(|matching| matching.secret == index));
-        let signed_at = signed().filter_map(|found| Timestamp::from_second(found.signed_at?).ok()).max();
-        Seen { secret: known.fingerprint.clone(), deliveries: signed().count() as u64, signed_at }
-    };
-    let known = knowledge.secrets.iter().enumerate().filter(|(_, known)| !known.is_only_given());
-    known.map(of).collect()
-}
-
-/// Journals which secrets of the open rotation were seen at work, and says so where it is evidence for a step, as what was
-/// noted before may be. A journal that cannot take it is no reason to fail.
-fn note(session: &Session, knowledge: &mut Knowledge, seen: Vec<Seen>, before: bool) {
-    match journal(session, knowledge, seen) {
-        Ok(now) if now || before => {
-            let next = session.come_back("cutover", &knowledge.target.name);
+/// Says whether what was seen is evidence for a step. A journal that cannot take it is no reason to fail.
+fn note(session: &Session, target: &str, noted: Result<bool, JournalError>) {
+    match noted {
+        Ok(true) => {
             session.output.say("noted for the step `verify` of the open rotation");
-            session.output.say(&format!("  {next}"));
+            session.output.say(&format!("  {}", session.come_back("cutover", target)));
         }
-        Ok(_) => {}
+        Ok(false) => {}
         Err(error) => session.output.warn(&format!("it was not noted in the journal: {error}")),
     }
-}
-
-/// Journals what was seen; whether the new secret is among it. A rotation that was closed meanwhile gets none of it.
-fn journal(session: &Session, knowledge: &mut Knowledge, seen: Vec<Seen>) -> Result<bool, JournalError> {
-    let Some(rotation) = knowledge.open.as_mut() else { return Ok(false) };
-    let Some(new) = rotation.new_secret().cloned() else { return Ok(false) };
-    let seen: Vec<Seen> = seen.into_iter().filter(|seen| seen.deliveries > 0).collect();
-    let open = knowledge.journal.find_open(&rotation.plan.endpoint_key)?;
-    if seen.is_empty() || open.is_none_or(|open| open.id != rotation.id) {
-        return Ok(false);
-    }
-    let is_evidence = seen.iter().any(|seen| seen.secret == new);
-    let event = |Seen { secret, deliveries, signed_at }| Event::Seen { secret, deliveries, signed_at };
-    let events: Vec<Event> = seen.into_iter().map(event).collect();
-    knowledge.journal.append(rotation, &session.actor(), session.now(), &events)?;
-    Ok(is_evidence)
 }

@@ -32,7 +32,7 @@ pub(super) struct Api {
     store: String,
     name: String,
     surroundings: Surroundings,
-    place: OnceLock<Place>,
+    place: OnceLock<Service>,
     access: OnceLock<(Credentials, Server)>,
     identity: OnceLock<Identity>,
 }
@@ -44,7 +44,7 @@ struct Identity {
 }
 
 /// Which Secrets Manager.
-struct Place {
+struct Service {
     region: String,
     url: Url,
     /// Where AWS tells who asks.
@@ -225,7 +225,7 @@ impl Api {
         server.call(Call { method: "POST", url: place.url.clone(), headers, body: Some(body) })
     }
 
-    fn place(&self) -> Result<&Place, StoreError> {
+    fn place(&self) -> Result<&Service, StoreError> {
         if let Some(place) = self.place.get() {
             return Ok(place);
         }
@@ -250,7 +250,7 @@ impl Api {
         let sts = parse_base_url(&sts.unwrap_or_else(|| format!("https://sts.{region}.{end}/"))).map_err(|why| {
             self.refused(&format!("AWS_ENDPOINT_URL_STS cannot be used: {why}"), "leave it out for AWS itself")
         })?;
-        Ok(self.place.get_or_init(|| Place { region, url, sts, is_elsewhere: elsewhere.is_some(), profile }))
+        Ok(self.place.get_or_init(|| Service { region, url, sts, is_elsewhere: elsewhere.is_some(), profile }))
     }
 
     fn access(&self) -> Result<&(Credentials, Server), StoreError> {

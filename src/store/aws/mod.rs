@@ -54,7 +54,7 @@ enum Text {
 }
 
 /// The versions that have a stage, as last looked at.
-struct Found(BTreeMap<Slot, Version>);
+struct Stages(BTreeMap<Slot, Version>);
 
 impl AwsSecret {
     /// Names the secret; the environment is not looked at yet. AWS itself names the stages.
@@ -76,7 +76,7 @@ impl AwsSecret {
         Ok(Self { reference, key: key.map(str::to_owned), rotation: surroundings.rotation, api })
     }
 
-    fn look(&self, slots: &[Slot]) -> Result<Found, StoreError> {
+    fn look(&self, slots: &[Slot]) -> Result<Stages, StoreError> {
         let stages = self.api.stages()?;
         let mut texts: BTreeMap<&str, Text> = BTreeMap::new();
         let mut found = BTreeMap::new();
@@ -89,7 +89,7 @@ impl AwsSecret {
                 found.insert(*slot, Version { id: id.clone(), text: text.clone() });
             }
         }
-        Ok(Found(found))
+        Ok(Stages(found))
     }
 
     fn text(&self, value: &Secret) -> Result<Text, StoreError> {
@@ -113,7 +113,7 @@ impl AwsSecret {
 
     /// What a slot holds. A version that was made for another member of the object holds ours as it was, which is no
     /// value of that slot.
-    fn slot(&self, found: &Found, slot: Slot) -> Result<Option<Secret>, StoreError> {
+    fn slot(&self, found: &Stages, slot: Slot) -> Result<Option<Secret>, StoreError> {
         let Some(version) = found.0.get(&slot) else { return Ok(None) };
         let value = self.value(&version.text)?;
         let Some(current) = found.0.get(&Slot::Current) else { return Ok(value) };
@@ -122,7 +122,7 @@ impl AwsSecret {
     }
 
     /// The text of a version like the live one, but for our value.
-    fn with(&self, found: &Found, value: Option<&Secret>) -> Result<Text, StoreError> {
+    fn with(&self, found: &Stages, value: Option<&Secret>) -> Result<Text, StoreError> {
         let Some(key) = &self.key else {
             let unsaid = || {
                 self.api.refused(
@@ -140,7 +140,7 @@ impl AwsSecret {
     }
 
     /// Whether a version is the live one but for our value, and so may go live.
-    fn is_fresh(&self, found: &Found, version: &Version) -> Result<bool, StoreError> {
+    fn is_fresh(&self, found: &Stages, version: &Version) -> Result<bool, StoreError> {
         match (&version.text, found.0.get(&Slot::Current).map(|current| &current.text), &self.key) {
             (Text::Keyed(ours), Some(Text::Keyed(live)), Some(key)) => {
                 ours.is_same_besides(live, key).map_err(|flaw| self.malformed(flaw))
@@ -150,7 +150,7 @@ impl AwsSecret {
     }
 
     /// A coming version that somebody else made for another member would lose its stage to ours.
-    fn refuse_anothers_pending(&self, found: &Found) -> Result<(), StoreError> {
+    fn refuse_anothers_pending(&self, found: &Stages) -> Result<(), StoreError> {
         let Some(pending) = found.0.get(&Slot::Next) else { return Ok(()) };
         if self.slot(found, Slot::Next)?.is_some() || self.is_fresh(found, pending)? {
             return Ok(());
@@ -176,7 +176,7 @@ impl AwsSecret {
         }
     }
 
-    fn put(&self, found: &Found, slot: Slot, value: &Secret) -> Result<(), StoreError> {
+    fn put(&self, found: &Stages, slot: Slot, value: &Secret) -> Result<(), StoreError> {
         let text = self.with(found, Some(value))?;
         self.put_text(slot, &text)
     }

@@ -46,10 +46,10 @@ pub fn with(raw: &str, key: &str, beside: &str, value: Option<&Secret>) -> Resul
         return without(raw, &lines, key);
     };
     let place = match agreed(&lines, key)? {
-        Some(binding) => Place::Over(lines.raw(&binding.written)),
+        Some(binding) => Insertion::Over(lines.raw(&binding.written)),
         None => match agreed(&lines, beside)? {
-            Some(binding) => Place::Under(line(&lines, &binding.written)),
-            None => Place::Last,
+            Some(binding) => Insertion::Under(line(&lines, &binding.written)),
+            None => Insertion::Last,
         },
     };
     let before = [values(&python::bindings(&lines.text), key), values(&node::bindings(&lines.text), key)];
@@ -72,7 +72,7 @@ pub fn with(raw: &str, key: &str, beside: &str, value: Option<&Secret>) -> Resul
 }
 
 /// Where a value goes, in the file's own text.
-enum Place {
+enum Insertion {
     /// In place of what is written there.
     Over(Range<usize>),
     /// On a new line under the one there.
@@ -81,7 +81,7 @@ enum Place {
     Last,
 }
 
-impl Place {
+impl Insertion {
     fn insert(&self, raw: &str, key: &str, written: &str) -> Zeroizing<String> {
         let mut new = Zeroizing::new(String::with_capacity(raw.len() + key.len() + written.len() + 16));
         let (at, line) = match self {
@@ -129,11 +129,11 @@ impl Style {
 }
 
 /// The styles to try: first that of the value in this place or of the line above.
-fn styles(raw: &str, place: &Place) -> impl Iterator<Item = Style> {
+fn styles(raw: &str, place: &Insertion) -> impl Iterator<Item = Style> {
     let example = match place {
-        Place::Over(range) => &raw[range.clone()],
-        Place::Under(line) => raw[line.clone()].split_once('=').map_or("", |(_, value)| value.trim_start()),
-        Place::Last => "",
+        Insertion::Over(range) => &raw[range.clone()],
+        Insertion::Under(line) => raw[line.clone()].split_once('=').map_or("", |(_, value)| value.trim_start()),
+        Insertion::Last => "",
     };
     let first = match example.chars().next() {
         Some('\'') => Style::Single,

@@ -23,7 +23,7 @@ pub(super) struct Api {
 }
 
 /// A document as it was found; version 0 where there has never been one.
-pub(super) struct Found {
+pub(super) struct Stored {
     pub document: Document,
     pub version: u64,
 }
@@ -85,23 +85,23 @@ impl Api {
     }
 
     /// The newest version. One that was deleted counts as empty; its number is where the next one goes on.
-    pub fn read(&self) -> Result<Found, StoreError> {
+    pub fn read(&self) -> Result<Stored, StoreError> {
         let received = self.call("GET", &self.below("data")?, None)?;
         let body = &received.body;
         let answer = serde_json::from_slice::<Answer>(body).ok();
         match (received.status, answer) {
             (200, Some(Answer { data: AnswerData { data: Some(_), metadata } })) => {
                 let document = Document::within(body, &["data", "data"]).map_err(|flaw| self.malformed(flaw))?;
-                Ok(Found { document, version: metadata.version })
+                Ok(Stored { document, version: metadata.version })
             }
             // Deleted or destroyed: there is no text any more, but still a number.
             (200 | 404, Some(Answer { data: AnswerData { data: None, metadata } })) => {
-                Ok(Found { document: Document::empty(), version: metadata.version })
+                Ok(Stored { document: Document::empty(), version: metadata.version })
             }
             (200, _) => Err(self.not_kv_2()),
             (404, None) if errors(body).is_empty() => {
                 self.look_at_mount()?;
-                Ok(Found { document: Document::empty(), version: 0 })
+                Ok(Stored { document: Document::empty(), version: 0 })
             }
             _ => Err(self.refusal(&received, "read")?),
         }

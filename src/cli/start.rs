@@ -4,12 +4,12 @@ use uuid::Uuid;
 
 use super::exit::{Exit, Fault};
 use super::session::Session;
-use super::{ask, conclude, person};
+use super::{ask, outcome, person};
 use crate::advice::Command;
 use crate::config::Target;
 use crate::operation::report::{self, End};
-use crate::operation::start::{self, Begun, Decided, Prepared, Wish};
-use crate::operation::work::{self, Tools, Work};
+use crate::operation::start::{self, Begun, Decided, Intent, Prepared};
+use crate::operation::workspace::{self, Resources, Workspace};
 use crate::rotation::operator::Operator;
 use crate::rotation::{Direction, Plan, Rest, Rotation, Step};
 use crate::ui::prompt::Answers;
@@ -20,7 +20,7 @@ use crate::ui::{dialog, preview};
 pub struct Begin<'a> {
     /// The command's name in JSON.
     pub command: &'static str,
-    pub wish: Wish<'a>,
+    pub intent: Intent<'a>,
     pub confirm: Option<&'a str>,
     pub dry_run: bool,
     pub detach: bool,
@@ -28,22 +28,22 @@ pub struct Begin<'a> {
 
 /// Rotates: from the plan as far as it goes.
 pub fn rotate(session: &Session, target: Target, begin: &Begin<'_>, answers: Answers) -> anyhow::Result<Exit> {
-    let Some(Begun { mut rotation, work, tools }) = agree(session, target, begin, &answers)? else {
+    let Some(Begun { mut rotation, workspace, resources }) = agree(session, target, begin, &answers)? else {
         return Ok(Exit::Done);
     };
     let signals = session.signals()?;
     let stopped = || signals.arrived();
-    let mut person = person::of(session, &work, &tools, answers, &stopped)?;
-    go(session, begin, &mut rotation, &work, &tools, &mut person)
+    let mut person = person::of(session, &workspace, &resources, answers, &stopped)?;
+    go(session, begin, &mut rotation, &workspace, &resources, &mut person)
 }
 
 /// Shows the plan and gets the consent that it needs. `None` of a dry run, which ends there.
 pub fn agree(session: &Session, target: Target, begin: &Begin<'_>, answers: &Answers) -> anyhow::Result<Option<Begun>> {
     let (output, context) = (&session.output, session.context()?);
-    let decided = start::decide(context, target, &begin.wish)?;
+    let decided = start::decide(context, target, &begin.intent)?;
     if begin.dry_run {
         let Decided { plan, target, stores, .. } = decided;
-        preview::plan(output, &plan, &target.endpoint.provider, &work::names(&stores));
+        preview::plan(output, &plan, &target.endpoint.provider, &workspace::names(&stores));
         output.say("dry run: nothing was sent, written or asked");
         let (rotation, now) = (Rotation::new(Uuid::nil(), plan, session.now()), session.now());
         // There is nothing to go on with yet.
@@ -51,17 +51,17 @@ pub fn agree(session: &Session, target: Target, begin: &Begin<'_>, answers: &Ans
         output.json(&report::object(begin.command, &rotation, now, 0, &again, serde_json::Value::Null));
         return Ok(None);
     }
-    let wish = Wish {
-        probes: begin.wish.probes || session.may_ask(),
+    let intent = Intent {
+        probes: begin.intent.probes || session.may_ask(),
         speaks_for_receivers: answers.speaks_for(Step::Prepare),
-        ..begin.wish.clone()
+        ..begin.intent.clone()
     };
-    let prepared = decided.prepare(session.operating()?, &wish)?;
-    let Prepared { plan, work, tools, .. } = &prepared;
+    let prepared = decided.prepare(session.operating()?, &intent)?;
+    let Prepared { plan, workspace, resources, .. } = &prepared;
     if session.may_ask() || !session.global.yes {
-        preview::plan(output, plan, &work.target.endpoint.provider, &work::names(&tools.stores));
+        preview::plan(output, plan, &workspace.target.endpoint.provider, &workspace::names(&resources.stores));
     }
-    consent(session, work, plan, begin.confirm)?;
+    consent(session, workspace, plan, begin.confirm)?;
     Ok(Some(prepared.begin(context)?))
 }
 
@@ -70,13 +70,13 @@ pub fn go(
     session: &Session,
     begin: &Begin<'_>,
     rotation: &mut Rotation,
-    work: &Work,
-    tools: &Tools,
+    workspace: &Workspace,
+    resources: &Resources,
     operator: &mut dyn Operator,
 ) -> anyhow::Result<Exit> {
     let last = begin.detach.then_some(Step::Stage);
-    let outcome = work.run(rotation, tools, operator, last);
-    conclude::conclude(session, begin.command, rotation, work, outcome.map(begun))
+    let outcome = workspace.run(rotation, resources, operator, last);
+    outcome::tell(session, begin.command, rotation, workspace, outcome.map(begun))
 }
 
 /// How far a rotation has come that was only to be begun.
@@ -89,10 +89,10 @@ pub fn begun(rest: Rest) -> End {
 
 /// Asks for what the plan needs: a yes, or the endpoint's id where receivers may soon refuse the old secret. Lets go of the endpoint's
 /// lock while somebody is asked.
-pub fn consent(session: &Session, work: &Work, plan: &Plan, confirm: Option<&str>) -> anyhow::Result<()> {
+pub fn consent(session: &Session, workspace: &Workspace, plan: &Plan, confirm: Option<&str>) -> anyhow::Result<()> {
     let id = plan.own_id();
     if let Some(typed) = confirm {
-        return if work.target.endpoint.is_own_id(typed) { Ok(()) } else { Err(wrong_id(id)) };
+        return if workspace.target.endpoint.is_own_id(typed) { Ok(()) } else { Err(wrong_id(id)) };
     }
     if plan.needs_id() {
         let flag = format!("--confirm {}", session.quoted(id));
@@ -101,11 +101,11 @@ pub fn consent(session: &Session, work: &Work, plan: &Plan, confirm: Option<&str
             Direction::Contain => "Receivers are to refuse the old secret at once. Type the endpoint's id to go on",
             _ => "This ends the old secret. Type the endpoint's id to go on",
         };
-        let typed = ask::answer(work.awaits(|| dialog::text(question, Some(""), |_| Ok(()))), &flag)?;
-        return if work.target.endpoint.is_own_id(&typed) { Ok(()) } else { Err(wrong_id(id)) };
+        let typed = ask::answer(workspace.awaits(|| dialog::text(question, Some(""), |_| Ok(()))), &flag)?;
+        return if workspace.target.endpoint.is_own_id(&typed) { Ok(()) } else { Err(wrong_id(id)) };
     }
     let refusal = ["not rotated, as you said", "nothing was sent; run it again when you are ready"];
-    ask::agreement(session, work, "Rotate now?", refusal)
+    ask::agreement(session, workspace, "Rotate now?", refusal)
 }
 
 fn wrong_id(id: &str) -> anyhow::Error {

@@ -20,7 +20,7 @@ use crate::rotation::{ATTEMPTS, KeyOrigin, Plan, PlannedStore, Rest, Rotation, R
 use crate::store::{self, Reference, Slot, Store};
 
 /// An endpoint with its lock, journal, seals, stores and client.
-pub struct Work {
+pub struct Workspace {
     pub target: Target,
     pub journal: Journal,
     pub seals: Seals,
@@ -34,12 +34,12 @@ pub struct Work {
 }
 
 /// A plan's stores, open, and the key that its provider needs.
-pub struct Tools {
+pub struct Resources {
     pub stores: Vec<Box<dyn Store>>,
     pub api_key: Option<ApiKey>,
 }
 
-impl Work {
+impl Workspace {
     /// Takes the endpoint's lock and opens what a rotation needs. A journal that is `at_hand` was opened to look, which is no other
     /// one where the folder has a lock to take.
     pub fn open(context: &Context, target: Target, at_hand: Option<Journal>) -> Result<Self, Error> {
@@ -81,27 +81,27 @@ impl Work {
     pub fn run(
         &self,
         rotation: &mut Rotation,
-        tools: &Tools,
+        resources: &Resources,
         operator: &mut dyn Operator,
         last: Option<Step>,
     ) -> Result<Rest, RunError> {
-        self.runner(rotation, tools, operator).run(last)
+        self.runner(rotation, resources, operator).run(last)
     }
 
     /// The imperative part, set on this rotation.
     pub fn runner<'a>(
         &'a self,
         rotation: &'a mut Rotation,
-        tools: &'a Tools,
+        resources: &'a Resources,
         operator: &'a mut dyn Operator,
     ) -> Runner<'a> {
         Runner {
             journal: &self.journal,
             client: &self.client,
             endpoint: &self.target.endpoint,
-            api_key: tools.api_key.as_ref().map(|key| &key.secret),
-            key_origin: tools.api_key.as_ref().map(|key| &key.origin),
-            stores: &tools.stores,
+            api_key: resources.api_key.as_ref().map(|key| &key.secret),
+            key_origin: resources.api_key.as_ref().map(|key| &key.origin),
+            stores: &resources.stores,
             seals: &self.seals,
             operator,
             now: self.clock,

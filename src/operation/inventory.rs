@@ -17,7 +17,7 @@ use crate::store::{Slot, readable};
 
 /// One secret, and every place that holds it.
 #[derive(Clone, Debug)]
-pub struct Known {
+pub struct KnownSecret {
     pub secret: Secret,
     pub fingerprint: Fingerprint,
     /// Slots with their stores, the first one found first.
@@ -36,7 +36,7 @@ pub enum Role {
     Other,
 }
 
-impl Known {
+impl KnownSecret {
     /// The slot's name in short: `current`, or `current and previous`.
     pub fn slots(&self) -> String {
         let mut names: Vec<&str> = self.places.iter().map(|(slot, _)| *slot).collect();
@@ -58,15 +58,15 @@ impl Known {
 }
 
 /// A target with its secrets and its newest rotation.
-pub struct Knowledge {
+pub struct Inventory {
     pub target: Target,
     pub journal: Journal,
     /// The open rotation.
     pub open: Option<Rotation>,
-    pub secrets: Vec<Known>,
+    pub secrets: Vec<KnownSecret>,
 }
 
-impl Knowledge {
+impl Inventory {
     /// Takes what is found now into account. Secrets keep their places in the list; what no slot holds any more is an old one.
     pub fn renew(&mut self, fresh: Self) {
         for known in &mut self.secrets {
@@ -78,7 +78,8 @@ impl Knowledge {
                 None => (known.role, known.places) = (Role::Old, vec![("gone", "no store".to_owned())]),
             }
         }
-        let is_known = |found: &Known, all: &[Known]| all.iter().any(|known| known.fingerprint == found.fingerprint);
+        let is_known =
+            |found: &KnownSecret, all: &[KnownSecret]| all.iter().any(|known| known.fingerprint == found.fingerprint);
         for found in fresh.secrets {
             if !is_known(&found, &self.secrets) {
                 self.secrets.push(found);
@@ -93,7 +94,7 @@ impl Knowledge {
         let place = ("stdin", "stdin".to_owned());
         match self.secrets.iter_mut().find(|known| known.fingerprint == fingerprint) {
             Some(known) => known.places.push(place),
-            None => self.secrets.push(Known { secret, fingerprint, places: vec![place], role: Role::Other }),
+            None => self.secrets.push(KnownSecret { secret, fingerprint, places: vec![place], role: Role::Other }),
         }
     }
 
@@ -110,21 +111,21 @@ impl Knowledge {
 }
 
 /// Everything that is known of a target's secrets. A slot that cannot be read is warned of and left out.
-pub fn look(context: &Context, name: &str, asked: &Asked) -> Result<Knowledge, Error> {
+pub fn look(context: &Context, name: &str, asked: &Asked) -> Result<Inventory, Error> {
     gather(context, name, asked, &|warning| context.warn(warning))
 }
 
 /// The same once more, without the warnings of the first time.
-pub fn look_again(context: &Context, name: &str, asked: &Asked) -> Result<Knowledge, Error> {
+pub fn look_again(context: &Context, name: &str, asked: &Asked) -> Result<Inventory, Error> {
     gather(context, name, asked, &|_| {})
 }
 
 /// The same of a target that was not asked for, without a warning.
-pub fn look_quietly(context: &Context, name: &str) -> Result<Knowledge, Error> {
+pub fn look_quietly(context: &Context, name: &str) -> Result<Inventory, Error> {
     gather(context, name, &Asked::default(), &|_| {})
 }
 
-fn gather(context: &Context, name: &str, asked: &Asked, warn: &dyn Fn(&str)) -> Result<Knowledge, Error> {
+fn gather(context: &Context, name: &str, asked: &Asked, warn: &dyn Fn(&str)) -> Result<Inventory, Error> {
     let journal = find::journal(context)?;
     let target = find::target(context, &journal, name, asked)?;
     let open = journal.find_open(&target.endpoint.key())?;
@@ -135,7 +136,7 @@ fn gather(context: &Context, name: &str, asked: &Asked, warn: &dyn Fn(&str)) -> 
             advice!["look at it, then ", Verb::TargetTrust.alone(), "; or name one: ", Flag::open("store", "REF")];
         return Err(Stop::new(Kind::Usage, message, hint));
     }
-    let mut secrets: Vec<Known> = Vec::new();
+    let mut secrets: Vec<KnownSecret> = Vec::new();
     for store in readable(&find::stores(context, &journal, &target, asked)?) {
         for slot in Slot::KEPT {
             match store.get(slot) {
@@ -150,7 +151,7 @@ fn gather(context: &Context, name: &str, asked: &Asked, warn: &dyn Fn(&str)) -> 
     {
         add(&mut secrets, old, "sealed", "the seal of the old secret".to_owned(), open.as_ref());
     }
-    Ok(Knowledge { target, journal, open, secrets })
+    Ok(Inventory { target, journal, open, secrets })
 }
 
 /// The old secret that left the stores before receivers were proved to refuse it.
@@ -170,7 +171,7 @@ fn is_before(open: Option<&Rotation>, fingerprint: &Fingerprint) -> bool {
     open.and_then(|rotation| rotation.before.current.as_ref()).is_none_or(|before| before == fingerprint)
 }
 
-fn add(secrets: &mut Vec<Known>, secret: Secret, slot: &'static str, place: String, open: Option<&Rotation>) {
+fn add(secrets: &mut Vec<KnownSecret>, secret: Secret, slot: &'static str, place: String, open: Option<&Rotation>) {
     let fingerprint = secret.fingerprint();
     if let Some(known) = secrets.iter_mut().find(|known| known.fingerprint == fingerprint) {
         known.places.push((slot, place));
@@ -185,5 +186,5 @@ fn add(secrets: &mut Vec<Known>, secret: Secret, slot: &'static str, place: Stri
         (None, "current") if open.is_none_or(|rotation| !rotation.may_be_applied()) => Role::New,
         _ => Role::Other,
     };
-    secrets.push(Known { secret, fingerprint, places: vec![(slot, place)], role });
+    secrets.push(KnownSecret { secret, fingerprint, places: vec![(slot, place)], role });
 }

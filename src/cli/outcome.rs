@@ -7,20 +7,20 @@ use super::exit::{self, Exit, Fault};
 use super::session::Session;
 use crate::advice::{Command, Verb};
 use crate::operation::report::{self, End, Failure, Report};
-use crate::operation::work::Work;
+use crate::operation::workspace::Workspace;
 use crate::operation::{self, Error};
 use crate::rotation::{Call, Doer, Next, Outcome, Rotation, guide};
 use crate::time::moment;
 
 /// Says and prints the end of a command, and yields its exit code.
-pub fn conclude(
+pub fn tell(
     session: &Session,
     command: &str,
     rotation: &Rotation,
-    work: &Work,
+    workspace: &Workspace,
     outcome: Result<End, impl Into<Error>>,
 ) -> anyhow::Result<Exit> {
-    let report = Report::of(work, rotation, session.now(), outcome.map_err(Into::into));
+    let report = Report::of(workspace, rotation, session.now(), outcome.map_err(Into::into));
     let (exit, error) = match &report.end {
         End::Failed(failure) => say_failure(session, &report, failure),
         end => {
@@ -46,22 +46,22 @@ pub fn failed(
     session: &Session,
     command: &str,
     rotation: &Rotation,
-    work: &Work,
+    workspace: &Workspace,
     error: anyhow::Error,
 ) -> anyhow::Result<Exit> {
     match error.downcast::<operation::Error>() {
-        Ok(error) => conclude(session, command, rotation, work, Err(error)),
+        Ok(error) => tell(session, command, rotation, workspace, Err(error)),
         Err(error) => Err(error),
     }
 }
 
 /// The end of a command that goes on with a rotation, where the newest one is closed.
-pub fn closed(session: &Session, command: &str, rotation: &Rotation, work: &Work) -> anyhow::Result<Exit> {
+pub fn closed(session: &Session, command: &str, rotation: &Rotation, workspace: &Workspace) -> anyhow::Result<Exit> {
     let outcome = report::closed(rotation, session.now());
     if outcome.is_ok() {
         session.output.say(&format!("nothing to do: no rotation of `{}` is open", rotation.plan.target));
     }
-    conclude(session, command, rotation, work, outcome)
+    tell(session, command, rotation, workspace, outcome)
 }
 
 fn say_failure(session: &Session, report: &Report<'_>, failure: &Failure) -> (Exit, Value) {

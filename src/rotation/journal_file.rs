@@ -5,12 +5,12 @@ use std::path::Path;
 
 /// The file that a path led to at one moment.
 #[derive(Clone, Copy, Debug)]
-pub struct Place(Option<FileId>);
+pub struct Inode(Option<FileId>);
 
 /// Device and number of a file.
 type FileId = (u64, u64);
 
-impl Place {
+impl Inode {
     /// The file that is there now.
     pub fn of(path: &Path) -> Self {
         Self(file_id(path))
