@@ -1,7 +1,7 @@
 //! `whsec cutover`: goes on from wherever the rotation stands.
 
 use clap::ValueEnum;
-use clap::builder::NonEmptyStringValueParser;
+use clap::builder::{NonEmptyStringValueParser, PossibleValue, PossibleValuesParser, TypedValueParser};
 use clap_complete::engine::ArgValueCandidates;
 
 use super::exit::Exit;
@@ -17,7 +17,7 @@ use crate::operation::resume::{self, Needs, Open, Stand};
 use crate::operation::workspace::Workspace;
 use crate::rotation::lease::Meanwhile;
 use crate::rotation::operator::Ruling;
-use crate::rotation::{Rest, RolledBack, Step};
+use crate::rotation::{Doer, Rest, RolledBack, Step};
 use crate::time::moment;
 use crate::ui::prompt::Answers;
 
@@ -42,8 +42,8 @@ pub struct Args {
     #[arg(add = ArgValueCandidates::new(complete::targets))]
     target: String,
     /// Record a person's step as done elsewhere: prepare, deploy, verify or drop
-    #[arg(long, value_name = "STEP", value_enum)]
-    done: Vec<PersonStep>,
+    #[arg(long, value_name = "STEP", value_parser = steps())]
+    done: Vec<Step>,
     /// Note this reason with what is said to be done, or not, or with going on where something is in doubt
     #[arg(long, value_name = "TEXT", value_parser = NonEmptyStringValueParser::new())]
     reason: Option<String>,
@@ -70,17 +70,6 @@ pub struct Args {
     options: TargetOptions,
 }
 
-/// The steps that a person does.
-#[derive(Clone, Copy, Debug, ValueEnum)]
-enum PersonStep {
-    Prepare,
-    Deploy,
-    Verify,
-    /// Only where the provider does not say when the old secret ends, or, with --reason, where its clock cannot be had
-    Wait,
-    Drop,
-}
-
 /// What came of a lost call.
 #[derive(Clone, Copy, Debug, ValueEnum)]
 enum Resolve {
@@ -88,6 +77,18 @@ enum Resolve {
     Applied,
     /// The provider did not rotate
     NotApplied,
+}
+
+/// The steps that can be said to be done.
+fn steps() -> impl TypedValueParser<Value = Step> {
+    const OF_THE_CLOCK: &str = "Only where the provider does not say when the old secret ends, or, with --reason, where its clock cannot be had";
+    let said = |step: Step| match step.doer() {
+        Doer::Person => Some(PossibleValue::new(step.name())),
+        Doer::Clock => Some(PossibleValue::new(step.name()).help(OF_THE_CLOCK)),
+        Doer::Tool => None,
+    };
+    let words = PossibleValuesParser::new(Step::ALL.into_iter().filter_map(said));
+    words.try_map(|word| Step::named(&word).ok_or("it is no step"))
 }
 
 /// Runs the command.
@@ -175,15 +176,8 @@ impl Args {
     }
 
     fn answers(&self, session: &Session) -> Answers {
-        let step = |step: &PersonStep| match step {
-            PersonStep::Prepare => Step::Prepare,
-            PersonStep::Deploy => Step::Deploy,
-            PersonStep::Verify => Step::Verify,
-            PersonStep::Wait => Step::Wait,
-            PersonStep::Drop => Step::Drop,
-        };
         Answers {
-            done: self.done.iter().map(step).collect(),
+            done: self.done.iter().copied().collect(),
             reason: self.reason.clone(),
             over_doubts: self.reason.clone().filter(|_| self.done.is_empty() && self.resolve.is_none()),
             wait: self.wait,

@@ -1,6 +1,5 @@
 //! `whsec finish`: the tool's remaining steps, where they are safe.
 
-use std::collections::BTreeSet;
 use std::time::Duration;
 
 use clap_complete::engine::ArgValueCandidates;
@@ -72,7 +71,7 @@ pub fn run(args: &Args, session: &Session) -> anyhow::Result<Exit> {
     let stopped = || signals.arrived();
     // Whoever goes on whatever the receivers do says that they are ready, with the same reason.
     let goes_on = args.overrides.contains(&Over::Shown);
-    let done = if goes_on { [Step::Deploy, Step::Verify].into() } else { BTreeSet::new() };
+    let done = Step::ALL.into_iter().filter(|step| goes_on && step.is_of_new_secret()).collect();
     // A reason that is given for a slot says nothing of receivers.
     let gate_reason = args.reason.as_deref().filter(|_| goes_on);
     let answers = Answers {

@@ -317,7 +317,11 @@ fn slots(store: &TargetStore, surroundings: &Surroundings) -> Vec<(Arc<str>, Str
         Reference::Json { path, .. } => format!("json:{}", path.display()),
         Reference::File { .. } => "file:".to_owned(),
         Reference::Keychain { service, .. } => format!("keychain:{service}"),
-        _ => return Vec::new(),
+        // Slots of these are kept apart otherwise: by stages, by a program, by fields that a server has.
+        Reference::Age { .. } | Reference::AwsSm { .. } | Reference::Vault { .. } | Reference::Kubernetes { .. } => {
+            return Vec::new();
+        }
+        Reference::Command { .. } | Reference::Stdout => return Vec::new(),
     };
     // A store that cannot be opened says so when it is used.
     let Ok(open) = crate::store::open(&store.reference, &store.names, surroundings) else { return Vec::new() };

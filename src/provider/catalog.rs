@@ -15,7 +15,7 @@ use crate::system::owned::{self, NotOwned};
 
 /// The built-in descriptions: name, the variable that holds the API key, and text. The variable stands here because every command
 /// has to know them all, and has no other use for most of the texts.
-const BUILTIN: [(&str, &str, &str); 7] = [
+const BUILTIN: &[(&str, &str, &str)] = &[
     ("github", "GITHUB_TOKEN", include_str!("builtin/github.toml")),
     ("hopae", "HOPAE_API_KEY", include_str!("builtin/hopae.toml")),
     ("kadosei", "KADOSEI_TOKEN", include_str!("builtin/kadosei.toml")),

@@ -4,6 +4,11 @@ use super::{Call, Closed, Entry, Event, How, Outcome, Proof, Record, RolledBack,
 use crate::store::Slot;
 
 impl Record {
+    /// Has these steps done once more, and with them whatever says that receivers run with the new secret.
+    pub(super) fn undo(&mut self, steps: &[Step]) {
+        self.done.retain(|step, _| !step.is_of_new_secret() && !steps.contains(step));
+    }
+
     /// Takes one more event into account.
     pub(super) fn fold(&mut self, entry: &Entry) {
         let Entry { at, by, event } = entry;
@@ -55,9 +60,7 @@ impl Record {
                 // Ours is where it was put before the call. Of any other, what a store had and has lost proves nothing that comes after.
                 if self.made.is_none() {
                     self.after = None;
-                    for step in [Step::Stage, Step::Deploy, Step::Verify] {
-                        self.done.remove(&step);
-                    }
+                    self.undo(&[Step::Stage]);
                     self.stores_done.clear();
                 }
             }
@@ -81,9 +84,7 @@ impl Record {
             Event::RolledBack { reason } => {
                 self.rolled_back = Some(RolledBack { at: *at, by: by.clone(), reason: reason.clone() });
                 // Receivers that had dropped the old secret get it back.
-                for step in [Step::Promote, Step::Deploy, Step::Verify, Step::Drop] {
-                    self.done.remove(&step);
-                }
+                self.undo(&[Step::Promote, Step::Drop]);
                 self.stores_done.retain(|(step, _)| *step != Step::Promote);
                 // Whoever goes back has seen something that proofs from before did not.
                 self.probed.clear();

@@ -28,7 +28,7 @@ impl Record {
             return;
         }
         self.joined.insert(reference);
-        self.reopen();
+        self.undo(&[Step::Drop]);
     }
 
     /// Takes a receiver in. What the others were proved or said to run with is not said of this one.
@@ -39,17 +39,10 @@ impl Record {
         self.plan.receivers.push(url.to_owned());
         // It may have been a receiver of this rotation before it was let go.
         self.probed.remove(url);
-        self.reopen();
+        self.undo(&[Step::Drop]);
         if self.call == Call::NotApplied {
             // Nobody has said yet that this one takes the new secret at once.
             self.done.remove(&Step::Prepare);
-        }
-    }
-
-    /// Has the receivers' steps done once more.
-    fn reopen(&mut self) {
-        for step in [Step::Deploy, Step::Verify, Step::Drop] {
-            self.done.remove(&step);
         }
     }
 

@@ -67,8 +67,7 @@ impl Record {
         }
         if self.plan.direction == Direction::OverlapEither && !self.done.contains_key(&Step::Promote) {
             // Receivers that accept either secret have not been given the new one alone.
-            self.done.remove(&Step::Deploy);
-            self.done.remove(&Step::Verify);
+            self.undo(&[]);
         }
         self.plan.direction = Direction::Contain;
         self.plan.steps = Direction::Contain.steps().to_vec();

@@ -16,9 +16,7 @@ impl Record {
     pub(super) fn take_over(&mut self, overruled: &Overruled) {
         if overruled.slot == Slot::Current && self.stores_done.remove(&(Step::Promote, overruled.store.clone())) {
             // It has to go live there once more, and nobody knows what receivers have read meanwhile.
-            for step in [Step::Promote, Step::Deploy, Step::Verify] {
-                self.done.remove(&step);
-            }
+            self.undo(&[Step::Promote]);
         }
         self.last_overruled = overruled.found.clone().or_else(|| self.last_overruled.take());
         self.overruled.insert(overruled.clone());

@@ -79,6 +79,20 @@ impl Step {
         }
     }
 
+    /// The step of this word.
+    pub fn named(word: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|step| step.name() == word)
+    }
+
+    /// Whether it says that receivers run with the new secret: what is to be done anew wherever they may not any more.
+    pub fn is_of_new_secret(self) -> bool {
+        match self {
+            Self::Deploy | Self::Verify => true,
+            Self::Check | Self::Prepare | Self::Issue | Self::Stage | Self::Promote => false,
+            Self::Wait | Self::Retire | Self::Drop => false,
+        }
+    }
+
     /// Who does it.
     pub fn doer(self) -> Doer {
         match self {
@@ -306,6 +320,40 @@ mod tests {
             assert_eq!(at(Step::Wait).is_some(), !direction.ends_old_secret());
             if at(Step::Wait).is_some() {
                 assert!(at(Step::Wait) < at(Step::Retire));
+            }
+        }
+    }
+
+    /// The next one in the order of their declaration; the compiler asks for a new one.
+    fn after(direction: Direction) -> Option<Direction> {
+        match direction {
+            Direction::OverlapEither => Some(Direction::OverlapSwitch),
+            Direction::OverlapSwitch => Some(Direction::Instant),
+            Direction::Instant => Some(Direction::Force),
+            Direction::Force => Some(Direction::Contain),
+            Direction::Contain => Some(Direction::Set),
+            Direction::Set => Some(Direction::SetSwitch),
+            Direction::SetSwitch => None,
+        }
+    }
+
+    #[test]
+    fn every_step_of_every_direction_is_found_by_the_word_that_is_journaled() {
+        for direction in std::iter::successors(Some(Direction::OverlapEither), |direction| after(*direction)) {
+            assert_eq!(serde_json::to_value(direction).unwrap(), direction.name());
+            for step in direction.steps() {
+                assert_eq!(Step::named(step.name()), Some(*step), "{direction:?}");
+                assert_eq!(serde_json::to_value(step).unwrap(), step.name());
+            }
+        }
+    }
+
+    #[test]
+    fn what_says_that_receivers_run_with_the_new_secret_comes_after_it_is_there() {
+        for direction in std::iter::successors(Some(Direction::OverlapEither), |direction| after(*direction)) {
+            let at = |wanted: Step| direction.steps().iter().position(|step| *step == wanted);
+            for step in direction.steps().iter().filter(|step| step.is_of_new_secret()) {
+                assert!(at(*step) > at(Step::Stage), "{direction:?}");
             }
         }
     }

@@ -45,7 +45,7 @@ pub use error::StoreError;
 pub use keychain::keychain_entry;
 pub use places::places;
 pub use preset::preset_paths;
-pub use reference::{DEFAULT_ACCOUNT, Reference, SCHEMES};
+pub use reference::{DEFAULT_ACCOUNT, Reference};
 pub use surroundings::{Environment, NoEnvelope, Surroundings};
 
 /// How long one call into a store may take before it counts as failed.

@@ -6,9 +6,34 @@ use std::path::PathBuf;
 use super::StoreError;
 use crate::secret;
 
-/// The schemes that a reference can start with.
-pub const SCHEMES: &[&str] =
-    &["keychain", "dotenv", "json", "file", "command", "stdout", "vault", "aws-sm", "age", "k8s"];
+/// One kind of store: the word before the colon, what to write, and what reads the rest.
+struct Scheme {
+    name: &'static str,
+    form: &'static str,
+    read: fn(&str) -> Result<Reference, &'static str>,
+}
+
+/// Every kind of store that can be named.
+const SCHEMES: &[Scheme] = &[
+    Scheme { name: "keychain", form: "write `keychain:SERVICE` or `keychain:SERVICE/ACCOUNT`", read: keychain },
+    Scheme { name: "dotenv", form: "write `dotenv:PATH#KEY`", read: dotenv },
+    Scheme { name: "json", form: "write `json:PATH#/pointer`", read: json },
+    Scheme { name: "file", form: "write `file:PATH`", read: file },
+    Scheme {
+        name: "command",
+        form: "write `command:NAME`, a program under `[commands.NAME]` in your own config",
+        read: command,
+    },
+    Scheme { name: "stdout", form: "write `stdout:`", read: stdout },
+    Scheme { name: "vault", form: "write `vault:MOUNT/PATH#FIELD`", read: vault },
+    Scheme {
+        name: "aws-sm",
+        form: "write `aws-sm:NAME`, or `aws-sm:NAME#key` for a member of a JSON object",
+        read: aws_sm,
+    },
+    Scheme { name: "age", form: "write `age:PATH`", read: age },
+    Scheme { name: "k8s", form: "write `k8s:NAMESPACE/NAME#key`", read: kubernetes },
+];
 
 /// The account in `keychain:SERVICE`, where none is written.
 pub const DEFAULT_ACCOUNT: &str = "webhook-secret";
@@ -52,26 +77,14 @@ impl Reference {
         if text.chars().any(char::is_control) {
             return bad("it holds a control character", "write it on one line, without any".to_owned());
         }
-        let Some((scheme, rest)) = text.split_once(':') else {
-            return bad("it has no scheme", nearest(text).map_or_else(known, |near| form(near).to_owned()));
+        let Some((name, rest)) = text.split_once(':') else {
+            return bad("it has no scheme", nearest(text).map_or_else(known, |near| near.form.to_owned()));
         };
-        let read = match scheme {
-            "keychain" => keychain(rest),
-            "dotenv" => dotenv(rest),
-            "json" => json(rest),
-            "file" => file(rest),
-            "age" => path_of_file(rest).map(|path| Self::Age { path }),
-            "command" => command(rest),
-            "aws-sm" => aws_sm(rest),
-            "k8s" => kubernetes(rest),
-            "vault" => vault(rest),
-            "stdout" => rest.is_empty().then_some(Self::Stdout).ok_or("nothing follows `stdout:`"),
-            _ => {
-                let hint = nearest(scheme).map_or_else(known, |near| format!("did you mean `{near}:`?"));
-                return bad("there is no such scheme", hint);
-            }
+        let Some(scheme) = SCHEMES.iter().find(|scheme| scheme.name == name) else {
+            let hint = nearest(name).map_or_else(known, |near| format!("did you mean `{}:`?", near.name));
+            return bad("there is no such scheme", hint);
         };
-        read.or_else(|why| bad(why, form(scheme).to_owned()))
+        (scheme.read)(rest).or_else(|why| bad(why, scheme.form.to_owned()))
     }
 }
 
@@ -144,6 +157,14 @@ fn file(rest: &str) -> Result<Reference, &'static str> {
     Ok(Reference::File { path: path_of_file(rest)? })
 }
 
+fn age(rest: &str) -> Result<Reference, &'static str> {
+    Ok(Reference::Age { path: path_of_file(rest)? })
+}
+
+fn stdout(rest: &str) -> Result<Reference, &'static str> {
+    rest.is_empty().then_some(Reference::Stdout).ok_or("nothing follows `stdout:`")
+}
+
 fn command(rest: &str) -> Result<Reference, &'static str> {
     let plain = |letter: char| letter.is_ascii_alphanumeric() || letter == '-' || letter == '_';
     if rest.is_empty() || !rest.chars().all(plain) {
@@ -203,28 +224,15 @@ fn path_of_file(path: &str) -> Result<PathBuf, &'static str> {
     }
 }
 
-fn nearest(scheme: &str) -> Option<&'static str> {
-    let near = SCHEMES.iter().map(|known| (strsim::damerau_levenshtein(scheme, known), *known)).min()?;
-    (near.0 <= NEAR && near.0 < near.1.len()).then_some(near.1)
+fn nearest(name: &str) -> Option<&'static Scheme> {
+    let scored = SCHEMES.iter().map(|known| (strsim::damerau_levenshtein(name, known.name), known));
+    let (distance, near) = scored.min_by_key(|(distance, known)| (*distance, known.name))?;
+    (distance <= NEAR && distance < near.name.len()).then_some(near)
 }
 
 fn known() -> String {
-    format!("the schemes are `{}:`", SCHEMES.join(":`, `"))
-}
-
-fn form(scheme: &str) -> &'static str {
-    match scheme {
-        "keychain" => "write `keychain:SERVICE` or `keychain:SERVICE/ACCOUNT`",
-        "dotenv" => "write `dotenv:PATH#KEY`",
-        "json" => "write `json:PATH#/pointer`",
-        "file" => "write `file:PATH`",
-        "command" => "write `command:NAME`, a program under `[commands.NAME]` in your own config",
-        "age" => "write `age:PATH`",
-        "aws-sm" => "write `aws-sm:NAME`, or `aws-sm:NAME#key` for a member of a JSON object",
-        "k8s" => "write `k8s:NAMESPACE/NAME#key`",
-        "vault" => "write `vault:MOUNT/PATH#FIELD`",
-        _ => "write `stdout:`",
-    }
+    let names: Vec<&str> = SCHEMES.iter().map(|scheme| scheme.name).collect();
+    format!("the schemes are `{}:`", names.join(":`, `"))
 }
 
 #[cfg(test)]

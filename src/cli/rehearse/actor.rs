@@ -80,7 +80,9 @@ impl Actor<'_> {
             Step::Prepare => "      (rehearsal: the stand-in receiver is ready, so say yes)",
             Step::Deploy => "      (rehearsal: say yes, and the stand-in receiver reads its file again)",
             Step::Verify => "      (rehearsal: say yes, and the stand-in receiver's last delivery is looked at)",
-            _ => "      (rehearsal: probe, and the stand-in receiver reads its file once more)",
+            Step::Drop => "      (rehearsal: probe, and the stand-in receiver reads its file once more)",
+            // Not a person's.
+            Step::Check | Step::Issue | Step::Stage | Step::Promote | Step::Retire | Step::Wait => return,
         });
     }
 
