@@ -9,6 +9,7 @@ use super::identify::identify;
 use super::key::ApiKey;
 use crate::config::{Target, TargetStore};
 use crate::delivery::probe::Prober;
+use crate::provider::Carried;
 use crate::provider::client::Client;
 use crate::rotation::guide::StoreNames;
 use crate::rotation::journal::Journal;
@@ -115,6 +116,7 @@ impl Workspace {
             prober: self.prober.as_ref(),
             probed: false,
             looked: None,
+            carried: Carried::default(),
         }
     }
 

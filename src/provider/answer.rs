@@ -9,7 +9,7 @@ use thiserror::Error;
 use zeroize::Zeroizing;
 
 use super::spec::Meaning;
-use super::{Endpoint, plain_text};
+use super::{Carried, Endpoint, plain_text};
 use crate::secret::Secret;
 
 pub use super::judge::judge;
@@ -97,6 +97,8 @@ pub struct Inspected {
     /// A whole secret, where the provider shows one; a masked one is left out.
     pub secret: Option<Secret>,
     pub date: Option<Timestamp>,
+    /// What has to be sent back with a secret of ours.
+    pub carried: Carried,
 }
 
 /// An answer does not hold what its description says.
@@ -118,6 +120,8 @@ pub enum AnswerError {
     NotASecret { pointer: String },
     #[error("the answer is not described to hold a secret")]
     NotDescribed,
+    #[error("the answer has nothing at `{pointer}`, which has to be sent back with the new secret")]
+    NotCarried { pointer: String },
     #[error("the answer is about another endpoint than the one asked for (`{pointer}`)")]
     OtherEndpoint { pointer: String },
 }
@@ -145,10 +149,12 @@ pub fn rotated(endpoint: &Endpoint, reply: &Reply) -> Result<Rotated, AnswerErro
 }
 
 /// Reads the answer to an inspect call, or the endpoint's item on a page of a list.
-pub(crate) fn inspected(endpoint: &Endpoint, item: &Value, date: Option<Timestamp>) -> Inspected {
-    let Some(inspect) = &endpoint.provider.spec().inspect else { return Inspected::default() };
+pub(crate) fn inspected(endpoint: &Endpoint, item: &Value, date: Option<Timestamp>) -> Result<Inspected, AnswerError> {
+    let spec = endpoint.provider.spec();
+    let Some(inspect) = &spec.inspect else { return Ok(Inspected::default()) };
     let answer = &inspect.answer;
-    Inspected {
+    let carried = Carried::read(item, &spec.rotate.carry);
+    Ok(Inspected {
         url: plain(item, answer.url.as_ref()),
         status: state(item, answer.status.as_ref()),
         version: plain(item, answer.version.as_ref()),
@@ -157,7 +163,8 @@ pub(crate) fn inspected(endpoint: &Endpoint, item: &Value, date: Option<Timestam
         old_expires_at: timestamp(item, answer.old_expires_at.as_ref()),
         secret: text(item, answer.secret.as_ref()).filter(|shown| is_whole(shown)).map(Secret::new),
         date,
-    }
+        carried: carried.map_err(|pointer| AnswerError::NotCarried { pointer: pointer.to_owned() })?,
+    })
 }
 
 /// Reads a whole body as JSON.

@@ -16,13 +16,33 @@ use crate::system::owned::{self, NotOwned};
 /// The built-in descriptions: name, the variable that holds the API key, and text. The variable stands here because every command
 /// has to know them all, and has no other use for most of the texts.
 const BUILTIN: &[(&str, &str, &str)] = &[
+    ("bitbucket", "BITBUCKET_TOKEN", include_str!("builtin/bitbucket.toml")),
+    ("circleci", "CIRCLE_TOKEN", include_str!("builtin/circleci.toml")),
+    ("contentful", "CONTENTFUL_MANAGEMENT_TOKEN", include_str!("builtin/contentful.toml")),
+    ("figma", "FIGMA_TOKEN", include_str!("builtin/figma.toml")),
+    ("github-org", "GITHUB_TOKEN", include_str!("builtin/github-org.toml")),
     ("github", "GITHUB_TOKEN", include_str!("builtin/github.toml")),
+    ("gitlab-group", "GITLAB_TOKEN", include_str!("builtin/gitlab-group.toml")),
+    ("gitlab", "GITLAB_TOKEN", include_str!("builtin/gitlab.toml")),
+    ("heroku", "HEROKU_API_KEY", include_str!("builtin/heroku.toml")),
     ("hopae", "HOPAE_API_KEY", include_str!("builtin/hopae.toml")),
     ("kadosei", "KADOSEI_TOKEN", include_str!("builtin/kadosei.toml")),
+    ("klaviyo", "KLAVIYO_API_KEY", include_str!("builtin/klaviyo.toml")),
     ("layers", "LAYERS_API_KEY", include_str!("builtin/layers.toml")),
+    ("lemonsqueezy", "LEMONSQUEEZY_API_KEY", include_str!("builtin/lemonsqueezy.toml")),
+    ("lithic", "LITHIC_API_KEY", include_str!("builtin/lithic.toml")),
+    ("nylas", "NYLAS_API_KEY", include_str!("builtin/nylas.toml")),
+    ("openai", "OPENAI_API_KEY", include_str!("builtin/openai.toml")),
+    ("polar", "POLAR_ACCESS_TOKEN", include_str!("builtin/polar.toml")),
+    ("resend", "RESEND_API_KEY", include_str!("builtin/resend.toml")),
+    ("revolut-merchant", "REVOLUT_MERCHANT_KEY", include_str!("builtin/revolut-merchant.toml")),
     ("signa", "SIGNA_API_KEY", include_str!("builtin/signa.toml")),
     ("svix", "SVIX_AUTH_TOKEN", include_str!("builtin/svix.toml")),
+    ("terraform", "TFE_TOKEN", include_str!("builtin/terraform.toml")),
+    ("typeform", "TYPEFORM_TOKEN", include_str!("builtin/typeform.toml")),
     ("verifa", "VERIFA_API_KEY", include_str!("builtin/verifa.toml")),
+    ("woocommerce", "WOOCOMMERCE_KEY", include_str!("builtin/woocommerce.toml")),
+    ("zendesk", "ZENDESK_API_KEY", include_str!("builtin/zendesk.toml")),
 ];
 
 /// Largest user's file in bytes; what is larger is no description.

@@ -8,13 +8,12 @@ use jiff::Timestamp;
 #[cfg(test)]
 use reqwest::header::HeaderMap;
 use reqwest::header::{CONTENT_LENGTH, DATE, HeaderName, HeaderValue};
-use zeroize::Zeroizing;
 
 use super::answer::{self, Inspected, Outcome, Refusal, Unknown};
 use super::judge::{http_date, judge};
 use super::request::{self, Request};
 use super::spec::Meaning;
-use super::{Endpoint, ProviderError};
+use super::{Carried, Endpoint, ProviderError};
 use crate::http::{self, Connections, Failure, Received, Url, failure, header_map, parse_base_url};
 use crate::secret::Secret;
 
@@ -70,10 +69,10 @@ impl Client {
         self.call_until(endpoint, request, api_key, None, Instant::now() + self.timeout)
     }
 
-    /// The same with the secret that we have made, which goes where the request has a place for it.
-    pub fn set(&self, endpoint: &Endpoint, request: &Request, api_key: &Secret, secret: &Secret) -> Outcome {
-        let outcome = self.call_until(endpoint, request, api_key, Some(secret), Instant::now() + self.timeout);
-        outcome.withhold(secret)
+    /// The same with the secret that we have made and what was read to be sent back, which go where the request has places for them.
+    pub fn set(&self, endpoint: &Endpoint, request: &Request, api_key: &Secret, new: (&Secret, &Carried)) -> Outcome {
+        let outcome = self.call_until(endpoint, request, api_key, Some(new), Instant::now() + self.timeout);
+        outcome.withhold(new.0)
     }
 
     /// Shows the endpoint, with its secret where a call for that alone is described. `Err` is never a success.
@@ -114,7 +113,11 @@ impl Client {
                 other => return Err(other),
             };
             let body = answer::parse(&reply).map_err(|error| unreadable(reply.status, error.to_string()))?;
-            let Some(list) = list else { return Ok(answer::inspected(endpoint, &body, reply.date).withhold(api_key)) };
+            let shown = |item: &serde_json::Value| match answer::inspected(endpoint, item, reply.date) {
+                Ok(shown) => Ok(shown.withhold(api_key)),
+                Err(error) => Err(unreadable(reply.status, error.to_string())),
+            };
+            let Some(list) = list else { return shown(&body) };
             let Some(items) = body.pointer(&list.items).and_then(|items| items.as_array()) else {
                 return Err(unreadable(reply.status, format!("the answer has no list at `{}`", list.items)));
             };
@@ -122,7 +125,7 @@ impl Client {
                 answer::text(item, Some(&list.id)).is_some_and(|id| endpoint.is_own_id(&id))
             };
             if let Some(item) = items.iter().find(own) {
-                return Ok(answer::inspected(endpoint, item, reply.date).withhold(api_key));
+                return shown(item);
             }
             let more = body.pointer(&list.more).and_then(serde_json::Value::as_bool).unwrap_or(false);
             if !more || items.is_empty() {
@@ -157,11 +160,14 @@ impl Client {
         endpoint: &Endpoint,
         request: &Request,
         api_key: &Secret,
-        secret: Option<&Secret>,
+        new: Option<(&Secret, &Carried)>,
         deadline: Instant,
     ) -> Outcome {
-        match self.send(endpoint, request, api_key, secret, deadline) {
-            Ok(received) => judge(&endpoint.provider, received).withhold(api_key),
+        match self.send(endpoint, request, api_key, new, deadline) {
+            Ok(received) => {
+                let outcome = judge(&endpoint.provider, received).withhold(api_key);
+                outcome.withhold(&request.auth.written(api_key))
+            }
             Err(Failure::NotSent(why)) => Outcome::NotSent { why },
             Err(Failure::Unknown(why)) => {
                 Outcome::Unknown(Unknown { status: None, why, retry_after: None, date: None })
@@ -174,17 +180,19 @@ impl Client {
         endpoint: &Endpoint,
         request: &Request,
         api_key: &Secret,
-        secret: Option<&Secret>,
+        new: Option<(&Secret, &Carried)>,
         deadline: Instant,
     ) -> Result<Received, Failure> {
         let not_sent = |why: &str| Failure::NotSent(why.to_owned());
-        let body = request.body_with(secret).ok_or_else(|| not_sent("there is no secret to put into it"))?;
+        let (secret, nothing) = (new.map(|(secret, _)| secret), Carried::default());
+        let body = request.body_with(secret, new.map_or(&nothing, |(_, carried)| carried));
+        let body = body.map_err(|word| not_sent(&format!("there is nothing to put into it for `{{{word}}}`")))?;
         let url = Url::parse(&request.url).map_err(|_| not_sent("the request's address is not a URL"))?;
         if url.origin() != endpoint.base_url.origin() || url.as_str() != request.url {
             return Err(not_sent("the request's address is not one of this endpoint's origin"));
         }
         let mut headers = header_map(&request.headers).ok_or_else(|| not_sent("a header cannot be sent"))?;
-        let value = Zeroizing::new(request.auth.value.replace("{key}", api_key.expose()));
+        let value = request.auth.value(api_key);
         let (Ok(name), Ok(mut value)) =
             (HeaderName::from_bytes(request.auth.header.as_bytes()), HeaderValue::from_str(&value))
         else {
@@ -199,7 +207,7 @@ impl Client {
         if let Some(wire) = &self.wire {
             return wire(request.method.as_str(), &url, &headers, &body);
         }
-        let body = request.body.as_ref().map(|_| body);
+        let body = request.body.as_ref().map(|_| body.to_vec());
         http::send(&self.connections, request.method.as_str(), url, headers, body, deadline)
     }
 }

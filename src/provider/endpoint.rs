@@ -59,6 +59,13 @@ impl Provider {
                 "copy it again, without a line end".into(),
             );
         }
+        let scheme = self.spec().auth.schemes.get(endpoint.auth);
+        if scheme.is_some_and(|scheme| scheme.encode.is_some()) && !key.expose().contains(':') {
+            return refused(
+                "has no `:` in it",
+                format!("give both parts of it, as ID:SECRET: {}", self.spec().auth.about).into(),
+            );
+        }
         let host = endpoint.base_url.host_str();
         for row in &self.spec().auth.refuse {
             let here = row.host.is_none() || row.host.as_deref() == host;
@@ -123,6 +130,9 @@ pub fn id_flaw(value: &str) -> Option<&'static str> {
         "." | ".." => Some("would name another path"),
         _ if value.len() > LONGEST_VALUE => Some("is too long"),
         _ if value.contains(['/', '\\']) => Some("has a slash in it"),
+        // In a body it would stand for something else.
+        "{secret}" => Some("is a word of descriptions"),
+        _ if value.starts_with("{carry.") => Some("is a word of descriptions"),
         _ if value.chars().any(|character| character.is_control() || character.is_whitespace()) => {
             Some("has a space or a control character in it")
         }

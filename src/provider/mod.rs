@@ -36,6 +36,7 @@ pub mod stand_in;
 mod tested;
 mod text;
 mod withhold;
+mod words;
 
 pub use catalog::{Catalog, Origin};
 pub use check::{Force, Idempotency, Overlap, Provider};
@@ -46,6 +47,7 @@ pub use identity::is_same_address;
 pub use remembered::remembered;
 pub use tested::Tested;
 pub use text::{is_hostile, plain_text};
+pub use words::Carried;
 
 pub use crate::http::Url;
 

@@ -6,14 +6,14 @@ use serde_json::Value;
 use super::nearest::nearest;
 use super::rules::{Checked, Flaw, flaw};
 use super::spec::{RotateKind, Spec};
+use super::words;
 
 /// Keys whose texts are for people, and are sent to nobody.
 const PROSE: [&str; 7] = ["title", "about", "says", "why", "scope", "hazards", "sources"];
 
 /// Where words stand for something, and which. Paths say themselves what they take, and `force.body` where it takes it.
-const PLACES: [(&str, &[&str]); 11] = [
+const PLACES: [(&str, &[&str]); 10] = [
     ("force.body", &["reason"]),
-    (SET_BODY, &["secret"]),
     ("auth.schemes.value", &["key"]),
     ("probe.body", &["id", "time", "seconds"]),
     ("signature.lead", &["timestamp"]),
@@ -25,8 +25,8 @@ const PLACES: [(&str, &[&str]); 11] = [
     ("test_delivery.path", ANY),
 ];
 const ANY: &[&str] = &[];
-/// Where the new secret goes, if it is ours to make.
-const SET_BODY: &str = "rotate.body";
+/// The body of the rotate call, whose words are those of the description.
+const BODY: &str = "rotate.body";
 
 /// Every word that stands for something somewhere, but for the names of ids.
 const KNOWN: [&str; 9] = ["body", "id", "key", "mac", "reason", "seconds", "secret", "time", "timestamp"];
@@ -34,20 +34,30 @@ const KNOWN: [&str; 9] = ["body", "id", "key", "mac", "reason", "seconds", "secr
 /// Refuses a word in braces that stands for nothing where it is.
 pub(super) fn check(spec: &Spec) -> Checked {
     match serde_json::to_value(spec) {
-        Ok(value) => walk(spec.rotate.kind, "", &value),
+        Ok(value) => walk(&of_body(spec), "", &value),
         // A description that was read can be written.
         Err(_) => Ok(()),
     }
 }
 
-fn walk(kind: RotateKind, key: &str, value: &Value) -> Checked {
+/// The words of the rotate call's body: the endpoint's ids, and what goes with a secret of ours.
+fn of_body(spec: &Spec) -> Vec<String> {
+    let mut words = spec.ids.clone();
+    if spec.rotate.kind == RotateKind::Set {
+        words.push(words::SECRET.to_owned());
+        words.extend(spec.rotate.carry.keys().map(|name| format!("{}{name}", words::CARRY)));
+    }
+    words
+}
+
+fn walk(of_body: &[String], key: &str, value: &Value) -> Checked {
     match value {
-        Value::String(text) => look(kind, key, text),
-        Value::Array(items) => items.iter().try_for_each(|item| walk(kind, key, item)),
+        Value::String(text) => look(of_body, key, text),
+        Value::Array(items) => items.iter().try_for_each(|item| walk(of_body, key, item)),
         Value::Object(fields) => {
             fields.iter().filter(|(name, _)| !is_prose(key, name)).try_for_each(|(name, value)| {
-                look(kind, key, name)?;
-                walk(kind, &if key.is_empty() { name.clone() } else { format!("{key}.{name}") }, value)
+                look(&[], key, name)?;
+                walk(of_body, &if key.is_empty() { name.clone() } else { format!("{key}.{name}") }, value)
             })
         }
         _ => Ok(()),
@@ -59,13 +69,24 @@ fn is_prose(key: &str, name: &str) -> bool {
     PROSE.contains(&name) && !key.split('.').any(|part| part == "body")
 }
 
-fn look(kind: RotateKind, key: &str, text: &str) -> Checked {
+fn look(of_body: &[String], key: &str, text: &str) -> Checked {
     let is_in = |place: &str| key.strip_prefix(place).is_some_and(|rest| rest.is_empty() || rest.starts_with('.'));
-    let known = PLACES.iter().find(|(place, _)| is_in(place) && (*place != SET_BODY || kind == RotateKind::Set));
-    let known = known.map(|(_, known)| *known);
-    match words(text).find(|word| known != Some(ANY) && !known.unwrap_or_default().contains(word)) {
-        None => Ok(()),
-        Some(word) => Err(unknown(key, word, known.unwrap_or_default())),
+    let known = match PLACES.iter().find(|(place, _)| is_in(place)) {
+        Some((_, [])) => return Ok(()),
+        Some((_, known)) => known.to_vec(),
+        None if is_in(BODY) => of_body.iter().map(String::as_str).collect(),
+        None => Vec::new(),
+    };
+    if let Some(word) = in_braces(text).find(|word| !known.contains(word)) {
+        return Err(unknown(key, word, &known));
+    }
+    match in_braces(text).next() {
+        Some(word) if is_in(BODY) && text.len() != word.len() + 2 => Err(flaw(
+            key,
+            format!("has `{{{word}}}` among other text, which would be sent as it stands"),
+            "a word stands for a whole value there",
+        )),
+        _ => Ok(()),
     }
 }
 
@@ -88,7 +109,7 @@ fn unknown(key: &str, word: &str, here: &[&str]) -> Flaw {
 }
 
 /// The words in braces, as in `{word}`. Other braces are text.
-fn words(text: &str) -> impl Iterator<Item = &str> {
+fn in_braces(text: &str) -> impl Iterator<Item = &str> {
     let is_word = |word: &&str| {
         let starts = word.starts_with(|first: char| first.is_ascii_alphabetic() || first == '_');
         starts && word.chars().all(|letter| letter.is_ascii_alphanumeric() || "_-.".contains(letter))
@@ -117,7 +138,8 @@ mod tests {
         let sent = "would be sent as it stands";
         for body in [
             "{ config = { secret = \"{secret}\" } }",
-            "{ list = [\"{id}\"] }",
+            "{ list = [\"{hook}\"] }",
+            "{ list = [\"a {id}\"] }",
             "{ \"{secret}\" = 1 }",
             "{ text = \"now {time}\" }",
             "{ title = \"{title}\" }",

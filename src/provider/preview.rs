@@ -54,6 +54,7 @@ pub fn describe(provider: &Arc<Provider>) -> Vec<Shown> {
 pub fn lines(provider: &Provider, request: &Request) -> Vec<String> {
     let mut lines = vec![format!("{} {}", request.method.as_str(), request.url)];
     let key = format!("${}", provider.spec().auth.env);
+    let key = if request.auth.encode.is_some() { format!("base64({key})") } else { key };
     lines.push(format!("{}: {}", request.auth.header, request.auth.value.replace("{key}", &key)));
     lines.extend(request.headers.iter().map(|(name, value)| format!("{name}: {value}")));
     match &request.body {

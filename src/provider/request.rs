@@ -1,5 +1,7 @@
 //! Makes requests out of an endpoint. A request holds no API key, so it may be journaled whole and sent again byte for byte.
 
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use sha2::{Digest, Sha256};
@@ -9,15 +11,16 @@ use zeroize::Zeroizing;
 use super::path::PathTemplate;
 pub use super::path::encode_segment;
 use super::sections::REASON;
-use super::spec::{KeyForm, Method};
+use super::spec::{KeyEncoding, KeyForm, Method};
+use super::words::{self, Carried};
 use super::{Endpoint, Force, Provider, RequestError};
 use crate::secret::Secret;
 use crate::system::text::hex;
 
-/// Stands in a body for the new secret, where that is ours to make: a whole value, and so in quotes.
-pub(super) const SECRET_IN_BODY: &str = "\"{secret}\"";
+/// The media type of a body where the description says no other.
+const JSON: &str = "application/json";
 
-/// One call, complete but for the API key, and for the new secret where that is ours to make.
+/// One call, complete but for the API key, and for the new secret and what goes with it where that is ours to make.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Request {
     pub method: Method,
@@ -33,6 +36,24 @@ pub struct AuthHeader {
     pub header: String,
     /// The header's value with `{key}` in place of the key.
     pub value: String,
+    /// How the key is written there, where it is not as it stands.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub encode: Option<KeyEncoding>,
+}
+
+impl AuthHeader {
+    /// The key as it is written into the header.
+    pub(super) fn written(&self, key: &Secret) -> Secret {
+        match self.encode {
+            None => key.clone(),
+            Some(KeyEncoding::Base64) => Secret::new(Zeroizing::new(STANDARD.encode(key.expose())).as_str()),
+        }
+    }
+
+    /// The header's value.
+    pub(super) fn value(&self, key: &Secret) -> Zeroizing<String> {
+        Zeroizing::new(self.value.replace("{key}", self.written(key).expose()))
+    }
 }
 
 impl Request {
@@ -47,6 +68,7 @@ impl Request {
             None => ["no body", ""],
         });
         fields.extend([self.auth.header.as_str(), &self.auth.value]);
+        fields.extend(self.auth.encode.map(|KeyEncoding::Base64| "base64"));
         let mut hasher = Sha256::new();
         for field in fields {
             hasher.update(field.len().to_le_bytes());
@@ -59,17 +81,12 @@ impl Request {
 impl Request {
     /// Whether the new secret goes into it.
     pub fn takes_secret(&self) -> bool {
-        self.body.as_ref().is_some_and(|body| body.contains(SECRET_IN_BODY))
+        self.body.as_deref().is_some_and(words::takes_secret)
     }
 
-    /// The body as it is sent; `None` where a secret is to go into it and there is none.
-    pub(super) fn body_with(&self, secret: Option<&Secret>) -> Option<Vec<u8>> {
-        let body = self.body.as_deref().unwrap_or_default();
-        if !self.takes_secret() {
-            return Some(body.into());
-        }
-        let value = Zeroizing::new(Value::from(secret?.expose()).to_string());
-        Some(body.replace(SECRET_IN_BODY, &value).into_bytes())
+    /// The body as it is sent. `Err` names the word for which there is nothing.
+    pub(super) fn body_with(&self, secret: Option<&Secret>, carried: &Carried) -> Result<Zeroizing<Vec<u8>>, String> {
+        words::filled(self.body.as_deref().unwrap_or_default(), secret, carried)
     }
 }
 
@@ -113,7 +130,7 @@ pub fn inspect(endpoint: &Endpoint, page: u32) -> Option<Request> {
 pub fn test_delivery(endpoint: &Endpoint, key: Option<&str>) -> Option<Request> {
     let test = endpoint.provider.spec().test_delivery.as_ref()?;
     let mut request = plain(endpoint, test.method, endpoint.provider.test_path.as_ref()?);
-    add_body(&mut request, test.body.as_ref());
+    add_body(&mut request, test.body.as_ref(), JSON);
     if test.idempotency {
         add_key(&mut request, &endpoint.provider, key);
     }
@@ -150,7 +167,8 @@ fn rotate_with(endpoint: &Endpoint, key: Option<&str>, body: Option<&Value>) -> 
     let rotate = &endpoint.provider.spec().rotate;
     let mut request = plain(endpoint, rotate.method, &endpoint.provider.rotate_path);
     request.headers.extend(rotate.headers.iter().map(|(name, value)| (name.clone(), value.clone())));
-    add_body(&mut request, body);
+    let body = body.map(|body| words::with_ids(body, &endpoint.ids));
+    add_body(&mut request, body.as_deref(), rotate.media_type.as_deref().unwrap_or(JSON));
     add_key(&mut request, &endpoint.provider, key);
     request
 }
@@ -162,6 +180,7 @@ fn plain(endpoint: &Endpoint, method: Method, path: &PathTemplate) -> Request {
     let auth = AuthHeader {
         header: scheme.map(|scheme| scheme.header.clone()).unwrap_or_default(),
         value: scheme.map(|scheme| scheme.value.clone()).unwrap_or_default(),
+        encode: scheme.and_then(|scheme| scheme.encode),
     };
     let mut headers: Vec<_> = spec.headers.iter().map(|(name, value)| (name.clone(), value.clone())).collect();
     for (name, value) in &endpoint.options {
@@ -171,10 +190,10 @@ fn plain(endpoint: &Endpoint, method: Method, path: &PathTemplate) -> Request {
     Request { method, url, headers, body: None, auth }
 }
 
-fn add_body(request: &mut Request, body: Option<&Value>) {
+fn add_body(request: &mut Request, body: Option<&Value>, media_type: &str) {
     if let Some(body) = body {
         request.headers.retain(|(name, _)| !name.eq_ignore_ascii_case("content-type"));
-        request.headers.push(("Content-Type".to_owned(), "application/json".to_owned()));
+        request.headers.push(("Content-Type".to_owned(), media_type.to_owned()));
         request.body = Some(body.to_string());
     }
 }

@@ -4,7 +4,6 @@ use std::time::Duration;
 
 use super::check::Idempotency;
 use super::duration;
-use super::request::SECRET_IN_BODY;
 use super::rules::{self, Checked, Flaw, MOST_ENTRIES, flaw, optional_pointer, pointer, require};
 use super::spec::{AuthSpec, ErrorsSpec, KeyDecoding, KeyForm, Method, OverlapKind, RotateKind, SecretForm, Spec};
 
@@ -72,6 +71,17 @@ pub(crate) fn headers(spec: &Spec) -> Checked {
     if spec.rotate.body.is_none() {
         taken.pop();
     }
+    if let Some(media_type) = &spec.rotate.media_type {
+        let subtype = media_type.strip_prefix("application/");
+        let is_json = |subtype: &str| subtype == "json" || subtype.strip_suffix("+json").is_some_and(rules::is_token);
+        require(
+            subtype.is_some_and(is_json),
+            "rotate.type",
+            "is no media type of JSON",
+            "write it like `application/vnd.api+json`; left out, it is `application/json`",
+        )?;
+        require(spec.rotate.body.is_some(), "rotate.type", "needs `rotate.body`", "say what is sent, or take it out")?;
+    }
     taken.extend(spec.headers.keys().cloned());
     rules::headers("rotate.headers", &spec.rotate.headers, &taken)
 }
@@ -128,6 +138,12 @@ pub(crate) fn answers(spec: &Spec) -> Checked {
 pub(crate) fn maker(spec: &Spec) -> Checked {
     let rotate = &spec.rotate;
     let Some(made) = &rotate.secret else {
+        require(
+            rotate.carry.is_empty(),
+            "rotate.carry",
+            "goes with `kind = \"set\"`",
+            "take it out: where the provider makes the secret, nothing is sent back",
+        )?;
         let is_call = rotate.kind == RotateKind::Call;
         require(is_call, "rotate.secret", "is missing", "say what it is made like: `{ form = \"hex\", bytes = 32 }`")?;
         return require(
@@ -146,15 +162,33 @@ pub(crate) fn maker(spec: &Spec) -> Checked {
     )?;
     let fits = (FEWEST_BYTES..=MOST_BYTES).contains(&made.bytes);
     require(fits, "rotate.secret.bytes", "is not between 16 and 64", "32 is what most providers make themselves")?;
-    let count = |word| rotate.body.as_ref().map_or(0, |body| body.to_string().matches(word).count());
-    let is_value = rotate.body.as_ref().is_some_and(has_secret);
-    let is_whole = is_value && count(SECRET_IN_BODY) == 1 && count("{secret}") == 1;
+    let count = |word: &str| rotate.body.as_ref().map_or(0, |body| body.to_string().matches(word).count());
+    let is_value = |word: &str| rotate.body.as_ref().is_some_and(|body| has_value(body, word));
+    let is_once = |word: &str| is_value(word) && count(&format!("\"{word}\"")) == 1 && count(word) == 1;
+    let is_whole = is_once("{secret}");
     require(
         is_whole,
         "rotate.body",
         "does not have `{secret}` in it once, as a whole value",
         "write `secret = \"{secret}\"`",
     )?;
+    for (name, pointer) in &rotate.carry {
+        let key = format!("rotate.carry.{name}");
+        rules::id_name(&key, name)?;
+        rules::pointer(&key, pointer)?;
+        require(
+            spec.inspect.is_some(),
+            &key,
+            "needs `[inspect]`, which it is read from",
+            "describe the call that shows the endpoint",
+        )?;
+        require(
+            is_once(&format!("{{carry.{name}}}")),
+            &key,
+            "is not sent back once, as a whole value",
+            "write `\"{carry.NAME}\"` with its name into `rotate.body`, or take it out",
+        )?;
+    }
     let none = |is_none, key, fix| require(is_none, key, "is of no use where whsec makes the secret", fix);
     none(rotate.answer.is_none(), "rotate.answer", "take it out: what was sent is the secret")?;
     none(rotate.read.is_none(), "rotate.read", "take it out: what was sent is the secret")?;
@@ -175,12 +209,12 @@ pub(crate) fn maker(spec: &Spec) -> Checked {
     )
 }
 
-/// Whether a value of a body is `{secret}`; a name that is stands for nothing.
-fn has_secret(body: &serde_json::Value) -> bool {
+/// Whether a value of a body is this word; a name that is stands for nothing.
+fn has_value(body: &serde_json::Value, word: &str) -> bool {
     match body {
-        serde_json::Value::String(text) => text == "{secret}",
-        serde_json::Value::Array(items) => items.iter().any(has_secret),
-        serde_json::Value::Object(fields) => fields.values().any(has_secret),
+        serde_json::Value::String(text) => text == word,
+        serde_json::Value::Array(items) => items.iter().any(|item| has_value(item, word)),
+        serde_json::Value::Object(fields) => fields.values().any(|field| has_value(field, word)),
         _ => false,
     }
 }

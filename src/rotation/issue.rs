@@ -67,7 +67,7 @@ impl Runner<'_> {
             self.operator.tell(self.rotation, News::Sending { attempt });
             self.operator.awaits_answer(Some(self.client.timeout()));
             let outcome = match &made {
-                Some(secret) => self.client.set(self.endpoint, &request, key, secret),
+                Some(secret) => self.client.set(self.endpoint, &request, key, (secret, &self.carried)),
                 None => self.client.call(self.endpoint, &request, key),
             };
             self.operator.awaits_answer(None);

@@ -10,8 +10,8 @@ use super::operator::{News, Operator};
 use super::seal::Seals;
 use super::{Answered, Call, Event, KeyOrigin, Rotation, RunError, Step};
 use crate::delivery::probe::Prober;
-use crate::provider::Endpoint;
 use crate::provider::client::Client;
+use crate::provider::{Carried, Endpoint};
 use crate::secret::Secret;
 use crate::store::{Access, Slot, Store, readable, slots};
 
@@ -39,6 +39,8 @@ pub struct Runner<'a> {
     pub replays_left: u32,
     /// The new secret, where it arrived in this process.
     pub arrived: Option<Secret>,
+    /// What was read a moment ago of the endpoint, to be sent back with the secret that arrived.
+    pub carried: Carried,
     /// How often this process may still send the request at all.
     pub attempts_left: u32,
     /// Sends probes to the receivers, where that is wanted and possible.

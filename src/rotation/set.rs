@@ -73,6 +73,7 @@ impl Runner<'_> {
         if let Some(date) = inspected.date {
             self.take_time(date)?;
         }
+        self.carried = inspected.carried.clone();
         let Some(difference) = touched(self.rotation, &self.evidence(&inspected)) else { return Ok(true) };
         // Whoever is asked may take days.
         self.probed = false;

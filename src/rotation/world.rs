@@ -21,7 +21,7 @@ use super::*;
 use crate::delivery::probe::Prober;
 use crate::http::Received;
 use crate::provider::client::{Client, ClientOptions, Wire};
-use crate::provider::{Endpoint, request};
+use crate::provider::{Carried, Endpoint, request};
 use crate::secret::Secret;
 use crate::store::{Access, Store};
 
@@ -166,6 +166,7 @@ impl World {
             prober: self.prober.as_ref(),
             probed: false,
             looked: None,
+            carried: Carried::default(),
         })
     }
 

@@ -57,6 +57,7 @@ mod still_leaking;
 mod store_commands;
 mod stores;
 mod superseded;
+mod supplied;
 mod svix;
 mod team_stores;
 mod terminal;

@@ -140,14 +140,35 @@ fn an_unknown_key_names_its_place_and_the_nearest_known_one() {
 
 #[test]
 fn what_is_built_in_is_sound() {
+    let a_day = Overlap::Fixed(std::time::Duration::from_secs(86_400));
     let expected = [
+        ("bitbucket", Overlap::None, Force::SameCall),
+        ("circleci", Overlap::None, Force::SameCall),
+        ("contentful", Overlap::None, Force::SameCall),
+        ("figma", Overlap::None, Force::SameCall),
         ("github", Overlap::None, Force::SameCall),
+        ("github-org", Overlap::None, Force::SameCall),
+        ("gitlab", Overlap::None, Force::SameCall),
+        ("gitlab-group", Overlap::None, Force::SameCall),
+        ("heroku", Overlap::None, Force::SameCall),
         ("hopae", Overlap::None, Force::SameCall),
         ("kadosei", Overlap::Unknown, Force::SameCall),
-        ("layers", Overlap::Fixed(std::time::Duration::from_secs(86_400)), Force::Unavailable),
-        ("signa", Overlap::Fixed(std::time::Duration::from_secs(86_400)), Force::Call),
-        ("svix", Overlap::Fixed(std::time::Duration::from_secs(86_400)), Force::Call),
+        ("klaviyo", Overlap::None, Force::SameCall),
+        ("layers", a_day, Force::Unavailable),
+        ("lemonsqueezy", Overlap::None, Force::SameCall),
+        ("lithic", a_day, Force::Unavailable),
+        ("nylas", Overlap::None, Force::SameCall),
+        ("openai", a_day, Force::Call),
+        ("polar", Overlap::None, Force::SameCall),
+        ("resend", a_day, Force::Unavailable),
+        ("revolut-merchant", a_day, Force::Call),
+        ("signa", a_day, Force::Call),
+        ("svix", a_day, Force::Call),
+        ("terraform", Overlap::None, Force::SameCall),
+        ("typeform", Overlap::None, Force::SameCall),
         ("verifa", Overlap::None, Force::SameCall),
+        ("woocommerce", Overlap::None, Force::SameCall),
+        ("zendesk", Overlap::Unknown, Force::SameCall),
     ];
     let catalog = Catalog::builtin();
     assert_eq!(catalog.names(), expected.map(|(name, ..)| name));
@@ -189,6 +210,45 @@ fn a_secret_of_ours_goes_into_the_body_once_and_what_does_not_go_with_that_is_re
     // Where the provider makes it, nothing stands for it, and the answer has to say it.
     let text = GOOD.replace("[rotate.answer]\nsecret = \"/data/secret\"\n", "");
     assert!(matches!(refused(&text), ProviderError::Invalid { key, .. } if key == "rotate.answer"));
+}
+
+#[test]
+fn what_is_sent_back_is_read_first_and_words_stand_for_whole_values() {
+    let good = include_str!("../../src/provider/builtin/gitlab.toml").replace("\"gitlab\"", "\"acme\"");
+    Provider::parse(&good, "acme.toml").expect("a provider");
+    let body = "body = { url = \"{carry.url}\", signing_token = \"{secret}\" }";
+    let inspect = &good[good.find("[inspect]").unwrap()..good.find("[test_delivery]").unwrap()];
+    for (from, to, expected) in [
+        (body, "body = { signing_token = \"{secret}\" }", "rotate.carry.url"),
+        (body, "body = { url = \"x {carry.url}\", signing_token = \"{secret}\" }", "rotate.carry.url"),
+        (body, "body = { url = \"{carry.uri}\", signing_token = \"{secret}\" }", "rotate.carry.url"),
+        (
+            body,
+            "body = { id = \"hook {hook_id}\", url = \"{carry.url}\", signing_token = \"{secret}\" }",
+            "rotate.body.id",
+        ),
+        (body, "body = { \"{hook_id}\" = 1, url = \"{carry.url}\", signing_token = \"{secret}\" }", "rotate.body"),
+        ("carry = { url = \"/url\" }", "", "rotate.body.url"),
+        ("carry = { url = \"/url\" }", "carry = { url = \"url\" }", "rotate.carry.url"),
+        ("carry = { url = \"/url\" }", "carry = { \"a b\" = \"/url\" }", "rotate.carry.a b"),
+        ("carry = { url = \"/url\" }", "carry = { url = \"/url\", x = \"/x\" }", "rotate.carry.x"),
+        (inspect, "", "rotate.carry.url"),
+        ("kind = \"set\"\n", "", "rotate.secret"),
+        ("kind = \"set\"\n", "kind = \"set\"\ntype = \"text/plain\"\n", "rotate.type"),
+        ("kind = \"set\"\n", "kind = \"set\"\ntype = \"application/xml\"\n", "rotate.type"),
+    ] {
+        let text = good.replacen(from, to, 1);
+        assert_ne!(text, good, "{from}");
+        let ProviderError::Invalid { key, .. } = refused(&text) else { panic!("{to}") };
+        assert_eq!(key, expected, "{to}");
+    }
+    let with_id =
+        good.replacen(body, "body = { id = \"{hook_id}\", url = \"{carry.url}\", signing_token = \"{secret}\" }", 1);
+    Provider::parse(
+        &with_id.replacen("kind = \"set\"", "kind = \"set\"\ntype = \"application/vnd.api+json\"", 1),
+        "acme.toml",
+    )
+    .expect("a provider");
 }
 
 #[test]

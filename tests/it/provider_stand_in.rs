@@ -208,7 +208,8 @@ fn github_takes_what_it_is_given_and_the_same_again_is_no_rotation() {
     let look = || scene.client.inspect(&scene.endpoint, &scene.key).expect("a look");
     assert!(matches!(scene.call(&request), Outcome::NotSent { .. }), "no secret, no request");
     for _ in 0..2 {
-        let outcome = scene.client.set(&scene.endpoint, &request, &scene.key, &given);
+        let nothing = whsec::provider::Carried::default();
+        let outcome = scene.client.set(&scene.endpoint, &request, &scene.key, (&given, &nothing));
         assert!(matches!(outcome, Outcome::Success(_)), "{outcome:?}");
         assert_eq!((scene.stand_in.live_secrets(), look().secret), (vec![given.clone()], None));
     }

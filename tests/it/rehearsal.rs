@@ -19,6 +19,23 @@ fn every_provider_is_rehearsed_to_the_end_in_an_empty_home() {
 }
 
 #[test]
+fn every_other_provider_that_is_built_in_is_rehearsed_to_the_end() {
+    let names = whsec::provider::Catalog::builtin().names();
+    assert!(names.len() > 20, "{names:?}");
+    let of = |name: &String| {
+        let sandbox = Sandbox::new("layers");
+        let run = sandbox.run(&["rehearse", name, "--window", "2s", "--json"]).exits(0);
+        let json = run.json();
+        assert_eq!((json["rotations"].as_u64(), json["status"].as_str()), (Some(1), Some("done")), "{name}");
+        assert_eq!(sandbox.requests(), 0, "{name}");
+    };
+    // They wait more than they work.
+    for some in names.chunks(9) {
+        std::thread::scope(|scope| some.iter().for_each(|name| drop(scope.spawn(|| of(name)))));
+    }
+}
+
+#[test]
 fn a_description_of_ones_own_is_rehearsed_from_its_file() {
     let sandbox = Sandbox::new("verifa");
     let text = std::fs::read_to_string("src/provider/builtin/verifa.toml").unwrap();

@@ -67,9 +67,7 @@ pub fn run(args: &Args, session: &Session) -> anyhow::Result<Exit> {
         Some(receiver) => {
             output.say(&format!("A stand-in receiver verifies a delivery every moment at {}", receiver.url()))
         }
-        None => {
-            output.say(&format!("{} does not document how it signs, so no deliveries are played.", provider.title()))
-        }
+        None => output.say(&format!("How {} signs is not described, so no deliveries are played.", provider.title())),
     }
     output.say("");
     let exit = rotate(args, session, &stage, old.clone())?;
@@ -114,6 +112,8 @@ fn rotate(args: &Args, session: &Session, stage: &Stage, old: Option<Secret>) ->
     let person_steps = Step::ALL.into_iter().filter(|step| step.doer() == Doer::Person);
     let answers = Answers {
         done: if alone { person_steps.collect() } else { Default::default() },
+        // What nobody can see is said with a reason.
+        reason: (alone && stage.receiver().is_none()).then(|| "a rehearsal without a receiver".to_owned()),
         wait: true,
         may_ask: !alone,
         ..Answers::default()

@@ -31,7 +31,7 @@ pub struct Stage {
     provider: Arc<Provider>,
     reference: Reference,
     stand_in: Arc<StandIn>,
-    /// None where the provider does not document how it signs.
+    /// None where it is not described how the provider signs.
     receiver: Option<Arc<Receiver>>,
     scheme: Option<Scheme>,
     stop: Arc<AtomicBool>,
@@ -51,7 +51,7 @@ impl Stage {
         let scheme = Scheme::of(&provider);
         let folder = tempfile::Builder::new().prefix("whsec-rehearsal-").tempdir()?;
         let receiver = scheme.clone().map(|scheme| Receiver::start(scheme, Timestamp::now)).transpose()?.map(Arc::new);
-        let api_key = Secret::new(format!("rehearsal_{}", Uuid::new_v4().simple()));
+        let api_key = Secret::new(format!("rehearsal:{}", Uuid::new_v4().simple()));
         private::write(&folder.path().join("api-key"), api_key.expose().as_bytes())?;
         let name = provider.name().to_uppercase().replace('-', "_");
         let reference = Reference::parse(&format!("dotenv:receiver.env#{name}_WEBHOOK_SECRET"))?;

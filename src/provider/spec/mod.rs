@@ -126,6 +126,16 @@ pub struct AuthSchemeSpec {
     pub header: String,
     /// The header's value, with `{key}` in it once.
     pub value: String,
+    /// How the key is written there, where it is not as it stands.
+    pub encode: Option<KeyEncoding>,
+}
+
+/// Ways to write an API key.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum KeyEncoding {
+    /// Base64, as the basic authentication of RFC 7617 has it: the key is `ID:SECRET`.
+    Base64,
 }
 
 /// A key that starts like this is refused, everywhere or on one host.

@@ -15,8 +15,14 @@ pub struct RotateSpec {
     pub method: Method,
     /// Path template below `base_url`; `{id}` stands for an id, always as one percent-encoded segment.
     pub path: String,
-    /// The JSON body. Absent: no body is sent.
+    /// The JSON body. Absent: no body is sent. A string that is wholly `{ID}` stands for an id.
     pub body: Option<serde_json::Value>,
+    /// The media type of the body, where it is another one than `application/json`.
+    #[serde(rename = "type")]
+    pub media_type: Option<String>,
+    /// What has to be sent back as it was read: pointers into the inspect answer, by a name. In `body`, `"{carry.NAME}"` stands for one.
+    #[serde(default)]
+    pub carry: BTreeMap<String, String>,
     #[serde(default)]
     pub headers: BTreeMap<String, String>,
     /// Path template of the call (GET) that shows the new secret, where the rotate call's own answer does not. `answer` is of that

@@ -143,7 +143,7 @@ impl Shared {
                 return act;
             }
         }
-        if self.provider.takes().is_some() && self.given(seen).is_none() {
+        if self.provider.takes().is_some() && !(self.given(seen).is_some() && self.carries_back(seen)) {
             return self.refuse(Meaning::Invalid);
         }
         let fault = self.state().faults.pop_front();
@@ -182,7 +182,18 @@ impl Shared {
         self.provider.takes()?;
         let template = self.provider.spec().rotate.body.as_ref()?;
         let sent = serde_json::from_str(&seen.body).ok()?;
-        in_place_of(template, &sent).map(Secret::new)
+        in_place_of("{secret}", template, &sent)?.as_str().map(Secret::new)
+    }
+
+    /// Whether a request sends back what has to be sent back, as it is shown.
+    fn carries_back(&self, seen: &Seen) -> bool {
+        let rotate = &self.provider.spec().rotate;
+        let sent = serde_json::from_str::<serde_json::Value>(&seen.body).unwrap_or_default();
+        let shown = wording::item(self, &self.state());
+        rotate.carry.iter().all(|(name, pointer)| {
+            let sent = rotate.body.as_ref().and_then(|body| in_place_of(&format!("{{carry.{name}}}"), body, &sent));
+            sent.is_some() && sent == shown.pointer(pointer)
+        })
     }
 
     /// What is given replaces what was there; the same again changes nothing but the time.
@@ -310,8 +321,10 @@ impl Shared {
     fn is_authentic(&self, seen: &Seen) -> bool {
         let schemes = &self.provider.spec().auth.schemes;
         schemes.iter().any(|scheme| {
-            let expected = Secret::new(scheme.value.replace("{key}", self.options.api_key.expose()));
-            header(seen, &scheme.header).is_some_and(|value| Secret::new(value) == expected)
+            let (header_name, value, encode) = (scheme.header.clone(), scheme.value.clone(), scheme.encode);
+            let auth = request::AuthHeader { header: header_name, value, encode };
+            let expected = Secret::new(auth.value(&self.options.api_key).as_str());
+            header(seen, &auth.header).is_some_and(|value| Secret::new(value) == expected)
         })
     }
 
@@ -327,16 +340,20 @@ impl Shared {
     }
 }
 
-/// The text that stands where a body has `{secret}`.
-fn in_place_of(template: &serde_json::Value, sent: &serde_json::Value) -> Option<String> {
+/// What stands where a body has this word.
+fn in_place_of<'a>(
+    word: &str,
+    template: &serde_json::Value,
+    sent: &'a serde_json::Value,
+) -> Option<&'a serde_json::Value> {
     use serde_json::Value;
     match (template, sent) {
-        (Value::String(word), Value::String(text)) if word == "{secret}" => Some(text.clone()),
+        (Value::String(text), sent) if text == word => Some(sent),
         (Value::Object(fields), Value::Object(_)) => {
-            fields.iter().find_map(|(name, template)| in_place_of(template, sent.get(name)?))
+            fields.iter().find_map(|(name, template)| in_place_of(word, template, sent.get(name)?))
         }
         (Value::Array(items), Value::Array(others)) => {
-            items.iter().zip(others).find_map(|(template, sent)| in_place_of(template, sent))
+            items.iter().zip(others).find_map(|(template, sent)| in_place_of(word, template, sent))
         }
         _ => None,
     }

@@ -50,9 +50,26 @@ pub(super) fn read(shared: &Shared, state: &state::State) -> String {
 /// The answer to an inspect call. A list has another endpoint on its first page and ours on the second.
 pub(super) fn inspected(shared: &Shared, state: &state::State, page: u32) -> String {
     let Some(inspect) = &shared.provider.spec().inspect else { return String::new() };
-    let answer = &inspect.answer;
-    let now = (shared.options.clock)();
+    let mut item = item(shared, state);
+    let Some(list) = &inspect.list else { return item.to_string() };
+    let id = if page == 2 { own_id(shared) } else { "another" };
+    put(&mut item, Some(&list.id), json!(id));
+    let mut body = json!({});
+    put(&mut body, Some(&list.items), json!([item]));
+    put(&mut body, Some(&list.more), json!(page < 2));
+    body.to_string()
+}
+
+/// The endpoint as it is shown.
+pub(super) fn item(shared: &Shared, state: &state::State) -> Value {
     let mut item = json!({});
+    let spec = shared.provider.spec();
+    let Some(answer) = spec.inspect.as_ref().map(|inspect| &inspect.answer) else { return item };
+    let now = (shared.options.clock)();
+    // What has to be sent back; where the description says what it is, that is what it is.
+    for (name, pointer) in &spec.rotate.carry {
+        put(&mut item, Some(pointer), json!({ "kept": [name, "as it was", true] }));
+    }
     put(
         &mut item,
         answer.url.as_ref(),
@@ -67,13 +84,7 @@ pub(super) fn inspected(shared: &Shared, state: &state::State, page: u32) -> Str
         let whole = shared.whims().shows_secret.then(|| newest.secret.expose().to_owned());
         put(&mut item, answer.secret.as_ref(), json!(whole.unwrap_or_else(|| masked(newest))));
     }
-    let Some(list) = &inspect.list else { return item.to_string() };
-    let id = if page == 2 { own_id(shared) } else { "another" };
-    put(&mut item, Some(&list.id), json!(id));
-    let mut body = json!({});
-    put(&mut body, Some(&list.items), json!([item]));
-    put(&mut body, Some(&list.more), json!(page < 2));
-    body.to_string()
+    item
 }
 
 /// The answer to a test call: what came of the delivery, where the description says that the provider tells.

@@ -1,0 +1,148 @@
+//! The words in a body that are known only when it is sent: the secret that we have made, and what is sent back as it was read.
+
+use std::borrow::Cow;
+use std::collections::BTreeMap;
+use std::fmt;
+
+use serde_json::Value;
+use zeroize::Zeroizing;
+
+use crate::secret::Secret;
+
+/// Stands in a body for the new secret, where that is ours to make: a whole value, and so in quotes.
+pub(super) const SECRET: &str = "secret";
+
+/// Before the name of what is sent back.
+pub(super) const CARRY: &str = "carry.";
+
+/// What the provider showed of an endpoint and wants to be sent back, by name. It may hold what is nobody else's business.
+#[derive(Clone, Default, PartialEq)]
+pub struct Carried(BTreeMap<String, Value>);
+
+impl Carried {
+    /// Reads what stands at these pointers. Fails with the first pointer at which nothing does.
+    pub(super) fn read<'a>(item: &Value, pointers: &'a BTreeMap<String, String>) -> Result<Self, &'a str> {
+        let read = |(name, pointer): (&String, &'a String)| match item.pointer(pointer) {
+            Some(value) => Ok((name.clone(), value.clone())),
+            None => Err(pointer.as_str()),
+        };
+        pointers.iter().map(read).collect::<Result<_, _>>().map(Self)
+    }
+}
+
+impl fmt::Debug for Carried {
+    fn fmt(&self, to: &mut fmt::Formatter<'_>) -> fmt::Result {
+        to.debug_set().entries(self.0.keys()).finish()
+    }
+}
+
+/// A template with its words filled in, in one pass: what is filled in is text, whatever words it has in it. `Err` names the first
+/// word for which there is nothing.
+pub(super) fn filled(template: &str, secret: Option<&Secret>, carried: &Carried) -> Result<Zeroizing<Vec<u8>>, String> {
+    let mut out = Zeroizing::new(Vec::with_capacity(template.len() + secret.map_or(0, Secret::len)));
+    let mut rest = template;
+    while let Some((before, word, after)) = next(rest) {
+        out.extend_from_slice(before.as_bytes());
+        let value = match word.strip_prefix(CARRY) {
+            Some(name) => carried.0.get(name).map(|value| Zeroizing::new(value.to_string())),
+            None => secret.map(|secret| Zeroizing::new(Value::from(secret.expose()).to_string())),
+        };
+        out.extend_from_slice(value.ok_or_else(|| word.to_owned())?.as_bytes());
+        rest = after;
+    }
+    out.extend_from_slice(rest.as_bytes());
+    Ok(out)
+}
+
+/// Whether a template has a place for the new secret.
+pub(super) fn takes_secret(template: &str) -> bool {
+    let mut rest = template;
+    while let Some((_, word, after)) = next(rest) {
+        if word == SECRET {
+            return true;
+        }
+        rest = after;
+    }
+    false
+}
+
+/// The next value that is wholly such a word: what is before it, the word, and what is after it.
+fn next(template: &str) -> Option<(&str, &str, &str)> {
+    let mut from = 0;
+    while let Some(at) = template.get(from..)?.find("\"{").map(|at| from + at) {
+        let inner = template.get(at + 2..)?;
+        if let Some((word, after)) = inner.split_once("}\"")
+            && (word == SECRET || (word.starts_with(CARRY) && !word.contains(['"', '{', '\\'])))
+        {
+            return Some((template.get(..at)?, word, after));
+        }
+        from = at + 2;
+    }
+    None
+}
+
+/// A body with the endpoint's ids in the places of their names.
+pub(super) fn with_ids<'a>(body: &'a Value, ids: &[super::Id]) -> Cow<'a, Value> {
+    let value = |name: &str| ids.iter().find(|id| id.name == name).map(|id| Value::from(id.value.as_str()));
+    let with = |other| with_ids(other, ids).into_owned();
+    match body {
+        Value::String(text) => {
+            let name = text.strip_prefix('{').and_then(|rest| rest.strip_suffix('}'));
+            name.and_then(value).map_or(Cow::Borrowed(body), Cow::Owned)
+        }
+        Value::Array(items) => Cow::Owned(items.iter().map(with).collect()),
+        Value::Object(fields) => Cow::Owned(
+            fields.iter().map(|(name, value)| (name.clone(), with(value))).collect::<serde_json::Map<_, _>>().into(),
+        ),
+        _ => Cow::Borrowed(body),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::json;
+
+    fn carried(item: &Value) -> Carried {
+        let pointers = [("url".to_owned(), "/url".to_owned()), ("events".to_owned(), "/events".to_owned())];
+        Carried::read(item, &pointers.into()).unwrap()
+    }
+
+    #[test]
+    fn what_is_filled_in_is_text_whatever_words_it_has_in_it() {
+        let template =
+            json!({ "url": "{carry.url}", "on": "{carry.events}", "token": "{secret}", "say": "a \"{secret}\" b" });
+        let shown = carried(&json!({ "url": "{secret}", "events": ["{secret}", "{carry.url}", 1, true] }));
+        let secret = Secret::new("s\"1");
+        let sent = filled(&template.to_string(), Some(&secret), &shown).unwrap();
+        let sent: Value = serde_json::from_slice(&sent).unwrap();
+        assert_eq!(sent["url"], "{secret}");
+        assert_eq!(sent["on"], json!(["{secret}", "{carry.url}", 1, true]));
+        assert_eq!(sent["token"], "s\"1");
+        assert_eq!(sent["say"], "a \"{secret}\" b");
+    }
+
+    #[test]
+    fn nothing_is_sent_of_which_a_part_is_missing() {
+        let template = json!({ "url": "{carry.url}", "token": "{secret}" }).to_string();
+        let shown = carried(&json!({ "url": null, "events": [] }));
+        assert_eq!(filled(&template, None, &shown).unwrap_err(), "secret");
+        assert_eq!(filled(&template, Some(&Secret::new("x")), &Carried::default()).unwrap_err(), "carry.url");
+        assert!(filled(&template, Some(&Secret::new("x")), &shown).is_ok(), "nothing at all is something to send back");
+        assert!(takes_secret(&template) && !takes_secret(&json!({ "a": "{carry.url}", "b": "x{secret}" }).to_string()));
+    }
+
+    #[test]
+    fn what_is_to_be_sent_back_and_is_not_there_is_named_by_its_pointer() {
+        let pointers = [("url".to_owned(), "/config/url".to_owned())].into();
+        assert_eq!(Carried::read(&json!({ "url": "x" }), &pointers), Err("/config/url"));
+    }
+
+    #[test]
+    fn ids_stand_where_their_names_do_and_nowhere_else() {
+        let ids = [super::super::Id { name: "hook".to_owned(), value: "{7f}".to_owned() }];
+        let body = json!({ "data": { "id": "{hook}", "list": ["{hook}", "x {hook}"], "{hook}": "{secret}" } });
+        let expected = json!({ "data": { "id": "{7f}", "list": ["{7f}", "x {hook}"], "{hook}": "{secret}" } });
+        assert_eq!(*with_ids(&body, &ids), expected);
+    }
+}
