@@ -171,5 +171,8 @@ impl Runner<'_> {
 }
 
 #[cfg(test)]
+#[path = "set_answer_tests.rs"]
+mod answer_tests;
+#[cfg(test)]
 #[path = "set_tests.rs"]
 mod tests;

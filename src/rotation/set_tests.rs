@@ -1,10 +1,14 @@
 //! A secret of ours, by tables: when the provider is given it, what it is never given over, and what comes of a call for it.
 
+use std::path::Path;
+use std::sync::Arc;
+
 use crate::rotation::fake_provider::Answer::{Cut, Lost, No, Off, Yes};
-use crate::rotation::fakes::{pass, secret};
+use crate::rotation::fake_provider::{mute_provider, provider_of};
+use crate::rotation::fakes::{first_word, pass, secret};
 use crate::rotation::operator::Reply;
 use crate::rotation::world::World;
-use crate::rotation::{Direction, Status, Step};
+use crate::rotation::{Direction, Event, Status, Step};
 use crate::secret::Secret;
 use crate::store::{Access, Slot, Store};
 
@@ -170,6 +174,14 @@ fn where_nobody_can_look_what_is_there_is_not_replaced() {
 }
 
 #[test]
+fn what_no_call_shows_is_replaced_unlooked_at() {
+    let mut world = deployed(&[(A, "o?")]);
+    world.endpoint.provider = mute_provider();
+    assert_eq!((world.run(None).as_str(), given(&world)), ("person drop", 1));
+    assert_eq!(world.fake().calls, ["rotate"]);
+}
+
+#[test]
 fn receivers_that_are_back_at_the_old_one_are_in_the_way_whoever_is_asked_meanwhile() {
     // Proved once, refused by the provider, and meanwhile the receiver was rolled back; the person is asked without the lock.
     let mut world = deployed(&[(A, "o?")]);
@@ -191,6 +203,10 @@ fn receivers_that_are_back_at_the_old_one_are_in_the_way_whoever_is_asked_meanwh
     assert_eq!((world.run(None).as_str(), given(&world)), ("doubtful", 0));
     world.person.replies = [done(Some("nothing is delivered there"))].into();
     assert_eq!((world.run(None).as_str(), given(&world)), ("person drop", 1));
+    assert!(world.recorded().contains(" overridden sent5 answered "), "{}", world.recorded());
+    // Whoever gives the reason is told which receiver it is.
+    let is_named = |heard: &String| heard.starts_with("! ") && heard.contains("a.test");
+    assert!(world.person.heard.iter().any(is_named), "{:?}", world.person.heard);
 }
 
 #[test]
@@ -218,6 +234,8 @@ fn a_store_that_loses_it_before_the_call_gets_it_again_and_without_any_it_is_ove
     world.forget();
     assert_eq!((world.run(None).as_str(), world.recorded().as_str()), ("notmade", "closed:failed"));
     assert_eq!(world.fake().given.len(), 0);
+    let reason = world.rotation.closed.as_ref().and_then(|closed| closed.reason.as_deref()).unwrap_or_default();
+    assert!(reason.contains("no store and no seal has the one that was made"), "{reason}");
 
     // After a call of which nobody knows what came, a person says it.
     let mut world = deployed(&[(A, "o?")]);
@@ -268,4 +286,92 @@ fn before_the_call_stores_wait_for_each_other_and_after_it_none_does() {
     world.person.always = Some(done(Some("tried by hand")));
     assert_eq!((world.run(None).as_str(), world.slots().as_str()), ("finished", "-?- -?-"));
     assert_eq!(given(&world), 1);
+}
+
+#[test]
+fn nothing_is_journaled_of_one_that_was_not_made_and_sealed_and_it_is_made_once() {
+    for (is_taken, is_sealable, came_to, recorded) in
+        [(true, true, "", "made"), (false, true, "notmade", ""), (true, false, "sealcheck", "")]
+    {
+        let mut world = World::new(Direction::Set).went_on_to(Step::Check);
+        if !is_taken {
+            world.endpoint.provider = provider_of();
+        }
+        if !is_sealable {
+            let _ = std::fs::remove_dir_all(world.folder().join("seals"));
+            std::fs::write(world.folder().join("seals"), "").unwrap();
+        }
+        let made = world.process(|runner| runner.make()).map_err(|error| first_word(&error));
+        assert_eq!((made.err().unwrap_or_default().as_str(), world.recorded().as_str()), (came_to, recorded));
+        assert_eq!((world.rotation.made.is_some(), world.sealed().0), (recorded == "made", recorded == "made"));
+        if let Some(first) = world.rotation.made.clone() {
+            // Where it is gone, another one is not what the stores wait for.
+            world.seals.remove(world.rotation.id).unwrap();
+            assert!(world.process(|runner| runner.make()).is_ok());
+            assert_eq!((world.rotation.made.as_ref(), world.recorded().as_str()), (Some(&first), "made"));
+        }
+    }
+}
+
+#[test]
+fn the_call_is_timed_by_the_look_right_before_it() {
+    let mut world = deployed(&[]);
+    world.fake().ahead = [3600].into();
+    world.person.always = Some(done(Some("tried by hand")));
+    assert_eq!(world.run(Some(Step::Issue)), "finished");
+    assert_eq!(world.recorded(), "verify:word clockjumped sent1 answered");
+    let sent = &world.rotation.sent[0];
+    assert_eq!(sent.theirs.duration_since(sent.ours).as_secs(), 3600);
+}
+
+#[test]
+fn receivers_are_asked_anew_once_somebody_was_asked_about_a_change() {
+    for (takes, came_to, calls) in
+        [(Some("o?"), "person drop", 1), (Some("o"), "contradicted", 0), (None, "unproved", 0)]
+    {
+        let mut world = deployed(&[(A, "o?")]);
+        world.fake().updated_at = "2026-11-20T13:00:00Z".to_owned();
+        let fake = Arc::clone(&world.fake);
+        let others = move |_: &Path| {
+            let found = takes.map(|takes| (A.to_owned(), takes));
+            fake.lock().unwrap().receivers = found.into_iter().collect();
+        };
+        world.person.others.push_back(Box::new(others));
+        world.person.replies = [done(Some("it was the address"))].into();
+        assert_eq!((world.run(None).as_str(), given(&world)), (came_to, calls), "{takes:?}");
+        assert!(world.recorded().starts_with("probed verify:probe doubted overridden shown probed"));
+    }
+}
+
+#[test]
+fn where_others_went_on_meanwhile_nothing_is_sent_and_one_process_begins_again_only_once() {
+    let lost = |why: &str| Event::Lost { why: why.to_owned(), status: None };
+    // Asked about a change, before the first call and before its repetition.
+    let mut world = deployed(&[(A, "o?")]);
+    world.fake().updated_at = "2026-11-20T13:00:00Z".to_owned();
+    world.person.always = Some(done(Some("it was the address")));
+    let sent = Event::Sent { attempt: 1, digest: String::new(), key: None };
+    world.person.others = [vec![sent], vec![lost("one")], vec![lost("two")]].map(|events| world.others(events)).into();
+    assert_eq!((world.run(None).as_str(), given(&world)), ("lost", 0));
+    assert_eq!(world.recorded(), "probed verify:probe doubted");
+    assert_eq!(world.person.others.len(), 1, "{:?}", world.person.heard);
+
+    // Asked about receivers.
+    let mut world = deployed(&[(A, "o?")]);
+    world.fake().answers = [Cut; 4].into();
+    assert_eq!(world.run(None), "lost");
+    world.fake().receivers.insert(A.to_owned(), "o");
+    world.forget();
+    world.person.always = Some(done(Some("nothing is delivered there")));
+    world.person.others = [world.others(vec![lost("one")])].into();
+    assert_eq!((world.run(None).as_str(), given(&world)), ("lost", 0));
+    assert_eq!(world.recorded(), "probed");
+
+    // What has no attempt left sends nothing.
+    world.fake().receivers.insert(A.to_owned(), "o?");
+    let found = world.process(|runner| {
+        runner.attempts_left = 0;
+        runner.set_again()
+    });
+    assert_eq!((first_word(&found.unwrap_err()).as_str(), given(&world)), ("lost", 0));
 }
