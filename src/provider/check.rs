@@ -198,6 +198,12 @@ fn ids(ids: &[String]) -> Checked {
     )?;
     for (index, id) in ids.iter().enumerate() {
         rules::id_name("ids", id)?;
+        require(
+            !super::words::is_taken(id),
+            "ids",
+            "has a word of descriptions in it",
+            "call the id by what the provider calls it, as `hook_id`",
+        )?;
         require(!ids.iter().take(index).any(|other| other == id), "ids", "has an entry twice", "name each id once")?;
     }
     Ok(())

@@ -1,9 +1,10 @@
 //! How signatures stand in the headers of a delivery: what is before each of them, what is between two, where the time is.
 
+use jiff::Timestamp;
 use thiserror::Error;
 
 use super::rules::{self, Flaw, flaw, require};
-use super::spec::{Grammar, SignatureSpec};
+use super::spec::{Grammar, SignatureSpec, TimestampForm};
 
 /// Most signatures that are read from one header.
 const MOST_SIGNATURES: usize = 32;
@@ -16,6 +17,7 @@ pub(super) struct Layout {
     pub(super) header: String,
     pub(super) id_header: Option<String>,
     timestamp: Option<Time>,
+    form: TimestampForm,
     /// What stands before each signature, as `v1=`.
     tag: String,
     /// What stands between two. Without it there is one signature, whatever secrets are alive.
@@ -87,7 +89,36 @@ impl Layout {
             (Some(lead), None) => Some(Time::Lead(lead)),
             (None, header) => header.clone().map(Time::Header),
         };
-        Ok(Self { header: spec.header.clone(), id_header: spec.id_header.clone(), timestamp, tag, between })
+        require(
+            timestamp.is_some() || spec.timestamp_form.is_none(),
+            "signature.timestamp_form",
+            "is of no use without a timestamp",
+            "say where it is, by `lead` or `timestamp_header`, or take it out",
+        )?;
+        let form = spec.timestamp_form.unwrap_or_default();
+        Ok(Self { header: spec.header.clone(), id_header: spec.id_header.clone(), timestamp, form, tag, between })
+    }
+
+    /// A moment in Unix seconds as a delivery says it.
+    pub(super) fn stamp(&self, at: i64) -> String {
+        match self.form {
+            TimestampForm::S => at.to_string(),
+            TimestampForm::Ms => at.saturating_mul(1_000).to_string(),
+            TimestampForm::Rfc3339 => Timestamp::from_second(at).unwrap_or_default().to_string(),
+        }
+    }
+
+    /// The moment that a delivery says, in Unix seconds.
+    fn moment(&self, stamp: &str) -> Option<i64> {
+        let number = || {
+            let digits = !stamp.is_empty() && stamp.bytes().all(|byte| byte.is_ascii_digit());
+            stamp.parse::<i64>().ok().filter(|_| digits)
+        };
+        match self.form {
+            TimestampForm::S => number(),
+            TimestampForm::Ms => number().map(|at| at / 1_000),
+            TimestampForm::Rfc3339 => stamp.parse::<Timestamp>().ok().map(Timestamp::as_second),
+        }
     }
 
     /// Whether a delivery says when it was signed.
@@ -140,11 +171,7 @@ impl Layout {
         }
         let (timestamp, signed_at) = match stamped {
             None => ("", None),
-            Some((time, place)) => {
-                let digits = !time.is_empty() && time.bytes().all(|byte| byte.is_ascii_digit());
-                let at: Option<i64> = time.parse().ok().filter(|_| digits);
-                (time, Some(at.ok_or_else(|| malformed(place))?))
-            }
+            Some((time, place)) => (time, Some(self.moment(time).ok_or_else(|| malformed(place))?)),
         };
         if entries.len() > MOST_SIGNATURES {
             return Err(malformed(&self.header));
@@ -158,8 +185,8 @@ impl Layout {
         headers.extend(self.id_header.as_ref().map(|name| (name.clone(), id.to_owned())));
         let mut parts = Vec::new();
         match &self.timestamp {
-            Some(Time::Header(name)) => headers.push((name.clone(), timestamp.to_string())),
-            Some(Time::Lead(lead)) => parts.push(format!("{lead}{timestamp}")),
+            Some(Time::Header(name)) => headers.push((name.clone(), self.stamp(timestamp))),
+            Some(Time::Lead(lead)) => parts.push(format!("{lead}{}", self.stamp(timestamp))),
             None => {}
         }
         let most = if self.has_many() { entries.len() } else { 1 };

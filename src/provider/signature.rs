@@ -159,6 +159,11 @@ impl Scheme {
         self.key
     }
 
+    /// A moment in Unix seconds as a delivery says it, which is what is signed.
+    pub fn stamp(&self, at: i64) -> String {
+        self.layout.stamp(at)
+    }
+
     /// How a MAC is written.
     pub fn encoding(&self) -> Encoding {
         self.encoding
@@ -272,7 +277,7 @@ pub fn sign(
     let mut entries = Vec::new();
     for (index, secret) in secrets.iter().enumerate() {
         let key = scheme.keyed(secret).ok_or(SignatureError::Undecodable { index })?;
-        let digest = scheme.digest(&key, id, &timestamp.to_string(), body);
+        let digest = scheme.digest(&key, id, &scheme.stamp(timestamp), body);
         entries.push(written(scheme.encoding(), &digest));
     }
     Ok(scheme.headers(id, timestamp, &entries))

@@ -15,6 +15,11 @@ pub(super) const SECRET: &str = "secret";
 /// Before the name of what is sent back.
 pub(super) const CARRY: &str = "carry.";
 
+/// Whether an id of this name would be taken for another word of a body.
+pub(super) fn is_taken(name: &str) -> bool {
+    [SECRET, "reason", "key"].contains(&name)
+}
+
 /// What the provider showed of an endpoint and wants to be sent back, by name. It may hold what is nobody else's business.
 #[derive(Clone, Default, PartialEq)]
 pub struct Carried(BTreeMap<String, Value>);

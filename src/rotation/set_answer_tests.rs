@@ -114,3 +114,18 @@ fn it_is_gone_only_where_no_seal_and_no_slot_of_any_store_may_have_it() {
         assert_eq!(found, is_gone, "{is_sealed} {access:?} {has:?} {well:?}");
     }
 }
+
+#[test]
+fn nobody_is_asked_what_came_of_a_call_while_a_store_that_cannot_be_read_may_have_it() {
+    let mut world = deployed();
+    world.person.always = tried();
+    world.fake().answers = [Cut; 4].into();
+    assert_eq!(world.run(Some(Step::Issue)), "lost");
+    world.seals.remove(world.rotation.id).unwrap();
+    world.shelves[0].fail_after(0);
+    world.forget();
+    world.person.rulings = [Ruling::Said { applied: false, reason: Some("I have looked".to_owned()) }].into();
+    let found = world.process(|runner| runner.set_again());
+    assert_eq!((first_word(&found.unwrap_err()).as_str(), world.recorded().as_str()), ("sealfailed", ""));
+    assert_eq!(world.person.rulings.len(), 1, "{:?}", world.person.heard);
+}

@@ -57,6 +57,7 @@ fn every_word_of_the_vocabulary_is_in_the_manual() {
         variants::<spec::Meaning>(),
         variants::<spec::Encoding>(),
         variants::<spec::KeyEncoding>(),
+        variants::<spec::TimestampForm>(),
         variants::<spec::KeyDecoding>(),
     ];
     let names: Vec<&String> = all.iter().flatten().collect();

@@ -97,6 +97,7 @@ fn one_mistake_is_one_refusal() {
         ("header = \"Idempotency-Key\"", "header = \"Host\"", "idempotency.header"),
         ("header = \"Idempotency-Key\"", "header = \"Authorization\"", "idempotency.header"),
         ("header = \"Idempotency-Key\"", "header = \"Content-Type\"", "idempotency.header"),
+        ("ids = [\"app\", \"hook\"]", "ids = [\"secret\", \"hook\"]", "ids"),
         ("form = \"token\"", "form = \"uuid\"\nmax_length = 9", "idempotency.max_length"),
         ("form = \"token\"", "form = \"token\"\nmax_length = 9", "idempotency.max_length"),
         ("form = \"token\"\nwindow = \"24h\"", "form = \"token\"\nwindow = \"1s\"", "idempotency.window"),
@@ -177,6 +178,8 @@ fn what_is_built_in_is_sound() {
         assert_eq!((provider.overlap(), provider.force()), (overlap, force), "{name}");
         assert!(!preview::describe(&provider).is_empty(), "{name}");
     }
+    let readme = std::fs::read_to_string("README.md").unwrap();
+    assert!(readme.contains(&format!("It knows {} kinds of endpoints", catalog.names().len())), "README.md");
     assert!(
         matches!(catalog.get("layer"), Err(ProviderError::NotFound { nearest: Some(nearest), .. }) if nearest == "layers")
     );

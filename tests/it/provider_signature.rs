@@ -54,6 +54,32 @@ fn pairs_are_hex_over_time_and_body_with_the_whole_secret() {
 }
 
 #[test]
+fn a_timestamp_is_signed_as_it_is_written_and_judged_as_the_moment_that_it_is() {
+    // printf 'v1.1700000000123.{}' | openssl dgst -sha256 -hmac wsk_abc; the same of 2023-11-14T22:13:20Z{} in base64
+    let milliseconds = "v1=f984a63cc4e4146dab0f187c31c50b91d2abde99f027ac716b4e1b724e9f5f95";
+    let words = "RdjwxusfYxmURUJEKfMKk7gh65FC6CSBPN2D7Fp92GY=";
+    let secret = Secret::new("wsk_abc");
+    let revolut = [("revolut-signature", milliseconds), ("revolut-request-timestamp", "1700000000123")];
+    let zendesk =
+        [("x-zendesk-webhook-signature", words), ("x-zendesk-webhook-signature-timestamp", "2023-11-14T22:13:20Z")];
+    for (name, delivered) in [("revolut-merchant", revolut), ("zendesk", zendesk)] {
+        let (scheme, delivered) = (scheme(name), headers(&delivered));
+        let check = |now| verify(&scheme, &[&secret], &delivered, b"{}", now);
+        assert_eq!((check(1_700_000_000), check(1_700_000_300)), (Ok(0), Ok(0)), "{name}");
+        assert_eq!(check(1_700_000_301), Err(Mismatch::Stale { seconds: 301, early: false }), "{name}");
+        // What we sign, we verify; and it bears the form.
+        let signed = sign(&scheme, &[&secret], "", 1_700_000_000, b"{}").expect("a signature");
+        assert_eq!(verify(&scheme, &[&secret], &signed, b"{}", 1_700_000_000), Ok(0), "{name}");
+        let stamp =
+            signed.iter().find(|(header, _)| header.to_lowercase().ends_with("timestamp")).expect("a timestamp");
+        assert!(["1700000000000", "2023-11-14T22:13:20Z"].contains(&stamp.1.as_str()), "{stamp:?}");
+        let mut wrong = delivered.clone();
+        wrong[1].1 = "soon".to_owned();
+        assert!(matches!(verify(&scheme, &[&secret], &wrong, b"{}", 0), Err(Mismatch::Malformed { .. })), "{name}");
+    }
+}
+
+#[test]
 fn malformed_headers_are_named_and_never_verify() {
     let secret = Secret::new("whsec_abc");
     let scheme = scheme("layers");

@@ -121,7 +121,8 @@ impl Case {
         let tolerance = scheme.tolerance().and_then(|tolerance| i64::try_from(tolerance.as_secs()).ok());
         let tolerance = tolerance.unwrap_or(i64::MAX);
         let at = if self == Self::Stale { now.saturating_sub(tolerance.saturating_mul(2).max(3600)) } else { now };
-        let digest = |secret: Option<&Secret>| Some(scheme.digest(&scheme.keyed(secret?)?, id, &at.to_string(), body));
+        let digest =
+            |secret: Option<&Secret>| Some(scheme.digest(&scheme.keyed(secret?)?, id, &scheme.stamp(at), body));
         let entry = |digest: Digest| written(scheme.encoding(), &digest);
         let entries = match self {
             Self::New | Self::Stale => vec![entry(digest(secrets.new)?)],

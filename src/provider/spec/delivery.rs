@@ -20,6 +20,8 @@ pub struct SignatureSpec {
     pub between: Option<String>,
     /// The header with the timestamp, where it is not in the signature header.
     pub timestamp_header: Option<String>,
+    /// How the timestamp is written, where it is not in Unix seconds.
+    pub timestamp_form: Option<TimestampForm>,
     /// The header with the delivery's id, where it is signed.
     pub id_header: Option<String>,
     /// What is signed: `{timestamp}`, `{id}` and `{body}` joined as written.
@@ -39,6 +41,19 @@ pub enum Grammar {
     /// `v1,… v1,…` as Standard Webhooks has it
     #[serde(rename = "v1, v1,")]
     Spaced,
+}
+
+/// How a timestamp is written.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum TimestampForm {
+    /// Unix seconds.
+    #[default]
+    S,
+    /// Unix milliseconds.
+    Ms,
+    /// `2026-11-22T13:00:00Z`
+    Rfc3339,
 }
 
 /// How a MAC is written.

@@ -11,7 +11,9 @@ use serde::{Deserialize, Serialize};
 mod delivery;
 mod rotate;
 
-pub use delivery::{Encoding, Grammar, KeyDecoding, ProbeSpec, SignatureSpec, TestAnswerSpec, TestDeliverySpec};
+pub use delivery::{
+    Encoding, Grammar, KeyDecoding, ProbeSpec, SignatureSpec, TestAnswerSpec, TestDeliverySpec, TimestampForm,
+};
 pub use rotate::{RotateAnswerSpec, RotateKind, RotateSpec, SecretForm, SecretSpec};
 
 /// A whole description.
