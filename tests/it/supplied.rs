@@ -272,3 +272,16 @@ fn lemon_squeezy_is_told_its_id_and_its_media_type_within_the_body() {
     let patched = ("PATCH".to_owned(), "application/vnd.api+json".to_owned());
     assert_eq!(scene.calls.lock().unwrap().iter().filter(|call| **call == patched).count(), 1);
 }
+
+#[test]
+fn providers_are_listed_by_what_their_rotation_is_like() {
+    let sandbox = Sandbox::new("layers");
+    let shown = sandbox.run(&["provider", "list"]).exits(0).stdout;
+    let at = |words: &str| shown.find(words).unwrap_or_else(|| panic!("no `{words}` in {shown}"));
+    let order =
+        ["ends the old one early", "\nsvix ", "runs out by itself", "\nlayers ", "ends with the call", "\nhopae "];
+    let order = order.into_iter().chain(["whsec makes the new secret", "\nbitbucket ", "\nwoocommerce "]).map(at);
+    assert!(order.is_sorted(), "{shown}");
+    let listed = sandbox.run(&["provider", "list", "--json"]).exits(0).json();
+    assert_eq!(listed["providers"].as_array().unwrap().len(), whsec::provider::Catalog::builtin().names().len());
+}

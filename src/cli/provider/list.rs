@@ -7,7 +7,7 @@ use super::super::result;
 use super::super::session::Session;
 use super::super::table::Table;
 use super::show::{force, overlap};
-use crate::provider::{Origin, Provider, ProviderError};
+use crate::provider::{Force, Origin, Provider, ProviderError};
 
 /// List the providers
 ///
@@ -20,7 +20,8 @@ pub struct Args {}
 /// Prints every provider, built in and the user's own. One that cannot be read is a warning.
 pub fn run(_args: &Args, session: &Session) -> anyhow::Result<Exit> {
     let catalog = session.catalog()?;
-    let mut table = Table::new(["PROVIDER", "NAME", "IDS", "OLD SECRET LIVES", "END IT EARLY", "FROM"]);
+    let mut groups =
+        Group::ALL.map(|group| (group, Table::new(["PROVIDER", "NAME", "IDS", "OLD SECRET LIVES", "FROM"]), 0));
     let mut objects = Vec::new();
     if let Some(error) = catalog.trouble() {
         session.output.warn(&in_words(error));
@@ -32,14 +33,17 @@ pub fn run(_args: &Args, session: &Session) -> anyhow::Result<Exit> {
         };
         match catalog.get(&name) {
             Ok(provider) => {
-                table.row([
-                    name,
-                    provider.title().to_owned(),
-                    provider.spec().ids.join("/"),
-                    overlap(&provider),
-                    force(&provider).to_owned(),
-                    from.clone(),
-                ]);
+                let group = Group::of(&provider);
+                for (_, table, rows) in groups.iter_mut().filter(|(other, ..)| *other == group) {
+                    *rows += 1;
+                    table.row([
+                        name.clone(),
+                        provider.title().to_owned(),
+                        provider.spec().ids.join("/"),
+                        overlap(&provider),
+                        from.clone(),
+                    ]);
+                }
                 objects.push(describe(&provider, &from));
             }
             Err(error) => {
@@ -51,9 +55,47 @@ pub fn run(_args: &Args, session: &Session) -> anyhow::Result<Exit> {
             }
         }
     }
-    table.print(&session.output);
+    let shown = groups.iter().filter(|(.., rows)| *rows > 0);
+    for (index, (group, table, _)) in shown.enumerate() {
+        if index > 0 {
+            session.output.data("");
+        }
+        session.output.data(group.heading());
+        table.print(&session.output);
+    }
     session.output.json(&result::object("provider list", Exit::Done, json!({ "providers": objects })));
     Ok(Exit::Done)
+}
+
+/// What can be done at a provider, which is what its rotation is like.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Group {
+    EndsEarly,
+    RunsOut,
+    EndsWithTheCall,
+    Given,
+}
+
+impl Group {
+    const ALL: [Self; 4] = [Self::EndsEarly, Self::RunsOut, Self::EndsWithTheCall, Self::Given];
+
+    fn of(provider: &Provider) -> Self {
+        match (provider.takes(), provider.force()) {
+            (Some(_), _) => Self::Given,
+            (None, Force::Call) => Self::EndsEarly,
+            (None, Force::SameCall) => Self::EndsWithTheCall,
+            (None, Force::Unavailable) => Self::RunsOut,
+        }
+    }
+
+    fn heading(self) -> &'static str {
+        match self {
+            Self::EndsEarly => "Both secrets live for a while, and force-rotate ends the old one early:",
+            Self::RunsOut => "Both secrets live for a while, and the old one runs out by itself:",
+            Self::EndsWithTheCall => "The old secret ends with the call, or nobody says when:",
+            Self::Given => "whsec makes the new secret, and gives it to the provider once receivers accept it:",
+        }
+    }
 }
 
 /// The error with its cause.

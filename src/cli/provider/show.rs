@@ -84,7 +84,7 @@ pub fn print(provider: &Provider, session: &Session) {
         ("end it early", force(provider).to_owned()),
         ("safe to repeat", idempotency),
         ("inspect", if spec.inspect.is_some() { "yes" } else { "no" }.to_owned()),
-        ("signature", if spec.signature.is_some() { "documented" } else { "not documented" }.to_owned()),
+        ("signature", if spec.signature.is_some() { "described" } else { "not described" }.to_owned()),
         ("test delivery", spec.test_delivery.as_ref().map_or("none".to_owned(), |test| test.about.clone())),
     ];
     lines.extend(spec.options.iter().map(|(name, option)| ("option", format!("{name}: {}", option.about))));
