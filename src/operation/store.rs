@@ -3,8 +3,8 @@
 use super::context::Context;
 use super::error::{Error, Kind, Stop};
 use crate::advice::{Verb, advice};
-use crate::secret::{Fingerprint, Secret};
-use crate::store::{self, Access, Slot, SlotNames, Store, StoreError, slots};
+use crate::secret::Fingerprint;
+use crate::store::{self, Access, Slot, SlotNames, Store, slots};
 
 /// Opens a store by its reference alone, paths relative to the current folder.
 pub fn open(context: &Context, reference: &str) -> Result<Box<dyn Store>, Error> {
@@ -56,7 +56,7 @@ pub fn copy(context: &Context, from: &str, to: &str, slot: Slot, replace: bool) 
     if !is_same {
         slots::prove(to.as_ref(), &slots::canary(secret.len().max(slots::USUAL_SECRET_LENGTH)))?;
         to.apply(&[(slot, Some(&secret))])?;
-        read_back(to.as_ref(), slot, &secret)?;
+        slots::read_back(to.as_ref(), slot, &secret)?;
     }
     Ok(Copied {
         from: from.reference(),
@@ -67,11 +67,4 @@ pub fn copy(context: &Context, from: &str, to: &str, slot: Slot, replace: bool) 
         is_read_back: to.access() == Access::ReadWrite,
         replaced,
     })
-}
-
-fn read_back(store: &dyn Store, slot: Slot, secret: &Secret) -> Result<(), StoreError> {
-    if store.access() == Access::ReadWrite && store.get(slot)?.as_ref() != Some(secret) {
-        return Err(StoreError::NotReadBack { store: store.reference(), slot: store.slot_name(slot) });
-    }
-    Ok(())
 }

@@ -88,6 +88,7 @@ impl Client {
             Outcome::Success(reply) => reply,
             other => return Err(other),
         };
+        let withheld = read.auth.withheld(api_key);
         let read = answer::rotated(endpoint, &reply).map_err(|error| unreadable(reply.status, error.to_string()))?;
         let shown = Inspected {
             version: shown.version.or(read.version),
@@ -97,7 +98,7 @@ impl Client {
             date: reply.date.or(shown.date),
             ..shown
         };
-        Ok(shown.withhold(api_key))
+        Ok(withheld.fold(shown, |shown, key| shown.withhold(&key)))
     }
 
     /// The same without that secret, looking through a list's pages where there is no call for one endpoint.
@@ -114,7 +115,7 @@ impl Client {
             };
             let body = answer::parse(&reply).map_err(|error| unreadable(reply.status, error.to_string()))?;
             let shown = |item: &serde_json::Value| match answer::inspected(endpoint, item, reply.date) {
-                Ok(shown) => Ok(shown.withhold(api_key)),
+                Ok(shown) => Ok(request.auth.withheld(api_key).fold(shown, |shown, key| shown.withhold(&key))),
                 Err(error) => Err(unreadable(reply.status, error.to_string())),
             };
             let Some(list) = list else { return shown(&body) };
@@ -165,8 +166,8 @@ impl Client {
     ) -> Outcome {
         match self.send(endpoint, request, api_key, new, deadline) {
             Ok(received) => {
-                let outcome = judge(&endpoint.provider, received).withhold(api_key);
-                outcome.withhold(&request.auth.written(api_key))
+                let outcome = judge(&endpoint.provider, received);
+                request.auth.withheld(api_key).fold(outcome, |outcome, key| outcome.withhold(&key))
             }
             Err(Failure::NotSent(why)) => Outcome::NotSent { why },
             Err(Failure::Unknown(why)) => {
@@ -184,9 +185,9 @@ impl Client {
         deadline: Instant,
     ) -> Result<Received, Failure> {
         let not_sent = |why: &str| Failure::NotSent(why.to_owned());
-        let (secret, nothing) = (new.map(|(secret, _)| secret), Carried::default());
-        let body = request.body_with(secret, new.map_or(&nothing, |(_, carried)| carried));
-        let body = body.map_err(|word| not_sent(&format!("there is nothing to put into it for `{{{word}}}`")))?;
+        let (secret, carried) = new.unzip();
+        let body = request.body_with(secret, carried.unwrap_or(&Carried::default()));
+        let mut body = body.map_err(|word| not_sent(&format!("there is nothing to put into it for `{{{word}}}`")))?;
         let url = Url::parse(&request.url).map_err(|_| not_sent("the request's address is not a URL"))?;
         if url.origin() != endpoint.base_url.origin() || url.as_str() != request.url {
             return Err(not_sent("the request's address is not one of this endpoint's origin"));
@@ -207,7 +208,7 @@ impl Client {
         if let Some(wire) = &self.wire {
             return wire(request.method.as_str(), &url, &headers, &body);
         }
-        let body = request.body.as_ref().map(|_| body.to_vec());
+        let body = request.body.as_ref().map(|_| std::mem::take(&mut *body));
         http::send(&self.connections, request.method.as_str(), url, headers, body, deadline)
     }
 }

@@ -11,7 +11,7 @@ use zeroize::Zeroizing;
 use super::path::PathTemplate;
 pub use super::path::encode_segment;
 use super::sections::REASON;
-use super::spec::{KeyEncoding, KeyForm, Method};
+use super::spec::{AuthSchemeSpec, KeyEncoding, KeyForm, Method};
 use super::words::{self, Carried};
 use super::{Endpoint, Force, Provider, RequestError};
 use crate::secret::Secret;
@@ -31,7 +31,7 @@ pub struct Request {
 }
 
 /// How the API key is sent, without the key.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct AuthHeader {
     pub header: String,
     /// The header's value with `{key}` in place of the key.
@@ -42,8 +42,18 @@ pub struct AuthHeader {
 }
 
 impl AuthHeader {
+    /// As a description has it.
+    pub(super) fn of(scheme: &AuthSchemeSpec) -> Self {
+        Self { header: scheme.header.clone(), value: scheme.value.clone(), encode: scheme.encode }
+    }
+
+    /// What nobody is shown: the key, and the key as it is written where that is something else.
+    pub(super) fn withheld(&self, key: &Secret) -> impl Iterator<Item = Secret> {
+        [key.clone()].into_iter().chain(self.encode.map(|_| self.written(key)))
+    }
+
     /// The key as it is written into the header.
-    pub(super) fn written(&self, key: &Secret) -> Secret {
+    fn written(&self, key: &Secret) -> Secret {
         match self.encode {
             None => key.clone(),
             Some(KeyEncoding::Base64) => Secret::new(Zeroizing::new(STANDARD.encode(key.expose())).as_str()),
@@ -79,11 +89,6 @@ impl Request {
 }
 
 impl Request {
-    /// Whether the new secret goes into it.
-    pub fn takes_secret(&self) -> bool {
-        self.body.as_deref().is_some_and(words::takes_secret)
-    }
-
     /// The body as it is sent. `Err` names the word for which there is nothing.
     pub(super) fn body_with(&self, secret: Option<&Secret>, carried: &Carried) -> Result<Zeroizing<Vec<u8>>, String> {
         words::filled(self.body.as_deref().unwrap_or_default(), secret, carried)
@@ -177,11 +182,7 @@ fn rotate_with(endpoint: &Endpoint, key: Option<&str>, body: Option<&Value>) -> 
 fn plain(endpoint: &Endpoint, method: Method, path: &PathTemplate) -> Request {
     let spec = endpoint.provider.spec();
     let scheme = spec.auth.schemes.get(endpoint.auth).or(spec.auth.schemes.first());
-    let auth = AuthHeader {
-        header: scheme.map(|scheme| scheme.header.clone()).unwrap_or_default(),
-        value: scheme.map(|scheme| scheme.value.clone()).unwrap_or_default(),
-        encode: scheme.and_then(|scheme| scheme.encode),
-    };
+    let auth = scheme.map(AuthHeader::of).unwrap_or_default();
     let mut headers: Vec<_> = spec.headers.iter().map(|(name, value)| (name.clone(), value.clone())).collect();
     for (name, value) in &endpoint.options {
         headers.extend(spec.options.get(name).map(|option| (option.header.clone(), value.clone())));

@@ -250,7 +250,8 @@ pub fn has(store: &dyn Store, fingerprint: &Fingerprint) -> Result<bool, StoreEr
     Ok(holds(store, Slot::Next, fingerprint)? || holds(store, Slot::Current, fingerprint)?)
 }
 
-fn read_back(store: &dyn Store, slot: Slot, secret: &Secret) -> Result<(), StoreError> {
+/// Proves that a slot holds this secret, in a store that can be read.
+pub fn read_back(store: &dyn Store, slot: Slot, secret: &Secret) -> Result<(), StoreError> {
     if store.access() == Access::ReadWrite && store.get(slot)?.as_ref() != Some(secret) {
         return Err(not_read_back(store, slot));
     }

@@ -236,6 +236,9 @@ fn woocommerce_is_given_both_parts_of_its_key_in_base64_and_neither_is_shown() {
     let before = json!({ "id": 5, "delivery_url": "https://h.example/", "status": "active" });
     let scene = Scene::new("woocommerce", "ck_1:cs_2", before, "secret", woocommerce);
     scene.walk("secret");
+    scene.hook.lock().unwrap()["status"] = json!("asked with Y2tfMTpjc18y");
+    let shown = scene.run("inspect hooks").exits(0).stdout;
+    assert!(shown.contains("h.example") && !shown.contains("Y2tfMTpjc18y"), "{shown}");
     std::fs::write(scene.sandbox.path("key"), "ck_1:cs_3").unwrap();
     let run = scene.run("inspect hooks").exits(3);
     run.says_not("Y2tfMTpjc18y").says_not("ck_1");

@@ -20,8 +20,7 @@ pub struct Args {}
 /// Prints every provider, built in and the user's own. One that cannot be read is a warning.
 pub fn run(_args: &Args, session: &Session) -> anyhow::Result<Exit> {
     let catalog = session.catalog()?;
-    let mut groups =
-        Group::ALL.map(|group| (group, Table::new(["PROVIDER", "NAME", "IDS", "OLD SECRET LIVES", "FROM"]), 0));
+    let mut rows = Vec::new();
     let mut objects = Vec::new();
     if let Some(error) = catalog.trouble() {
         session.output.warn(&in_words(error));
@@ -33,18 +32,9 @@ pub fn run(_args: &Args, session: &Session) -> anyhow::Result<Exit> {
         };
         match catalog.get(&name) {
             Ok(provider) => {
-                let group = Group::of(&provider);
-                for (_, table, rows) in groups.iter_mut().filter(|(other, ..)| *other == group) {
-                    *rows += 1;
-                    table.row([
-                        name.clone(),
-                        provider.title().to_owned(),
-                        provider.spec().ids.join("/"),
-                        overlap(&provider),
-                        from.clone(),
-                    ]);
-                }
                 objects.push(describe(&provider, &from));
+                let (title, ids) = (provider.title().to_owned(), provider.spec().ids.join("/"));
+                rows.push((Group::of(&provider), [name, title, ids, overlap(&provider), from]));
             }
             Err(error) => {
                 let error = in_words(error);
@@ -55,12 +45,15 @@ pub fn run(_args: &Args, session: &Session) -> anyhow::Result<Exit> {
             }
         }
     }
-    let shown = groups.iter().filter(|(.., rows)| *rows > 0);
-    for (index, (group, table, _)) in shown.enumerate() {
+    // Kept in the catalog's order within each group.
+    rows.sort_by_key(|(group, _)| *group);
+    for (index, group) in rows.chunk_by(|(one, _), (other, _)| one == other).enumerate() {
         if index > 0 {
             session.output.data("");
         }
-        session.output.data(group.heading());
+        let mut table = Table::new(["PROVIDER", "NAME", "IDS", "OLD SECRET LIVES", "FROM"]);
+        group.iter().for_each(|(_, cells)| table.row(cells.clone()));
+        session.output.data(group[0].0.heading());
         table.print(&session.output);
     }
     session.output.json(&result::object("provider list", Exit::Done, json!({ "providers": objects })));
@@ -68,7 +61,7 @@ pub fn run(_args: &Args, session: &Session) -> anyhow::Result<Exit> {
 }
 
 /// What can be done at a provider, which is what its rotation is like.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 enum Group {
     EndsEarly,
     RunsOut,
@@ -77,8 +70,6 @@ enum Group {
 }
 
 impl Group {
-    const ALL: [Self; 4] = [Self::EndsEarly, Self::RunsOut, Self::EndsWithTheCall, Self::Given];
-
     fn of(provider: &Provider) -> Self {
         match (provider.takes(), provider.force()) {
             (Some(_), _) => Self::Given,

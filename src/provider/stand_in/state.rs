@@ -321,8 +321,7 @@ impl Shared {
     fn is_authentic(&self, seen: &Seen) -> bool {
         let schemes = &self.provider.spec().auth.schemes;
         schemes.iter().any(|scheme| {
-            let (header_name, value, encode) = (scheme.header.clone(), scheme.value.clone(), scheme.encode);
-            let auth = request::AuthHeader { header: header_name, value, encode };
+            let auth = request::AuthHeader::of(scheme);
             let expected = Secret::new(auth.value(&self.options.api_key).as_str());
             header(seen, &auth.header).is_some_and(|value| Secret::new(value) == expected)
         })
