@@ -8,6 +8,7 @@ use super::exit::Exit;
 use super::options::TargetOptions;
 use super::overrule::{self, Over};
 use super::person;
+use super::rotate::SecretArgs;
 use super::session::Session;
 use super::{ask, complete, outcome, start};
 use crate::operation::changes;
@@ -66,6 +67,8 @@ pub struct Args {
     /// Agree that the old secret ends, by the endpoint's last id
     #[arg(long, value_name = "ID")]
     confirm: Option<String>,
+    #[command(flatten)]
+    secret: SecretArgs,
     #[command(flatten)]
     options: TargetOptions,
 }
@@ -185,6 +188,7 @@ impl Args {
                 Resolve::Applied => Ruling::Said { applied: true, reason: self.reason.clone() },
                 Resolve::NotApplied => Ruling::Said { applied: false, reason: self.reason.clone() },
             }),
+            is_piped: self.secret.is_piped(),
             may_ask: session.may_ask(),
         }
     }

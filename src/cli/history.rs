@@ -67,7 +67,7 @@ fn line(rotation: &Rotation) -> String {
     format!(
         "{at}  {outcome:<9}  {}  {}  {fingerprint}  {by}  {reason}",
         rotation.plan.target,
-        rotation.plan.direction.name()
+        rotation.plan.direction_name()
     )
     .trim_end()
     .to_owned()

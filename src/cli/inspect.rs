@@ -223,7 +223,7 @@ fn journal_line(rotation: &Rotation, session: &Session) -> String {
         rotation.contained().map(|contained| if contained { "; contained: yes" } else { "; contained: no" });
     format!(
         "journal   {} since {since}: {status}{}{back}{}",
-        rotation.plan.direction.name(),
+        rotation.plan.direction_name(),
         step.unwrap_or_default(),
         contained.unwrap_or_default()
     )

@@ -39,6 +39,9 @@ pub struct Args {
 /// Reads the key, checks its form, and saves it.
 pub fn run(args: &Args, session: &Session) -> anyhow::Result<Exit> {
     let endpoint = anywhere(session, &args.provider, args.base_url.as_deref())?;
+    if endpoint.provider.is_by_hand() {
+        return Err(key::no_key_needed(&endpoint).into());
+    }
     let key = read(session, &endpoint)?;
     endpoint.provider.admit_key(&endpoint, &key).map_err(key::refused)?;
     let entry = store::keychain_entry(KEY_SERVICE, &key_account(&endpoint));

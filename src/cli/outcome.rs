@@ -87,7 +87,6 @@ fn say_failure(session: &Session, report: &Report<'_>, failure: &Failure) -> (Ex
 
 fn say_next(session: &Session, report: &Report<'_>) {
     let (output, rotation) = (&session.output, report.rotation);
-    let direction = rotation.plan.told_as();
     // A rehearsal is gone once it is left, and nothing comes back to it.
     let is_rehearsal = session.comes_back_with.is_some();
     let goes_on = || Verb::Cutover.of(&rotation.plan.target);
@@ -122,9 +121,9 @@ fn say_next(session: &Session, report: &Report<'_>) {
                 output.warn(&format!("the old secret ended at {}: {late}", moment(end)));
             }
             let is_yes_needed = rotation.taken_back().is_some() && !session.may_ask();
-            output.say(&format!("next: {}, {}", step.name(), guide::title(direction, step)));
+            output.say(&format!("next: {}, {}", step.name(), guide::title(&rotation.plan, step)));
             say(if is_yes_needed { goes_on().flag("yes") } else { goes_on() });
-            if step.doer() == Doer::Person && !session.may_ask() && !is_rehearsal {
+            if rotation.plan.doer(step) == Doer::Person && !session.may_ask() && !is_rehearsal {
                 output.say("once it is done, where nobody can be asked:");
                 say(report.says_done(step));
             }

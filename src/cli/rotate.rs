@@ -1,5 +1,7 @@
 //! `whsec rotate`: a new secret, the old one kept as long as the provider does.
 
+use std::io::IsTerminal;
+
 use clap_complete::engine::ArgValueCandidates;
 
 use super::complete;
@@ -7,7 +9,7 @@ use super::exit::Exit;
 use super::options::TargetOptions;
 use super::session::Session;
 use super::start::{self, Begin};
-use crate::operation::start::Intent;
+use crate::operation::start::{Giver, Intent};
 use crate::rotation::Step;
 use crate::ui::prompt::Answers;
 
@@ -60,8 +62,41 @@ pub struct BeginArgs {
     ///
     /// For providers that end the old secret with the call. A throw-away secret goes into the `next` slots, the receivers
     /// read it, they are probed with both, and the slots are cleared again.
-    #[arg(long, conflicts_with = "dry_run")]
+    #[arg(long, conflicts_with_all = ["dry_run", "secret"])]
     pub probe_first: bool,
+    #[command(flatten)]
+    pub secret: SecretArgs,
+}
+
+/// Where the new secret is, for what a person has the provider make.
+#[derive(Clone, Copy, Debug, Default, clap::Args)]
+pub struct SecretArgs {
+    /// Take the new secret from stdin (`-`), where a person has had the provider make it
+    ///
+    /// For providers without a call that rotates, and for `hand/NAME`, which is any endpoint. On a terminal it is asked for, and
+    /// not shown. It is sealed before anything else is done; it never stands on a command line.
+    #[arg(long, value_name = "-", value_parser = dash)]
+    pub secret: Option<Stdin>,
+}
+
+/// What `-` stands for.
+#[derive(Clone, Copy, Debug)]
+pub struct Stdin;
+
+fn dash(text: &str) -> Result<Stdin, String> {
+    // Whatever stands there may be the secret, and is not repeated.
+    if text == "-" {
+        Ok(Stdin)
+    } else {
+        Err("it is not taken from the command line: give `-`, and pipe it in".to_owned())
+    }
+}
+
+impl SecretArgs {
+    /// Whether it comes out of a pipe, and nobody is asked for it.
+    pub fn is_piped(self) -> bool {
+        self.secret.is_some() && !std::io::stdin().is_terminal()
+    }
 }
 
 /// The one step of a person that comes before the call.
@@ -77,6 +112,7 @@ impl BeginArgs {
             idempotency_key: self.idempotency_key.as_deref(),
             api_key_file: options.api_key_file.as_deref(),
             probe_first: self.probe_first,
+            giver: if self.secret.is_piped() { Giver::AtHand } else { Giver::Nobody },
             ..intent
         };
         Begin { command, intent, confirm: self.confirm.as_deref(), dry_run: self.dry_run, detach: self.detach }
@@ -85,7 +121,8 @@ impl BeginArgs {
     /// What is decided before anybody is asked.
     pub fn answers(&self, session: &Session) -> Answers {
         let done = self.done.map(|StepBefore::Prepare| Step::Prepare);
-        Answers { done: done.into_iter().collect(), may_ask: session.may_ask(), ..Answers::default() }
+        let (may_ask, is_piped) = (session.may_ask(), self.secret.is_piped());
+        Answers { done: done.into_iter().collect(), may_ask, is_piped, ..Answers::default() }
     }
 }
 

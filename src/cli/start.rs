@@ -8,7 +8,7 @@ use super::{ask, outcome, person};
 use crate::advice::Command;
 use crate::config::Target;
 use crate::operation::report::{self, End};
-use crate::operation::start::{self, Begun, Decided, Intent, Prepared};
+use crate::operation::start::{self, Begun, Decided, Giver, Intent, Prepared};
 use crate::operation::workspace::{self, Resources, Workspace};
 use crate::rotation::operator::Operator;
 use crate::rotation::{Direction, Plan, Rest, Rotation, Step};
@@ -54,6 +54,10 @@ pub fn agree(session: &Session, target: Target, begin: &Begin<'_>, answers: &Ans
     let intent = Intent {
         probes: begin.intent.probes || session.may_ask(),
         speaks_for_receivers: answers.speaks_for(Step::Prepare),
+        giver: match begin.intent.giver {
+            Giver::Nobody if answers.may_ask => Giver::Person,
+            giver => giver,
+        },
         ..begin.intent.clone()
     };
     let prepared = decided.prepare(session.operating()?, &intent)?;

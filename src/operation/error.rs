@@ -235,7 +235,7 @@ fn of_run(error: &RunError) -> Kind {
         RunError::KeyNeeded { .. } | RunError::ClockUnheard { unheard: Unheard::Unasked(Unasked::NoKey), .. } => {
             Kind::Auth
         }
-        RunError::CannotProbe { .. } => Kind::Usage,
+        RunError::CannotProbe { .. } | RunError::NotTaken { .. } => Kind::Usage,
         RunError::NotMade { .. } => Kind::Failed,
         // The rotation is closed as failed, and that is what every later `cutover` says.
         RunError::SecretLost { .. } => Kind::NotFound,

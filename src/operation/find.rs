@@ -204,6 +204,7 @@ fn open_target(
         None => workspace::open_stores(&workspace.target)?,
     };
     let api_key = match key::find(context, &workspace.target, asked.api_key_file.as_deref()) {
+        _ if workspace.target.endpoint.provider.is_by_hand() => None,
         Ok(key) => Some(key),
         Err(error) if asked.api_key_file.is_some() => return Err(error),
         Err(error) => {

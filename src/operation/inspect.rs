@@ -123,6 +123,9 @@ impl Seen {
 
 fn ask(context: &Context, target: &Target, api_key_file: Option<&Path>) -> Result<Inspected, Error> {
     find::refuse_undescribed(context, target)?;
+    if target.endpoint.provider.is_by_hand() {
+        return Ok(Inspected::default());
+    }
     let key = key::find(context, target, api_key_file)?;
     context.client(target)?.inspect(&target.endpoint, &key.secret).map_err(|outcome| {
         let provider = target.endpoint.provider.title().to_owned();

@@ -53,6 +53,9 @@ pub fn account(provider: &str, origin: &str) -> String {
 /// first one that is named has to work; nothing falls through from a source that the operator chose.
 pub fn find(context: &Context, target: &Target, file: Option<&Path>) -> Result<ApiKey, Error> {
     let endpoint = &target.endpoint;
+    if endpoint.provider.is_by_hand() {
+        return Err(no_key_needed(endpoint));
+    }
     let found = match (file, &target.api_key) {
         (Some(path), _) => from_file(context, &context.folders().current.join(path))?,
         (None, Some(source)) => from_source(context, source, &target.surroundings.private)?,
@@ -63,6 +66,12 @@ pub fn find(context: &Context, target: &Target, file: Option<&Path>) -> Result<A
     };
     endpoint.provider.admit_key(endpoint, &found.secret).map_err(refused)?;
     Ok(found)
+}
+
+/// Where nothing is ever sent, no key is looked for, or kept.
+pub fn no_key_needed(endpoint: &Endpoint) -> Error {
+    let message = format!("{} is never called: its secret is made by hand", endpoint.provider.title());
+    Stop::new(Kind::Usage, message, "it needs no API key")
 }
 
 /// A refused key is an authentication failure, not a misuse of the command.

@@ -58,7 +58,7 @@ impl<'a> Notifier<'a> {
             return;
         }
         let told = match event {
-            Event::Answered(_) => {
+            Event::Answered(_) | Event::Given { .. } => {
                 self.later.borrow_mut().push(self.object(rotation, json!({ "kind": "step", "step": "issue" })));
                 return;
             }

@@ -73,8 +73,11 @@ impl<'a> Report<'a> {
     pub fn says_done(&self, step: Step) -> Command {
         let plan = &self.rotation.plan;
         let mut command = Verb::Cutover.of(&plan.target).with("done", step.name());
+        if step == Step::Issue {
+            return Verb::Cutover.of(&plan.target).with("secret", "-");
+        }
         let is_asked = self.rotation.call == Call::NotApplied && self.rotation.made.is_none();
-        if is_asked && plan.told_as().ends_old_secret() {
+        if is_asked && plan.needs_id() {
             command = command.with("confirm", plan.own_id());
         }
         // A bare word does not do where receivers have to be seen to accept what nobody has sent yet.
@@ -187,7 +190,7 @@ pub fn object(
         "endpoint": plan.own_id(),
         "rotation": rotation.id,
         "replaces": plan.replaces,
-        "direction": plan.direction.name(),
+        "direction": plan.direction_name(),
         "owner": plan.owner,
         "reason": plan.reason,
         "opened_at": rotation.opened_at,

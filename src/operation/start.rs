@@ -12,11 +12,22 @@ use crate::config::Target;
 use crate::provider::spec::Cutover;
 use crate::provider::{Force, Overlap, request};
 use crate::rotation::{
-    Call, Direction, Event, Outcome, Plan, Proof, Rotation, RunError, Status, Step, at_hand, leaking, suspects,
+    Call, Direction, Event, Issuing, Outcome, Plan, Proof, Rotation, RunError, Status, Step, at_hand, leaking, suspects,
 };
 use crate::secret::Fingerprint;
 use crate::store::Store;
 use crate::time::moment;
+
+/// Who gives the new secret where a person has the provider make it.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Giver {
+    #[default]
+    Nobody,
+    /// Somebody who is asked.
+    Person,
+    /// Whoever has made it already: it is there before anything is asked.
+    AtHand,
+}
 
 /// What is wanted of a rotation beside its target.
 #[derive(Clone, Debug, Default)]
@@ -30,6 +41,8 @@ pub struct Intent<'a> {
     pub api_key_file: Option<&'a std::path::Path>,
     /// Prove before the call that receivers would take a second secret.
     pub probe_first: bool,
+    /// Who gives the new secret, where a person has it made.
+    pub giver: Giver,
     /// Probe the receivers, so that somebody is shown what they accept.
     pub probes: bool,
     /// Whether somebody says, or can be asked, that the receivers are ready.
@@ -70,6 +83,7 @@ type Standing = Option<(Uuid, std::collections::BTreeMap<Step, Proof>, Call, boo
 
 /// Decides everything that can be decided before anything is opened. Warns of what a store cannot promise.
 pub fn decide(context: &Context, mut target: Target, intent: &Intent<'_>) -> Result<Decided, Error> {
+    refuse_giver(&target, intent)?;
     let mut plan = plan(&target, intent)?;
     if target.stores.is_empty() {
         let hint = "name one: --store dotenv:PATH#KEY, or `store = …` in the target";
@@ -101,10 +115,16 @@ impl Decided {
             context.say("the receivers are probed before the call, as with --probe-first; --done prepare goes without");
             plan.probe_first = true;
         }
-        let api_key = key::find(context, &target, intent.api_key_file)?;
+        let api_key = match &plan.issuing {
+            Issuing::ByHand { page } => {
+                refuse_without_giver(&target, page, intent)?;
+                None
+            }
+            Issuing::Call(_) => Some(key::find(context, &target, intent.api_key_file)?),
+        };
         let mut workspace = Workspace::open(context, target, None)?;
-        workspace.key_origin = Some(api_key.origin.clone());
-        let resources = Resources { stores, api_key: Some(api_key) };
+        workspace.key_origin = api_key.as_ref().map(|key| key.origin.clone());
+        let resources = Resources { stores, api_key };
         if plan.probe_first || intent.probes {
             workspace.enable_probes(context, &plan)?;
         }
@@ -115,6 +135,10 @@ impl Decided {
         // The endpoint's whole journal, so that a damaged one is found out here.
         let known = workspace.journal.of_endpoint(&workspace.target.endpoint.key())?;
         let (over, replaced) = in_the_way(context, &known, intent)?;
+        // A process may have died before it could say that it was given a secret.
+        if let Some(kept) = over.iter().find(|over| over.plan.is_by_hand() && workspace.seals.exists(over.id)) {
+            return Err(is_open(context, kept));
+        }
         if let Some(open) = &replaced {
             plan.replaces = Some(open.id);
             let title = workspace.target.endpoint.provider.title();
@@ -183,6 +207,12 @@ fn plan(target: &Target, intent: &Intent<'_>) -> Result<Plan, Error> {
         Some(reason) => request::force(endpoint, key.as_deref(), reason)?,
         None => request::rotate(endpoint, key.as_deref()),
     };
+    let mut steps = direction.steps().to_vec();
+    if intent.giver == Giver::AtHand {
+        // It is there already, and nothing can come before it.
+        steps.retain(|step| ![Step::Prepare, Step::Issue].contains(step));
+        steps.insert(0, Step::Issue);
+    }
     Ok(Plan {
         target: target.name.clone(),
         provider: provider.name().to_owned(),
@@ -192,8 +222,11 @@ fn plan(target: &Target, intent: &Intent<'_>) -> Result<Plan, Error> {
         auth: provider.spec().auth.schemes.get(endpoint.auth).map(|scheme| scheme.name.clone()).unwrap_or_default(),
         options: endpoint.options.clone(),
         direction,
-        steps: direction.steps().to_vec(),
-        request,
+        steps,
+        issuing: match request {
+            Some(request) => Issuing::Call(request),
+            None => Issuing::ByHand { page: provider.page(&endpoint.ids).unwrap_or_default() },
+        },
         key_window: key.as_ref().and(provider.idempotency()).map(|idempotency| idempotency.window),
         idempotency_key: key,
         overlap,
@@ -235,18 +268,43 @@ fn in_the_way(
     let (over, open): (Vec<_>, Vec<_>) = open.partition(|rotation| rotation.status(context.now()) == Status::Planned);
     let Some(at) = at_hand(&open) else { return Ok((over, None)) };
     let first = &open[at];
-    let status = first.status(context.now());
-    if intent.force.is_none() || matches!(status, Status::Unknown | Status::Sealed) {
-        let message = format!(
-            "a rotation of `{}` is open already ({}, since {})",
-            first.plan.own_id(),
-            status.name(),
-            moment(first.opened_at)
-        );
-        let hint = advice!["go on with it: ", Verb::Cutover.of(&first.plan.target).bare()];
-        return Err(Stop::new(Kind::Conflict, message, hint));
+    if intent.force.is_none() || matches!(first.status(context.now()), Status::Unknown | Status::Sealed) {
+        return Err(is_open(context, first));
     }
     Ok((over, open.into_iter().nth(at)))
+}
+
+fn is_open(context: &Context, open: &Rotation) -> Error {
+    let (id, status, since) = (open.plan.own_id(), open.status(context.now()).name(), moment(open.opened_at));
+    let message = format!("a rotation of `{id}` is open already ({status}, since {since})");
+    Stop::new(Kind::Conflict, message, advice!["go on with it: ", Verb::Cutover.of(&open.plan.target).bare()])
+}
+
+/// Refuses where a person has to make the new secret, and there is none to ask; and a key of which nothing would come.
+fn refuse_without_giver(target: &Target, page: &str, intent: &Intent<'_>) -> Result<(), Error> {
+    let title = target.endpoint.provider.title();
+    if intent.api_key_file.is_some() {
+        let message = format!("{title} is never called: its secret is made by hand");
+        return Err(Stop::new(Kind::Usage, message, "leave --api-key-file out"));
+    }
+    if intent.giver == Giver::Nobody {
+        let message = format!("the new secret is made by hand at {title}, and there is nobody to ask for it");
+        let hint = format!("make it ({page}) and pipe it in: --secret -");
+        return Err(Stop::new(Kind::Usage, message, hint));
+    }
+    Ok(())
+}
+
+/// Refuses a secret from a pipe where the provider is called for one, or given one.
+fn refuse_giver(target: &Target, intent: &Intent<'_>) -> Result<(), Error> {
+    let provider = &target.endpoint.provider;
+    if intent.giver != Giver::AtHand || provider.is_by_hand() {
+        return Ok(());
+    }
+    let who = if provider.takes().is_some() { "whsec makes the new secret for" } else { "the new secret comes from" };
+    let message = format!("--secret is for what somebody makes by hand, and {who} {}", provider.title());
+    let hint = "leave it out; for a secret that was made by hand, name any endpoint as `hand/NAME`";
+    Err(Stop::new(Kind::Usage, message, hint))
 }
 
 /// Refuses `--probe-first` where there is nothing to prove, or nobody to prove it.

@@ -13,36 +13,53 @@ use super::{Provider, ProviderError};
 use crate::secret;
 use crate::system::owned::{self, NotOwned};
 
-/// The built-in descriptions: name, the variable that holds the API key, and text. The variable stands here because every command
+/// The built-in descriptions: name, the variable that holds the API key (empty where a person rotates), and text. The variable stands here because every command
 /// has to know them all, and has no other use for most of the texts.
 const BUILTIN: &[(&str, &str, &str)] = &[
     ("bitbucket", "BITBUCKET_TOKEN", include_str!("builtin/bitbucket.toml")),
     ("circleci", "CIRCLE_TOKEN", include_str!("builtin/circleci.toml")),
     ("contentful", "CONTENTFUL_MANAGEMENT_TOKEN", include_str!("builtin/contentful.toml")),
+    ("elevenlabs", "", include_str!("builtin/elevenlabs.toml")),
     ("figma", "FIGMA_TOKEN", include_str!("builtin/figma.toml")),
+    ("gitea", "", include_str!("builtin/gitea.toml")),
     ("github-org", "GITHUB_TOKEN", include_str!("builtin/github-org.toml")),
     ("github", "GITHUB_TOKEN", include_str!("builtin/github.toml")),
     ("gitlab-group", "GITLAB_TOKEN", include_str!("builtin/gitlab-group.toml")),
     ("gitlab", "GITLAB_TOKEN", include_str!("builtin/gitlab.toml")),
+    ("gocardless", "", include_str!("builtin/gocardless.toml")),
+    ("hand", "", include_str!("builtin/hand.toml")),
     ("heroku", "HEROKU_API_KEY", include_str!("builtin/heroku.toml")),
     ("hopae", "HOPAE_API_KEY", include_str!("builtin/hopae.toml")),
+    ("hubspot", "", include_str!("builtin/hubspot.toml")),
+    ("intercom", "", include_str!("builtin/intercom.toml")),
     ("kadosei", "KADOSEI_TOKEN", include_str!("builtin/kadosei.toml")),
     ("klaviyo", "KLAVIYO_API_KEY", include_str!("builtin/klaviyo.toml")),
     ("layers", "LAYERS_API_KEY", include_str!("builtin/layers.toml")),
     ("lemonsqueezy", "LEMONSQUEEZY_API_KEY", include_str!("builtin/lemonsqueezy.toml")),
+    ("line", "", include_str!("builtin/line.toml")),
     ("lithic", "LITHIC_API_KEY", include_str!("builtin/lithic.toml")),
+    ("meta", "", include_str!("builtin/meta.toml")),
+    ("mux", "", include_str!("builtin/mux.toml")),
+    ("notion", "", include_str!("builtin/notion.toml")),
     ("nylas", "NYLAS_API_KEY", include_str!("builtin/nylas.toml")),
     ("openai", "OPENAI_API_KEY", include_str!("builtin/openai.toml")),
     ("polar", "POLAR_ACCESS_TOKEN", include_str!("builtin/polar.toml")),
+    ("quickbooks", "", include_str!("builtin/quickbooks.toml")),
+    ("razorpay", "", include_str!("builtin/razorpay.toml")),
     ("resend", "RESEND_API_KEY", include_str!("builtin/resend.toml")),
     ("revolut-merchant", "REVOLUT_MERCHANT_KEY", include_str!("builtin/revolut-merchant.toml")),
     ("signa", "SIGNA_API_KEY", include_str!("builtin/signa.toml")),
+    ("slack", "", include_str!("builtin/slack.toml")),
+    ("stripe", "", include_str!("builtin/stripe.toml")),
     ("svix", "SVIX_AUTH_TOKEN", include_str!("builtin/svix.toml")),
     ("terraform", "TFE_TOKEN", include_str!("builtin/terraform.toml")),
     ("typeform", "TYPEFORM_TOKEN", include_str!("builtin/typeform.toml")),
     ("verifa", "VERIFA_API_KEY", include_str!("builtin/verifa.toml")),
+    ("webflow", "", include_str!("builtin/webflow.toml")),
     ("woocommerce", "WOOCOMMERCE_KEY", include_str!("builtin/woocommerce.toml")),
+    ("xero", "", include_str!("builtin/xero.toml")),
     ("zendesk", "ZENDESK_API_KEY", include_str!("builtin/zendesk.toml")),
+    ("zoom", "", include_str!("builtin/zoom.toml")),
 ];
 
 /// Largest user's file in bytes; what is larger is no description.
@@ -160,7 +177,7 @@ impl Catalog {
     /// The environment variables in which API keys lie, of all descriptions that can be read so far, whatever else they say.
     pub fn key_variables(&self) -> impl Iterator<Item = String> + '_ {
         self.entries.iter().filter_map(|(name, entry)| match &entry.origin {
-            Origin::BuiltIn => builtin(name).map(|(variable, _)| variable.to_owned()),
+            Origin::BuiltIn => builtin(name).map(|(variable, _)| variable.to_owned()).filter(|name| !name.is_empty()),
             Origin::File(path) => toml::from_str::<Keyed>(&read(path).ok()?).ok().map(|keyed| keyed.auth.env),
         })
     }
@@ -233,8 +250,12 @@ mod tests {
     #[test]
     fn a_key_lies_where_its_description_says_and_a_broken_one_still_says_it() {
         let catalog = Catalog::builtin();
-        let said: Vec<String> =
-            catalog.names().iter().map(|name| catalog.get(name).unwrap().spec().auth.env.clone()).collect();
+        let said: Vec<String> = catalog
+            .names()
+            .iter()
+            .map(|name| catalog.get(name).unwrap().spec().auth.env.clone())
+            .filter(|env| !env.is_empty())
+            .collect();
         assert_eq!(catalog.key_variables().collect::<Vec<_>>(), said);
         let folder = tempfile::tempdir().unwrap();
         let broken = "name = \"acme\"\nrotate = 1\n[auth]\nenv = \"ACME_KEY\"\n";

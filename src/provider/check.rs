@@ -5,8 +5,8 @@ use std::time::Duration;
 use super::path::PathTemplate;
 use super::rules::{self, Checked, Flaw, flaw, require};
 use super::signature::Scheme;
-use super::spec::{Cutover, KeyForm, OverlapKind, SecretSpec, Spec};
-use super::{ProviderError, duration, parse, placeholders, sections};
+use super::spec::{Cutover, KeyForm, OverlapKind, RotateKind, SecretSpec, Spec};
+use super::{Id, ProviderError, by_hand, duration, parse, placeholders, sections};
 use crate::http::{Url, parse_base_url};
 
 /// Most ids that an endpoint is named by.
@@ -23,7 +23,8 @@ pub struct Provider {
     overlap: Overlap,
     idempotency: Option<Idempotency>,
     signature: Option<Scheme>,
-    pub(crate) rotate_path: PathTemplate,
+    /// Absent where a person rotates.
+    pub(crate) rotate_path: Option<PathTemplate>,
     pub(crate) read_path: Option<PathTemplate>,
     pub(crate) inspect_path: Option<PathTemplate>,
     pub(crate) test_path: Option<PathTemplate>,
@@ -122,7 +123,18 @@ impl Provider {
 
     /// What the new secret is made like, where it is ours to make.
     pub fn takes(&self) -> Option<&SecretSpec> {
-        self.spec.rotate.secret.as_ref()
+        self.spec.rotate.secret.as_ref().filter(|_| self.spec.rotate.kind == RotateKind::Set)
+    }
+
+    /// Where a person rotates, with the endpoint's ids in it; `None` where there is a call for that.
+    pub fn page(&self, ids: &[Id]) -> Option<String> {
+        let filled = |page: String, id: &Id| page.replace(&format!("{{{}}}", id.name), &id.value);
+        self.spec.rotate.page.clone().map(|page| ids.iter().fold(page, filled))
+    }
+
+    /// Whether a person rotates, and nothing is ever sent.
+    pub fn is_by_hand(&self) -> bool {
+        self.spec.rotate.kind == RotateKind::Hand
     }
 
     /// How a repeated request is recognised; `None` where it would rotate again.
@@ -146,14 +158,28 @@ fn check(spec: Spec) -> Result<Provider, Flaw> {
     rules::words("title", &spec.title)?;
     ids(&spec.ids)?;
     forms(&spec)?;
+    let is_by_hand = spec.rotate.kind == RotateKind::Hand;
     let base_url = match &spec.base_url {
         Some(text) => Some(parse_base_url(text).map_err(|why| {
             flaw("base_url", format!("cannot be used: {why}"), "write `https://HOST` or `https://HOST/PREFIX`")
         })?),
+        // Nothing is sent there, and it is a part of the endpoint's identity alone: `.invalid` is nobody's (RFC 2606).
+        None if is_by_hand => crate::http::Url::parse(&format!("https://{}.invalid", spec.name)).ok(),
         None => None,
     };
     same(&spec.same, base_url.as_ref())?;
-    sections::auth(&spec.auth)?;
+    if is_by_hand {
+        by_hand::check(&spec)?;
+    } else {
+        require(
+            spec.rotate.page.is_none(),
+            "rotate.where",
+            "goes with `kind = \"hand\"`",
+            "set the kind, or take it out",
+        )?;
+        require(!spec.auth.is_absent(), "auth", "is missing", "say how requests prove who sends them: `[auth]`")?;
+        sections::auth(&spec.auth)?;
+    }
     sections::headers(&spec)?;
     sections::answers(&spec)?;
     sections::maker(&spec)?;
@@ -173,17 +199,19 @@ fn check(spec: Spec) -> Result<Provider, Flaw> {
         PathTemplate::parse(text, &spec.ids)
             .map_err(|why| flaw(key, why, format!("write it like `/v1/hooks/{{{}}}`", spec.ids.join("}/{"))))
     };
-    let rotate_path = path("rotate.path", &spec.rotate.path)?;
+    let rotate_path = match (&spec.rotate.path, is_by_hand) {
+        (Some(text), _) => Some(path("rotate.path", text)?),
+        (None, true) => None,
+        (None, false) => return Err(flaw("rotate.path", "is missing", "say which call rotates")),
+    };
     let read_path = spec.rotate.read.as_ref().map(|read| path("rotate.read", read)).transpose()?;
     let inspect_path = spec.inspect.as_ref().map(|inspect| path("inspect.path", &inspect.path)).transpose()?;
     let test_path = spec.test_delivery.as_ref().map(|test| path("test_delivery.path", &test.path)).transpose()?;
     let listed = spec.inspect.as_ref().is_some_and(|inspect| inspect.list.is_some());
-    uses_all("rotate.path", &rotate_path, &spec.ids)?;
-    uses_all("rotate.read", read_path.as_ref().unwrap_or(&rotate_path), &spec.ids)?;
-    uses_all("test_delivery.path", test_path.as_ref().unwrap_or(&rotate_path), &spec.ids)?;
-    if !listed {
-        uses_all("inspect.path", inspect_path.as_ref().unwrap_or(&rotate_path), &spec.ids)?;
-    }
+    uses_all("rotate.path", rotate_path.as_ref(), &spec.ids)?;
+    uses_all("rotate.read", read_path.as_ref(), &spec.ids)?;
+    uses_all("test_delivery.path", test_path.as_ref(), &spec.ids)?;
+    uses_all("inspect.path", inspect_path.as_ref().filter(|_| !listed), &spec.ids)?;
     let idempotency = sections::idempotency(&spec)?;
     let signature = spec.signature.as_ref().map(Scheme::check).transpose()?;
     Ok(Provider { base_url, overlap, idempotency, signature, rotate_path, read_path, inspect_path, test_path, spec })
@@ -242,8 +270,8 @@ fn same(same: &[String], base_url: Option<&Url>) -> Checked {
     Ok(())
 }
 
-fn uses_all(key: &str, path: &PathTemplate, ids: &[String]) -> Checked {
-    match ids.iter().find(|id| !path.uses(id)) {
+fn uses_all(key: &str, path: Option<&PathTemplate>, ids: &[String]) -> Checked {
+    match ids.iter().find(|id| path.is_some_and(|path| !path.uses(id))) {
         None => Ok(()),
         Some(id) => Err(flaw(
             key,

@@ -9,21 +9,25 @@ use super::spec::{SecretForm, SecretSpec};
 use crate::secret::Secret;
 use crate::system::text::hex;
 
+/// What is made where nothing says how many: the length of what HMAC-SHA256 makes.
+const USUAL_BYTES: usize = 32;
+
 /// Makes a secret of random bytes of the system's. Fails where the system has none to give.
 pub fn secret(spec: &SecretSpec) -> Result<Secret, String> {
-    let mut bytes = Zeroizing::new(vec![0; spec.bytes]);
+    let mut bytes = Zeroizing::new(vec![0; spec.bytes.unwrap_or(USUAL_BYTES)]);
     getrandom::fill(&mut bytes).map_err(|error| format!("this machine gives no random bytes: {error}"))?;
     let text = Zeroizing::new(match spec.form {
         SecretForm::Hex => hex(&bytes),
         SecretForm::Base64 => STANDARD.encode(&*bytes),
-        SecretForm::Base64url => URL_SAFE_NO_PAD.encode(&*bytes),
+        SecretForm::Base64url | SecretForm::Text => URL_SAFE_NO_PAD.encode(&*bytes),
         SecretForm::Whsec => {
             let mut text = PREFIX.to_owned();
             STANDARD.encode_string(&*bytes, &mut text);
             text
         }
     });
-    Ok(Secret::new(text.as_str()))
+    let prefix = spec.prefix.as_deref().filter(|prefix| !text.starts_with(prefix)).unwrap_or_default();
+    Ok(Secret::new(Zeroizing::new(format!("{prefix}{}", *text)).as_str()))
 }
 
 #[cfg(test)]
@@ -38,7 +42,8 @@ mod tests {
             (SecretForm::Base64url, 48, "", 64),
             (SecretForm::Whsec, 32, PREFIX, 50),
         ] {
-            let [one, other] = [(); 2].map(|()| secret(&SecretSpec { form, bytes }).unwrap());
+            let spec = SecretSpec { form, bytes: Some(bytes), prefix: None };
+            let [one, other] = [(); 2].map(|()| secret(&spec).unwrap());
             assert_ne!(one, other);
             assert!(one.expose().starts_with(begins));
             assert_eq!(one.len(), length, "{form:?}");

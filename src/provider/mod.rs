@@ -10,6 +10,7 @@ use std::sync::Arc;
 use serde::{Deserialize, Serialize};
 
 pub mod answer;
+mod by_hand;
 mod catalog;
 mod check;
 pub mod client;

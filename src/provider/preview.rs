@@ -38,9 +38,12 @@ pub fn describe(provider: &Arc<Provider>) -> Vec<Shown> {
         options: std::collections::BTreeMap::new(),
         known_as: None,
     };
-    let forced = (provider.force() == Force::Call).then(|| request::force(&endpoint, Some(KEY), REASON).ok()).flatten();
+    let forced = (provider.force() == Force::Call)
+        .then(|| request::force(&endpoint, Some(KEY), REASON).ok())
+        .flatten()
+        .flatten();
     let calls = [
-        ("rotate", Some(request::rotate(&endpoint, Some(KEY)))),
+        ("rotate", request::rotate(&endpoint, Some(KEY))),
         ("force-rotate", forced),
         ("inspect", request::inspect(&endpoint, 1)),
         ("test delivery", request::test_delivery(&endpoint, Some(KEY))),

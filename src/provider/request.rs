@@ -95,13 +95,14 @@ impl Request {
     }
 }
 
-/// The call that makes a new secret, or takes the one that we have made.
-pub fn rotate(endpoint: &Endpoint, key: Option<&str>) -> Request {
+/// The call that makes a new secret, or takes the one that we have made; `None` where a person rotates.
+pub fn rotate(endpoint: &Endpoint, key: Option<&str>) -> Option<Request> {
     rotate_with(endpoint, key, endpoint.provider.spec().rotate.body.as_ref())
 }
 
-/// The call that makes a new secret because the old one has leaked: it ends the old one at once where the provider can.
-pub fn force(endpoint: &Endpoint, key: Option<&str>, reason: &str) -> Result<Request, RequestError> {
+/// The call that makes a new secret because the old one has leaked: it ends the old one at once where the provider can. `None` where a
+/// person rotates.
+pub fn force(endpoint: &Endpoint, key: Option<&str>, reason: &str) -> Result<Option<Request>, RequestError> {
     let provider = &endpoint.provider;
     match (provider.force(), &provider.spec().force) {
         (Force::Call, Some(force)) => {
@@ -168,14 +169,14 @@ pub fn check_key(provider: &Provider, key: &str) -> Result<(), RequestError> {
     }
 }
 
-fn rotate_with(endpoint: &Endpoint, key: Option<&str>, body: Option<&Value>) -> Request {
+fn rotate_with(endpoint: &Endpoint, key: Option<&str>, body: Option<&Value>) -> Option<Request> {
     let rotate = &endpoint.provider.spec().rotate;
-    let mut request = plain(endpoint, rotate.method, &endpoint.provider.rotate_path);
+    let mut request = plain(endpoint, rotate.method?, endpoint.provider.rotate_path.as_ref()?);
     request.headers.extend(rotate.headers.iter().map(|(name, value)| (name.clone(), value.clone())));
     let body = body.map(|body| words::with_ids(body, &endpoint.ids));
     add_body(&mut request, body.as_deref(), rotate.media_type.as_deref().unwrap_or(JSON));
     add_key(&mut request, &endpoint.provider, key);
-    request
+    Some(request)
 }
 
 /// Method, address, authentication, and the headers that every call carries.

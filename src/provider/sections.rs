@@ -94,8 +94,10 @@ pub(crate) fn answers(spec: &Spec) -> Checked {
         let fields = [&rotate.id, &rotate.version, &rotate.fingerprint, &rotate.old_expires_at, &rotate.notice];
         fields.iter().try_for_each(|field| optional_pointer("rotate.answer", field.as_ref()))?;
     }
+    let is_call = spec.rotate.kind != RotateKind::Hand;
+    require(spec.rotate.method.is_some() || !is_call, "rotate.method", "is missing", "write the method that rotates")?;
     require(
-        spec.rotate.method != Method::Get,
+        spec.rotate.method != Some(Method::Get),
         "rotate.method",
         "is GET, which must not change anything",
         "write the method that rotates",
@@ -137,6 +139,10 @@ pub(crate) fn answers(spec: &Spec) -> Checked {
 /// Who makes the new secret, and what goes with that.
 pub(crate) fn maker(spec: &Spec) -> Checked {
     let rotate = &spec.rotate;
+    if rotate.kind == RotateKind::Hand {
+        // What the page makes is looked at in `by_hand`.
+        return Ok(());
+    }
     let Some(made) = &rotate.secret else {
         require(
             rotate.carry.is_empty(),
@@ -160,7 +166,13 @@ pub(crate) fn maker(spec: &Spec) -> Checked {
         "goes with `kind = \"set\"`",
         "set the kind, or take it out where the provider makes the secret",
     )?;
-    let fits = (FEWEST_BYTES..=MOST_BYTES).contains(&made.bytes);
+    require(
+        made.form != SecretForm::Text && made.prefix.is_none(),
+        "rotate.secret",
+        "says too little to make one",
+        "`form` is `hex`, `base64`, `base64url` or `whsec`, without `prefix`",
+    )?;
+    let fits = made.bytes.is_some_and(|bytes| (FEWEST_BYTES..=MOST_BYTES).contains(&bytes));
     require(fits, "rotate.secret.bytes", "is not between 16 and 64", "32 is what most providers make themselves")?;
     let count = |word: &str| rotate.body.as_ref().map_or(0, |body| body.to_string().matches(word).count());
     let is_value = |word: &str| rotate.body.as_ref().is_some_and(|body| has_value(body, word));

@@ -25,9 +25,12 @@ impl Runner<'_> {
     pub(super) fn check(&mut self) -> Result<(), RunError> {
         match self.look() {
             Ok(before) => {
+                self.refuse_the_live_one(before.current.as_ref())?;
                 self.mention_clock(before.clock_ahead_ms.unwrap_or(0));
                 self.record_soon(&[Event::Checked { before }])
             }
+            // What was given by then is kept, and goes on once that is mended.
+            Err(error) if self.rotation.answered().is_some() => Err(self.kept(error)),
             Err(error) => {
                 let reason = Some(error.to_string());
                 // The failure says more than one of the journal behind it, which may be on the same disk.
@@ -38,7 +41,8 @@ impl Runner<'_> {
     }
 
     fn look(&mut self) -> Result<Evidence, RunError> {
-        let earlier = self.journal.of_endpoint(&self.rotation.plan.endpoint_key)?;
+        let mut earlier = self.journal.of_endpoint(&self.rotation.plan.endpoint_key)?;
+        earlier.retain(|rotation| rotation.id != self.rotation.id);
         self.keep_leaked(&earlier);
         // A run that was cut off as it ended may have left sealed secrets from before of a rotation that is over.
         let over = earlier.iter().filter(|rotation| rotation.closed.is_some());
@@ -87,6 +91,9 @@ impl Runner<'_> {
 
     /// Asks the provider about the endpoint, where it has a call for that.
     fn inspect(&mut self) -> Result<Option<Evidence>, RunError> {
+        if self.rotation.plan.is_by_hand() {
+            return Ok(None);
+        }
         let provider = &self.endpoint.provider;
         let key = self.key()?;
         if !provider.shows() {

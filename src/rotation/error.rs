@@ -130,6 +130,9 @@ pub enum RunError {
     /// A secret of ours could not be made, or is gone before it was sent.
     #[error("nothing was sent, because there is no new secret: {why}")]
     NotMade { why: String },
+    /// What was given is not the new secret.
+    #[error("what was given is not the new secret: {why}; no store was touched")]
+    NotTaken { why: String },
     /// Nobody has seen that receivers accept what the provider is about to sign with alone.
     #[error("nothing was sent: no receiver was seen to accept the new secret, and {provider} would sign with it alone")]
     Unproved { provider: String },
@@ -264,6 +267,10 @@ impl RunError {
                     next.join(", ")
                 ),
                 Flag::with("done", Step::Prepare.name())
+            ],
+            Self::NotTaken { .. } => advice![
+                "copy the new secret, and it alone, then give it again: ",
+                Verb::Rotate.here().with("secret", "-")
             ],
             Self::NotMade { .. } => advice!["begin again: ", Verb::Rotate.here()],
             Self::Unproved { .. } => advice![

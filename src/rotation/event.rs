@@ -20,6 +20,8 @@ pub enum Event {
     Checked { before: Evidence },
     /// The new secret is ours to make: it is made and sealed, and nobody has it yet.
     Made { fingerprint: Fingerprint },
+    /// A person has had the provider make the new secret and has given it: it is sealed.
+    Given { fingerprint: Fingerprint },
     /// The request is about to be sent. Without an outcome behind it, what happened is unknown.
     Sent {
         attempt: u32,
@@ -127,6 +129,7 @@ pub struct Answered {
     pub fingerprint: Fingerprint,
     pub version: Option<String>,
     pub provider_fingerprint: Option<String>,
+    /// The answer's status; 0 of what a person has given.
     pub status: u16,
     pub request_id: Option<String>,
     /// When the old secret ends, on the provider's clock.

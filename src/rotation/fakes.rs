@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use jiff::SignedDuration;
 
-use super::operator::{Awaited, Comparison, Countdown, Doubt, News, Operator, Reply, Ruling};
+use super::operator::{Awaited, Comparison, Countdown, Doubt, Gift, News, Operator, Reply, Ruling};
 use super::tests::noon;
 use super::*;
 use crate::secret::Secret;
@@ -157,6 +157,10 @@ pub type Others = Box<dyn FnOnce(&Path)>;
 pub struct Person {
     pub replies: VecDeque<Reply>,
     pub rulings: VecDeque<Ruling>,
+    /// The new secrets that are given, one a question.
+    pub gifts: VecDeque<String>,
+    /// Whether they come out of a pipe, and nobody looks at what is said of them.
+    pub is_piped: bool,
     /// What is done while the person is waited for, one a question.
     pub others: VecDeque<Others>,
     /// What the config names by now.
@@ -178,6 +182,8 @@ impl Person {
         Self {
             replies: VecDeque::new(),
             rulings: VecDeque::new(),
+            gifts: VecDeque::new(),
+            is_piped: false,
             others: VecDeque::new(),
             joined: Vec::new(),
             stop_at: None,
@@ -229,8 +235,22 @@ impl Operator for Person {
             other => format!("({})", first_word(&other)),
         });
     }
-    fn takes_time(&self, _: &Rotation, _: Awaited<'_>) -> bool {
-        !self.others.is_empty()
+    fn takes_time(&self, _: &Rotation, awaited: Awaited<'_>) -> bool {
+        !self.others.is_empty() || (matches!(awaited, Awaited::Step(Step::Issue)) && !self.is_piped)
+    }
+    fn take_secret(&mut self, _: &Rotation, admitted: &dyn Fn(&Secret) -> Result<(), String>) -> Gift {
+        self.heard.push("? secret".to_owned());
+        if let Some(act) = self.others.pop_front() {
+            act(&self.folder);
+        }
+        while let Some(gift) = self.gifts.pop_front() {
+            let secret = Secret::new(gift.as_str());
+            match admitted(&secret) {
+                Err(why) if !self.is_piped => self.heard.push(format!("not taken: {why}")),
+                _ => return Gift::Secret(secret),
+            }
+        }
+        Gift::NobodyToAsk
     }
     fn do_step(&mut self, _: &Rotation, step: Step) -> Reply {
         self.asked(format!("? {}", step.name()))

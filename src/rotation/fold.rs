@@ -23,6 +23,11 @@ impl Record {
                 self.go_live_first();
             }
             Event::Made { fingerprint } => self.made = Some(fingerprint.clone()),
+            Event::Given { fingerprint } => {
+                self.call = Call::Answered(self.plan.given(fingerprint, self.provider_time(*at)));
+                self.applied = true;
+                self.done.insert(Step::Issue, proof(How::Word { reason: None }));
+            }
             Event::Sent { attempt, key, .. } => {
                 self.attempts = *attempt;
                 self.sent_with.extend(key.clone());
@@ -50,7 +55,10 @@ impl Record {
                 self.applied = true;
             }
             Event::NotApplied { .. } => {
-                // Recorded only where no attempt may have been applied, so the key is as good as new.
+                // Recorded only where no attempt may have been applied, so the key is as good as new; or of what was given, and is not
+                // what it was taken for.
+                self.applied = false;
+                self.done.remove(&Step::Issue);
                 self.sent.clear();
                 self.sent_with.clear();
                 self.call = Call::NotApplied;

@@ -2,7 +2,7 @@
 //!
 //! Pure. The plan, the walk and `status` all take their words from here.
 
-use super::{Direction, Plan, Rotation, Step};
+use super::{Direction, Issuing, Plan, Rotation, Step};
 use crate::provider::Provider;
 use crate::provider::signature::Scheme;
 use crate::provider::spec::{Encoding, KeyDecoding};
@@ -16,10 +16,15 @@ pub struct StoreNames {
     pub previous: String,
 }
 
-/// A short line for a step: what happens, in the words of this direction.
-pub fn title(direction: Direction, step: Step) -> &'static str {
+/// A short line for a step: what happens, in the words of this plan's direction.
+pub fn title(plan: &Plan, step: Step) -> &'static str {
     use Direction::{Contain, Force, Instant, OverlapEither, OverlapSwitch, Set, SetSwitch};
-    match (step, direction) {
+    match (step, plan.told_as()) {
+        (Step::Check, _) if plan.is_by_hand() => "prove every store and the seal",
+        (Step::Issue, Instant) if plan.is_by_hand() => {
+            "have the provider make a new secret, and give it to whsec: the old one dies"
+        }
+        (Step::Issue, _) if plan.is_by_hand() => "have the provider make a new secret, and give it to whsec",
         (Step::Check, _) => "prove the key, the endpoint, every store and the seal",
         (Step::Prepare, _) => "make the receivers ready to take the new secret at once",
         (Step::Issue, Instant) => "call the provider: the old secret dies with the answer",
@@ -67,8 +72,18 @@ pub fn instructions(rotation: &Rotation, provider: &Provider, stores: &[StoreNam
             format!("{} does not say when the old secret ends.", provider.title()),
             "Say that it has ended only when you know it, from the provider's dashboard or support.".to_owned(),
         ],
-        Step::Check | Step::Issue | Step::Stage | Step::Promote | Step::Retire => Vec::new(),
+        Step::Issue => issue(&rotation.plan),
+        Step::Check | Step::Stage | Step::Promote | Step::Retire => Vec::new(),
     }
+}
+
+/// What a person does who has the provider make the new secret.
+fn issue(plan: &Plan) -> Vec<String> {
+    let Issuing::ByHand { page } = &plan.issuing else { return Vec::new() };
+    vec![
+        format!("Open: {page}"),
+        "Copy the new secret and paste it here; it is not shown, and sealed at once.".to_owned(),
+    ]
 }
 
 /// What the operator has to know before anything is sent.
@@ -84,7 +99,7 @@ pub fn warnings(plan: &Plan, provider: &Provider) -> Vec<String> {
                 "receivers must be ready to take the new secret within seconds, or accept either one already"
                     .to_owned(),
             );
-            if provider.idempotency().is_none() {
+            if provider.idempotency().is_none() && !plan.is_by_hand() {
                 lines.push(format!(
                     "{title} cannot repeat a lost answer: if it gets lost on the way, the endpoint has to be rotated again"
                 ));
@@ -184,8 +199,9 @@ fn prepare(rotation: &Rotation, provider: &Provider, stores: &[StoreNames]) -> V
             "Then they are probed with both. What was staged is cleared before the call.".to_owned(),
         ];
     }
+    let ends = if rotation.plan.is_by_hand() { "The new secret" } else { "The call" };
     let mut lines = vec![format!(
-        "The call ends the old secret at once. Have the way to the receivers open now{}:",
+        "{ends} ends the old secret at once. Have the way to the receivers open now{}:",
         at(&rotation.plan.receivers)
     )];
     for store in stores {

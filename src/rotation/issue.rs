@@ -13,7 +13,7 @@ use super::operator::{Doubt, News};
 use super::runner::Runner;
 use super::seal::Sealed;
 use super::superseded::Finding;
-use super::{Answered, Call, Event, ExpirySource, KeyMark, Outcome, RunError, SentAt, Step};
+use super::{Answered, Call, Event, ExpirySource, Issuing, KeyMark, Outcome, RunError, SentAt, Step};
 use crate::provider::answer::{self, Refusal, Reply, Rotated, Unknown};
 use crate::provider::request;
 use crate::provider::spec::Meaning;
@@ -51,7 +51,7 @@ impl Runner<'_> {
     /// Sends the request until it is answered, refused for good, or ambiguous for good.
     pub(super) fn issue(&mut self) -> Result<(), RunError> {
         let key = self.key()?;
-        let request = self.rotation.plan.request.clone();
+        let Issuing::Call(request) = self.rotation.plan.issuing.clone() else { return Ok(()) };
         let made = self.rotation.made.is_some().then(|| self.secret()).transpose()?;
         let may_repeat = self.rotation.plan.idempotency_key.is_some() || made.is_some();
         // Once an attempt may have been applied, a later refusal proves nothing about it.

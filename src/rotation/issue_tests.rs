@@ -3,18 +3,25 @@
 use std::time::Duration;
 
 use super::pause;
+use crate::provider::request::Request;
 use crate::rotation::fake_provider::Answer::{self, Bare, Cut, Lost, No, Off, Same, Yes};
 use crate::rotation::fakes::{first_word, print};
 use crate::rotation::operator::Reply;
 use crate::rotation::tests::{noon, time};
 use crate::rotation::world::World;
-use crate::rotation::{Call, Direction, Event, Evidence, ExpirySource, KeyMark, KeyOrigin, RunError, Step};
+use crate::rotation::{Call, Direction, Event, Evidence, ExpirySource, Issuing, KeyMark, KeyOrigin, RunError, Step};
 use crate::secret::Secret;
 use crate::store::Access;
 
 /// A switch of which everything is checked.
 fn checked() -> World {
     World::after(Direction::OverlapSwitch, &[("a", Access::ReadWrite)], Step::Check)
+}
+
+/// The request of its call.
+fn call(world: &mut World) -> &mut Request {
+    let Issuing::Call(request) = &mut world.rotation.plan.issuing else { panic!("nothing is sent") };
+    request
 }
 
 #[test]
@@ -54,7 +61,7 @@ fn only_the_same_request_with_the_same_key_is_sent_again_and_only_where_that_is_
         world.fake().answers = answers.iter().copied().collect();
         if !has_key {
             world.rotation.plan.idempotency_key = None;
-            world.rotation.plan.request.headers.retain(|(name, _)| name != "Idempotency-Key");
+            call(&mut world).headers.retain(|(name, _)| name != "Idempotency-Key");
         }
         let (found, expected) = (world.run(None), format!("checked {}", recorded.replace("END", end)));
         assert_eq!((found.as_str(), world.recorded()), (*came_to, expected), "{answers:?} {has_key}");
@@ -278,10 +285,7 @@ fn an_answer_that_cannot_be_read_is_sealed_whole_beside_the_one_before() {
     assert!(first.contains("\"version\":2"), "{first}");
     // Another that is as bare comes by a repetition.
     world.rotation.plan.idempotency_key = Some("other".to_owned());
-    world
-        .rotation
-        .plan
-        .request
+    call(&mut world)
         .headers
         .iter_mut()
         .filter(|(name, _)| name == "Idempotency-Key")

@@ -36,6 +36,7 @@ mod fold;
 mod folded;
 mod guard;
 pub mod guide;
+mod hand;
 mod heads;
 mod issue;
 pub mod join;
@@ -87,7 +88,7 @@ pub use key_mark::{KeyMark, KeyOrigin};
 pub use key_window::KEY_MARGIN;
 pub use leak::Leaked;
 pub use pending::at_hand;
-pub use plan::{Direction, Doer, Plan, PlannedStore, Step};
+pub use plan::{Direction, Doer, Issuing, Plan, PlannedStore, Step};
 pub use run::Rest;
 pub use status::Status;
 pub use unasked::{Theirs, Unasked, Unheard};
@@ -237,10 +238,11 @@ impl Record {
             return Next::Finished;
         }
         if self.lacks_answer() {
-            return Next::Reconcile;
+            // There is nobody to be asked for it but whoever has rotated.
+            return if self.plan.is_by_hand() { Next::Ask(Step::Issue) } else { Next::Reconcile };
         }
         let Some(step) = self.step() else { return Next::Finished };
-        match (step.doer(), self.expires_at()) {
+        match (self.plan.doer(step), self.expires_at()) {
             (Doer::Tool, _) => Next::Run(step),
             (Doer::Person, _) | (Doer::Clock, None) => Next::Ask(step),
             (Doer::Clock, Some(end)) if self.provider_now(now) >= end => Next::Run(step),

@@ -11,6 +11,7 @@ use super::superseded::Difference;
 use super::{Answered, Event, Evidence, How, Rotation, Step};
 use crate::delivery::probe::Report;
 use crate::provider::answer::Inspected;
+use crate::secret::Secret;
 
 /// What a person said to a question.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -22,6 +23,16 @@ pub enum Reply {
     /// Look once more whether it is proved by now.
     LookAgain,
     /// There is nobody who could be asked.
+    NobodyToAsk,
+}
+
+/// What came of asking for a secret that a person has the provider make.
+#[derive(Clone, Debug)]
+pub enum Gift {
+    Secret(Secret),
+    /// Not now: leave everything as it is.
+    NotNow,
+    /// There is nobody who could be asked, and nothing was given.
     NobodyToAsk,
 }
 
@@ -216,6 +227,10 @@ pub trait Operator {
 
     /// Asks for a step that only a person can do.
     fn do_step(&mut self, rotation: &Rotation, step: Step) -> Reply;
+
+    /// Asks for the new secret that a person has the provider make. Whoever types it is asked again for what is not `admitted`, which
+    /// says why.
+    fn take_secret(&mut self, rotation: &Rotation, admitted: &dyn Fn(&Secret) -> Result<(), String>) -> Gift;
 
     /// Asks what came of a call whose answer is lost.
     fn resolve_call(&mut self, rotation: &Rotation, comparison: &Comparison) -> Ruling;

@@ -20,6 +20,9 @@ impl Runner<'_> {
         if step == Step::Prepare && self.rotation.plan.probe_first {
             return self.try_receivers();
         }
+        if step == Step::Issue {
+            return self.take();
+        }
         let is_provable = matches!(step, Step::Verify | Step::Drop);
         // What was found for the deploy serves the verify behind it, and nothing later.
         self.probed &= step == Step::Verify;

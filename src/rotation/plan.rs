@@ -93,7 +93,7 @@ impl Step {
         }
     }
 
-    /// Who does it.
+    /// Who does it, where the plan says no other.
     pub fn doer(self) -> Doer {
         match self {
             Self::Check | Self::Issue | Self::Stage | Self::Promote | Self::Retire => Doer::Tool,
@@ -174,6 +174,16 @@ pub struct PlannedStore {
     pub server: Option<String>,
 }
 
+/// How the new secret comes about.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(untagged)]
+pub enum Issuing {
+    /// By this call, without the API key.
+    Call(Request),
+    /// A person has the provider make it, on this page, and gives it to whsec.
+    ByHand { page: String },
+}
+
 /// One rotation, decided. Everything a later process needs to go on, and no secret.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Plan {
@@ -190,8 +200,9 @@ pub struct Plan {
     pub options: BTreeMap<String, String>,
     pub direction: Direction,
     pub steps: Vec<Step>,
-    /// The exact request of the issue step, without the API key.
-    pub request: Request,
+    /// The exact request of the issue step, or who does that.
+    #[serde(rename = "request")]
+    pub issuing: Issuing,
     /// The key that makes a repetition safe, where the provider takes one.
     pub idempotency_key: Option<String>,
     /// How long the provider remembers the key, as documented.
@@ -231,7 +242,29 @@ pub struct Plan {
 impl Plan {
     /// Whether somebody has to type the endpoint's id: receivers may soon refuse what they accept now.
     pub fn needs_id(&self) -> bool {
-        self.direction.ends_old_secret() || self.forced
+        // Where a person rotates, it is they who end it.
+        (self.direction.ends_old_secret() && !self.is_by_hand()) || self.forced
+    }
+
+    /// Whether a person has the provider make the new secret, and nothing is ever sent.
+    pub fn is_by_hand(&self) -> bool {
+        matches!(self.issuing, Issuing::ByHand { .. })
+    }
+
+    /// Who does a step of this plan.
+    pub fn doer(&self, step: Step) -> Doer {
+        if step == Step::Issue && self.is_by_hand() { Doer::Person } else { step.doer() }
+    }
+
+    /// What the rotation is like, as JSON says it.
+    pub fn direction_name(&self) -> &'static str {
+        match self.direction {
+            Direction::Instant if self.is_by_hand() => "hand",
+            Direction::OverlapEither if self.is_by_hand() => "hand-either",
+            Direction::OverlapSwitch if self.is_by_hand() => "hand-switch",
+            Direction::Contain if self.is_by_hand() => "hand-contain",
+            direction => direction.name(),
+        }
     }
 
     /// The direction in whose words the steps are told: where the new secret goes live before the receivers are asked for anything,

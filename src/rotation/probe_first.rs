@@ -13,7 +13,7 @@ use crate::secret::Secret;
 use crate::store::{Slot, StoreError, readable, slots};
 
 /// In the form of real ones, which every scheme can decode.
-const THROWAWAY: SecretSpec = SecretSpec { form: SecretForm::Whsec, bytes: 32 };
+const THROWAWAY: SecretSpec = SecretSpec { form: SecretForm::Whsec, bytes: Some(32), prefix: None };
 
 impl Runner<'_> {
     /// Puts a throw-away secret into `next`, lets the person make the receivers read it, probes them, and clears the slot

@@ -54,6 +54,7 @@ impl Runner<'_> {
     /// Goes on until the rotation is finished, somebody has to act, or `last` is done.
     pub fn run(&mut self, last: Option<Step>) -> Result<Rest, RunError> {
         self.rotation.prove_anew();
+        self.take_at_hand()?;
         if self.rotation.is_clock_set_back((self.now)()) {
             self.operator.tell(self.rotation, News::Warning(CLOCK_SET_BACK));
         }

@@ -34,7 +34,7 @@ pub(super) fn rotation(direction: Direction) -> Rotation {
         options: BTreeMap::new(),
         direction,
         steps: direction.steps().to_vec(),
-        request: request::rotate(&endpoint, Some("key")),
+        issuing: Issuing::Call(request::rotate(&endpoint, Some("key")).unwrap()),
         idempotency_key: Some("key".to_owned()),
         key_window: Some(Duration::from_secs(86_400)),
         overlap: Some(Duration::from_secs(86_400)),

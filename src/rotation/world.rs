@@ -21,7 +21,7 @@ use super::*;
 use crate::delivery::probe::Prober;
 use crate::http::Received;
 use crate::provider::client::{Client, ClientOptions, Wire};
-use crate::provider::{Carried, Endpoint, request};
+use crate::provider::{Carried, Endpoint, Provider, request};
 use crate::secret::Secret;
 use crate::store::{Access, Store};
 
@@ -67,10 +67,11 @@ impl World {
         let mut begun = rotation(direction);
         begun.id = Uuid::new_v4();
         begun.plan.endpoint_key = endpoint.key();
-        begun.plan.request = match direction {
+        let request = match direction {
             Direction::Force => request::force(&endpoint, Some("key"), "it leaked").unwrap(),
             _ => request::rotate(&endpoint, Some("key")),
         };
+        begun.plan.issuing = Issuing::Call(request.unwrap());
         if direction.is_set() {
             (begun.plan.idempotency_key, begun.plan.key_window, begun.plan.overlap) = (None, None, None);
         }
@@ -97,6 +98,20 @@ impl World {
             lock,
             folder,
         }
+    }
+
+    /// A rotation for which a person has the provider of this description make the new secret.
+    pub fn by_hand(direction: Direction, description: &str) -> Self {
+        let mut world = Self::new(direction);
+        let provider = Arc::new(Provider::parse(description, "by hand").unwrap());
+        let ids = [("id".to_owned(), "whk_1".to_owned())];
+        world.endpoint = provider.endpoint(None, &ids, None, &Default::default()).unwrap();
+        let plan = &mut world.rotation.plan;
+        plan.issuing = Issuing::ByHand { page: provider.page(&world.endpoint.ids).unwrap() };
+        plan.endpoint_key = world.endpoint.key();
+        (plan.idempotency_key, plan.key_window) = (None, None);
+        (world.key, world.origin) = (None, None);
+        world
     }
 
     /// The same after `last`, every step of a person's done on their word.

@@ -3,7 +3,7 @@
 //! What is asked is one line in which nothing drives the terminal, whatever folder or file it names.
 //! "Could not ask" and "gave up" differ from every answer, so that nothing is ever agreed to by accident.
 
-use std::io;
+use std::io::{self, Read};
 
 use console::Term;
 use dialoguer::theme::{ColorfulTheme, SimpleTheme, Theme};
@@ -74,6 +74,23 @@ pub fn password(question: &str) -> Answer<Secret> {
     }
     Ok(Secret::new(line.trim()))
 }
+
+/// Has this process be interrupted, as by the key for it.
+pub fn interrupt() {
+    use rustix::process::{Signal, getpid, kill_process};
+    // It is a signal to ourselves; without it the question is left all the same.
+    let _ = kill_process(getpid(), Signal::INT);
+}
+
+/// Takes a value out of what is piped into this process.
+pub fn piped() -> io::Result<Secret> {
+    let mut text = Zeroizing::new(String::with_capacity(LONGEST_PIPED));
+    io::stdin().lock().take(LONGEST_PIPED as u64).read_to_string(&mut text)?;
+    Ok(Secret::new(text.trim()))
+}
+
+/// Most bytes that are taken out of a pipe: more than any secret has.
+const LONGEST_PIPED: usize = 8192;
 
 /// What Ctrl-C and Ctrl-\ type.
 const INTERRUPTS: [char; 2] = ['\u{3}', '\u{1c}'];

@@ -28,6 +28,13 @@ pub fn tell(output: &Output, rotation: &Rotation, news: &News<'_>) {
         }
         News::Sending { attempt } => output.say(&format!("      attempt {attempt}: the same request, the same key")),
         News::Retrying { why, seconds } => output.say(&format!("      {why}; again in {seconds} s")),
+        News::Recorded(Event::Given { fingerprint }) => {
+            output.say(&done(&format!("new secret {fingerprint} taken and sealed")));
+            rotation
+                .answered()
+                .iter()
+                .for_each(|answered| output.say(&format!("      {}", old_secret(rotation, answered))));
+        }
         News::Answered(answered) if rotation.made.is_some() => {
             output.say(&done(&format!("the provider has taken the new secret {}", answered.fingerprint)));
             output.say(&format!("      {}", old_secret(rotation, answered)));
@@ -81,17 +88,15 @@ pub fn heading(rotation: &Rotation, step: Step) -> String {
     let steps = &rotation.plan.steps;
     let number = steps.iter().position(|other| *other == step).map_or(0, |at| at + 1);
     let bold = anstyle::Style::new().bold();
-    format!(
-        "{number:>2}/{} {bold}{:<8}{bold:#} {}",
-        steps.len(),
-        step.name(),
-        guide::title(rotation.plan.told_as(), step)
-    )
+    format!("{number:>2}/{} {bold}{:<8}{bold:#} {}", steps.len(), step.name(), guide::title(&rotation.plan, step))
 }
 
 /// When the old secret ends, and how that is known.
 pub fn old_secret(rotation: &Rotation, answered: &Answered) -> String {
     match (answered.expires_source, rotation.expires_at()) {
+        (ExpirySource::Call, _) if rotation.plan.is_by_hand() => {
+            "the old secret died when the new one was made".to_owned()
+        }
         (ExpirySource::Call, _) => "the old secret died with the call".to_owned(),
         (_, Some(end)) if rotation.before.dead_since.is_some() => {
             format!("the old secret ended at {}, before this rotation", moment(end))

@@ -4,16 +4,24 @@ use super::Output;
 use crate::http::shown_address;
 use crate::provider::Provider;
 use crate::rotation::guide::{self, StoreNames};
-use crate::rotation::{Doer, Plan, Rotation, Step};
+use crate::rotation::{Doer, Issuing, Plan, Rotation, Step};
 use crate::time::span;
 
 /// Shows a plan on stderr.
 pub fn plan(output: &Output, plan: &Plan, provider: &Provider, stores: &[StoreNames]) {
     let bold = anstyle::Style::new().bold();
     output.say(&format!("{bold}{}{bold:#}: endpoint {} at {}", plan.target, plan.own_id(), provider.title()));
-    output.say(&format!("  sends     {} {}", plan.request.method.as_str(), plan.request.url));
-    if let Some(body) = &plan.request.body {
-        output.say(&format!("            body {body}"));
+    match &plan.issuing {
+        Issuing::Call(request) => {
+            output.say(&format!("  sends     {} {}", request.method.as_str(), request.url));
+            if let Some(body) = &request.body {
+                output.say(&format!("            body {body}"));
+            }
+        }
+        Issuing::ByHand { page } => {
+            output.say("  sends     nothing: you make the new secret, and give it to whsec");
+            output.say(&format!("  where     {page}"));
+        }
     }
     if let Some(key) = &plan.idempotency_key {
         output.say(&format!("            idempotency key {key}, so that a lost answer can be had again"));
@@ -29,8 +37,8 @@ pub fn plan(output: &Output, plan: &Plan, provider: &Provider, stores: &[StoreNa
     output.say(&format!("  old one   {}", old_secret(plan)));
     output.say("");
     for (number, step) in plan.steps.iter().enumerate() {
-        let who = who(*step);
-        output.say(&format!("  {:>2}  {who}  {:<8} {}", number + 1, step.name(), guide::title(plan.told_as(), *step)));
+        let who = who(plan, *step);
+        output.say(&format!("  {:>2}  {who}  {:<8} {}", number + 1, step.name(), guide::title(plan, *step)));
     }
     output.say("");
     for warning in guide::warnings(plan, provider) {
@@ -45,13 +53,13 @@ pub fn plan(output: &Output, plan: &Plan, provider: &Provider, stores: &[StoreNa
 pub fn left(output: &Output, rotation: &Rotation, provider: &Provider) {
     let plan = &rotation.plan;
     for step in plan.steps.iter().filter(|step| !rotation.done.contains_key(step)) {
-        output.say(&format!("  {}  {:<8} {}", who(*step), step.name(), guide::title(plan.told_as(), *step)));
+        output.say(&format!("  {}  {:<8} {}", who(plan, *step), step.name(), guide::title(plan, *step)));
     }
     guide::warnings(plan, provider).iter().for_each(|warning| output.warn(warning));
 }
 
-fn who(step: Step) -> &'static str {
-    match step.doer() {
+fn who(plan: &Plan, step: Step) -> &'static str {
+    match plan.doer(step) {
         Doer::Tool => "whsec",
         Doer::Person => "you  ",
         Doer::Clock => "clock",
@@ -59,12 +67,18 @@ fn who(step: Step) -> &'static str {
 }
 
 fn old_secret(plan: &Plan) -> String {
+    let since = if plan.is_by_hand() { "the new one is made" } else { "the call" };
     if plan.direction.ends_old_secret() {
-        return "dies with the call".to_owned();
+        return if plan.is_by_hand() {
+            format!("dies as {since}, as far as is known")
+        } else {
+            format!("dies with {since}")
+        };
     }
     match plan.overlap.and_then(|overlap| jiff::SignedDuration::try_from(overlap).ok()) {
         Some(overlap) => {
-            format!("lives on for {} after the call, as documented; the answer's own time counts", span(overlap))
+            let counts = if plan.is_by_hand() { "" } else { "; the answer's own time counts" };
+            format!("lives on for {} after {since}, as documented{counts}", span(overlap))
         }
         None => "lives on for as long as the answer says".to_owned(),
     }

@@ -8,8 +8,9 @@ use super::{Output, countdown, narrate};
 use crate::provider::Provider;
 use crate::rotation::changed::Change;
 use crate::rotation::guide::{self, StoreNames};
-use crate::rotation::operator::{Awaited, Comparison, Countdown, Doubt, News, Operator, Reply, Ruling};
+use crate::rotation::operator::{Awaited, Comparison, Countdown, Doubt, Gift, News, Operator, Reply, Ruling};
 use crate::rotation::{Call, Event, Rotation, Step};
+use crate::secret::Secret;
 
 /// What was decided before anybody is asked.
 #[derive(Clone, Debug, Default)]
@@ -24,6 +25,8 @@ pub struct Answers {
     pub wait: bool,
     /// What came of a lost call, by `--resolve`.
     pub ruling: Option<Ruling>,
+    /// Whether the new secret of a rotation by hand comes out of a pipe.
+    pub is_piped: bool,
     /// Whether there is a person at a terminal who may be asked.
     pub may_ask: bool,
 }
@@ -96,6 +99,7 @@ impl Operator for Person<'_> {
     fn takes_time(&self, rotation: &Rotation, awaited: Awaited<'_>) -> bool {
         let answers = &self.answers;
         match awaited {
+            Awaited::Step(Step::Issue) => answers.may_ask && !answers.is_piped,
             Awaited::Step(step) => answers.may_ask && !answers.done.contains(&step),
             Awaited::Outcome => answers.may_ask && answers.ruling.is_none() && !has_nothing_to_guess(rotation),
             Awaited::Doubt(doubt) => answers.may_ask && answers.said_over(doubt).is_none(),
@@ -128,6 +132,42 @@ impl Operator for Person<'_> {
                 reason => Reply::Done { reason: reason.clone() },
             },
             Ok(false) | Err(_) => Reply::NotNow,
+        }
+    }
+
+    fn take_secret(&mut self, rotation: &Rotation, admitted: &dyn Fn(&Secret) -> Result<(), String>) -> Gift {
+        if std::mem::take(&mut self.answers.is_piped) {
+            self.head(rotation, Step::Issue);
+            return match dialog::piped() {
+                Ok(secret) => Gift::Secret(secret),
+                Err(error) => {
+                    self.output.warn(&format!("stdin cannot be read: {error}"));
+                    Gift::NobodyToAsk
+                }
+            };
+        }
+        if !self.answers.may_ask {
+            return Gift::NobodyToAsk;
+        }
+        self.head(rotation, Step::Issue);
+        for line in guide::instructions(rotation, self.provider, &self.stores, Step::Issue) {
+            self.output.say(&format!("      • {line}"));
+        }
+        loop {
+            let secret = match dialog::password("New secret") {
+                Ok(secret) => secret,
+                Err(error) => {
+                    // While it is hidden the key for that is a letter like any other.
+                    if matches!(error, dialog::DialogError::Interrupted) {
+                        dialog::interrupt();
+                    }
+                    return Gift::NotNow;
+                }
+            };
+            match admitted(&secret) {
+                Ok(()) => return Gift::Secret(secret),
+                Err(why) => self.output.warn(&format!("not taken: {why}. Paste it again, or leave with Ctrl-C")),
+            }
         }
     }
 

@@ -95,7 +95,7 @@ pub fn provider_toml(bytes: &[u8]) -> bool {
     let base = "https://api.example.com";
     let endpoint = provider.endpoint(Some(base), &ids, None, &BTreeMap::new()).unwrap();
     let key = request::new_key(&provider);
-    let calls = [Some(request::rotate(&endpoint, key.as_deref())), request::inspect(&endpoint, 1)];
+    let calls = [Some(request::rotate(&endpoint, key.as_deref()).expect("a call")), request::inspect(&endpoint, 1)];
     for call in calls.into_iter().flatten() {
         let path = call.url.strip_prefix(base).expect("a request to its own origin");
         let path = path.split_once('?').map_or(path, |(path, _)| path);

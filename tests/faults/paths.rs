@@ -107,7 +107,7 @@ fn wanted(endpoint: &Endpoint, ids: &[(String, String)]) -> Vec<String> {
         let own = ids.iter().find(|(name, _)| part == format!("{{{name}}}"));
         own.map_or_else(|| part.to_owned(), |(_, id)| id.clone())
     };
-    path.trim_start_matches('/').split('/').map(fill).collect()
+    path.unwrap_or_default().trim_start_matches('/').split('/').map(fill).collect()
 }
 
 /// What the URL of a call has to be like for these ids.
@@ -137,7 +137,7 @@ fn an_id_is_one_path_segment() {
             refused += 1;
             continue;
         };
-        let request = request::rotate(&endpoint, None);
+        let request = request::rotate(&endpoint, None).expect("a call");
         let wanted = wanted(&endpoint, &ids);
         let mut outcome = match request.url.strip_prefix(&base) {
             Some(target) => check(target, &wanted),

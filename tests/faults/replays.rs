@@ -96,7 +96,8 @@ fn overtaken(provider: &str) -> Result<(), String> {
     let ids: Vec<_> = sandbox.endpoint().ids.iter().map(|id| (id.name.clone(), id.value.clone())).collect();
     let base = sandbox.stand_in.base_url();
     let theirs = sandbox.provider.endpoint(Some(&base), &ids, None, &BTreeMap::new()).unwrap();
-    let call = request::force(&theirs, request::new_key(&sandbox.provider).as_deref(), "theirs").unwrap();
+    let call =
+        request::force(&theirs, request::new_key(&sandbox.provider).as_deref(), "theirs").unwrap().expect("a call");
     let outcome = client.call(&theirs, &call, &sandbox.api_key);
     ensure!(matches!(outcome, Outcome::Success(_)), "nobody else could rotate: {outcome:?}");
     scene.server.script(&[Act::Honest]);

@@ -333,7 +333,8 @@ fn a1_an_override_is_refused_where_the_provider_shows_another_secret() {
     let sandbox = Sandbox::new("signa");
     sandbox.rotate().exits(0);
     // A colleague forces another rotation by hand.
-    let request = whsec::provider::request::force(&sandbox.endpoint(), Some("by-hand"), "leak").unwrap();
+    let request =
+        whsec::provider::request::force(&sandbox.endpoint(), Some("by-hand"), "leak").unwrap().expect("a call");
     let options = whsec::provider::client::ClientOptions { timeout: Duration::from_secs(5), ca: None };
     let client = whsec::provider::client::Client::new(&options).unwrap();
     client.call(&sandbox.endpoint(), &request, &sandbox.api_key);

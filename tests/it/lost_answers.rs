@@ -156,7 +156,7 @@ fn somebody_who_rotated_in_between_is_noticed() {
     killed_before_the_answer(&sandbox);
     // A colleague forces another rotation by hand.
     let endpoint = sandbox.endpoint();
-    let request = whsec::provider::request::force(&endpoint, Some("by-hand"), "leak").unwrap();
+    let request = whsec::provider::request::force(&endpoint, Some("by-hand"), "leak").unwrap().expect("a call");
     let options = whsec::provider::client::ClientOptions { timeout: std::time::Duration::from_secs(5), ca: None };
     whsec::provider::client::Client::new(&options).unwrap().call(&endpoint, &request, &sandbox.api_key);
     assert_eq!(sandbox.rotations(), 2);

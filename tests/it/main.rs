@@ -6,6 +6,7 @@ mod ad_hoc;
 mod afterwards;
 mod believed;
 mod broken_configs;
+mod by_hand;
 mod changed_configs;
 mod clocks;
 mod contain;

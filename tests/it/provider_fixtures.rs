@@ -63,7 +63,7 @@ fn reply(endpoint: &Endpoint, fixture: &str) -> Reply {
 #[test]
 fn layers() {
     let elided = endpoint("layers", None, &[("endpointId", "d4c71b62-...")]);
-    let request = request::rotate(&elided, Some("$(uuidgen)"));
+    let request = request::rotate(&elided, Some("$(uuidgen)")).expect("a call");
     assert_request("layers/rotate.request.http", &request, "$LAYERS_API_KEY", &[]);
 
     let named = endpoint("layers", None, &[("endpointId", "d4c71b62-7f08-4dc9-9d2c-8f7e2b9c4411")]);
@@ -86,17 +86,19 @@ fn layers_with_the_newer_pages_authentication() {
     let provider = Catalog::builtin().get("layers").expect("layers");
     let ids = [("endpointId".to_owned(), "e1".to_owned())];
     let endpoint = provider.endpoint(None, &ids, Some("bearer"), &BTreeMap::new()).expect("an endpoint");
-    let request = request::rotate(&endpoint, None);
+    let request = request::rotate(&endpoint, None).expect("a call");
     assert_eq!((request.auth.header.as_str(), request.auth.value.as_str()), ("Authorization", "Bearer {key}"));
 }
 
 #[test]
 fn signa() {
     let endpoint = endpoint("signa", None, &[("id", "whk_01HK...")]);
-    let request = request::rotate(&endpoint, Some("rotate-whk-01HK-2026-06-12"));
+    let request = request::rotate(&endpoint, Some("rotate-whk-01HK-2026-06-12")).expect("a call");
     assert_request("signa/rotate.request.http", &request, "$SIGNA_API_KEY", &[]);
     let reason = "Suspected secret leak — incident IR-2026-04-12";
-    let request = request::force(&endpoint, Some("force-rotate-whk-01HK-2026-06-12"), reason).expect("a force request");
+    let request = request::force(&endpoint, Some("force-rotate-whk-01HK-2026-06-12"), reason)
+        .expect("a force request")
+        .expect("a call");
     assert_request("signa/force.request.http", &request, "$SIGNA_API_KEY", &[]);
     assert!(request::force(&endpoint, None, &"é".repeat(500)).is_ok());
     assert!(request::force(&endpoint, None, &"é".repeat(501)).is_err());
@@ -105,7 +107,12 @@ fn signa() {
 #[test]
 fn hopae() {
     let endpoint = endpoint("hopae", None, &[("client_id", "abc123")]);
-    assert_request("hopae/rotate.request.http", &request::rotate(&endpoint, None), "sk_workspace_test_...", &[]);
+    assert_request(
+        "hopae/rotate.request.http",
+        &request::rotate(&endpoint, None).expect("a call"),
+        "sk_workspace_test_...",
+        &[],
+    );
     let answer = rotated(&endpoint, &reply(&endpoint, "hopae/rotate.answer.http")).expect("an answer");
     assert_eq!(answer.secret.len(), "whsec_".len() + 64);
 }
@@ -114,7 +121,12 @@ fn hopae() {
 fn kadosei() {
     let ids = [("applicationId", "example_string"), ("webhookId", "example_string")];
     let endpoint = endpoint("kadosei", Some("https://api.example.com"), &ids);
-    assert_request("kadosei/rotate.request.http", &request::rotate(&endpoint, None), "YOUR_API_TOKEN (JWT)", &[]);
+    assert_request(
+        "kadosei/rotate.request.http",
+        &request::rotate(&endpoint, None).expect("a call"),
+        "YOUR_API_TOKEN (JWT)",
+        &[],
+    );
     let answer = rotated(&endpoint, &reply(&endpoint, "kadosei/rotate.answer.http")).expect("an answer");
     assert_eq!(answer.secret.expose(), "whsec_new_full_secret_value");
     assert_eq!(answer.fingerprint.as_deref(), Some("whsec_****b7d1"));
@@ -136,7 +148,7 @@ fn kadosei() {
 #[test]
 fn verifa() {
     let endpoint = endpoint("verifa", None, &[("endpoint_id", "wh_abc123")]);
-    let request = request::rotate(&endpoint, None);
+    let request = request::rotate(&endpoint, None).expect("a call");
     assert_request("verifa/rotate.request.http", &request, "<apiKey>", &[("Key-Inflection", "snake")]);
     assert_eq!(request.body.as_deref(), Some("{}"));
     let answer = rotated(&endpoint, &reply(&endpoint, "verifa/rotate.answer.http")).expect("an answer");
@@ -149,7 +161,7 @@ fn verifa_sends_its_version_header_only_where_the_target_says_so() {
     let ids = [("endpoint_id".to_owned(), "wh_abc123".to_owned())];
     let options = BTreeMap::from([("version".to_owned(), "2026-02-01".to_owned())]);
     let endpoint = provider.endpoint(None, &ids, None, &options).expect("an endpoint");
-    let headers = request::rotate(&endpoint, None).headers;
+    let headers = request::rotate(&endpoint, None).expect("a call").headers;
     assert!(headers.contains(&("Verifa-Version".to_owned(), "2026-02-01".to_owned())));
     assert!(provider.endpoint(None, &ids, None, &BTreeMap::from([("versoin".to_owned(), "1".to_owned())])).is_err());
 }

@@ -147,7 +147,8 @@ fn a_listener_without_tls_gets_no_key() {
     let base_url = format!("https://localhost:{port}");
     let endpoint =
         scene.provider.endpoint(Some(&base_url), &ids, None, &std::collections::BTreeMap::new()).expect("an endpoint");
-    let outcome = scene.client.call(&endpoint, &whsec::provider::request::rotate(&endpoint, None), &scene.key);
+    let outcome =
+        scene.client.call(&endpoint, &whsec::provider::request::rotate(&endpoint, None).expect("a call"), &scene.key);
     assert!(matches!(outcome, Outcome::NotSent { .. }), "{outcome:?}");
     let heard = heard.join().expect("what was heard");
     assert!(!String::from_utf8_lossy(&heard).contains(scene.key.expose()));

@@ -90,7 +90,7 @@ impl Scene {
     }
 
     pub fn rotation(&self) -> Request {
-        request::rotate(&self.endpoint, request::new_key(&self.provider).as_deref())
+        request::rotate(&self.endpoint, request::new_key(&self.provider).as_deref()).expect("a call")
     }
 }
 
@@ -228,7 +228,7 @@ fn signa_refuses_a_second_rotation_in_the_overlap_and_force_ends_it() {
     assert_eq!(refusal(&again), (Meaning::OverlapOpen, 409));
     assert!(matches!(again, Outcome::Refused(refusal) if refusal.says.is_some()));
     let key = request::new_key(&scene.provider);
-    let force = request::force(&scene.endpoint, key.as_deref(), "leak, IR-1").expect("a request");
+    let force = request::force(&scene.endpoint, key.as_deref(), "leak, IR-1").expect("a request").expect("a call");
     let answer = scene.rotated(&force);
     assert_eq!(scene.stand_in.live_secrets(), [answer.secret]);
     assert_eq!(scene.stand_in.ledger().rotations, 2);
@@ -239,8 +239,8 @@ fn force_is_the_rotate_call_where_no_call_of_its_own_ends_the_old_secret() {
     for name in ["layers", "hopae", "kadosei", "verifa"] {
         let scene = Scene::start(name);
         let key = request::new_key(&scene.provider);
-        let force = request::force(&scene.endpoint, key.as_deref(), "leak").expect("a request");
-        assert_eq!(force, request::rotate(&scene.endpoint, key.as_deref()), "{name}");
+        let force = request::force(&scene.endpoint, key.as_deref(), "leak").expect("a request").expect("a call");
+        assert_eq!(force, request::rotate(&scene.endpoint, key.as_deref()).expect("a call"), "{name}");
     }
 }
 
@@ -255,7 +255,7 @@ fn a_wrong_key_is_auth_and_an_unknown_id_is_not_found() {
             .provider
             .endpoint(Some(&scene.stand_in.base_url()), &ids, None, &BTreeMap::new())
             .expect("an endpoint");
-        let outcome = scene.client.call(&other, &request::rotate(&other, None), &scene.key);
+        let outcome = scene.client.call(&other, &request::rotate(&other, None).expect("a call"), &scene.key);
         assert_eq!(refusal(&outcome), (Meaning::NotFound, 404), "{name}");
         let Err(outcome) = scene.client.inspect(&other, &scene.key) else { panic!("{name}: an endpoint") };
         assert_eq!(refusal(&outcome).0, Meaning::NotFound, "{name}");
@@ -271,7 +271,10 @@ fn layers_takes_its_newer_authentication_where_the_target_says_so() {
         .provider
         .endpoint(Some(&scene.stand_in.base_url()), &ids, Some("bearer"), &BTreeMap::new())
         .expect("an endpoint");
-    assert!(matches!(scene.client.call(&bearer, &request::rotate(&bearer, None), &scene.key), Outcome::Success(_)));
+    assert!(matches!(
+        scene.client.call(&bearer, &request::rotate(&bearer, None).expect("a call"), &scene.key),
+        Outcome::Success(_)
+    ));
 }
 
 #[test]

@@ -102,7 +102,8 @@ fn call(ca: Option<Vec<u8>>, host: &str) -> (Outcome, String) {
     let ids = [("endpoint_id".to_owned(), "wh_1".to_owned())];
     let endpoint = provider.endpoint(Some(&base_url), &ids, None, &BTreeMap::new()).expect("an endpoint");
     let client = Client::new(&ClientOptions { timeout: Duration::from_secs(5), ca }).expect("a client");
-    let outcome = client.call(&endpoint, &request::rotate(&endpoint, None), &Secret::new("the-api-key"));
+    let outcome =
+        client.call(&endpoint, &request::rotate(&endpoint, None).expect("a call"), &Secret::new("the-api-key"));
     if let Outcome::Success(reply) = &outcome {
         assert_eq!(rotated(&endpoint, reply).expect("a secret").secret.expose(), "whsec_over_tls");
     }

@@ -328,10 +328,15 @@ impl Sandbox {
 
     /// The rotate requests that reached the provider.
     pub fn rotate_requests(&self) -> Vec<Seen> {
-        let method = self.provider.spec().rotate.method.as_str();
-        let ends = self.provider.spec().rotate.path.rsplit('/').next().unwrap_or_default().to_owned();
+        let rotate = &self.provider.spec().rotate;
+        let (Some(method), Some(path)) = (rotate.method, &rotate.path) else { return Vec::new() };
+        let ends = path.rsplit('/').next().unwrap_or_default().to_owned();
         let ledger = self.stand_in.ledger();
-        ledger.requests.into_iter().filter(|seen| seen.method == method && seen.path.ends_with(&ends)).collect()
+        ledger
+            .requests
+            .into_iter()
+            .filter(|seen| seen.method == method.as_str() && seen.path.ends_with(&ends))
+            .collect()
     }
 
     /// The fingerprints in `next`, `current` and `previous` of the dotenv file, by what they are: `old`, `new`, `other`.

@@ -99,7 +99,7 @@ type Act = (&'static str, fn(&Sandbox));
 fn a2_a_time_of_change_asks_and_takes_a_reason() {
     let acts: [Act; 2] = [
         ("edited", |sandbox| sandbox.stand_in.edit_by_hand()),
-        ("rotated", |sandbox| sandbox.stand_in.rotate_by_hand()),
+        ("rotated", |sandbox| drop(sandbox.stand_in.rotate_by_hand())),
     ];
     for (what, act) in acts {
         let sandbox = Sandbox::with_window("layers", Duration::from_secs(1));

@@ -63,6 +63,8 @@ const SCENARIOS: &[Scenario] = &[
     Scenario { verb: Verb::Cutover, provider: "svix", stores: &[Kept::Json] },
     Scenario { verb: Verb::Rotate, provider: "github", stores: &[Kept::Json] },
     Scenario { verb: Verb::Cutover, provider: "github", stores: FILES },
+    Scenario { verb: Verb::Rotate, provider: "slack", stores: FILES },
+    Scenario { verb: Verb::Cutover, provider: "slack", stores: &[Kept::Dotenv] },
     Scenario { verb: Verb::Cutover, provider: "layers", stores: FILES },
     Scenario { verb: Verb::Cutover, provider: "verifa", stores: &[Kept::Json] },
     Scenario { verb: Verb::Finish, provider: "layers", stores: FILES },
@@ -270,8 +272,8 @@ fn rotate_by_hand(world: &World) {
     let endpoint = world.sandbox.endpoint();
     let key = uuid::Uuid::new_v4().to_string();
     let request = match world.sandbox.provider.spec().force {
-        Some(_) => request::force(&endpoint, Some(&key), "by hand").unwrap(),
-        None => request::rotate(&endpoint, Some(&key)),
+        Some(_) => request::force(&endpoint, Some(&key), "by hand").unwrap().expect("a call"),
+        None => request::rotate(&endpoint, Some(&key)).expect("a call"),
     };
     let options = ClientOptions { timeout: Duration::from_secs(5), ca: None };
     Client::new(&options).unwrap().call(&endpoint, &request, &world.sandbox.api_key);
@@ -355,6 +357,10 @@ fn attempt(scenario: &Scenario, world: &World, case: Case, struck: &AtomicUsize)
         all_is_kept(world, case, &foreign, destroyed).map_err(|why| tell(format!("{why} after the command"), &runs))?;
     }
     for _ in 0..2 {
+        if world.sandbox.provider.is_by_hand() && !world.is_taken() {
+            // Whoever has pressed gives it once more.
+            runs.push(world.run(scenario.again()));
+        }
         runs.push(world.run(GO_ON));
         world.jump();
     }
@@ -425,7 +431,8 @@ fn is_lost(world: &World) -> bool {
 
 /// Nothing of theirs is lost, nor the secret that the provider has, unless they wrote over the only copy themselves.
 fn all_is_kept(world: &World, case: Case, foreign: &Secret, destroyed: bool) -> Result<(), String> {
-    if world.rotations() > 0 && case.hand != Hand::Rotates && !destroyed && is_lost(world) {
+    let is_on_a_page = world.sandbox.provider.is_by_hand();
+    if world.rotations() > 0 && case.hand != Hand::Rotates && !destroyed && !is_on_a_page && is_lost(world) {
         return Err("the provider's secret is lost".to_owned());
     }
     match case.hand {

@@ -50,6 +50,9 @@ pub const SCENARIOS: &[Scenario] = &[
     Scenario { verb: Verb::Rotate, provider: "svix", stores: FILES },
     Scenario { verb: Verb::Rotate, provider: "github", stores: FILES },
     Scenario { verb: Verb::Cutover, provider: "github", stores: FILES },
+    Scenario { verb: Verb::Rotate, provider: "slack", stores: FILES },
+    Scenario { verb: Verb::Rotate, provider: "slack", stores: VAULT },
+    Scenario { verb: Verb::Cutover, provider: "slack", stores: &[Kept::Json] },
     Scenario { verb: Verb::Force, provider: "signa", stores: FILES },
     Scenario { verb: Verb::ForceOpen, provider: "signa", stores: FILES },
     Scenario { verb: Verb::Force, provider: "layers", stores: &[Kept::Dotenv] },
@@ -123,7 +126,7 @@ impl Scenario {
 
     pub fn line(&self) -> &'static str {
         match self.verb {
-            Verb::Rotate => "rotate hooks --yes --confirm ID --done prepare",
+            Verb::Rotate => self.again(),
             Verb::Force | Verb::ForceOpen | Verb::Contain => {
                 "force-rotate hooks --yes --confirm ID --done prepare --reason leaked"
             }
@@ -136,9 +139,15 @@ impl Scenario {
     /// Whether each case needs a world of its own: the command asks the provider for a new secret, or the secret is kept
     /// where a snapshot does not reach.
     pub fn is_fresh(&self) -> bool {
-        matches!(self.verb, Verb::Rotate | Verb::Force | Verb::ForceOpen | Verb::Resume)
+        (self.verb == Verb::Rotate && !self.is_by_hand())
+            || matches!(self.verb, Verb::Force | Verb::ForceOpen | Verb::Resume)
             || self.calls_late()
             || self.stores.iter().any(|store| matches!(store, Kept::Keychain | Kept::Vault | Kept::AwsSm))
+    }
+
+    /// Whether a person rotates, and the secret comes out of a pipe.
+    fn is_by_hand(&self) -> bool {
+        self.provider == "slack"
     }
 
     /// Whether the provider is called only once receivers have the new secret.
@@ -158,7 +167,7 @@ impl Scenario {
                 world.begin();
             }
             Verb::Cutover => {
-                world.run("rotate hooks --yes --confirm ID --done prepare").exits(0);
+                world.run(self.again()).exits(0);
                 world.jump();
             }
             Verb::Join => {
@@ -212,6 +221,14 @@ impl Scenario {
         }
         let mut code = exits(world, GO_ON, &[0, 4, 7, 11])?;
         // What says that steps are done goes on with nothing only where nothing was begun.
+        if self.is_by_hand() && !world.is_taken() {
+            if sealed {
+                return Err("what was sealed is lost".to_owned());
+            }
+            // Whoever has pressed gives it once more.
+            exits(world, self.again(), &[0])?;
+            code = exits(world, GO_ON, &[0, 11])?;
+        }
         if code == 4 && world.rotations() > 0 {
             return Err("a rotation that was begun is not known".to_owned());
         }
@@ -251,9 +268,10 @@ impl Scenario {
         Ok(unknown)
     }
 
-    fn again(&self) -> &'static str {
+    pub fn again(&self) -> &'static str {
         match self.verb {
             Verb::Force | Verb::ForceOpen => self.line(),
+            _ if self.is_by_hand() => "rotate hooks --yes --secret -",
             _ => "rotate hooks --yes --confirm ID --done prepare",
         }
     }
@@ -291,6 +309,7 @@ impl Scenario {
     fn keys(&self) -> Vec<Point> {
         let keys: &[Key] = match self.verb {
             Verb::Rotate if self.calls_late() => &[],
+            Verb::Rotate if self.is_by_hand() => &[Key::Sealed, Key::Unsealed],
             Verb::Cutover if self.calls_late() => &[Key::Rotated, Key::Unsealed],
             Verb::Rotate | Verb::Force | Verb::ForceOpen => &[Key::Rotated, Key::Sealed, Key::Unsealed],
             Verb::Resume => &[Key::Sealed, Key::Unsealed],

@@ -74,7 +74,10 @@ const LONGEST_PATH: usize = 256;
 #[expect(clippy::zombie_processes, reason = "the tracer itself reaps it, thread by thread")]
 pub fn run_with(command: &Command, mut act: impl FnMut(u64, Pid) -> Act) -> Traced {
     let mut shell = Command::new("/bin/sh");
-    shell.args(["-c", "read go; exec \"$@\" </dev/null", "sh"]).arg(command.get_program()).args(command.get_args());
+    shell
+        .args(["-c", "read go; exec \"$@\" <\"${WHSEC_TEST_STDIN:-/dev/null}\"", "sh"])
+        .arg(command.get_program())
+        .args(command.get_args());
     shell.env_clear().envs(command.get_envs().filter_map(|(name, value)| Some((name, value?))));
     if let Some(folder) = command.get_current_dir() {
         shell.current_dir(folder);

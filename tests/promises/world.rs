@@ -78,6 +78,11 @@ const VAULT_PATH: &str = "app/hooks";
 /// The secret at AWS.
 const AWS_NAME: &str = "prod/hooks";
 
+/// What a provider's page shows, where a person rotates.
+const PAGE: &str = "page";
+/// The name of a seal that is written and removed again.
+const TRIED: &str = "00000000-0000-0000-0000-000000000000";
+
 impl World {
     pub fn new(provider: &str, stores: &'static [Kept], clock: &Clock) -> Self {
         AHEAD[clock.0].store(0, Ordering::SeqCst);
@@ -120,6 +125,10 @@ impl World {
         if !stores.contains(&Kept::Dotenv) {
             std::fs::remove_file(sandbox.dotenv()).unwrap();
         }
+        if sandbox.provider.is_by_hand() {
+            // Somebody has pressed, and the page shows the new secret until they leave it.
+            std::fs::write(sandbox.path(PAGE), sandbox.stand_in.rotate_by_hand().expose()).unwrap();
+        }
         Self { sandbox, old, stores, clock: clock.0, before: 0, snapshot: None, known: Vec::new(), service, vault, aws }
     }
 
@@ -132,6 +141,10 @@ impl World {
             command.args(inner.get_args()).env_clear().current_dir(self.sandbox.path("work"));
             command.envs(inner.get_envs().filter_map(|(name, value)| Some((name, value?))));
             command.stdin(std::process::Stdio::null());
+        }
+        if let Ok(page) = std::fs::File::open(self.sandbox.path(PAGE)) {
+            // What is traced is given its stdin by the tracer.
+            command.stdin(page).env("WHSEC_TEST_STDIN", self.sandbox.path(PAGE));
         }
         if let Some(vault) = &self.vault {
             command.env("VAULT_ADDR", vault.server.url()).env("VAULT_TOKEN", vault::TOKEN);
@@ -254,7 +267,8 @@ impl World {
                 memmem::find(&bytes, needle).is_some()
             };
             let is_store = folders.iter().any(|folder| path.starts_with(self.sandbox.path(folder)));
-            if !is_store && secrets.iter().any(holds) {
+            let is_page = path == self.sandbox.path(PAGE);
+            if !is_store && !is_page && secrets.iter().any(holds) {
                 return Err(format!("a secret in plain text in {}", path.display()));
             }
             if path != self.sandbox.path("key") && holds(&self.sandbox.api_key) {
@@ -273,7 +287,18 @@ impl World {
     /// Whether a seal is there.
     pub fn has_seal(&self) -> bool {
         let Ok(entries) = std::fs::read_dir(self.sandbox.state().join("seals")) else { return false };
-        entries.flatten().any(|entry| entry.path().extension() == Some(OsStr::new("age")))
+        let names = entries.flatten().map(|entry| entry.path());
+        // One that only tries whether a seal can be written is nobody's.
+        let is_seal =
+            |path: &PathBuf| path.file_stem() != Some(OsStr::new(TRIED)) && path.extension() == Some(OsStr::new("age"));
+        names.into_iter().any(|path| is_seal(&path))
+    }
+
+    /// Whether whsec has the secret that the provider made last, sealed or in a store's file.
+    pub fn is_taken(&self) -> bool {
+        let (work, newest) = (self.sandbox.path("work"), self.sandbox.newest());
+        let holds = |bytes: &[u8]| memmem::find(bytes, newest.expose().as_bytes()).is_some();
+        self.has_seal() || self.files().iter().any(|(path, bytes)| path.starts_with(&work) && holds(bytes))
     }
 
     /// What holds when a rotation is through: the provider's secret is live in every store and nothing else is left.

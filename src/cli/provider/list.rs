@@ -67,11 +67,13 @@ enum Group {
     RunsOut,
     EndsWithTheCall,
     Given,
+    ByHand,
 }
 
 impl Group {
     fn of(provider: &Provider) -> Self {
         match (provider.takes(), provider.force()) {
+            _ if provider.is_by_hand() => Self::ByHand,
             (Some(_), _) => Self::Given,
             (None, Force::Call) => Self::EndsEarly,
             (None, Force::SameCall) => Self::EndsWithTheCall,
@@ -84,6 +86,7 @@ impl Group {
             Self::EndsEarly => "Both secrets live for a while, and force-rotate ends the old one early:",
             Self::RunsOut => "Both secrets live for a while, and the old one runs out by itself:",
             Self::EndsWithTheCall => "The old secret ends with the call, or nobody says when:",
+            Self::ByHand => "You make the new secret on the provider's page, and whsec takes it from there:",
             Self::Given => "whsec makes the new secret, and gives it to the provider once receivers accept it:",
         }
     }

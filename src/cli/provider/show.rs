@@ -50,10 +50,13 @@ pub fn force(provider: &Provider) -> &'static str {
 /// Who makes the new secret.
 fn maker(provider: &Provider) -> String {
     match provider.takes() {
+        None if provider.is_by_hand() => {
+            "made by the provider when a person asks for it, who gives it to whsec".to_owned()
+        }
         Some(made) => {
             format!(
                 "made by whsec, {} random bytes as {}; given once receivers accept it",
-                made.bytes,
+                made.bytes.unwrap_or_default(),
                 made.form.name()
             )
         }
@@ -67,17 +70,23 @@ pub fn print(provider: &Provider, session: &Session) {
     let schemes: Vec<&str> = spec.auth.schemes.iter().map(|scheme| scheme.name.as_str()).collect();
     let idempotency = provider.idempotency().map_or_else(
         || match provider.takes() {
+            None if provider.is_by_hand() => "nothing is sent".to_owned(),
             Some(_) => "yes: the same secret is sent again".to_owned(),
             None => "no: a repeated call would rotate again".to_owned(),
         },
         |found| format!("by `{}` for {}", found.header, duration_text(found.window)),
     );
+    let no_base_url = if provider.is_by_hand() { "" } else { "none: the target has to name one" };
     let mut lines = vec![
         ("provider", format!("{} ({})", provider.name(), provider.title())),
-        ("base URL", spec.base_url.clone().unwrap_or_else(|| "none: the target has to name one".to_owned())),
+        ("base URL", spec.base_url.clone().unwrap_or_else(|| no_base_url.to_owned())),
         ("the same", spec.same.join(", ")),
         ("endpoint", format!("{}/{}", provider.name(), spec.ids.join("/"))),
-        ("API key", format!("{}: {}", spec.auth.env, spec.auth.about)),
+        ("by hand", spec.rotate.page.clone().unwrap_or_default()),
+        (
+            "API key",
+            if provider.is_by_hand() { String::new() } else { format!("{}: {}", spec.auth.env, spec.auth.about) },
+        ),
         ("sent as", schemes.join(", ")),
         ("new secret", maker(provider)),
         ("old secret lives", overlap(provider)),

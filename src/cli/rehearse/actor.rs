@@ -5,11 +5,11 @@ use std::time::{Duration, Instant};
 use super::PATIENCE;
 use super::stage::Stage;
 use crate::rotation::changed::Change;
-use crate::rotation::operator::{Awaited, Comparison, Countdown, Doubt, News, Operator, Reply, Ruling};
-use crate::rotation::{Rotation, Step};
+use crate::rotation::operator::{Awaited, Comparison, Countdown, Doubt, Gift, News, Operator, Reply, Ruling};
+use crate::rotation::{Rotation, Step, guide};
 use crate::secret::Secret;
-use crate::ui::Output;
 use crate::ui::prompt::Person;
+use crate::ui::{Output, dialog};
 
 /// A person on a stage.
 pub struct Rehearsed<'a> {
@@ -23,7 +23,8 @@ impl Operator for Rehearsed<'_> {
     }
 
     fn takes_time(&self, rotation: &Rotation, awaited: Awaited<'_>) -> bool {
-        self.person.takes_time(rotation, awaited)
+        // The page is pressed when its turn comes.
+        matches!(awaited, Awaited::Step(Step::Issue)) || self.person.takes_time(rotation, awaited)
     }
 
     fn do_step(&mut self, rotation: &Rotation, step: Step) -> Reply {
@@ -36,6 +37,22 @@ impl Operator for Rehearsed<'_> {
             self.actor.go_along(rotation, step);
         }
         reply
+    }
+
+    fn take_secret(&mut self, rotation: &Rotation, admitted: &dyn Fn(&Secret) -> Result<(), String>) -> Gift {
+        self.person.head(rotation, Step::Issue);
+        if self.person.answers.may_ask && !self.actor.presses(&self.person, rotation) {
+            return Gift::NotNow;
+        }
+        let secret = self.actor.stage.press();
+        self.actor.output.say("      (rehearsal: the stand-in's page has made one, and it is pasted for you)");
+        match admitted(&secret) {
+            Ok(()) => Gift::Secret(secret),
+            Err(why) => {
+                self.actor.output.warn(&format!("not taken: {why}"));
+                Gift::NobodyToAsk
+            }
+        }
     }
 
     fn resolve_call(&mut self, rotation: &Rotation, comparison: &Comparison) -> Ruling {
@@ -72,9 +89,19 @@ pub struct Actor<'a> {
 }
 
 impl Actor<'_> {
+    /// Whether the person has the stand-in make a new secret.
+    fn presses(&self, person: &Person<'_>, rotation: &Rotation) -> bool {
+        for line in guide::instructions(rotation, person.provider, &person.stores, Step::Issue) {
+            self.output.say(&format!("      • {line}"));
+        }
+        self.announce(Step::Issue);
+        dialog::confirm("issue: press it?", true).unwrap_or(false)
+    }
+
     /// Says what will happen once the person says yes.
     fn announce(&self, step: Step) {
         self.output.say(match step {
+            Step::Issue => "      (rehearsal: say yes, and the stand-in's page is pressed)",
             // How this provider signs is not documented, so nothing is delivered, and nobody would verify it.
             _ if self.stage.receiver().is_none() => "      (rehearsal: there is no receiver on this stage, so say yes)",
             Step::Prepare => "      (rehearsal: the stand-in receiver is ready, so say yes)",
@@ -82,7 +109,7 @@ impl Actor<'_> {
             Step::Verify => "      (rehearsal: say yes, and the stand-in receiver's last delivery is looked at)",
             Step::Drop => "      (rehearsal: probe, and the stand-in receiver reads its file once more)",
             // Not a person's.
-            Step::Check | Step::Issue | Step::Stage | Step::Promote | Step::Retire | Step::Wait => return,
+            Step::Check | Step::Stage | Step::Promote | Step::Retire | Step::Wait => return,
         });
     }
 

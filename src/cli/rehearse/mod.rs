@@ -12,7 +12,7 @@ use super::session::Session;
 use super::start::{self, Begin};
 use super::{complete, parse_duration, person, result};
 use crate::operation::find;
-use crate::operation::start::{Begun, Intent};
+use crate::operation::start::{Begun, Giver, Intent};
 use crate::provider::Provider;
 use crate::rotation::{Doer, Step};
 use crate::secret::Secret;
@@ -118,7 +118,8 @@ fn rotate(args: &Args, session: &Session, stage: &Stage, old: Option<Secret>) ->
         may_ask: !alone,
         ..Answers::default()
     };
-    let intent = Intent { force: args.force.then_some("rehearsal"), probes: true, ..Intent::default() };
+    let force = args.force.then_some("rehearsal");
+    let intent = Intent { force, probes: true, giver: Giver::Person, ..Intent::default() };
     let confirm = alone.then_some(id.as_str());
     let begin = Begin { command: "rehearse", intent, confirm, ..Begin::default() };
     let Some(Begun { mut rotation, workspace, resources }) = start::agree(&inner, target, &begin, &answers)? else {
@@ -175,8 +176,13 @@ fn played(stage: &Stage, old: Option<&Secret>) -> anyhow::Result<Played> {
 fn say_end(output: &Output, provider: &Provider, outcome: &Played, took: Duration) {
     output.say("");
     output.say(&format!("What happened, in {:.0} s:", took.as_secs_f64()));
-    output
-        .say(&format!("  • {} rotate call; the new secret was sealed before any store was touched", outcome.rotations));
+    let issued = if provider.is_by_hand() { "new secret made by hand" } else { "rotate call" };
+    output.say(&format!("  • {} {issued}; the new secret was sealed before any store was touched", outcome.rotations));
+    if provider.is_by_hand() {
+        output.say(
+            "    (its form is checked, and that it is not the old one; that it is the right one only a delivery shows)",
+        );
+    }
     if outcome.old_refused.is_some() {
         output.say(&format!("  • {} deliveries accepted, {} refused on the way", outcome.accepted, outcome.refused));
         if outcome.refused > 0 {
@@ -192,11 +198,13 @@ fn say_end(output: &Output, provider: &Provider, outcome: &Played, took: Duratio
     }
     output.say("");
     output.say("Against the real provider:");
-    output.say(&format!(
-        "  whsec login {:<12} saves the API key in the keychain (or set {})",
-        provider.name(),
-        provider.spec().auth.env
-    ));
+    if !provider.is_by_hand() {
+        output.say(&format!(
+            "  whsec login {:<12} saves the API key in the keychain (or set {})",
+            provider.name(),
+            provider.spec().auth.env
+        ));
+    }
     output.say("  whsec target add         asks for the endpoint and where its secret is kept");
     output.say("  whsec doctor             says what is still missing");
     output.say("  whsec rotate NAME -n     shows the plan and sends nothing");

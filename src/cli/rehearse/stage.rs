@@ -141,6 +141,11 @@ impl Stage {
         self.receiver.as_deref()
     }
 
+    /// The stand-in's page is pressed, and shows the new secret.
+    pub fn press(&self) -> Secret {
+        self.stand_in.rotate_by_hand()
+    }
+
     /// How many rotations the stand-in provider has made.
     pub fn rotations(&self) -> u32 {
         self.stand_in.ledger().rotations

@@ -95,7 +95,8 @@ fn words(row: &Row, now: Timestamp, is_whole: bool) -> String {
     }
     let again = row.again.as_ref().map(|command| format!(": {command}")).unwrap_or_default();
     if let Some(base_url) = &row.base_url {
-        parts.push(format!("no target of the config: {} at {base_url}, in {}", row.provider, row.stores.join(", ")));
+        let at = if row.is_by_hand { String::new() } else { format!(" at {base_url}") };
+        parts.push(format!("no target of the config: {}{at}, in {}", row.provider, row.stores.join(", ")));
     }
     parts.extend(row.changes.iter().map(|change| plain_text(change)));
     parts.extend(row.trouble.as_ref().map(|why| format!("CANNOT BE USED: {}", plain_text(why))));

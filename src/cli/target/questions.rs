@@ -46,7 +46,7 @@ pub fn complete(target: &mut NewTarget, args: &Args, session: &Session) -> anyho
     }
     // As the provider names them, whatever order they were given in; one it does not have is left for the check.
     target.ids.sort_by_key(|(given, _)| provider.spec().ids.iter().position(|name| name == given));
-    if target.base_url.is_none() && provider.spec().base_url.is_none() {
+    if target.base_url.is_none() && provider.base_url().is_none() {
         ask::may_ask(session, "--base-url")?;
         let question = format!("Base URL of {}", provider.title());
         target.base_url = Some(ask::answer(dialog::text(&question, None, not_empty), "--base-url")?);

@@ -99,6 +99,7 @@ pub fn look(context: &Context, wanted: Wanted<'_>) -> Result<Looked, Error> {
             endpoint: plan.own_id().to_owned(),
             owner: plan.owner.clone(),
             base_url: Some(plan.base_url.clone()),
+            is_by_hand: plan.is_by_hand(),
             stores: plan.stores.iter().map(|store| store.reference.clone()).collect(),
             ..Row::default()
         };

@@ -50,6 +50,8 @@ pub struct Row {
     pub again: Option<String>,
     /// Where the provider is called, of an endpoint that only the journal knows.
     pub base_url: Option<String>,
+    /// Whether nothing is ever sent there.
+    pub is_by_hand: bool,
     /// The stores of an endpoint that only the journal knows.
     pub stores: Vec<String>,
     /// Somebody else rotated after whsec did, and nothing has been done about it.

@@ -45,6 +45,8 @@ pub struct Spec {
     /// Headers that a target may switch on with `options = { NAME = "…" }`.
     #[serde(default)]
     pub options: BTreeMap<String, OptionSpec>,
+    /// Absent where nothing is ever sent, because a person rotates.
+    #[serde(default, skip_serializing_if = "AuthSpec::is_absent")]
     pub auth: AuthSpec,
     pub rotate: RotateSpec,
     pub overlap: OverlapSpec,
@@ -106,7 +108,7 @@ pub struct OptionSpec {
 }
 
 /// How requests prove who sends them.
-#[derive(Clone, Debug, Deserialize, Serialize)]
+#[derive(Clone, Debug, Default, Deserialize, Serialize)]
 #[serde(deny_unknown_fields)]
 pub struct AuthSpec {
     /// The environment variable that may hold the API key.
@@ -118,6 +120,13 @@ pub struct AuthSpec {
     /// Keys that are certainly the wrong ones, refused before anything is sent.
     #[serde(default)]
     pub refuse: Vec<RefuseSpec>,
+}
+
+impl AuthSpec {
+    /// Whether nothing is said of it.
+    pub fn is_absent(&self) -> bool {
+        self.env.is_empty() && self.about.is_empty() && self.schemes.is_empty() && self.refuse.is_empty()
+    }
 }
 
 /// One way of sending the API key.

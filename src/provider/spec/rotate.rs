@@ -12,9 +12,13 @@ use super::Method;
 pub struct RotateSpec {
     #[serde(default)]
     pub kind: RotateKind,
-    pub method: Method,
+    /// Absent where a person rotates, as is every word of a call.
+    pub method: Option<Method>,
     /// Path template below `base_url`; `{id}` stands for an id, always as one percent-encoded segment.
-    pub path: String,
+    pub path: Option<String>,
+    /// Where a person rotates: the page and what to press there, in words for the operator. `{id}` stands for an id.
+    #[serde(rename = "where")]
+    pub page: Option<String>,
     /// The JSON body. Absent: no body is sent. A string that is wholly `{ID}` stands for an id.
     pub body: Option<serde_json::Value>,
     /// The media type of the body, where it is another one than `application/json`.
@@ -30,7 +34,7 @@ pub struct RotateSpec {
     pub read: Option<String>,
     /// Absent where the secret is ours to make.
     pub answer: Option<RotateAnswerSpec>,
-    /// What it is made like then. In `body`, `"{secret}"` stands for it.
+    /// What it is made like then. In `body`, `"{secret}"` stands for it. Where a person rotates: what the page shows looks like.
     pub secret: Option<SecretSpec>,
 }
 
@@ -43,15 +47,19 @@ pub enum RotateKind {
     Call,
     /// The caller, who sends it.
     Set,
+    /// The provider, on a page on which a person asks for it.
+    Hand,
 }
 
 /// What a secret is made like.
-#[derive(Clone, Copy, Debug, Deserialize, Serialize)]
+#[derive(Clone, Debug, Deserialize, Serialize)]
 #[serde(deny_unknown_fields)]
 pub struct SecretSpec {
     pub form: SecretForm,
-    /// How many random bytes are in it.
-    pub bytes: usize,
+    /// How many random bytes are in it. Always said of one that whsec makes.
+    pub bytes: Option<usize>,
+    /// What one from a page begins with.
+    pub prefix: Option<String>,
 }
 
 /// How random bytes are written.
@@ -64,6 +72,8 @@ pub enum SecretForm {
     Base64url,
     /// `whsec_` and base64, as Standard Webhooks has it.
     Whsec,
+    /// Anything, as far as a page shows it.
+    Text,
 }
 
 impl SecretForm {
@@ -74,6 +84,7 @@ impl SecretForm {
             Self::Base64 => "base64",
             Self::Base64url => "base64url",
             Self::Whsec => "whsec",
+            Self::Text => "text",
         }
     }
 }

@@ -13,7 +13,7 @@ use super::{Ledger, Seen, Shared, StandInOptions, wording};
 use crate::provider::path::PathTemplate;
 use crate::provider::signature::{Scheme, sign};
 use crate::provider::spec::{KeyDecoding, Meaning, Method};
-use crate::provider::{Force, Overlap, Provider, request};
+use crate::provider::{Force, Overlap, Provider, made, request};
 use crate::secret::Secret;
 use crate::system::text::hex;
 
@@ -89,7 +89,7 @@ impl Shared {
     /// Whether the next fault closes this rotate call before its body is read; the fault is then used up.
     pub(super) fn closes_unread(&self, seen: &Seen) -> bool {
         let spec = self.provider.spec();
-        let rotates = self.reaches(seen, spec.rotate.method, Some(&self.provider.rotate_path));
+        let rotates = self.rotates(seen, spec.rotate.method);
         let mut state = self.state();
         let closes = rotates && matches!(state.faults.front(), Some(Fault::CloseUnread));
         if closes {
@@ -105,7 +105,7 @@ impl Shared {
         if !self.is_authentic(&seen) {
             return self.refuse(Meaning::Auth);
         }
-        if self.reaches(&seen, spec.rotate.method, Some(&self.provider.rotate_path)) {
+        if self.rotates(&seen, spec.rotate.method) {
             return self.rotate(&seen);
         }
         if self.reaches(&seen, Method::Get, self.provider.read_path.as_ref()) {
@@ -208,9 +208,9 @@ impl Shared {
         state.ledger.rotations += 1;
     }
 
-    /// Somebody rotates without a request that is seen.
-    pub(super) fn rotate_by_hand(&self) {
-        self.renew(true, (self.options.clock)());
+    /// Somebody rotates without a request that is seen, as on a page; yields what that shows.
+    pub(super) fn rotate_by_hand(&self) -> Secret {
+        self.renew(true, (self.options.clock)()).0.secret
     }
 
     fn renew(&self, keeps_old: bool, now: Timestamp) -> (Live, u32, Option<Timestamp>) {
@@ -318,6 +318,11 @@ impl Shared {
         seen.method == method.as_str() && found.iter().all(|(name, value)| ours(name, value))
     }
 
+    /// Whether a request is the rotate call, where there is one.
+    fn rotates(&self, seen: &Seen, method: Option<Method>) -> bool {
+        method.is_some_and(|method| self.reaches(seen, method, self.provider.rotate_path.as_ref()))
+    }
+
     fn is_authentic(&self, seen: &Seen) -> bool {
         let schemes = &self.provider.spec().auth.schemes;
         schemes.iter().any(|scheme| {
@@ -367,8 +372,12 @@ fn query(path: &str, name: &str) -> Option<u32> {
     pairs.filter(|(other, _)| *other == name).find_map(|(_, value)| value.parse().ok())
 }
 
-/// 32 random bytes in the form that the provider's signatures need.
+/// 32 random bytes in the form that the provider's page shows, or that its signatures need.
 fn new_secret(provider: &Provider) -> Secret {
+    let shown = provider.spec().rotate.secret.as_ref().filter(|_| provider.is_by_hand());
+    if let Some(secret) = shown.and_then(|shown| made::secret(shown).ok()) {
+        return secret;
+    }
     let seed = [Uuid::new_v4().into_bytes(), Uuid::new_v4().into_bytes()].concat();
     let bytes = Sha256::digest(seed);
     let decoded = provider.spec().signature.as_ref().is_some_and(|spec| spec.key == KeyDecoding::Base64AfterPrefix);

@@ -7,6 +7,7 @@ use jiff::{SignedDuration, Timestamp};
 
 use super::state::Answer;
 use super::{Shared, StandIn};
+use crate::secret::Secret;
 
 /// What is to come that no request asked for.
 #[derive(Default)]
@@ -22,9 +23,9 @@ pub(super) struct Whims {
 }
 
 impl StandIn {
-    /// Somebody rotates at the provider's own pages. It is no request, and counts as a rotation.
-    pub fn rotate_by_hand(&self) {
-        self.shared.rotate_by_hand();
+    /// Somebody rotates at the provider's own pages, which show the new secret. It is no request, and counts as a rotation.
+    pub fn rotate_by_hand(&self) -> Secret {
+        self.shared.rotate_by_hand()
     }
 
     /// Somebody edits something else of the endpoint, such as its description.

@@ -1,0 +1,220 @@
+//! A person has the provider make the new secret: it is asked for at a terminal without being shown, or taken out of a pipe; sealed at
+//! once, and judged before a store is touched. The receivers here verify by the providers' own documents, and not by our descriptions.
+
+use std::sync::{Arc, Mutex};
+
+use hmac::{Hmac, KeyInit, Mac};
+
+use crate::sandbox::{Run, Sandbox};
+use crate::screen::Terminal;
+use crate::servers::http::{Answer, Request, Server};
+
+/// An app whose page can be pressed, and a receiver that verifies with what its deploy has read.
+struct Scene {
+    sandbox: Sandbox,
+    accepted: Arc<Mutex<Vec<String>>>,
+    _receiver: Server,
+}
+
+impl Scene {
+    fn new(provider: &str) -> Self {
+        let sandbox = Sandbox::new(provider);
+        let accepted = Arc::new(Mutex::new(vec![sandbox.newest().expose().to_owned()]));
+        let known = Arc::clone(&accepted);
+        let receiver = Server::start(move |request| {
+            let is_ours = known.lock().unwrap().iter().any(|secret| is_signed(request, secret));
+            Answer::Json(if is_ours { 204 } else { 401 }, String::new())
+        });
+        sandbox.edit_config("store = ", &format!("receivers = [\"{}/hooks\"]\nstore = ", receiver.url()));
+        Self { sandbox, accepted, _receiver: receiver }
+    }
+
+    fn deploy(&self, suffixes: &[&str]) {
+        let read = suffixes.iter().filter_map(|suffix| self.sandbox.slot(suffix));
+        *self.accepted.lock().unwrap() = read.map(|secret| secret.expose().to_owned()).collect();
+    }
+
+    fn run(&self, words: &str) -> Run {
+        self.sandbox.run(&words.split_whitespace().collect::<Vec<_>>())
+    }
+
+    fn piped(&self, words: &str, secret: &str) -> Run {
+        self.sandbox.run_with_stdin(&words.split_whitespace().collect::<Vec<_>>(), secret)
+    }
+}
+
+/// As Slack's page has it, `v0:TIMESTAMP:BODY`, and as Stripe's, `TIMESTAMP.BODY`.
+fn is_signed(request: &Request, secret: &str) -> bool {
+    let header = |name: &str| request.headers.get(name).cloned().unwrap_or_default();
+    let hex = |before: String| {
+        let mut mac = Hmac::<sha2::Sha256>::new_from_slice(secret.as_bytes()).unwrap();
+        mac.update(before.as_bytes());
+        mac.update(&request.body);
+        mac.finalize().into_bytes().iter().map(|byte| format!("{byte:02x}")).collect::<String>()
+    };
+    let now = jiff::Timestamp::now().as_second();
+    let is_fresh = |stamp: &str| stamp.parse::<i64>().is_ok_and(|stamp| now.abs_diff(stamp) <= 300);
+    let (stamp, stripe) = (header("x-slack-request-timestamp"), header("stripe-signature"));
+    if !stamp.is_empty() {
+        return is_fresh(&stamp) && header("x-slack-signature") == format!("v0={}", hex(format!("v0:{stamp}:")));
+    }
+    let part = |name: &str| stripe.split(',').filter_map(|pair| pair.strip_prefix(name)).collect::<Vec<_>>();
+    let stamp = part("t=").first().copied().unwrap_or_default().to_owned();
+    is_fresh(&stamp) && part("v1=").contains(&hex(format!("{stamp}.")).as_str())
+}
+
+#[test]
+fn a_script_pipes_the_new_secret_in_and_the_walk_ends_by_probes() {
+    let scene = Scene::new("slack");
+    let old = scene.sandbox.newest();
+    let new = scene.sandbox.stand_in.rotate_by_hand();
+    let run = scene.piped("rotate hooks --yes --secret - --json", &format!("{}\n", new.expose())).exits(0);
+    assert_eq!(run.json()["direction"], "hand");
+    assert_eq!(scene.sandbox.slots(&old), ["empty", "new", "old"]);
+    scene.deploy(&[""]);
+    scene.run("cutover hooks --done deploy").exits(0).says("verify: proved by every receiver");
+    assert_eq!((scene.sandbox.slot(""), scene.sandbox.slot("_OLD")), (Some(new), None));
+    assert_eq!(scene.sandbox.requests(), 0, "nothing is ever sent to the provider");
+    assert!(scene.sandbox.leftovers().is_empty());
+}
+
+#[test]
+fn at_a_provider_that_keeps_the_old_one_for_a_day_both_are_accepted_until_then() {
+    let scene = Scene::new("stripe");
+    let old = scene.sandbox.newest();
+    let new = scene.sandbox.stand_in.rotate_by_hand();
+    let run = scene.piped("rotate hooks --yes --secret - --json", new.expose()).exits(0).json();
+    assert_eq!(
+        (run["direction"].as_str(), run["previous"]["expires_source"].as_str()),
+        (Some("hand-either"), Some("documented"))
+    );
+    assert_eq!(scene.sandbox.slots(&old), ["new", "old", "empty"]);
+    scene.deploy(&["", "_NEW"]);
+    scene.run("cutover hooks --done deploy").exits(11).says("accepts both");
+    assert_eq!(scene.sandbox.slot(""), Some(old));
+}
+
+#[test]
+fn at_a_terminal_it_is_asked_for_last_hidden_and_again_where_it_is_not_the_new_one() {
+    let scene = Scene::new("slack");
+    let old = scene.sandbox.newest();
+    let mut terminal = Terminal::run(&scene.sandbox, &["rotate", "hooks"]);
+    terminal.expect("nothing: you make the new secret").expect("Rotate now?").types("y").expect("prepare: done?");
+    terminal.types("y").expect("New secret (hidden)").listens();
+    assert_eq!((scene.sandbox.slot(""), scene.sandbox.slot("_NEW")), (Some(old.clone()), None));
+    terminal.types(&format!("{}\r", old.expose())).expect("it is the one that is live");
+    terminal.expect("(hidden)").listens().types("short\r").expect("it has 5 characters").expect("(hidden)").listens();
+    let new = scene.sandbox.stand_in.rotate_by_hand();
+    terminal.types(&format!("{}\r", new.expose())).expect("taken and sealed").expect("deploy: done?");
+    scene.deploy(&[""]);
+    terminal.types("y").expect("done: hooks lives on");
+    let seen = terminal.exits(0);
+    assert!([&old, &new].iter().all(|secret| !seen.contains(secret.expose())) && !seen.contains("short"), "{seen}");
+    assert_eq!((scene.sandbox.slot(""), scene.sandbox.requests()), (Some(new), 0));
+}
+
+#[test]
+fn whoever_leaves_at_the_page_comes_back_to_it_and_a_pipe_may_take_over() {
+    let scene = Scene::new("slack");
+    let old = scene.sandbox.newest();
+    let mut terminal = Terminal::run(&scene.sandbox, &["rotate", "hooks", "--yes", "--done", "prepare"]);
+    terminal.expect("(hidden)").listens().types("\u{3}");
+    terminal.exits(130);
+    assert_eq!((scene.sandbox.slot(""), scene.sandbox.slot("_NEW")), (Some(old), None));
+    scene.run("cutover hooks --yes --done prepare").exits(11).says("cutover hooks --secret -");
+    let new = scene.sandbox.stand_in.rotate_by_hand();
+    scene.piped("cutover hooks --yes --done prepare --secret -", new.expose()).exits(11);
+    assert_eq!(scene.sandbox.slot(""), Some(new));
+}
+
+#[test]
+fn what_is_not_the_new_secret_is_refused_before_anything_is_touched() {
+    let scene = Scene::new("stripe");
+    let old = scene.sandbox.newest();
+    let before = std::fs::read(scene.sandbox.dotenv()).unwrap();
+    let two = format!("{} {}", old.expose(), old.expose());
+    for (given, why) in [
+        ("", "nothing was given"),
+        ("whsec_1", "it has 7 characters"),
+        (two.as_str(), "white space in the middle"),
+        ("sk_live_0123456789abcdef", "they begin with `whsec_`"),
+        (old.expose(), "it is the one that is live"),
+    ] {
+        scene.piped("rotate hooks --yes --secret -", given).exits(2).says(why).says("no store was touched");
+        assert_eq!(std::fs::read(scene.sandbox.dotenv()).unwrap(), before);
+        scene.run("status --exit-code").exits(0);
+    }
+    assert!(scene.sandbox.leftovers().is_empty());
+    // None of it stands in the way of the right one.
+    let new = scene.sandbox.stand_in.rotate_by_hand();
+    scene.piped("rotate hooks --yes --secret -", new.expose()).exits(0);
+    assert_eq!(scene.sandbox.slot("_NEW"), Some(new));
+}
+
+#[test]
+fn a_secret_never_comes_by_the_command_line_and_where_nobody_gives_one_the_flag_is_named() {
+    let sandbox = Sandbox::new("slack");
+    let run =
+        sandbox.run(&["rotate", "hooks", "--yes", "--secret", "whsec_0123456789abcdef"]).exits(2).says("pipe it in");
+    assert!(!run.stderr.contains("0123456789"), "{}", run.stderr);
+    sandbox.run(&["rotate", "hooks", "--yes"]).exits(2).says("nobody to ask").says("--secret -").says("id0-7Qx");
+    sandbox.run(&["rotate", "hooks", "--yes", "--api-key-file", "key"]).exits(2).says("is never called");
+    sandbox.run(&["login", "slack"]).exits(2).says("it needs no API key");
+    sandbox.run(&["rotate", "hooks", "-n"]).exits(0).says("nothing: you make the new secret");
+    sandbox.run(&["doctor"]).exits(0);
+    let called = Sandbox::new("signa");
+    called
+        .run_with_stdin(&["rotate", "hooks", "--yes", "--secret", "-"], "whsec_0123456789")
+        .exits(2)
+        .says("`hand/NAME`");
+    assert_eq!(called.requests(), 0);
+}
+
+#[test]
+fn what_is_piped_in_is_kept_whatever_is_wrong_with_the_stores() {
+    let sandbox = Sandbox::new("slack");
+    let (old, store) = (sandbox.newest(), sandbox.dotenv());
+    let new = sandbox.stand_in.rotate_by_hand();
+    let away = sandbox.path("away");
+    std::fs::rename(&store, &away).unwrap();
+    std::fs::create_dir(&store).unwrap();
+    let run = sandbox.run_with_stdin(&["rotate", "hooks", "--yes", "--secret", "-"], new.expose()).exits(8);
+    run.says("was sealed in").says("cutover hooks");
+    sandbox.run(&["status"]).exits(0);
+    // To begin again is no way: what is sealed may be nowhere else.
+    sandbox.run_with_stdin(&["rotate", "hooks", "--yes", "--secret", "-"], new.expose()).exits(5).says("cutover hooks");
+    std::fs::remove_dir(&store).unwrap();
+    std::fs::rename(&away, &store).unwrap();
+    sandbox.run(&["cutover", "hooks"]).exits(11).says("next: deploy");
+    assert_eq!(sandbox.slots(&old), ["empty", "new", "old"]);
+}
+
+#[test]
+fn any_endpoint_can_be_rotated_by_hand_without_a_description() {
+    let sandbox = Sandbox::new("slack");
+    let file = sandbox.path("work/billing.env");
+    std::fs::write(&file, "BILLING_SECRET=the-secret-from-before-0123\n").unwrap();
+    let arguments =
+        ["rotate", "hand/billing", "--store", "dotenv:billing.env#BILLING_SECRET", "--yes", "--secret", "-"];
+    let new = "a-secret-of-a-provider-that-nobody-has-described";
+    sandbox.run_with_stdin(&arguments, new).exits(0).says("cutover hand/billing");
+    let text = std::fs::read_to_string(&file).unwrap();
+    assert!(text.contains(&format!("BILLING_SECRET={new}\n")) && text.contains("_OLD=the-secret"), "{text}");
+    let shown = sandbox.run(&["status"]).exits(0);
+    assert!(shown.stdout.contains("hand/billing") && !shown.stdout.contains("invalid"), "{}", shown.stdout);
+    sandbox.run(&["inspect", "hand/billing"]).exits(0);
+    sandbox.run(&["cutover", "hand/billing", "--done", "deploy", "--done", "verify", "--done", "drop"]).exits(0);
+}
+
+#[test]
+fn a_leak_is_contained_where_the_page_keeps_the_old_secret() {
+    let scene = Scene::new("stripe");
+    let old = scene.sandbox.newest();
+    let new = scene.sandbox.stand_in.rotate_by_hand();
+    let id = scene.sandbox.id();
+    let line = format!("force-rotate hooks --reason leaked --yes --confirm {id} --secret - --json");
+    assert_eq!(scene.piped(&line, new.expose()).exits(0).json()["direction"], "hand-contain");
+    assert_eq!(scene.sandbox.slots(&old), ["empty", "new", "old"]);
+    scene.deploy(&[""]);
+    scene.run("cutover hooks --done deploy").exits(11).says("drop: proved by every receiver");
+}
