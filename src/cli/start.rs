@@ -112,7 +112,7 @@ pub fn consent(session: &Session, workspace: &Workspace, plan: &Plan, confirm: O
     ask::agreement(session, workspace, "Rotate now?", refusal)
 }
 
-fn wrong_id(id: &str) -> anyhow::Error {
+pub fn wrong_id(id: &str) -> anyhow::Error {
     let message = "that is not the endpoint's id, so nothing was sent";
     Fault::new(Exit::Usage, message, format!("the endpoint of this target is `{id}`"))
 }

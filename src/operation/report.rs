@@ -73,6 +73,9 @@ impl<'a> Report<'a> {
     pub fn says_done(&self, step: Step) -> Command {
         let plan = &self.rotation.plan;
         let mut command = Verb::Cutover.of(&plan.target).with("done", step.name());
+        if step == Step::End {
+            return Verb::Cutover.of(&plan.target).with("done", step.name()).with("confirm", plan.own_id());
+        }
         if step == Step::Issue {
             return Verb::Cutover.of(&plan.target).with("secret", "-");
         }

@@ -85,6 +85,7 @@ type Standing = Option<(Uuid, std::collections::BTreeMap<Step, Proof>, Call, boo
 pub fn decide(context: &Context, mut target: Target, intent: &Intent<'_>) -> Result<Decided, Error> {
     refuse_giver(&target, intent)?;
     let mut plan = plan(&target, intent)?;
+    refuse_switch(&target, &plan)?;
     if target.stores.is_empty() {
         let hint = "name one: --store dotenv:PATH#KEY, or `store = …` in the target";
         return Err(Stop::new(Kind::Usage, format!("`{}` has no store to keep the new secret in", target.name), hint));
@@ -183,11 +184,16 @@ fn plan(target: &Target, intent: &Intent<'_>) -> Result<Plan, Error> {
     let provider = &endpoint.provider;
     let overlap = match provider.overlap() {
         Overlap::Fixed(window) => Some(window),
-        Overlap::None | Overlap::Unknown => None,
+        Overlap::None | Overlap::Unknown | Overlap::UntilEnded { .. } => None,
+    };
+    let settles = match provider.overlap() {
+        Overlap::UntilEnded { settles, .. } => settles,
+        _ => None,
     };
     // Every overlap that descriptions can tell of so far bears both signatures, which is what `contain` rests on. Where
     // deliveries bore the old one alone until its end, receivers could not drop it before that.
     let direction = match (overlap, intent.force, provider.force()) {
+        _ if matches!(provider.overlap(), Overlap::UntilEnded { .. }) => Direction::UntilEnded,
         _ if provider.takes().is_some() && target.cutover == Cutover::Either => Direction::Set,
         _ if provider.takes().is_some() => Direction::SetSwitch,
         (None, _, _) => Direction::Instant,
@@ -208,6 +214,9 @@ fn plan(target: &Target, intent: &Intent<'_>) -> Result<Plan, Error> {
         None => request::rotate(endpoint, key.as_deref()),
     };
     let mut steps = direction.steps().to_vec();
+    if direction == Direction::UntilEnded && settles.is_none() {
+        steps.retain(|step| *step != Step::Wait);
+    }
     if intent.giver == Giver::AtHand {
         // It is there already, and nothing can come before it.
         steps.retain(|step| ![Step::Prepare, Step::Issue].contains(step));
@@ -230,6 +239,8 @@ fn plan(target: &Target, intent: &Intent<'_>) -> Result<Plan, Error> {
         key_window: key.as_ref().and(provider.idempotency()).map(|idempotency| idempotency.window),
         idempotency_key: key,
         overlap,
+        end_page: provider.end_page(&endpoint.ids),
+        settles,
         stores: Vec::new(),
         passed_over: Vec::new(),
         by_flags: Vec::new(),
@@ -293,6 +304,23 @@ fn refuse_without_giver(target: &Target, page: &str, intent: &Intent<'_>) -> Res
         return Err(Stop::new(Kind::Usage, message, hint));
     }
     Ok(())
+}
+
+/// Refuses receivers that keep one secret where both have to be accepted until somebody ends the old one.
+fn refuse_switch(target: &Target, plan: &Plan) -> Result<(), Error> {
+    if plan.direction != Direction::UntilEnded || target.cutover == Cutover::Either {
+        return Ok(());
+    }
+    let title = target.endpoint.provider.title();
+    let message = format!(
+        "at {title} both secrets are in use until the old one is ended, and receivers of `{}` keep one",
+        target.name
+    );
+    Err(Stop::new(
+        Kind::Usage,
+        message,
+        "let the receivers accept either, and take `cutover = \"switch\"` out of the target",
+    ))
 }
 
 /// Refuses a secret from a pipe where the provider is called for one, or given one.

@@ -14,6 +14,8 @@ use crate::secret::Secret;
 
 /// What is shorter is no secret, whoever has made it.
 const FEWEST_CHARACTERS: usize = 8;
+/// Fewest bytes that a secret is made of, where nobody says how many.
+const FEWEST_BYTES: usize = 8;
 /// Longest secret that is taken, in bytes: what a line of a terminal holds.
 const MOST_CHARACTERS: usize = 4_000;
 /// Most bytes that a description may say a secret is made of.
@@ -119,6 +121,7 @@ fn fits(expected: &SecretSpec, text: &str) -> Result<(), String> {
     };
     let Some(bytes) = decoded else { return Err(format!("they are {}", expected.form.name())) };
     match expected.bytes {
+        None if bytes < FEWEST_BYTES => Err(format!("they are longer than {bytes} bytes")),
         Some(expected) if expected != bytes => {
             Err(format!("they are made of {expected} bytes, and this one of {bytes}"))
         }
@@ -203,6 +206,7 @@ mod tests {
             ("form = \"base64url\", bytes = 16", base64, None),
             ("form = \"base64url\"", "MDEyMzQ1Njc4OWFiY2RlZg", None),
             ("form = \"whsec\", bytes = 16", "whsec_MDEyMzQ1Njc4OWFiY2RlZg==", None),
+            ("form = \"whsec\"", "whsec_YWFh", Some("longer than 3 bytes")),
             ("form = \"whsec\"", base64, Some("begin with `whsec_`")),
             ("form = \"text\", prefix = \"wsec_\"", "wsec_anything", None),
             ("form = \"text\", prefix = \"wsec_\"", "whsec_anything", Some("begin with `wsec_`")),

@@ -5,7 +5,7 @@ use std::time::Duration;
 use super::path::PathTemplate;
 use super::rules::{self, Checked, Flaw, flaw, require};
 use super::signature::Scheme;
-use super::spec::{Cutover, KeyForm, OverlapKind, RotateKind, SecretSpec, Spec};
+use super::spec::{Cutover, KeyForm, OverlapKind, RotateKind, SecretSpec, Signs, Spec};
 use super::{Id, ProviderError, by_hand, duration, parse, placeholders, sections};
 use crate::http::{Url, parse_base_url};
 
@@ -39,6 +39,8 @@ pub enum Overlap {
     None,
     /// Nobody says; handled as `None`.
     Unknown,
+    /// Until somebody ends it; after that deliveries may bear it for so long.
+    UntilEnded { signs: Signs, settles: Option<Duration> },
 }
 
 /// How an old secret can be ended at once.
@@ -107,7 +109,7 @@ impl Provider {
         match (&self.spec.force, self.overlap) {
             (Some(_), _) => Force::Call,
             (None, Overlap::None | Overlap::Unknown) => Force::SameCall,
-            (None, Overlap::Fixed(_)) => Force::Unavailable,
+            (None, Overlap::Fixed(_) | Overlap::UntilEnded { .. }) => Force::Unavailable,
         }
     }
 
@@ -128,8 +130,12 @@ impl Provider {
 
     /// Where a person rotates, with the endpoint's ids in it; `None` where there is a call for that.
     pub fn page(&self, ids: &[Id]) -> Option<String> {
-        let filled = |page: String, id: &Id| page.replace(&format!("{{{}}}", id.name), &id.value);
-        self.spec.rotate.page.clone().map(|page| ids.iter().fold(page, filled))
+        self.spec.rotate.page.as_deref().map(|page| with_ids(page, ids))
+    }
+
+    /// Where a person ends the old secret, with the endpoint's ids in it; `None` where it ends by itself.
+    pub fn end_page(&self, ids: &[Id]) -> Option<String> {
+        self.spec.end.as_ref().map(|end| with_ids(&end.page, ids))
     }
 
     /// Whether a person rotates, and nothing is ever sent.
@@ -146,6 +152,11 @@ impl Provider {
     pub(crate) fn signature(&self) -> Option<&Scheme> {
         self.signature.as_ref()
     }
+}
+
+/// Words for people with the endpoint's ids in them.
+fn with_ids(words: &str, ids: &[Id]) -> String {
+    ids.iter().fold(words.to_owned(), |words, id| words.replace(&format!("{{{}}}", id.name), &id.value))
 }
 
 fn named(flaw: Flaw, file: &str) -> ProviderError {
@@ -281,8 +292,45 @@ fn uses_all(key: &str, path: Option<&PathTemplate>, ids: &[String]) -> Checked {
     }
 }
 
+/// The old secret lives until a person ends it, on a page that `[end]` names.
+fn until_ended(spec: &Spec) -> Result<Overlap, Flaw> {
+    require(
+        spec.rotate.kind == RotateKind::Hand,
+        "overlap.kind",
+        "goes with `kind = \"hand\"` of `[rotate]`",
+        "where a call rotates, say for how long the old secret lives",
+    )?;
+    let Some(end) = &spec.end else {
+        return Err(flaw(
+            "end",
+            "is missing",
+            "say how the old secret is ended: `[end]` with `kind = \"hand\"` and `where`",
+        ));
+    };
+    rules::words("end.where", &end.page)?;
+    let settles = end.settles.as_deref().map(|text| {
+        duration(text)
+            .filter(|settles| !settles.is_zero())
+            .ok_or_else(|| flaw("end.settles", "is not a duration", "write it like `1h`, or leave it out"))
+    });
+    Ok(Overlap::UntilEnded { signs: spec.overlap.signs.unwrap_or_default(), settles: settles.transpose()? })
+}
+
 fn overlap(spec: &Spec) -> Result<Overlap, Flaw> {
     let key = "overlap.window";
+    let is_until_ended = spec.overlap.kind == OverlapKind::UntilEnded;
+    require(
+        is_until_ended || spec.overlap.signs.is_none(),
+        "overlap.signs",
+        "needs `kind = \"until-ended\"`",
+        "take it out",
+    )?;
+    require(
+        is_until_ended || spec.end.is_none(),
+        "end",
+        "needs `kind = \"until-ended\"` of `[overlap]`",
+        "take it out",
+    )?;
     match (spec.overlap.kind, &spec.overlap.window) {
         (OverlapKind::Fixed, None) => Err(flaw(key, "is missing", "say how long: `window = \"24h\"`")),
         (OverlapKind::Fixed, Some(text)) => match duration(text) {
@@ -290,6 +338,7 @@ fn overlap(spec: &Spec) -> Result<Overlap, Flaw> {
             _ => Err(flaw(key, "is not a duration", "write it like `24h`, `10m` or `300s`")),
         },
         (_, Some(_)) => Err(flaw(key, "needs `kind = \"fixed\"`", "take the window out, or set the kind")),
+        (OverlapKind::UntilEnded, None) => until_ended(spec),
         (OverlapKind::None, None) => Ok(Overlap::None),
         (OverlapKind::Unknown, None) => Ok(Overlap::Unknown),
     }

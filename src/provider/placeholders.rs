@@ -27,8 +27,8 @@ const PLACES: [(&str, &[&str]); 10] = [
 const ANY: &[&str] = &[];
 /// The body of the rotate call, whose words are those of the description.
 const BODY: &str = "rotate.body";
-/// Where a person rotates, in whose words ids stand for themselves.
-const PAGE: &str = "rotate.where";
+/// Where a person rotates or ends the old secret, in whose words ids stand for themselves.
+const PAGES: [&str; 2] = ["rotate.where", "end.where"];
 
 /// Every word that stands for something somewhere, but for the names of ids.
 const KNOWN: [&str; 9] = ["body", "id", "key", "mac", "reason", "seconds", "secret", "time", "timestamp"];
@@ -76,7 +76,7 @@ fn look(of_body: &[String], key: &str, text: &str) -> Checked {
     let known = match PLACES.iter().find(|(place, _)| is_in(place)) {
         Some((_, [])) => return Ok(()),
         Some((_, known)) => known.to_vec(),
-        None if is_in(BODY) || is_in(PAGE) => of_body.iter().map(String::as_str).collect(),
+        None if is_in(BODY) || PAGES.into_iter().any(is_in) => of_body.iter().map(String::as_str).collect(),
         None => Vec::new(),
     };
     if let Some(word) = in_braces(text).find(|word| !known.contains(word)) {

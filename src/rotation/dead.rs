@@ -24,11 +24,13 @@ pub fn dead_since(
 }
 
 impl Rotation {
-    /// Whether the old secret is certainly dead once there is a new one: the call ends it, or it was dead before. One that we have
+    /// Whether the old secret is certainly dead once there is a new one: the call ends it, or a person has, or it was dead before. One that we have
     /// made is there before the call.
     pub fn old_is_dead(&self) -> bool {
         let is_called = self.made.is_none() || self.applied;
-        (self.plan.direction.ends_old_secret() && is_called) || self.before.dead_since.is_some()
+        (self.plan.direction.ends_old_secret() && is_called)
+            || self.before.dead_since.is_some()
+            || self.done.contains_key(&Step::End)
     }
 
     /// Since when what is live is dead, where the new secret is not live yet.
@@ -41,7 +43,7 @@ impl Rotation {
     pub fn replaced_until(&self) -> Option<Timestamp> {
         if let Some(answered) = self.answered() {
             let called = self.done.get(&Step::Issue).filter(|_| answered.expires_source == ExpirySource::Call);
-            return answered.expires_at.or(called.map(|issued| self.provider_time(issued.at)));
+            return answered.expires_at.or(self.settled_at()).or(called.map(|issued| self.provider_time(issued.at)));
         }
         let sent = self.sent.last().filter(|_| self.lacks_answer())?;
         let sent = self.provider_time(sent.ours);

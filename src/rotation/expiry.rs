@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use jiff::{SignedDuration, Timestamp};
 
-use super::{Answered, Call, ExpirySource, Plan, Record};
+use super::{Answered, Call, ExpirySource, Plan, Record, Step};
 
 /// No provider keeps an old secret for longer than this, unless its description says so.
 const LONGEST_OVERLAP: Duration = Duration::from_secs(400 * 24 * 3600);
@@ -12,7 +12,14 @@ const LONGEST_OVERLAP: Duration = Duration::from_secs(400 * 24 * 3600);
 impl Record {
     /// When the old secret ends, on the provider's clock; what was dead before ended then, whatever the provider kept.
     pub fn expires_at(&self) -> Option<Timestamp> {
-        self.before.dead_since.or_else(|| self.answered()?.expires_at)
+        self.before.dead_since.or_else(|| self.settled_at()).or_else(|| self.answered()?.expires_at)
+    }
+
+    /// When no delivery bears the old secret any more that a person has ended, on the provider's clock.
+    pub(super) fn settled_at(&self) -> Option<Timestamp> {
+        let ended = self.provider_time(self.done.get(&Step::End)?.at);
+        let settles = SignedDuration::try_from(self.plan.settles.unwrap_or_default()).ok()?;
+        ended.saturating_add(settles).ok()
     }
 
     /// Whether the old secret is still accepted or signed with by the provider at `now`.

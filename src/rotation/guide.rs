@@ -3,9 +3,9 @@
 //! Pure. The plan, the walk and `status` all take their words from here.
 
 use super::{Direction, Issuing, Plan, Rotation, Step};
-use crate::provider::Provider;
 use crate::provider::signature::Scheme;
-use crate::provider::spec::{Encoding, KeyDecoding};
+use crate::provider::spec::{Encoding, KeyDecoding, Signs};
+use crate::provider::{Overlap, Provider};
 
 /// The names that one store's slots go by.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -18,7 +18,7 @@ pub struct StoreNames {
 
 /// A short line for a step: what happens, in the words of this plan's direction.
 pub fn title(plan: &Plan, step: Step) -> &'static str {
-    use Direction::{Contain, Force, Instant, OverlapEither, OverlapSwitch, Set, SetSwitch};
+    use Direction::{Contain, Force, Instant, OverlapEither, OverlapSwitch, Set, SetSwitch, UntilEnded};
     match (step, plan.told_as()) {
         (Step::Check, _) if plan.is_by_hand() => "prove every store and the seal",
         (Step::Issue, Instant) if plan.is_by_hand() => {
@@ -33,14 +33,17 @@ pub fn title(plan: &Plan, step: Step) -> &'static str {
         (Step::Issue, _) => "call the provider: from then on it signs with both secrets",
         (Step::Stage, Set | SetSwitch) => "make the new secret, and keep it in `next` of every store",
         (Step::Stage, _) => "keep the new secret in `next` of every store, and read it back",
-        (Step::Promote, OverlapEither) => "make the new secret `current` in every store",
+        (Step::End, _) => "end the old secret at the provider, now that receivers accept the new one",
+        (Step::Promote, OverlapEither | UntilEnded) => "make the new secret `current` in every store",
         (Step::Promote, _) => "make the new secret `current`, and the old one `previous`",
-        (Step::Deploy, OverlapEither | Set) => "let the receivers accept either secret",
+        (Step::Deploy, OverlapEither | Set | UntilEnded) => "let the receivers accept either secret",
         (Step::Deploy, Contain) => "let the receivers know the new secret, and it alone",
         (Step::Deploy, OverlapSwitch) => "let the receivers take the new secret in place of the old one",
         (Step::Deploy, _) => "let the receivers take the new secret at once",
+        (Step::Verify, UntilEnded) => "see that every receiver accepts the new secret before the old one is ended",
         (Step::Verify, Set) => "see that every receiver accepts the new secret before the provider has it",
         (Step::Verify, _) => "see a delivery verified with the new secret",
+        (Step::Wait, UntilEnded) => "wait until no delivery bears the old secret any more",
         (Step::Wait, Contain) => "let the old secret run out at the provider, where it does no harm any more",
         (Step::Wait, _) => "wait until the provider has dropped the old secret",
         (Step::Retire, _) => "remove the old secret from every store",
@@ -59,7 +62,7 @@ pub fn instructions(rotation: &Rotation, provider: &Provider, stores: &[StoreNam
     match step {
         Step::Prepare => prepare(rotation, provider, stores),
         Step::Deploy => deploy(direction, rotation, provider, stores),
-        Step::Verify if direction == Direction::Set => vec![
+        Step::Verify if direction == Direction::Set || signs_old(provider) => vec![
             format!(
                 "{} signs with the old secret still, so that no delivery shows it: receivers are probed.",
                 provider.title()
@@ -72,9 +75,19 @@ pub fn instructions(rotation: &Rotation, provider: &Provider, stores: &[StoreNam
             format!("{} does not say when the old secret ends.", provider.title()),
             "Say that it has ended only when you know it, from the provider's dashboard or support.".to_owned(),
         ],
+        Step::End => end(&rotation.plan),
         Step::Issue => issue(&rotation.plan),
         Step::Check | Step::Stage | Step::Promote | Step::Retire => Vec::new(),
     }
+}
+
+/// What a person does who ends the old secret.
+fn end(plan: &Plan) -> Vec<String> {
+    vec![
+        format!("Open: {}", plan.end_page.as_deref().unwrap_or("the provider's page")),
+        "From then on receivers need the new secret: whoever knows the old one alone refuses every delivery."
+            .to_owned(),
+    ]
 }
 
 /// What a person does who has the provider make the new secret.
@@ -134,6 +147,7 @@ pub fn warnings(plan: &Plan, provider: &Provider) -> Vec<String> {
                  delivery"
             ));
         }
+        Direction::UntilEnded => lines.extend(until_ended(provider)),
         Direction::OverlapEither | Direction::OverlapSwitch => {}
     }
     if plan.forced {
@@ -143,6 +157,28 @@ pub fn warnings(plan: &Plan, provider: &Provider) -> Vec<String> {
         );
     }
     lines
+}
+
+/// Whether no delivery bears the new secret before the old one is ended.
+fn signs_old(provider: &Provider) -> bool {
+    matches!(provider.overlap(), Overlap::UntilEnded { signs: Signs::Old, .. })
+}
+
+/// What deliveries bear until the old secret is ended.
+fn until_ended(provider: &Provider) -> Option<String> {
+    let Overlap::UntilEnded { signs, .. } = provider.overlap() else { return None };
+    let title = provider.title();
+    match signs {
+        Signs::Both => None,
+        Signs::Old => Some(format!(
+            "{title} signs with the old secret alone until you end it: a receiver that drops it before refuses every delivery"
+        )),
+        Signs::Apart => Some(
+            "every event comes twice until the old endpoint is gone, signed with one secret each: receivers accept either, and \
+             have to know an event that they had"
+                .to_owned(),
+        ),
+    }
 }
 
 /// How a receiver has to verify while both secrets live, in this provider's format.
@@ -177,7 +213,7 @@ pub fn verifier(scheme: Option<&Scheme>, direction: Direction) -> Vec<String> {
              delivery bears an entry for both."
                 .to_owned(),
         ),
-        Direction::OverlapEither | Direction::Set => {
+        Direction::OverlapEither | Direction::Set | Direction::UntilEnded => {
             lines.push("Accept a delivery if it matches under EITHER secret; compare in constant time.".to_owned());
         }
         Direction::Instant | Direction::Force | Direction::SetSwitch => {
@@ -219,7 +255,7 @@ fn deploy(direction: Direction, rotation: &Rotation, provider: &Provider, stores
     let mut lines = Vec::new();
     for store in stores {
         lines.push(match direction {
-            Direction::OverlapEither | Direction::Set => {
+            Direction::OverlapEither | Direction::Set | Direction::UntilEnded => {
                 format!("The new secret is in {}, the old one stays in {}.", store.next, store.current)
             }
             _ if rotation.before.current.is_none() => {
@@ -229,7 +265,7 @@ fn deploy(direction: Direction, rotation: &Rotation, provider: &Provider, stores
         });
     }
     lines.push(match direction {
-        Direction::OverlapEither | Direction::Set => {
+        Direction::OverlapEither | Direction::Set | Direction::UntilEnded => {
             format!("Deploy the receivers{} so that they accept either of the two.", at(&rotation.plan.receivers))
         }
         Direction::Contain => format!(
@@ -256,7 +292,7 @@ fn verify(rotation: &Rotation, provider: &Provider) -> Vec<String> {
 
 fn drop_old(direction: Direction, rotation: &Rotation, stores: &[StoreNames]) -> Vec<String> {
     let mut lines = Vec::new();
-    if matches!(direction, Direction::OverlapEither | Direction::Set) {
+    if matches!(direction, Direction::OverlapEither | Direction::Set | Direction::UntilEnded) {
         for store in stores {
             lines.push(format!(
                 "The new secret is in {} now; {} and {} are gone.",

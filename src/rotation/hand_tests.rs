@@ -168,3 +168,56 @@ fn whoever_leaves_finds_everything_as_it_was() {
         (Status::Planned, (false, false))
     );
 }
+
+#[test]
+fn the_old_secret_is_ended_by_a_person_and_nothing_of_it_is_forgotten_before() {
+    let acme = ACME.replace("kind = \"fixed\"\nwindow = \"24h\"", "kind = \"until-ended\"\nsigns = \"old\"")
+        + "[end]\nkind = \"hand\"\nwhere = \"the page of {id}: Revoke\"\nsettles = \"1h\"\n";
+    let through = "checked given stage@a stage:tool deploy:word verify:word end:word wait:clock promote@a promote:tool retire@a retire:tool drop:word closed:done";
+    for (settles, recorded) in [(Some(3600), through.to_owned()), (None, through.replace("wait:clock ", ""))] {
+        let mut world = World::by_hand(Direction::UntilEnded, &acme);
+        let plan = &mut world.rotation.plan;
+        (plan.overlap, plan.end_page) = (None, Some("the page".to_owned()));
+        plan.settles = settles.map(std::time::Duration::from_secs);
+        if settles.is_none() {
+            plan.steps.retain(|step| *step != Step::Wait);
+        }
+        world.person.gifts = [text('n')].into();
+        world.person.always = Some(Reply::Done { reason: None });
+        assert_eq!(world.run(Some(Step::Verify)), "finished", "{:?}", world.person.heard);
+        // As long as nobody has ended it, it lives and stays where it is.
+        pass(10 * 24 * 3600);
+        let now = crate::rotation::fakes::now();
+        assert_eq!((world.rotation.next(now), world.slots().as_str()), (Next::Ask(Step::End), "no-"));
+        assert_eq!((world.rotation.expires_at(), world.rotation.old_secret_lives(now)), (None, true));
+        assert!(!world.rotation.old_is_dead());
+        assert_eq!(world.run(Some(Step::End)), "finished");
+        let ends = now + jiff::SignedDuration::from_secs(settles.unwrap_or(0) as i64);
+        assert_eq!((world.rotation.expires_at(), world.rotation.old_is_dead()), (Some(ends), true));
+        assert!(world.process(|runner| runner.roll_back(None)).is_err());
+        assert_eq!((world.run(None).as_str(), world.slots().as_str()), ("finished", "-n-"));
+        assert_eq!(world.recorded(), recorded);
+    }
+}
+
+#[test]
+fn the_old_secret_is_not_said_to_be_ended_over_a_receiver_that_refuses_the_new_one() {
+    let signature = r#"signature = { grammar = "t=,v1=", header = "X-Signature", signed = "{timestamp}.{body}", encoding = "hex", key = "raw", tolerance = "300s" }"#;
+    let acme = ACME.replace("kind = \"fixed\"\nwindow = \"24h\"", "kind = \"until-ended\"");
+    let acme =
+        acme.replace("[rotate]", &format!("{signature}\n[rotate]")) + "[end]\nkind = \"hand\"\nwhere = \"Revoke\"\n";
+    const A: &str = "https://a.test/";
+    for (takes, reason, came_to) in
+        [("on", None, "finished"), ("o", None, "contradicted"), ("o", Some("it is a test"), "finished")]
+    {
+        let mut world = World::by_hand(Direction::UntilEnded, &acme);
+        (world.rotation.plan.overlap, world.rotation.plan.end_page) = (None, Some("the page".to_owned()));
+        world.person.gifts = [text('n')].into();
+        world.person.always = Some(Reply::Done { reason: None });
+        assert_eq!(world.run(Some(Step::Verify)), "finished");
+        let mut world = world.probing(&[(A, takes)]);
+        world.person.always = Some(Reply::Done { reason: reason.map(str::to_owned) });
+        assert_eq!(world.run(Some(Step::End)), came_to, "{takes}: {:?}", world.person.heard);
+        assert_eq!(world.rotation.done.contains_key(&Step::End), came_to == "finished");
+    }
+}

@@ -62,7 +62,8 @@ impl Record {
         self.leak_declared_at.get_or_insert(at);
         self.plan.forced = true;
         self.plan.reason = Some(reason.to_owned());
-        if self.plan.direction.ends_old_secret() {
+        // Where a person ends the old secret, that is the next thing to do as it is.
+        if self.plan.direction.ends_old_secret() || self.plan.direction == Direction::UntilEnded {
             return;
         }
         if self.plan.direction == Direction::OverlapEither && !self.done.contains_key(&Step::Promote) {

@@ -29,9 +29,14 @@ impl Runner<'_> {
         if is_provable && self.prober.is_some() {
             self.operator.tell(self.rotation, News::Begins(step));
         }
+        // What receivers do decides whether the old secret may be ended, and it is asked for right before that.
+        let is_gated = is_provable || step == Step::End;
         loop {
             if is_provable && self.prove(step)? {
                 return Ok(true);
+            }
+            if step == Step::End {
+                self.probe()?;
             }
             if self.operator.wants_to_stop() {
                 return Ok(false);
@@ -55,9 +60,10 @@ impl Runner<'_> {
                             return Ok(true);
                         }
                     }
-                    if is_provable {
+                    if is_gated {
                         let refusal = |url, finds| RunError::Contradicted { step, url, finds };
-                        self.overrule(step, reason.as_deref(), refusal)?;
+                        let proof = if step == Step::End { Step::Verify } else { step };
+                        self.overrule(proof, reason.as_deref(), refusal)?;
                     }
                     if step == Step::Verify && reason.is_none() && self.rotation.is_unsent() {
                         return Err(RunError::Unproved { provider: self.endpoint.provider.title().to_owned() });

@@ -34,6 +34,8 @@ pub enum Step {
     Verify,
     /// The old secret's end.
     Wait,
+    /// A person ends the old secret at the provider.
+    End,
     /// `previous` is removed.
     Retire,
     /// Receivers no longer accept the old secret.
@@ -50,7 +52,7 @@ pub enum Doer {
 
 impl Step {
     /// Every step there is.
-    pub const ALL: [Self; 10] = [
+    pub const ALL: [Self; 11] = [
         Self::Check,
         Self::Prepare,
         Self::Issue,
@@ -58,6 +60,7 @@ impl Step {
         Self::Promote,
         Self::Deploy,
         Self::Verify,
+        Self::End,
         Self::Wait,
         Self::Retire,
         Self::Drop,
@@ -74,6 +77,7 @@ impl Step {
             Self::Deploy => "deploy",
             Self::Verify => "verify",
             Self::Wait => "wait",
+            Self::End => "end",
             Self::Retire => "retire",
             Self::Drop => "drop",
         }
@@ -89,7 +93,7 @@ impl Step {
         match self {
             Self::Deploy | Self::Verify => true,
             Self::Check | Self::Prepare | Self::Issue | Self::Stage | Self::Promote => false,
-            Self::Wait | Self::Retire | Self::Drop => false,
+            Self::End | Self::Wait | Self::Retire | Self::Drop => false,
         }
     }
 
@@ -97,7 +101,7 @@ impl Step {
     pub fn doer(self) -> Doer {
         match self {
             Self::Check | Self::Issue | Self::Stage | Self::Promote | Self::Retire => Doer::Tool,
-            Self::Prepare | Self::Deploy | Self::Verify | Self::Drop => Doer::Person,
+            Self::Prepare | Self::Deploy | Self::Verify | Self::End | Self::Drop => Doer::Person,
             Self::Wait => Doer::Clock,
         }
     }
@@ -121,12 +125,14 @@ pub enum Direction {
     Set,
     /// The same where receivers keep one secret, and change it as the provider does.
     SetSwitch,
+    /// Both secrets live until a person ends the old one.
+    UntilEnded,
 }
 
 impl Direction {
     /// The steps in order.
     pub fn steps(self) -> &'static [Step] {
-        use Step::{Check, Deploy, Drop, Issue, Prepare, Promote, Retire, Stage, Verify, Wait};
+        use Step::{Check, Deploy, Drop, End, Issue, Prepare, Promote, Retire, Stage, Verify, Wait};
         match self {
             Self::OverlapEither => &[Check, Issue, Stage, Deploy, Verify, Wait, Promote, Retire, Drop],
             Self::OverlapSwitch => &[Check, Issue, Stage, Promote, Deploy, Verify, Wait, Retire, Drop],
@@ -134,6 +140,7 @@ impl Direction {
             Self::Force => &[Check, Issue, Stage, Promote, Deploy, Verify, Retire, Drop],
             Self::Contain => &[Check, Issue, Stage, Promote, Deploy, Verify, Drop, Wait, Retire],
             Self::Set => &[Check, Stage, Deploy, Verify, Issue, Promote, Retire, Drop],
+            Self::UntilEnded => &[Check, Issue, Stage, Deploy, Verify, End, Wait, Promote, Retire, Drop],
             Self::SetSwitch => &[Check, Prepare, Stage, Issue, Promote, Deploy, Verify, Retire, Drop],
         }
     }
@@ -148,6 +155,7 @@ impl Direction {
             Self::Contain => "contain",
             Self::Set => "set",
             Self::SetSwitch => "set-switch",
+            Self::UntilEnded => "until-ended",
         }
     }
 
@@ -211,6 +219,12 @@ pub struct Plan {
     /// How long the provider keeps the old secret, as documented.
     #[serde(with = "seconds")]
     pub overlap: Option<Duration>,
+    /// Where a person ends the old secret, where one does.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub end_page: Option<String>,
+    /// How long deliveries may bear the old secret after that.
+    #[serde(default, with = "seconds", skip_serializing_if = "Option::is_none")]
+    pub settles: Option<Duration>,
     pub stores: Vec<PlannedStore>,
     /// Stores of the target's config that flags passed over.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
@@ -298,96 +312,5 @@ mod seconds {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    const DIRECTIONS: [Direction; 7] = [
-        Direction::OverlapEither,
-        Direction::OverlapSwitch,
-        Direction::Instant,
-        Direction::Force,
-        Direction::Contain,
-        Direction::Set,
-        Direction::SetSwitch,
-    ];
-
-    #[test]
-    fn every_direction_checks_first_and_seals_before_it_promotes() {
-        for direction in DIRECTIONS {
-            let steps = direction.steps();
-            let at = |step| steps.iter().position(|&other| other == step);
-            assert_eq!(at(Step::Check), Some(0));
-            // What we have made ourselves is in the stores before anybody else has it.
-            assert_eq!(at(Step::Stage) < at(Step::Issue), direction.is_set());
-            assert!(at(Step::Issue) < at(Step::Promote) && at(Step::Stage) < at(Step::Promote));
-            assert!(at(Step::Promote) < at(Step::Retire));
-            assert!(at(Step::Deploy) < at(Step::Verify) && at(Step::Verify) < at(Step::Retire));
-            assert!(at(Step::Verify) < at(Step::Drop), "nothing is dropped before the new secret is seen to work");
-        }
-    }
-
-    #[test]
-    fn what_people_do_comes_before_the_clock_only_where_a_leak_is_contained() {
-        for direction in DIRECTIONS {
-            let steps = direction.steps();
-            let at = |step| steps.iter().position(|&other| other == step);
-            let is_contain = direction == Direction::Contain;
-            // A leak does not wait for the overlap; otherwise receivers keep the old secret as long as deliveries may bear it alone.
-            assert_eq!(at(Step::Drop) < at(Step::Wait), is_contain, "{direction:?}");
-            assert_eq!(at(Step::Drop) == Some(steps.len() - 1), !is_contain, "{direction:?}");
-            if is_contain {
-                // The new secret goes live first, because it is deployed alone; after the drop nobody is needed any more.
-                assert!(at(Step::Promote) < at(Step::Deploy));
-                let after = steps.iter().skip_while(|step| **step != Step::Drop).skip(1);
-                assert!(after.clone().all(|step| step.doer() != Doer::Person), "{direction:?}");
-                assert_eq!(after.count(), 2);
-            }
-        }
-    }
-
-    #[test]
-    fn an_overlap_is_waited_out_before_the_old_secret_is_removed() {
-        for direction in DIRECTIONS {
-            let steps = direction.steps();
-            let at = |step| steps.iter().position(|&other| other == step);
-            assert_eq!(at(Step::Wait).is_some(), !direction.ends_old_secret());
-            if at(Step::Wait).is_some() {
-                assert!(at(Step::Wait) < at(Step::Retire));
-            }
-        }
-    }
-
-    /// The next one in the order of their declaration; the compiler asks for a new one.
-    fn after(direction: Direction) -> Option<Direction> {
-        match direction {
-            Direction::OverlapEither => Some(Direction::OverlapSwitch),
-            Direction::OverlapSwitch => Some(Direction::Instant),
-            Direction::Instant => Some(Direction::Force),
-            Direction::Force => Some(Direction::Contain),
-            Direction::Contain => Some(Direction::Set),
-            Direction::Set => Some(Direction::SetSwitch),
-            Direction::SetSwitch => None,
-        }
-    }
-
-    #[test]
-    fn every_step_of_every_direction_is_found_by_the_word_that_is_journaled() {
-        for direction in std::iter::successors(Some(Direction::OverlapEither), |direction| after(*direction)) {
-            assert_eq!(serde_json::to_value(direction).unwrap(), direction.name());
-            for step in direction.steps() {
-                assert_eq!(Step::named(step.name()), Some(*step), "{direction:?}");
-                assert_eq!(serde_json::to_value(step).unwrap(), step.name());
-            }
-        }
-    }
-
-    #[test]
-    fn what_says_that_receivers_run_with_the_new_secret_comes_after_it_is_there() {
-        for direction in std::iter::successors(Some(Direction::OverlapEither), |direction| after(*direction)) {
-            let at = |wanted: Step| direction.steps().iter().position(|step| *step == wanted);
-            for step in direction.steps().iter().filter(|step| step.is_of_new_secret()) {
-                assert!(at(*step) > at(Step::Stage), "{direction:?}");
-            }
-        }
-    }
-}
+#[path = "plan_tests.rs"]
+mod tests;

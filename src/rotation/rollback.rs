@@ -24,6 +24,9 @@ impl Runner<'_> {
         if direction.ends_old_secret() {
             return Err(no_way_back("it died with the call, so receivers that use it would refuse every delivery"));
         }
+        if self.rotation.done.contains_key(&Step::End) {
+            return Err(no_way_back("it was ended at the provider"));
+        }
         let failed = |source| RunError::StoreFailed { step: Step::Promote, sealed: None, source };
         let mut replaced = false;
         for store in readable(self.stores) {

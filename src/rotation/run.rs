@@ -165,7 +165,7 @@ impl Runner<'_> {
             Step::Promote => self.promote(),
             Step::Retire => self.retire(),
             // Asked for or waited for, never performed.
-            Step::Prepare | Step::Deploy | Step::Verify | Step::Wait | Step::Drop => Ok(()),
+            Step::Prepare | Step::Deploy | Step::Verify | Step::End | Step::Wait | Step::Drop => Ok(()),
         }
     }
 

@@ -38,6 +38,8 @@ pub(super) fn rotation(direction: Direction) -> Rotation {
         idempotency_key: Some("key".to_owned()),
         key_window: Some(Duration::from_secs(86_400)),
         overlap: Some(Duration::from_secs(86_400)),
+        end_page: None,
+        settles: None,
         stores: Vec::new(),
         passed_over: Vec::new(),
         by_flags: Vec::new(),

@@ -106,6 +106,7 @@ pub fn old_secret(rotation: &Rotation, answered: &Answered) -> String {
         }
         (ExpirySource::Provider, Some(end)) => format!("the old secret lives until {} (from provider)", moment(end)),
         (ExpirySource::Documented, Some(end)) => format!("the old secret lives until {} (documented)", moment(end)),
+        _ if rotation.plan.end_page.is_some() => "the old secret lives until you end it".to_owned(),
         _ => format!("{} does not say when the old secret ends", rotation.plan.provider),
     }
 }

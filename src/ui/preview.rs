@@ -75,6 +75,9 @@ fn old_secret(plan: &Plan) -> String {
             format!("dies with {since}")
         };
     }
+    if plan.end_page.is_some() {
+        return "lives on until you end it at the provider, which the walk asks for".to_owned();
+    }
     match plan.overlap.and_then(|overlap| jiff::SignedDuration::try_from(overlap).ok()) {
         Some(overlap) => {
             let counts = if plan.is_by_hand() { "" } else { "; the answer's own time counts" };

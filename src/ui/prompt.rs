@@ -122,6 +122,9 @@ impl Operator for Person<'_> {
         for line in guide::instructions(rotation, self.provider, &self.stores, step) {
             self.output.say(&format!("      • {line}"));
         }
+        if step == Step::End {
+            return self.ask_for_end(rotation);
+        }
         if self.asks_for_proof(rotation, step) {
             return ask_for_proof(step);
         }
@@ -265,6 +268,19 @@ impl Person<'_> {
     pub fn head(&mut self, rotation: &Rotation, step: Step) {
         if self.headed.replace(step) != Some(step) {
             self.output.say(&narrate::heading(rotation, step));
+        }
+    }
+
+    /// Asks for the endpoint's id once the old secret is ended, which nobody takes back.
+    fn ask_for_end(&self, rotation: &Rotation) -> Reply {
+        let id = rotation.plan.own_id();
+        let is_it = |text: &str| match text == id || text.is_empty() {
+            true => Ok(()),
+            false => Err(format!("that is not the endpoint's id, `{id}`")),
+        };
+        match dialog::text("Once it is ended, type the endpoint's id (empty: not now)", Some(""), is_it) {
+            Ok(text) if text == id => Reply::Done { reason: self.answers.reason.clone() },
+            Ok(_) | Err(_) => Reply::NotNow,
         }
     }
 

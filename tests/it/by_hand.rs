@@ -58,6 +58,14 @@ fn is_signed(request: &Request, secret: &str) -> bool {
     if !stamp.is_empty() {
         return is_fresh(&stamp) && header("x-slack-signature") == format!("v0={}", hex(format!("v0:{stamp}:")));
     }
+    // As Shopify's page has it: base64 of the MAC of the body alone.
+    if request.headers.contains_key("x-shopify-hmac-sha256") {
+        use base64::Engine;
+        let mut mac = Hmac::<sha2::Sha256>::new_from_slice(secret.as_bytes()).unwrap();
+        mac.update(&request.body);
+        let bytes = mac.finalize().into_bytes();
+        return header("x-shopify-hmac-sha256") == base64::engine::general_purpose::STANDARD.encode(bytes);
+    }
     let part = |name: &str| stripe.split(',').filter_map(|pair| pair.strip_prefix(name)).collect::<Vec<_>>();
     let stamp = part("t=").first().copied().unwrap_or_default().to_owned();
     is_fresh(&stamp) && part("v1=").contains(&hex(format!("{stamp}.")).as_str())
@@ -217,4 +225,59 @@ fn a_leak_is_contained_where_the_page_keeps_the_old_secret() {
     assert_eq!(scene.sandbox.slots(&old), ["empty", "new", "old"]);
     scene.deploy(&[""]);
     scene.run("cutover hooks --done deploy").exits(11).says("drop: proved by every receiver");
+}
+
+#[test]
+fn the_old_secret_is_ended_by_the_endpoints_id_and_not_before_receivers_accept_the_new_one() {
+    let scene = Scene::new("shopify");
+    let old = scene.sandbox.newest();
+    let new = scene.sandbox.stand_in.rotate_by_hand();
+    assert_eq!(scene.sandbox.stand_in.signing_secrets(), std::slice::from_ref(&old), "a new one does not sign yet");
+    let run = scene.piped("rotate hooks --yes --secret - --json", new.expose()).exits(0);
+    assert_eq!(
+        (run.json()["direction"].as_str(), run.json()["previous"]["expires_at"].is_null()),
+        (Some("until-ended"), true)
+    );
+    // Of no use before the receivers have both.
+    scene.run("cutover hooks --done deploy --done end --confirm id0-7Qx").exits(11).says("--done end had no effect");
+    scene.deploy(&["", "_NEW"]);
+    scene.run("cutover hooks").exits(11).says("accepts both").says("cutover hooks --done end --confirm id0-7Qx");
+    scene.run("cutover hooks --done end").exits(2).says("--confirm id0-7Qx");
+    scene.run("cutover hooks --done end --confirm another").exits(2).says("that is not the endpoint's id");
+    assert_eq!((scene.sandbox.slot(""), scene.sandbox.slot("_NEW")), (Some(old.clone()), Some(new.clone())));
+    // Somebody deploys what does not know the new one, and the old one is about to be ended.
+    scene.deploy(&[""]);
+    scene.run("cutover hooks --done end --confirm id0-7Qx").exits(9).says("old only");
+    scene.deploy(&["", "_NEW"]);
+    scene.sandbox.stand_in.end_by_hand();
+    let waits = scene.run("cutover hooks --done end --confirm id0-7Qx --json").exits(11).json();
+    assert_eq!((waits["next"]["step"].as_str(), waits["previous"]["expires_at"].is_null()), (Some("wait"), false));
+    scene.run("rollback hooks").exits(9).says("it was ended at the provider");
+    assert_eq!(scene.sandbox.slot(""), Some(old));
+}
+
+#[test]
+fn a_second_endpoint_is_walked_to_the_end_of_the_first_at_a_terminal() {
+    let sandbox = Sandbox::new("clerk");
+    let new = sandbox.stand_in.rotate_by_hand();
+    let mut terminal = Terminal::run(&sandbox, &["rotate", "hooks"]);
+    terminal.expect("lives on until you end it").expect("every event").expect("Rotate now?").types("y");
+    terminal.expect("(hidden)").listens().types(&format!("{}\r", new.expose())).expect("until you end it");
+    terminal.expect("deploy: done?").types("y").expect("verify: done?").types("y");
+    terminal
+        .expect("delete the")
+        .expect("type the endpoint's id")
+        .listens()
+        .types("another\r")
+        .expect("not the endpoint's id");
+    terminal.types("\u{15}id0-7Qx\r").expect("drop: done?").types("y").expect("done: hooks lives on");
+    terminal.exits(0);
+    assert_eq!((sandbox.slot(""), sandbox.slot("_OLD")), (Some(new), None));
+}
+
+#[test]
+fn receivers_that_keep_one_secret_are_refused_where_both_are_in_use() {
+    let sandbox = Sandbox::new("shopify");
+    sandbox.edit_config("store = ", "cutover = \"switch\"\nstore = ");
+    sandbox.run(&["rotate", "hooks", "-n"]).exits(2).says("until the old one is ended").says("accept either");
 }

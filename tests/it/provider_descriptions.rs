@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use proptest::prelude::*;
 use whsec::provider::request::{self, encode_segment};
+use whsec::provider::spec::Signs;
 use whsec::provider::{Catalog, Force, Overlap, Provider, ProviderError, preview};
 use whsec::secret::Secret;
 
@@ -142,9 +143,15 @@ fn an_unknown_key_names_its_place_and_the_nearest_known_one() {
 #[test]
 fn what_is_built_in_is_sound() {
     let a_day = Overlap::Fixed(std::time::Duration::from_secs(86_400));
+    let ended = |signs, seconds: Option<u64>| Overlap::UntilEnded {
+        signs,
+        settles: seconds.map(std::time::Duration::from_secs),
+    };
     let expected = [
+        ("adyen", Overlap::Unknown, Force::SameCall),
         ("bitbucket", Overlap::None, Force::SameCall),
         ("circleci", Overlap::None, Force::SameCall),
+        ("clerk", ended(Signs::Apart, None), Force::Unavailable),
         ("contentful", Overlap::None, Force::SameCall),
         ("elevenlabs", Overlap::Unknown, Force::SameCall),
         ("figma", Overlap::None, Force::SameCall),
@@ -170,20 +177,27 @@ fn what_is_built_in_is_sound() {
         ("notion", Overlap::Unknown, Force::SameCall),
         ("nylas", Overlap::None, Force::SameCall),
         ("openai", a_day, Force::Call),
+        ("paddle", ended(Signs::Apart, None), Force::Unavailable),
+        ("pagerduty", ended(Signs::Apart, None), Force::Unavailable),
         ("polar", Overlap::None, Force::SameCall),
         ("quickbooks", Overlap::Unknown, Force::SameCall),
         ("razorpay", Overlap::None, Force::SameCall),
         ("resend", a_day, Force::Unavailable),
         ("revolut-merchant", a_day, Force::Call),
+        ("shopify", ended(Signs::Old, Some(3_600)), Force::Unavailable),
         ("signa", a_day, Force::Call),
         ("slack", Overlap::Unknown, Force::SameCall),
+        ("smartsheet", Overlap::Unknown, Force::SameCall),
+        ("square", Overlap::Unknown, Force::SameCall),
         ("stripe", a_day, Force::Unavailable),
         ("svix", a_day, Force::Call),
         ("terraform", Overlap::None, Force::SameCall),
+        ("twilio", ended(Signs::Old, Some(60)), Force::Unavailable),
         ("typeform", Overlap::None, Force::SameCall),
         ("verifa", Overlap::None, Force::SameCall),
         ("webflow", Overlap::Unknown, Force::SameCall),
         ("woocommerce", Overlap::None, Force::SameCall),
+        ("workos", ended(Signs::Apart, None), Force::Unavailable),
         ("xero", Overlap::Unknown, Force::SameCall),
         ("zendesk", Overlap::Unknown, Force::SameCall),
         ("zoom", Overlap::Unknown, Force::SameCall),

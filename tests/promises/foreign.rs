@@ -65,6 +65,7 @@ const SCENARIOS: &[Scenario] = &[
     Scenario { verb: Verb::Cutover, provider: "github", stores: FILES },
     Scenario { verb: Verb::Rotate, provider: "slack", stores: FILES },
     Scenario { verb: Verb::Cutover, provider: "slack", stores: &[Kept::Dotenv] },
+    Scenario { verb: Verb::Cutover, provider: "clerk", stores: &[Kept::Json] },
     Scenario { verb: Verb::Cutover, provider: "layers", stores: FILES },
     Scenario { verb: Verb::Cutover, provider: "verifa", stores: &[Kept::Json] },
     Scenario { verb: Verb::Finish, provider: "layers", stores: FILES },
@@ -357,7 +358,8 @@ fn attempt(scenario: &Scenario, world: &World, case: Case, struck: &AtomicUsize)
         all_is_kept(world, case, &foreign, destroyed).map_err(|why| tell(format!("{why} after the command"), &runs))?;
     }
     for _ in 0..2 {
-        if world.sandbox.provider.is_by_hand() && !world.is_taken() {
+        let is_given = newest(world).is_some_and(|newest| newest.answered().is_some());
+        if world.sandbox.provider.is_by_hand() && !is_given {
             // Whoever has pressed gives it once more.
             runs.push(world.run(scenario.again()));
         }

@@ -53,6 +53,8 @@ pub const SCENARIOS: &[Scenario] = &[
     Scenario { verb: Verb::Rotate, provider: "slack", stores: FILES },
     Scenario { verb: Verb::Rotate, provider: "slack", stores: VAULT },
     Scenario { verb: Verb::Cutover, provider: "slack", stores: &[Kept::Json] },
+    Scenario { verb: Verb::Rotate, provider: "clerk", stores: &[Kept::Dotenv] },
+    Scenario { verb: Verb::Cutover, provider: "clerk", stores: FILES },
     Scenario { verb: Verb::Force, provider: "signa", stores: FILES },
     Scenario { verb: Verb::ForceOpen, provider: "signa", stores: FILES },
     Scenario { verb: Verb::Force, provider: "layers", stores: &[Kept::Dotenv] },
@@ -117,7 +119,7 @@ const THROUGH: usize = 4;
 /// More system calls than any command makes.
 const MOST_CALLS: u64 = 20_000;
 pub const GO_ON: &str =
-    "cutover hooks --yes --confirm ID --done prepare --done deploy --done verify --done drop --reason swept";
+    "cutover hooks --yes --confirm ID --done prepare --done deploy --done verify --done end --done drop --reason swept";
 
 impl Scenario {
     pub fn name(&self) -> String {
@@ -147,7 +149,7 @@ impl Scenario {
 
     /// Whether a person rotates, and the secret comes out of a pipe.
     fn is_by_hand(&self) -> bool {
-        self.provider == "slack"
+        ["slack", "clerk"].contains(&self.provider)
     }
 
     /// Whether the provider is called only once receivers have the new secret.
@@ -198,7 +200,7 @@ impl Scenario {
 
     /// Whether the new secret may be live at some moment of the command.
     pub fn promotes(&self) -> bool {
-        !(self.verb == Verb::Rotate && (self.provider == "layers" || self.calls_late()))
+        !(self.verb == Verb::Rotate && (["layers", "clerk"].contains(&self.provider) || self.calls_late()))
     }
 
     /// Goes on after the command was cut off, as an operator would, and looks at everything. Yields whether the outcome

@@ -33,6 +33,7 @@ pub fn run(args: &Args, session: &Session) -> anyhow::Result<Exit> {
 pub fn overlap(provider: &Provider) -> String {
     match provider.overlap() {
         Overlap::Fixed(window) => duration_text(window),
+        Overlap::UntilEnded { .. } => "until it is ended".to_owned(),
         Overlap::None => "no longer".to_owned(),
         Overlap::Unknown => "unknown".to_owned(),
     }
@@ -83,6 +84,7 @@ pub fn print(provider: &Provider, session: &Session) {
         ("the same", spec.same.join(", ")),
         ("endpoint", format!("{}/{}", provider.name(), spec.ids.join("/"))),
         ("by hand", spec.rotate.page.clone().unwrap_or_default()),
+        ("ended by hand", spec.end.as_ref().map(|end| end.page.clone()).unwrap_or_default()),
         (
             "API key",
             if provider.is_by_hand() { String::new() } else { format!("{}: {}", spec.auth.env, spec.auth.about) },

@@ -105,6 +105,7 @@ impl Actor<'_> {
             // How this provider signs is not documented, so nothing is delivered, and nobody would verify it.
             _ if self.stage.receiver().is_none() => "      (rehearsal: there is no receiver on this stage, so say yes)",
             Step::Prepare => "      (rehearsal: the stand-in receiver is ready, so say yes)",
+            Step::End => "      (rehearsal: type it, and the old secret is ended on the stand-in's page)",
             Step::Deploy => "      (rehearsal: say yes, and the stand-in receiver reads its file again)",
             Step::Verify => "      (rehearsal: say yes, and the stand-in receiver's last delivery is looked at)",
             Step::Drop => "      (rehearsal: probe, and the stand-in receiver reads its file once more)",
@@ -130,6 +131,10 @@ impl Actor<'_> {
                 output.say(&format!("      ✓ the stand-in receiver accepts {}", names.join(" and ")));
             }
             Step::Verify => self.look_for_delivery(rotation),
+            Step::End => {
+                self.stage.end();
+                output.say("      ✓ the stand-in has ended the old secret");
+            }
             _ => {}
         }
         if step == Step::Drop

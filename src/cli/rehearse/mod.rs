@@ -183,6 +183,9 @@ fn say_end(output: &Output, provider: &Provider, outcome: &Played, took: Duratio
             "    (its form is checked, and that it is not the old one; that it is the right one only a delivery shows)",
         );
     }
+    if provider.end_page(&[]).is_some() {
+        output.say("  • the old secret lived until the receivers were seen to accept the new one, and was ended then");
+    }
     if outcome.old_refused.is_some() {
         output.say(&format!("  • {} deliveries accepted, {} refused on the way", outcome.accepted, outcome.refused));
         if outcome.refused > 0 {

@@ -44,6 +44,9 @@ impl Stage {
     /// Sets the stage for a provider with its overlap shortened to `window`.
     pub fn set(provider: &Provider, window: Duration) -> anyhow::Result<Self> {
         let mut spec = provider.spec().clone();
+        if let Some(settles) = spec.end.as_mut().and_then(|end| end.settles.as_mut()) {
+            *settles = format!("{}s", window.as_secs().max(1));
+        }
         if matches!(provider.overlap(), Overlap::Fixed(_)) {
             spec.overlap.window = Some(format!("{}s", window.as_secs().max(1)));
         }
@@ -141,6 +144,11 @@ impl Stage {
         self.receiver.as_deref()
     }
 
+    /// The old secret is ended on the stand-in's page.
+    pub fn end(&self) {
+        self.stand_in.end_by_hand();
+    }
+
     /// The stand-in's page is pressed, and shows the new secret.
     pub fn press(&self) -> Secret {
         self.stand_in.rotate_by_hand()
@@ -183,7 +191,7 @@ impl Stage {
         let run = move || {
             let Some(client) = client() else { return };
             while !stop.load(Ordering::Relaxed) {
-                let live = stand_in.live_secrets();
+                let live = stand_in.signing_secrets();
                 // A delivery that fails is seen in the receiver's counts.
                 let _ = deliver(&client, &scheme, &live.iter().collect::<Vec<_>>(), &url);
                 std::thread::sleep(DELIVER_EVERY);

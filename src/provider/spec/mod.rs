@@ -50,6 +50,8 @@ pub struct Spec {
     pub auth: AuthSpec,
     pub rotate: RotateSpec,
     pub overlap: OverlapSpec,
+    /// How the old secret is ended, where it lives until somebody ends it.
+    pub end: Option<EndSpec>,
     /// How the old secret can be ended at once; absent where the provider has no such call.
     pub force: Option<ForceSpec>,
     /// Absent where a repeated request would rotate again.
@@ -195,6 +197,41 @@ pub struct OverlapSpec {
     pub kind: OverlapKind,
     /// With `fixed`: how long.
     pub window: Option<String>,
+    /// With `until-ended`: what deliveries bear meanwhile.
+    pub signs: Option<Signs>,
+}
+
+/// What deliveries bear while both secrets live.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Signs {
+    /// A signature for each.
+    #[default]
+    Both,
+    /// The old one's alone.
+    Old,
+    /// Each of two endpoints its own: every event comes twice.
+    Apart,
+}
+
+/// How a person ends the old secret.
+#[derive(Clone, Debug, Deserialize, Serialize)]
+#[serde(deny_unknown_fields)]
+pub struct EndSpec {
+    pub kind: EndKind,
+    /// The page and what to press there, in words for the operator.
+    #[serde(rename = "where")]
+    pub page: String,
+    /// How long deliveries may bear the old secret after that.
+    pub settles: Option<String>,
+}
+
+/// Who ends the old secret.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum EndKind {
+    /// A person, on the provider's page.
+    Hand,
 }
 
 /// The kinds of overlap.
@@ -207,6 +244,9 @@ pub enum OverlapKind {
     None,
     /// Not documented; handled as `none`, because the worst may be true.
     Unknown,
+    /// The old secret lives until somebody ends it.
+    #[serde(rename = "until-ended")]
+    UntilEnded,
 }
 
 /// The call that ends the old secret at once: the rotate call with another body.

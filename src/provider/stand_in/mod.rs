@@ -19,7 +19,8 @@ use tokio::sync::oneshot;
 pub use fault::Fault;
 use state::State;
 
-use super::Provider;
+use super::spec::Signs;
+use super::{Overlap, Provider};
 use crate::secret::Secret;
 
 /// What the stand-in stands for.
@@ -112,6 +113,15 @@ impl StandIn {
     pub fn live_secrets(&self) -> Vec<Secret> {
         let now = (self.shared.options.clock)();
         self.shared.state().live(now)
+    }
+
+    /// Those of them that a delivery bears: where deliveries bear the old one alone, the oldest.
+    pub fn signing_secrets(&self) -> Vec<Secret> {
+        let mut live = self.live_secrets();
+        match self.shared.provider.overlap() {
+            Overlap::UntilEnded { signs: Signs::Old, .. } => live.split_off(live.len().saturating_sub(1)),
+            _ => live,
+        }
     }
 
     /// What has happened so far.

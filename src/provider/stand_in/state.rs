@@ -213,6 +213,11 @@ impl Shared {
         self.renew(true, (self.options.clock)()).0.secret
     }
 
+    /// Somebody ends every secret but the newest.
+    pub(super) fn end_by_hand(&self) {
+        self.state().live.truncate(1);
+    }
+
     fn renew(&self, keeps_old: bool, now: Timestamp) -> (Live, u32, Option<Timestamp>) {
         let window = match self.provider.overlap() {
             Overlap::Fixed(window) if keeps_old => Some(self.options.window.unwrap_or(window)),
@@ -222,6 +227,7 @@ impl Shared {
         let new = Live { secret: new_secret(&self.provider), expires_at: None };
         let mut state = self.state();
         match ends {
+            None if matches!(self.provider.overlap(), Overlap::UntilEnded { .. }) => {}
             Some(ends) => state.live.iter_mut().for_each(|old| old.expires_at = Some(old.expires_at.unwrap_or(ends))),
             None => state.live.clear(),
         }

@@ -28,6 +28,11 @@ impl StandIn {
         self.shared.rotate_by_hand()
     }
 
+    /// Somebody ends the old secret at the provider's own pages.
+    pub fn end_by_hand(&self) {
+        self.shared.end_by_hand();
+    }
+
     /// Somebody edits something else of the endpoint, such as its description.
     pub fn edit_by_hand(&self) {
         let now = (self.shared.options.clock)();
