@@ -3,12 +3,13 @@
 
 use std::collections::BTreeSet;
 
-use super::exit::Exit;
+use super::exit::{Exit, Fault};
 use super::session::Session;
 use super::start::{self, Begin};
 use super::{ask, outcome, person};
 use crate::operation::contain::{self, Way};
 use crate::operation::report::End;
+use crate::operation::start::Giver;
 use crate::operation::{Asked, Error, find};
 use crate::rotation::{Leaked, Rest, Rotation, Step, suspects};
 use crate::time::moment;
@@ -35,6 +36,11 @@ pub fn contain(
     };
     match candidate.way(leaked, said.is_some()) {
         Way::Call => Ok(None),
+        _ if begin.intent.giver == Giver::AtHand => {
+            let message = "the open rotation has its new secret already, and nothing is taken from --secret";
+            let hint = "leave it out to contain the leak; end that rotation first if another secret was made since";
+            Err(Fault::new(Exit::Usage, message, hint))
+        }
         Way::GoOn => go_on(session, name, asked, begin, answers).map(Some),
         Way::NotYet => note_leak(session, name, asked, begin).map(Some),
     }

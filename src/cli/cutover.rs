@@ -42,7 +42,7 @@ pub struct Args {
     /// A target's name, or PROVIDER/ID[/ID]
     #[arg(add = ArgValueCandidates::new(complete::targets))]
     target: String,
-    /// Record a person's step as done elsewhere: prepare, deploy, verify or drop
+    /// Record a person's step as done elsewhere: prepare, deploy, verify, end or drop
     #[arg(long, value_name = "STEP", value_parser = steps())]
     done: Vec<Step>,
     /// Note this reason with what is said to be done, or not, or with going on where something is in doubt
@@ -170,6 +170,9 @@ fn go_on(args: &Args, session: &Session, open: Open) -> anyhow::Result<Exit> {
         let why = resume::no_effect(&rotation, step);
         session.output.warn(&format!("--done {} had no effect: {why}", step.name()));
     }
+    if person.answers.is_piped && outcome.is_ok() {
+        session.output.warn("--secret had no effect: the new secret is there already");
+    }
     // What comes next is the rotation that it was to replace.
     let is_through = !rotation.left_the_other_open();
     let end = |rest| match rest {
@@ -190,7 +193,7 @@ fn go_forward(session: &Session, workspace: &Workspace, back: &RolledBack) -> an
 impl Args {
     /// Whether the command line says that there is a rotation, as a script does that believes to be in the middle of one.
     fn asserts_a_rotation(&self) -> bool {
-        !self.done.is_empty() || self.wait || self.resolve.is_some()
+        !self.done.is_empty() || self.wait || self.resolve.is_some() || self.secret.is_piped()
     }
 
     fn answers(&self, session: &Session) -> Answers {

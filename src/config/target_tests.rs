@@ -71,7 +71,7 @@ fn ad_hoc_names_and_flags_describe_an_endpoint() {
         (
             "nobody/1",
             "`TARGET`: the target `nobody/1` cannot be used: no provider is called `nobody`",
-            "`whsec provider list` names them all",
+            "`whsec provider list` names them all; `hand/NAME` is any endpoint, by hand",
         ),
         (
             "kadosei/a/b",

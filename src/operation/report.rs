@@ -77,9 +77,12 @@ impl<'a> Report<'a> {
             return Verb::Cutover.of(&plan.target).with("done", step.name()).with("confirm", plan.own_id());
         }
         if step == Step::Issue {
-            return Verb::Cutover.of(&plan.target).with("secret", "-");
+            command = Verb::Cutover.of(&plan.target).with("secret", "-");
         }
         let is_asked = self.rotation.call == Call::NotApplied && self.rotation.made.is_none();
+        if is_asked && plan.is_by_hand() && !plan.needs_id() {
+            command = command.flag("yes");
+        }
         if is_asked && plan.needs_id() {
             command = command.with("confirm", plan.own_id());
         }

@@ -50,10 +50,23 @@ pub(super) fn check(spec: &Spec) -> Checked {
     none(code.is_none() && message.is_none() && request_id.is_none() && table.is_empty(), "errors")?;
     let Some(secret) = &rotate.secret else { return Ok(()) };
     require(
-        secret.bytes.is_none_or(|bytes| (1..=MOST_BYTES).contains(&bytes))
+        secret.form != SecretForm::Whsec || secret.prefix.is_none(),
+        "rotate.secret.prefix",
+        "is of no use with `whsec`, which is one",
+        "take it out",
+    )?;
+    let decoded = spec.signature.as_ref().is_some_and(|signature| signature.key == KeyDecoding::Base64AfterPrefix);
+    require(
+        !decoded || matches!(secret.form, SecretForm::Whsec | SecretForm::Base64 | SecretForm::Text),
+        "rotate.secret.form",
+        "is not what `signature.key` decodes",
+        "write `whsec` or `base64`",
+    )?;
+    require(
+        secret.bytes.is_none_or(|bytes| (FEWEST_BYTES..=MOST_BYTES).contains(&bytes))
             && !(secret.bytes.is_some() && is_text(secret)),
         "rotate.secret.bytes",
-        "is not between 1 and 1024, or goes with a form that has none",
+        "is not between 8 and 1024, or goes with a form that has none",
         "leave it out where lengths differ",
     )?;
     let plain =

@@ -102,6 +102,17 @@ impl Entry {
     }
 }
 
+/// Providers that sign with a key pair (Ed25519, ECDSA or RSA), of which receivers have the public half; as of 2026-11-21.
+const KEY_PAIRS: [(&str, &str); 7] = [
+    ("aws-sns", "AWS SNS"),
+    ("discord", "Discord"),
+    ("paypal", "PayPal"),
+    ("plaid", "Plaid"),
+    ("sendgrid", "SendGrid"),
+    ("sns", "AWS SNS"),
+    ("wise", "Wise"),
+];
+
 impl Catalog {
     /// Only what is built in.
     pub fn builtin() -> Self {
@@ -159,6 +170,9 @@ impl Catalog {
         let Some(entry) = self.entries.get(name) else {
             if let Some(error) = self.trouble() {
                 return Err(error);
+            }
+            if let Some((_, title)) = KEY_PAIRS.iter().find(|(other, _)| *other == name) {
+                return Err(ProviderError::KeyPair { title });
             }
             let nearest = nearest(name, self.entries.keys().map(String::as_str));
             let name = if nearest.is_some() { name } else { secret::shown(name) };

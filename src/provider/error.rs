@@ -25,6 +25,8 @@ pub enum ProviderError {
     NotPrivate { path: PathBuf, why: &'static str, fix: String },
     #[error("no provider is called `{name}`")]
     NotFound { name: String, nearest: Option<String> },
+    #[error("{title} signs with a key pair of its own, so there is no secret to rotate")]
+    KeyPair { title: &'static str },
     #[error("`{provider}` has no default `base_url`")]
     NoBaseUrl { provider: String },
     #[error("the base URL `{url}` cannot be used: {why}")]
@@ -58,8 +60,10 @@ impl ProviderError {
             Self::BadAuthority { .. } => return None,
             Self::NotFound { nearest, .. } => {
                 let near = nearest.as_ref().map(|name| format!("did you mean `{name}`? ")).unwrap_or_default();
-                advice![near, Verb::ProviderList.alone(), " names them all"]
+                let any = if near.is_empty() { "; `hand/NAME` is any endpoint, by hand" } else { "" };
+                advice![near, Verb::ProviderList.alone(), " names them all", any]
             }
+            Self::KeyPair { .. } => "receivers verify with its public key, which is nobody's secret".into(),
             Self::NoBaseUrl { .. } => "give it as `base_url` in your own config file or by `--base-url URL`".into(),
             Self::BadBaseUrl { .. } => "write it as https://HOST or https://HOST/PREFIX".into(),
             Self::MissingId { known, .. } => format!("its ids are {}, in this order", listed(known)).into(),

@@ -41,8 +41,7 @@ impl Runner<'_> {
     }
 
     fn look(&mut self) -> Result<Evidence, RunError> {
-        let mut earlier = self.journal.of_endpoint(&self.rotation.plan.endpoint_key)?;
-        earlier.retain(|rotation| rotation.id != self.rotation.id);
+        let earlier = self.others_of_endpoint()?;
         self.keep_leaked(&earlier);
         // A run that was cut off as it ended may have left sealed secrets from before of a rotation that is over.
         let over = earlier.iter().filter(|rotation| rotation.closed.is_some());
@@ -54,7 +53,13 @@ impl Runner<'_> {
         evidence.clock_ahead_ms = evidence.clock_ahead_ms.map(|ahead| self.steady(ahead, known));
         let ahead = SignedDuration::from_millis(evidence.clock_ahead_ms.unwrap_or(0));
         let provider_now = (self.now)().saturating_add(ahead).unwrap_or_else(|_| (self.now)());
-        self.refuse_open_overlap(&earlier, provider_now)?;
+        match self.refuse_open_overlap(&earlier, provider_now) {
+            // The new secret is there already, and the provider has it.
+            Err(error) if self.rotation.answered().is_some() => {
+                self.operator.tell(self.rotation, News::Warning(&error.to_string()));
+            }
+            refused => refused?,
+        }
         let held = self.held()?;
         self.refuse_emptied(&held, &self.rotation.before.held, &earlier)?;
         self.refuse_foreign(&held, &earlier)?;
@@ -128,7 +133,7 @@ impl Runner<'_> {
     }
 
     /// Refuses a second rotation while the last one's old secret lives, whatever the provider would allow.
-    fn refuse_open_overlap(&self, earlier: &[Rotation], provider_now: Timestamp) -> Result<(), RunError> {
+    pub(super) fn refuse_open_overlap(&self, earlier: &[Rotation], provider_now: Timestamp) -> Result<(), RunError> {
         if self.rotation.plan.direction == Direction::Force {
             return Ok(());
         }

@@ -28,9 +28,13 @@ impl Rotation {
     /// made is there before the call.
     pub fn old_is_dead(&self) -> bool {
         let is_called = self.made.is_none() || self.applied;
-        (self.plan.direction.ends_old_secret() && is_called)
-            || self.before.dead_since.is_some()
-            || self.done.contains_key(&Step::End)
+        (self.plan.direction.ends_old_secret() && is_called) || self.before.dead_since.is_some() || self.has_settled()
+    }
+
+    /// Whether a person has ended the old secret, and no delivery bears it any more.
+    fn has_settled(&self) -> bool {
+        let waits = self.plan.steps.contains(&Step::Wait) && !self.done.contains_key(&Step::Wait);
+        self.done.contains_key(&Step::End) && !waits
     }
 
     /// Since when what is live is dead, where the new secret is not live yet.
@@ -56,6 +60,11 @@ impl Record {
     pub(super) fn go_live_first(&mut self) {
         if self.before.dead_since.is_some() && self.plan.direction == Direction::OverlapEither {
             self.plan.steps = Direction::OverlapSwitch.steps().to_vec();
+        }
+        if self.before.dead_since.is_some() && self.plan.direction == Direction::UntilEnded {
+            self.plan.steps.retain(|step| *step != Step::Promote);
+            let staged = self.plan.steps.iter().position(|step| *step == Step::Stage);
+            self.plan.steps.insert(staged.map_or(0, |at| at + 1), Step::Promote);
         }
     }
 }

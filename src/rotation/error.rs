@@ -268,10 +268,7 @@ impl RunError {
                 ),
                 Flag::with("done", Step::Prepare.name())
             ],
-            Self::NotTaken { .. } => advice![
-                "copy the new secret, and it alone, then give it again: ",
-                Verb::Rotate.here().with("secret", "-")
-            ],
+            Self::NotTaken { .. } => "copy the new secret, and it alone, then run it again".into(),
             Self::NotMade { .. } => advice!["begin again: ", Verb::Rotate.here()],
             Self::Unproved { .. } => advice![
                 "name receivers that may be probed (",

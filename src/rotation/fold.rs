@@ -24,6 +24,10 @@ impl Record {
             }
             Event::Made { fingerprint } => self.made = Some(fingerprint.clone()),
             Event::Given { fingerprint } => {
+                if !self.done.contains_key(&Step::Prepare) {
+                    // It is there already, and nothing can come before it.
+                    self.plan.steps.retain(|step| *step != Step::Prepare);
+                }
                 self.call = Call::Answered(self.plan.given(fingerprint, self.provider_time(*at)));
                 self.applied = true;
                 self.done.insert(Step::Issue, proof(How::Word { reason: None }));

@@ -1,10 +1,10 @@
 //! A person has the provider make the new secret, and gives it: it is sealed before anything else is done with it.
 
 use super::lease::Meanwhile;
-use super::operator::{Awaited, Gift};
+use super::operator::{Awaited, Gift, News};
 use super::runner::Runner;
 use super::seal::Sealed;
-use super::{Answered, Event, ExpirySource, Outcome, Plan, RunError, Step};
+use super::{Answered, Event, ExpirySource, Outcome, Plan, Rotation, RunError, Step};
 use crate::secret::{Fingerprint, Secret};
 use crate::store::slots;
 
@@ -15,7 +15,8 @@ impl Runner<'_> {
         let is_due = self.rotation.plan.is_by_hand()
             && self.rotation.closed.is_none()
             && self.rotation.answered().is_none()
-            && !self.operator.takes_time(self.rotation, Awaited::Step(Step::Issue));
+            && (self.seals.exists(self.rotation.id)
+                || !self.operator.takes_time(self.rotation, Awaited::Step(Step::Issue)));
         if is_due { self.take().map(|_| ()) } else { Ok(()) }
     }
 
@@ -26,8 +27,10 @@ impl Runner<'_> {
             let secret = self.seals.unseal(self.rotation.id).map_err(RunError::SealFailed)?.secret();
             return self.given(secret).map(|()| true);
         }
-        // Nothing is asked for that nothing could keep; and a seal that nobody could name is lost.
+        // Nothing is asked for that nothing could keep, or that another overlap is in the way of; and a seal that nobody could
+        // name is lost.
         self.seals.prove(&slots::canary(slots::USUAL_SECRET_LENGTH)).map_err(RunError::SealCheck)?;
+        self.refuse_open_overlap(&self.others_of_endpoint()?, self.rotation.provider_now((self.now)()))?;
         self.record(&[])?;
         let (endpoint, live) = (self.endpoint, self.rotation.before.current.clone());
         let admitted = move |secret: &Secret| {
@@ -38,26 +41,68 @@ impl Runner<'_> {
             self.awaits(Awaited::Step(Step::Issue), |operator, rotation| operator.take_secret(rotation, &admitted));
         // Whoever was waited for may have taken days.
         self.looked = self.looked.filter(|_| self.lock.is_held());
-        let Gift::Secret(secret) = gift else { return Ok(false) };
+        let secret = match gift {
+            Gift::Secret(secret) => secret,
+            Gift::Unreadable { why } => return Err(self.refused_gift(why)?),
+            Gift::NotNow | Gift::NobodyToAsk => return Ok(false),
+        };
         if let Err(why) = admitted(&secret) {
-            // Of one that was given before, nothing is over.
-            let is_over = !self.rotation.may_be_applied();
-            return Err(if is_over { self.not_taken(why)? } else { RunError::NotTaken { why } });
+            return Err(self.refused_gift(why)?);
         }
-        match self.reacquire()? {
-            Meanwhile::Nothing => {}
+        // Before others are looked at: they may be in the way of all the rest.
+        let is_theirs = self.seals.exists(self.rotation.id);
+        let sealed = match is_theirs {
+            true => Ok(()),
+            false => self.seals.seal(self.rotation.id, &Sealed::new(None, secret.expose())),
+        };
+        let meanwhile = match self.reacquire() {
+            Ok(Meanwhile::Stopped) if !is_theirs && sealed.is_ok() => return Ok(false),
+            Ok(meanwhile) => meanwhile,
+            Err(error) => {
+                let path = self.seals.path(self.rotation.id);
+                let warning = format!("what was given is sealed in `{}`, and nowhere else", path.display());
+                self.operator.tell(self.rotation, News::Warning(&warning));
+                return Err(error);
+            }
+        };
+        match meanwhile {
             // Others have given one while this was typed; which of the two the provider has, nobody here knows.
-            Meanwhile::WentOn if self.rotation.new_secret().is_some_and(|known| *known != secret.fingerprint()) => {
+            _ if self.rotation.new_secret().is_some_and(|known| *known != secret.fingerprint()) => {
                 return Err(RunError::NotTaken { why: "meanwhile somebody else has given another".to_owned() });
             }
-            Meanwhile::WentOn if self.rotation.answered().is_some() || self.rotation.closed.is_some() => {
-                return Ok(true);
-            }
-            Meanwhile::WentOn => {}
+            _ if self.rotation.answered().is_some() || self.rotation.closed.is_some() => return Ok(true),
             Meanwhile::Stopped => return Ok(false),
+            Meanwhile::Nothing | Meanwhile::WentOn => {}
         }
-        self.seals.seal(self.rotation.id, &Sealed::new(None, secret.expose())).map_err(RunError::SealFailed)?;
+        // What a pipe brings is compared once it is sealed: a store may take its time, or be in trouble.
+        if self.rotation.before.current.is_none()
+            && let Some(live) = self.live_secret().ok().flatten()
+            && let Err(why) = not_the_live_one(Some(&live.fingerprint()), &secret.fingerprint())
+        {
+            return Err(self.refused_gift(why)?);
+        }
+        if let Err(error) = sealed {
+            let warning = format!("{error}; the new secret goes into the stores at once");
+            self.operator.tell(self.rotation, News::Warning(&warning));
+            self.given(secret.clone())?;
+            return self.stage(&secret).map(|()| true);
+        }
         self.given(secret).map(|()| true)
+    }
+
+    /// Refuses what was given. Of a rotation that was given one before, nothing is over.
+    fn refused_gift(&mut self, why: String) -> Result<RunError, RunError> {
+        match self.rotation.may_be_applied() {
+            true => Ok(RunError::NotTaken { why }),
+            false => self.not_taken(why),
+        }
+    }
+
+    /// The other rotations of this endpoint, newest first.
+    pub(super) fn others_of_endpoint(&self) -> Result<Vec<Rotation>, RunError> {
+        let mut known = self.journal.of_endpoint(&self.rotation.plan.endpoint_key)?;
+        known.retain(|rotation| rotation.id != self.rotation.id);
+        Ok(known)
     }
 
     /// Journals what is sealed.

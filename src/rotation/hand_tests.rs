@@ -193,7 +193,7 @@ fn the_old_secret_is_ended_by_a_person_and_nothing_of_it_is_forgotten_before() {
         assert!(!world.rotation.old_is_dead());
         assert_eq!(world.run(Some(Step::End)), "finished");
         let ends = now + jiff::SignedDuration::from_secs(settles.unwrap_or(0) as i64);
-        assert_eq!((world.rotation.expires_at(), world.rotation.old_is_dead()), (Some(ends), true));
+        assert_eq!((world.rotation.expires_at(), world.rotation.old_is_dead()), (Some(ends), settles.is_none()));
         assert!(world.process(|runner| runner.roll_back(None)).is_err());
         assert_eq!((world.run(None).as_str(), world.slots().as_str()), ("finished", "-n-"));
         assert_eq!(world.recorded(), recorded);
@@ -220,4 +220,46 @@ fn the_old_secret_is_not_said_to_be_ended_over_a_receiver_that_refuses_the_new_o
         assert_eq!(world.run(Some(Step::End)), came_to, "{takes}: {:?}", world.person.heard);
         assert_eq!(world.rotation.done.contains_key(&Step::End), came_to == "finished");
     }
+}
+
+#[test]
+fn the_old_secret_is_not_ended_for_one_that_is_said_to_have_leaked() {
+    let acme = ACME.replace("kind = \"fixed\"\nwindow = \"24h\"", "kind = \"until-ended\"")
+        + "[end]\nkind = \"hand\"\nwhere = \"Revoke\"\n";
+    let mut world = World::by_hand(Direction::UntilEnded, &acme);
+    (world.rotation.plan.overlap, world.rotation.plan.end_page) = (None, Some("the page".to_owned()));
+    world.person.gifts = [text('n')].into();
+    world.person.always = Some(Reply::Done { reason: None });
+    assert_eq!(world.run(Some(Step::Verify)), "finished");
+    world.journals(&[Event::LeakDeclared { reason: "a log".to_owned(), leaked: [print('n')].into() }]);
+    world.person.always = None;
+    assert_eq!(world.run(Some(Step::End)), "doubtful", "{:?}", world.person.heard);
+    assert!(!world.heard("? end"));
+}
+
+#[test]
+fn what_is_live_and_dead_is_replaced_before_anybody_ends_anything() {
+    let mut it = crate::rotation::tests::rotation(Direction::UntilEnded);
+    let before = crate::rotation::Evidence { dead_since: Some(time("2026-11-19T12:00:00Z")), ..Default::default() };
+    it.fold(&crate::rotation::Entry {
+        at: time("2026-11-20T12:00:00Z"),
+        by: "ana".to_owned(),
+        event: Event::Checked { before },
+    });
+    let at = |step| it.plan.steps.iter().position(|other| *other == step);
+    assert!(
+        at(Step::Stage) < at(Step::Promote) && at(Step::Promote) < at(Step::Deploy) && at(Step::Deploy) < at(Step::End)
+    );
+    assert_eq!(it.plan.steps.len(), Direction::UntilEnded.steps().len());
+}
+
+#[test]
+fn nothing_is_asked_for_while_another_rotations_old_secret_lives() {
+    let mut first = piped(Direction::OverlapEither, &text('n'));
+    assert_eq!(first.run(Some(Step::Stage)), "finished");
+    first.journals(&[Event::Closed { outcome: Outcome::Abandoned, reason: None }]);
+    let plan = first.rotation.plan.clone();
+    first.rotation = crate::rotation::Rotation::new(uuid::Uuid::new_v4(), plan, crate::rotation::fakes::now());
+    first.person.gifts = [text('m')].into();
+    assert_eq!((first.run(None).as_str(), first.person.gifts.len()), ("overlapopen", 1), "{:?}", first.person.heard);
 }

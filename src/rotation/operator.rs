@@ -30,6 +30,10 @@ pub enum Reply {
 #[derive(Clone, Debug)]
 pub enum Gift {
     Secret(Secret),
+    /// Something was given, and cannot be read.
+    Unreadable {
+        why: String,
+    },
     /// Not now: leave everything as it is.
     NotNow,
     /// There is nobody who could be asked, and nothing was given.

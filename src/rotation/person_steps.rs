@@ -24,18 +24,21 @@ impl Runner<'_> {
             return self.take();
         }
         let is_provable = matches!(step, Step::Verify | Step::Drop);
-        // What was found for the deploy serves the verify behind it, and nothing later.
-        self.probed &= step == Step::Verify;
-        if is_provable && self.prober.is_some() {
-            self.operator.tell(self.rotation, News::Begins(step));
-        }
         // What receivers do decides whether the old secret may be ended, and it is asked for right before that.
         let is_gated = is_provable || step == Step::End;
+        // What was found for the deploy serves the verify behind it, and nothing later.
+        self.probed &= step == Step::Verify;
+        if is_gated && self.prober.is_some() {
+            self.operator.tell(self.rotation, News::Begins(step));
+        }
         loop {
             if is_provable && self.prove(step)? {
                 return Ok(true);
             }
             if step == Step::End {
+                if !self.refuse_leaked()? {
+                    return Ok(true);
+                }
                 self.probe()?;
             }
             if self.operator.wants_to_stop() {

@@ -22,7 +22,10 @@ impl Runner<'_> {
             return Err(no_way_back("nothing has been rotated, so the live slot holds it still"));
         };
         if direction.ends_old_secret() {
-            return Err(no_way_back("it died with the call, so receivers that use it would refuse every delivery"));
+            return Err(no_way_back(match self.rotation.plan.is_by_hand() {
+                true => "the provider has ended it, so receivers that use it would refuse every delivery",
+                false => "it died with the call, so receivers that use it would refuse every delivery",
+            }));
         }
         if self.rotation.done.contains_key(&Step::End) {
             return Err(no_way_back("it was ended at the provider"));

@@ -68,6 +68,7 @@ pub fn tell(output: &Output, rotation: &Rotation, news: &News<'_>) {
             output.say(&done(&format!("new secret {fingerprint} made and sealed; the provider does not have it yet")));
         }
         News::Recorded(_) => {}
+        News::OldSecretEnded if rotation.plan.is_by_hand() => output.say(&done("the old secret has ended")),
         News::OldSecretEnded => output.say(&done("the old secret has ended, by the provider's clock")),
     }
 }

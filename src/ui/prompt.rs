@@ -143,10 +143,7 @@ impl Operator for Person<'_> {
             self.head(rotation, Step::Issue);
             return match dialog::piped() {
                 Ok(secret) => Gift::Secret(secret),
-                Err(error) => {
-                    self.output.warn(&format!("stdin cannot be read: {error}"));
-                    Gift::NobodyToAsk
-                }
+                Err(error) => Gift::Unreadable { why: format!("stdin cannot be read: {error}") },
             };
         }
         if !self.answers.may_ask {

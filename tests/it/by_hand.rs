@@ -129,9 +129,9 @@ fn whoever_leaves_at_the_page_comes_back_to_it_and_a_pipe_may_take_over() {
     terminal.expect("(hidden)").listens().types("\u{3}");
     terminal.exits(130);
     assert_eq!((scene.sandbox.slot(""), scene.sandbox.slot("_NEW")), (Some(old), None));
-    scene.run("cutover hooks --yes --done prepare").exits(11).says("cutover hooks --secret -");
+    scene.run("cutover hooks --yes --done prepare").exits(11).says("cutover hooks --secret - --yes");
     let new = scene.sandbox.stand_in.rotate_by_hand();
-    scene.piped("cutover hooks --yes --done prepare --secret -", new.expose()).exits(11);
+    scene.piped("cutover hooks --yes --secret -", new.expose()).exits(11).says("next: deploy");
     assert_eq!(scene.sandbox.slot(""), Some(new));
 }
 
@@ -215,6 +215,14 @@ fn any_endpoint_can_be_rotated_by_hand_without_a_description() {
 }
 
 #[test]
+fn a_provider_that_signs_with_a_key_pair_says_that_there_is_nothing_to_rotate() {
+    let sandbox = Sandbox::new("slack");
+    let run = sandbox.run(&["rotate", "discord/1234", "--store", "dotenv:x.env#Y", "--secret", "-"]).exits(2);
+    run.says("Discord signs with a key pair of its own, so there is no secret to rotate");
+    sandbox.run(&["rotate", "acme/1", "--store", "dotenv:x.env#Y"]).exits(2).says("`hand/NAME` is any endpoint");
+}
+
+#[test]
 fn a_leak_is_contained_where_the_page_keeps_the_old_secret() {
     let scene = Scene::new("stripe");
     let old = scene.sandbox.newest();
@@ -280,4 +288,35 @@ fn receivers_that_keep_one_secret_are_refused_where_both_are_in_use() {
     let sandbox = Sandbox::new("shopify");
     sandbox.edit_config("store = ", "cutover = \"switch\"\nstore = ");
     sandbox.run(&["rotate", "hooks", "-n"]).exits(2).says("until the old one is ended").says("accept either");
+}
+
+#[test]
+fn the_wrong_secret_for_a_leak_leaves_what_is_open_as_it_is() {
+    let scene = Scene::new("slack");
+    let new = scene.sandbox.stand_in.rotate_by_hand();
+    scene.piped("rotate hooks --yes --secret -", new.expose()).exits(0);
+    let id = scene.sandbox.id();
+    let line = format!("force-rotate hooks --reason leaked --yes --confirm {id} --secret -");
+    scene.piped(&line, new.expose()).exits(2).says("it is the one that is live");
+    scene.run("cutover hooks").exits(11).says("next: deploy");
+    let newer = scene.sandbox.stand_in.rotate_by_hand();
+    scene.piped(&line, newer.expose()).exits(0);
+    assert_eq!(scene.sandbox.slot(""), Some(newer));
+}
+
+#[test]
+fn what_is_piped_where_nothing_is_asked_for_is_not_taken_in_silence() {
+    let scene = Scene::new("stripe");
+    scene.piped("cutover hooks --secret -", "whsec_0123456789abcdef").exits(4);
+    let new = scene.sandbox.stand_in.rotate_by_hand();
+    scene.piped("rotate hooks --yes --secret -", new.expose()).exits(0);
+    scene.piped("cutover hooks --secret -", "whsec_0123456789abcdef").exits(11).says("--secret had no effect");
+    let line = format!("force-rotate hooks --reason leaked --yes --confirm {} --secret -", scene.sandbox.id());
+    scene.piped(&line, "whsec_0123456789abcdef").exits(2).says("has its new secret already");
+    let run = Sandbox::new("slack");
+    let file = run.path("bytes");
+    std::fs::write(&file, [0xff, 0xfe, b'x']).unwrap();
+    let mut command = run.command(&["rotate", "hooks", "--yes", "--secret", "-"]);
+    command.stdin(std::fs::File::open(file).unwrap());
+    run.watch(command.output().unwrap()).exits(2).says("stdin cannot be read");
 }

@@ -11,7 +11,6 @@ use whsec::advice::Verb;
 
 /// Wordings with a command that other tests arrange, and those tests.
 const ELSEWHERE: &[(&str, &str)] = &[
-    ("copy the new secret, and it alone", "what_is_not_the_new_secret_is_refused_before_anything_is_touched"),
     ("bring it to its end first", "what_the_provider_may_sign_with_is_staged_over_by_no_later_rotation"),
     ("deploy the new secret there beside the old one", "a_repetition_is_not_sent_to_receivers_that_were_rolled_back"),
     ("see where it stands: whsec inspect", "a_question_before_the_call_is_in_nobodys_way"),
