@@ -23,7 +23,7 @@ pub fn refuse_too_early(context: &Context, found: &OpenEndpoint, rotation: &Rota
         return Err(Stop::new(Kind::Unknown, message, advice!["find it out: ", Verb::Cutover.of(target).bare()]));
     }
     if rotation.answered().is_none() {
-        let message = format!("there is nothing to finish at `{name}`: the new secret comes first");
+        let message = format!("there is nothing to finish at `{name}`: the call comes first");
         let hint = advice!["go on with the rotation: ", Verb::Cutover.of(target).bare()];
         return Err(Stop::new(Kind::Gate, message, hint));
     }

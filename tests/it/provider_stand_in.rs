@@ -280,10 +280,10 @@ fn layers_takes_its_newer_authentication_where_the_target_says_so() {
 #[test]
 fn nothing_listens_means_not_sent() {
     let scene = Scene::start("verifa");
-    let request = scene.rotation();
-    let Scene { stand_in, endpoint, key, client, .. } = scene;
-    drop(stand_in);
-    let outcome = client.call(&endpoint, &request, &key);
+    // A port of which nobody is given one by chance, as of one that was just let go of.
+    let endpoint = Endpoint { base_url: "http://127.0.0.1:1".parse().unwrap(), ..scene.endpoint.clone() };
+    let request = request::rotate(&endpoint, request::new_key(&scene.provider).as_deref()).expect("a call");
+    let outcome = scene.client.call(&endpoint, &request, &scene.key);
     assert!(matches!(&outcome, Outcome::NotSent { why } if why == "the connection was refused"), "{outcome:?}");
 }
 

@@ -28,7 +28,7 @@ fn words(row: &Row, now: Timestamp, is_whole: bool) -> String {
     let mut parts = vec![format!("{:<20}", row.target)];
     match (row.status, row.step) {
         (Some(status), step) => {
-            let next = if status == Status::Unknown { "find out what came of it" } else { step.unwrap_or("-") };
+            let next = if status == Status::Unknown { "find out what came of the call" } else { step.unwrap_or("-") };
             parts.push(format!("{:<9} next: {next:<8}", status.name()));
         }
         (None, _) if row.rotated_at.is_some() => parts.push("closed".to_owned()),
