@@ -117,19 +117,13 @@ pub fn run(args: &Args, session: &Session) -> anyhow::Result<Exit> {
 
 fn go_on(args: &Args, session: &Session, open: Open) -> anyhow::Result<Exit> {
     if args.done.contains(&Step::End) && open.rotation.plan.steps.contains(&Step::End) {
-        let target = &open.found.workspace.target;
-        match &args.confirm {
-            Some(typed) if target.endpoint.is_own_id(typed) => {}
-            Some(_) => return Err(start::wrong_id(open.rotation.plan.own_id())),
-            None => {
-                let confirm = format!("give --confirm {} with it", session.quoted(open.rotation.plan.own_id()));
-                return Err(Fault::new(
-                    Exit::Usage,
-                    "`--done end` says that the old secret is ended, which nobody takes back",
-                    confirm,
-                ));
-            }
-        }
+        let (workspace, plan) = (&open.found.workspace, &open.rotation.plan);
+        let Some(typed) = &args.confirm else {
+            let message = "`--done end` says that the old secret is ended, which nobody takes back";
+            let hint = format!("give --confirm {} with it", session.quoted(plan.own_id()));
+            return Err(Fault::new(Exit::Usage, message, hint));
+        };
+        start::is_the_id(workspace, plan, typed)?;
     }
     if args.resolve.is_some() && !open.rotation.lacks_answer() {
         session.output.warn("--resolve had no effect: what came of the call is known");

@@ -96,7 +96,7 @@ pub fn begun(rest: Rest) -> End {
 pub fn consent(session: &Session, workspace: &Workspace, plan: &Plan, confirm: Option<&str>) -> anyhow::Result<()> {
     let id = plan.own_id();
     if let Some(typed) = confirm {
-        return if workspace.target.endpoint.is_own_id(typed) { Ok(()) } else { Err(wrong_id(id)) };
+        return is_the_id(workspace, plan, typed);
     }
     if plan.needs_id() {
         let flag = format!("--confirm {}", session.quoted(id));
@@ -106,13 +106,17 @@ pub fn consent(session: &Session, workspace: &Workspace, plan: &Plan, confirm: O
             _ => "This ends the old secret. Type the endpoint's id to go on",
         };
         let typed = ask::answer(workspace.awaits(|| dialog::text(question, Some(""), |_| Ok(()))), &flag)?;
-        return if workspace.target.endpoint.is_own_id(&typed) { Ok(()) } else { Err(wrong_id(id)) };
+        return is_the_id(workspace, plan, &typed);
     }
     let refusal = ["not rotated, as you said", "nothing was sent; run it again when you are ready"];
     ask::agreement(session, workspace, "Rotate now?", refusal)
 }
 
-pub fn wrong_id(id: &str) -> anyhow::Error {
+/// Refuses what is not the endpoint's own id.
+pub fn is_the_id(workspace: &Workspace, plan: &Plan, typed: &str) -> anyhow::Result<()> {
+    if workspace.target.endpoint.is_own_id(typed) {
+        return Ok(());
+    }
     let message = "that is not the endpoint's id, so nothing was sent";
-    Fault::new(Exit::Usage, message, format!("the endpoint of this target is `{id}`"))
+    Err(Fault::new(Exit::Usage, message, format!("the endpoint of this target is `{}`", plan.own_id())))
 }

@@ -72,18 +72,16 @@ impl<'a> Report<'a> {
     /// The command that says that a person's step is done.
     pub fn says_done(&self, step: Step) -> Command {
         let plan = &self.rotation.plan;
-        let mut command = Verb::Cutover.of(&plan.target).with("done", step.name());
-        if step == Step::End {
-            return Verb::Cutover.of(&plan.target).with("done", step.name()).with("confirm", plan.own_id());
-        }
-        if step == Step::Issue {
-            command = Verb::Cutover.of(&plan.target).with("secret", "-");
-        }
+        let command = Verb::Cutover.of(&plan.target);
+        let mut command = match step {
+            Step::Issue => command.with("secret", "-"),
+            step => command.with("done", step.name()),
+        };
         let is_asked = self.rotation.call == Call::NotApplied && self.rotation.made.is_none();
         if is_asked && plan.is_by_hand() && !plan.needs_id() {
             command = command.flag("yes");
         }
-        if is_asked && plan.needs_id() {
+        if step == Step::End || (is_asked && plan.needs_id()) {
             command = command.with("confirm", plan.own_id());
         }
         // A bare word does not do where receivers have to be seen to accept what nobody has sent yet.

@@ -6,10 +6,10 @@ use base64::Engine;
 use base64::engine::general_purpose::{GeneralPurpose, STANDARD, URL_SAFE, URL_SAFE_NO_PAD};
 use zeroize::Zeroizing;
 
-use super::Provider;
 use super::rules::{self, Checked, require};
 use super::signature::{self, PREFIX};
 use super::spec::{ErrorsSpec, KeyDecoding, SecretForm, SecretSpec, Spec};
+use super::{Provider, sections};
 use crate::secret::Secret;
 
 /// What is shorter is no secret, whoever has made it.
@@ -55,13 +55,7 @@ pub(super) fn check(spec: &Spec) -> Checked {
         "is of no use with `whsec`, which is one",
         "take it out",
     )?;
-    let decoded = spec.signature.as_ref().is_some_and(|signature| signature.key == KeyDecoding::Base64AfterPrefix);
-    require(
-        !decoded || matches!(secret.form, SecretForm::Whsec | SecretForm::Base64 | SecretForm::Text),
-        "rotate.secret.form",
-        "is not what `signature.key` decodes",
-        "write `whsec` or `base64`",
-    )?;
+    sections::decodable(spec, secret)?;
     require(
         secret.bytes.is_none_or(|bytes| (FEWEST_BYTES..=MOST_BYTES).contains(&bytes))
             && !(secret.bytes.is_some() && is_text(secret)),

@@ -5,7 +5,9 @@ use std::time::Duration;
 use super::check::Idempotency;
 use super::duration;
 use super::rules::{self, Checked, Flaw, MOST_ENTRIES, flaw, optional_pointer, pointer, require};
-use super::spec::{AuthSpec, ErrorsSpec, KeyDecoding, KeyForm, Method, OverlapKind, RotateKind, SecretForm, Spec};
+use super::spec::{
+    AuthSpec, ErrorsSpec, KeyDecoding, KeyForm, Method, OverlapKind, RotateKind, SecretForm, SecretSpec, Spec,
+};
 
 /// Longest idempotency key where the description names no bound, and the longest that any description may name.
 const LONGEST_KEY: usize = 255;
@@ -212,9 +214,14 @@ pub(crate) fn maker(spec: &Spec) -> Checked {
         "does not go with `kind = \"set\"`",
         "write `none`: what is sent replaces what was there",
     )?;
+    decodable(spec, made)
+}
+
+/// Whether keys can be made of secrets in this form, as far as it says anything.
+pub(crate) fn decodable(spec: &Spec, secret: &SecretSpec) -> Checked {
     let decoded = spec.signature.as_ref().is_some_and(|signature| signature.key == KeyDecoding::Base64AfterPrefix);
     require(
-        !decoded || matches!(made.form, SecretForm::Whsec | SecretForm::Base64),
+        !decoded || matches!(secret.form, SecretForm::Whsec | SecretForm::Base64 | SecretForm::Text),
         "rotate.secret.form",
         "is not what `signature.key` decodes",
         "write `whsec` or `base64`",

@@ -255,7 +255,7 @@ fn deploy(direction: Direction, rotation: &Rotation, provider: &Provider, stores
     let mut lines = Vec::new();
     for store in stores {
         lines.push(match direction {
-            Direction::OverlapEither | Direction::Set | Direction::UntilEnded => {
+            direction if keeps_both(direction) => {
                 format!("The new secret is in {}, the old one stays in {}.", store.next, store.current)
             }
             _ if rotation.before.current.is_none() => {
@@ -265,7 +265,7 @@ fn deploy(direction: Direction, rotation: &Rotation, provider: &Provider, stores
         });
     }
     lines.push(match direction {
-        Direction::OverlapEither | Direction::Set | Direction::UntilEnded => {
+        direction if keeps_both(direction) => {
             format!("Deploy the receivers{} so that they accept either of the two.", at(&rotation.plan.receivers))
         }
         Direction::Contain => format!(
@@ -292,7 +292,7 @@ fn verify(rotation: &Rotation, provider: &Provider) -> Vec<String> {
 
 fn drop_old(direction: Direction, rotation: &Rotation, stores: &[StoreNames]) -> Vec<String> {
     let mut lines = Vec::new();
-    if matches!(direction, Direction::OverlapEither | Direction::Set | Direction::UntilEnded) {
+    if keeps_both(direction) {
         for store in stores {
             lines.push(format!(
                 "The new secret is in {} now; {} and {} are gone.",
@@ -309,6 +309,11 @@ fn drop_old(direction: Direction, rotation: &Rotation, stores: &[StoreNames]) ->
             .to_owned(),
     );
     lines
+}
+
+/// Whether receivers accept either secret, and the new one waits in `next` until the old one is gone.
+fn keeps_both(direction: Direction) -> bool {
+    matches!(direction, Direction::OverlapEither | Direction::Set | Direction::UntilEnded)
 }
 
 fn at(receivers: &[String]) -> String {

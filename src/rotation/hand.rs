@@ -27,6 +27,14 @@ impl Runner<'_> {
             let secret = self.seals.unseal(self.rotation.id).map_err(RunError::SealFailed)?.secret();
             return self.given(secret).map(|()| true);
         }
+        match self.ask()? {
+            Some(secret) => self.seal_gift(secret),
+            None => Ok(false),
+        }
+    }
+
+    /// Asks whoever has it made for the new secret, and judges what can be judged of it alone.
+    fn ask(&mut self) -> Result<Option<Secret>, RunError> {
         // Nothing is asked for that nothing could keep, or that another overlap is in the way of; and a seal that nobody could
         // name is lost.
         self.seals.prove(&slots::canary(slots::USUAL_SECRET_LENGTH)).map_err(RunError::SealCheck)?;
@@ -44,12 +52,16 @@ impl Runner<'_> {
         let secret = match gift {
             Gift::Secret(secret) => secret,
             Gift::Unreadable { why } => return Err(self.refused_gift(why)?),
-            Gift::NotNow | Gift::NobodyToAsk => return Ok(false),
+            Gift::NotNow | Gift::NobodyToAsk => return Ok(None),
         };
-        if let Err(why) = admitted(&secret) {
-            return Err(self.refused_gift(why)?);
+        match admitted(&secret) {
+            Ok(()) => Ok(Some(secret)),
+            Err(why) => Err(self.refused_gift(why)?),
         }
-        // Before others are looked at: they may be in the way of all the rest.
+    }
+
+    /// Seals what was given, before others are looked at: they may be in the way of all the rest. `false` where a signal came first.
+    fn seal_gift(&mut self, secret: Secret) -> Result<bool, RunError> {
         let is_theirs = self.seals.exists(self.rotation.id);
         let sealed = match is_theirs {
             true => Ok(()),

@@ -119,9 +119,7 @@ impl Operator for Person<'_> {
         if !self.answers.may_ask {
             return Reply::NobodyToAsk;
         }
-        for line in guide::instructions(rotation, self.provider, &self.stores, step) {
-            self.output.say(&format!("      • {line}"));
-        }
+        self.instruct(rotation, step);
         if step == Step::End {
             return self.ask_for_end(rotation);
         }
@@ -149,10 +147,7 @@ impl Operator for Person<'_> {
         if !self.answers.may_ask {
             return Gift::NobodyToAsk;
         }
-        self.head(rotation, Step::Issue);
-        for line in guide::instructions(rotation, self.provider, &self.stores, Step::Issue) {
-            self.output.say(&format!("      • {line}"));
-        }
+        self.instruct(rotation, Step::Issue);
         loop {
             let secret = match dialog::password("New secret") {
                 Ok(secret) => secret,
@@ -265,6 +260,14 @@ impl Person<'_> {
     pub fn head(&mut self, rotation: &Rotation, step: Step) {
         if self.headed.replace(step) != Some(step) {
             self.output.say(&narrate::heading(rotation, step));
+        }
+    }
+
+    /// Says what a person does at a step, below its heading.
+    pub fn instruct(&mut self, rotation: &Rotation, step: Step) {
+        self.head(rotation, step);
+        for line in guide::instructions(rotation, self.provider, &self.stores, step) {
+            self.output.say(&format!("      • {line}"));
         }
     }
 

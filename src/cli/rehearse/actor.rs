@@ -6,7 +6,7 @@ use super::PATIENCE;
 use super::stage::Stage;
 use crate::rotation::changed::Change;
 use crate::rotation::operator::{Awaited, Comparison, Countdown, Doubt, Gift, News, Operator, Reply, Ruling};
-use crate::rotation::{Rotation, Step, guide};
+use crate::rotation::{Rotation, Step};
 use crate::secret::Secret;
 use crate::ui::prompt::Person;
 use crate::ui::{Output, dialog};
@@ -41,8 +41,12 @@ impl Operator for Rehearsed<'_> {
 
     fn take_secret(&mut self, rotation: &Rotation, admitted: &dyn Fn(&Secret) -> Result<(), String>) -> Gift {
         self.person.head(rotation, Step::Issue);
-        if self.person.answers.may_ask && !self.actor.presses(&self.person, rotation) {
-            return Gift::NotNow;
+        if self.person.answers.may_ask {
+            self.person.instruct(rotation, Step::Issue);
+            self.actor.announce(Step::Issue);
+            if !dialog::confirm("issue: press it?", true).unwrap_or(false) {
+                return Gift::NotNow;
+            }
         }
         let secret = self.actor.stage.press();
         self.actor.output.say("      (rehearsal: the stand-in's page has made one, and it is pasted for you)");
@@ -89,15 +93,6 @@ pub struct Actor<'a> {
 }
 
 impl Actor<'_> {
-    /// Whether the person has the stand-in make a new secret.
-    fn presses(&self, person: &Person<'_>, rotation: &Rotation) -> bool {
-        for line in guide::instructions(rotation, person.provider, &person.stores, Step::Issue) {
-            self.output.say(&format!("      • {line}"));
-        }
-        self.announce(Step::Issue);
-        dialog::confirm("issue: press it?", true).unwrap_or(false)
-    }
-
     /// Says what will happen once the person says yes.
     fn announce(&self, step: Step) {
         self.output.say(match step {
