@@ -11,7 +11,7 @@ use subtle::ConstantTimeEq;
 use uuid::Uuid;
 use zeroize::Zeroizing;
 
-use crate::system::text::hex;
+use crate::system::text::{hex, unhex};
 
 /// Length of a key in bytes.
 const LENGTH: usize = 32;
@@ -34,14 +34,8 @@ impl StampKey {
 
     /// A key as [`StampKey::to_text`] writes it.
     pub fn parse(text: &str) -> Option<Self> {
-        let mut key = Zeroizing::new([0; LENGTH]);
-        if text.len() != 2 * LENGTH || !text.is_ascii() {
-            return None;
-        }
-        for (at, byte) in key.iter_mut().enumerate() {
-            *byte = u8::from_str_radix(text.get(2 * at..2 * at + 2)?, 16).ok()?;
-        }
-        Some(Self(key))
+        let bytes = Zeroizing::new(unhex(text)?);
+        bytes.as_slice().try_into().ok().map(|key| Self(Zeroizing::new(key)))
     }
 
     /// The key in hex digits, for its file.

@@ -95,7 +95,8 @@ pub fn parse_line(line: &[u8]) -> Result<Delivery<'_>, CaptureError> {
                 }
             };
             let received_at = record.received_at.map(|moment| moment.0);
-            Ok(Delivery { headers: record.headers.0, body, received_at, loss })
+            let (url, method) = (record.url.map(|url| url.0), record.method.map(|method| method.0));
+            Ok(Delivery { headers: record.headers.0, url, method, body, received_at, loss })
         }
     }
 }
@@ -132,6 +133,10 @@ fn each_of_json(bytes: &[u8], take: &mut dyn FnMut(&Delivery<'_>)) -> Result<(),
 struct Record<'a, Body> {
     #[serde(borrow)]
     headers: Headers<'a>,
+    #[serde(borrow, default)]
+    url: Option<Text<'a>>,
+    #[serde(borrow, default)]
+    method: Option<Text<'a>>,
     body: Option<Body>,
     #[serde(borrow, default)]
     body_base64: Option<Text<'a>>,
@@ -151,7 +156,9 @@ impl<'a> Record<'a, Text<'a>> {
             (None, Some(Text(Cow::Owned(text)))) => (Cow::Owned(text.into_bytes()), None),
             (None, None) => (Cow::default(), Some(Loss::NoBody)),
         };
-        Ok(Delivery { headers: self.headers.0, body, received_at: self.received_at.map(|moment| moment.0), loss })
+        let received_at = self.received_at.map(|moment| moment.0);
+        let (url, method) = (self.url.map(|url| url.0), self.method.map(|method| method.0));
+        Ok(Delivery { headers: self.headers.0, url, method, body, received_at, loss })
     }
 }
 

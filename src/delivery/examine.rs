@@ -7,7 +7,7 @@ use thiserror::Error;
 
 use super::probe::mark;
 use super::{Delivery, Loss, bodies, keys};
-use crate::provider::signature::{Claims, Keyed, Mismatch, Scheme, keyed};
+use crate::provider::signature::{Claims, Keyed, Mismatch, Scheme, Sent, Signature};
 use crate::secret::Secret;
 use crate::stamp::StampKey;
 
@@ -21,6 +21,8 @@ pub struct Examiner<'a> {
     mistaken: OnceCell<Vec<Vec<(&'static str, Keyed)>>>,
     /// Knows our own probes.
     own: Option<StampKey>,
+    /// Addresses at which the provider may deliver, where the address is signed.
+    addresses: Vec<String>,
 }
 
 /// What came of looking at one delivery.
@@ -64,10 +66,12 @@ pub enum Cause {
     KeyMisused { secret: usize, how: &'static str },
     #[error("its signature is written {how}")]
     Misspelt { secret: usize, how: &'static str },
-    #[error("the body alone was signed, without the timestamp")]
+    #[error("the address that it was sent to is signed, too, and it is not known")]
+    AddressUnknown,
+    #[error("the body alone was signed, without the rest")]
     BodyAlone { secret: usize },
-    #[error("the secret cannot be decoded as this provider's: it is not base64 behind `whsec_`")]
-    Undecodable { secret: usize },
+    #[error("the secret cannot be decoded as this provider's: it is not {wants}")]
+    Undecodable { secret: usize, wants: &'static str },
     #[error("the capture has lost a part of the body: {length} bytes of {announced}")]
     CutShort { length: usize, announced: usize },
     #[error("the capture has no body, and so it cannot be verified")]
@@ -89,6 +93,7 @@ impl Cause {
             Self::BodyChanged { .. } => "body_changed",
             Self::KeyMisused { .. } => "key_misused",
             Self::Misspelt { .. } => "encoding",
+            Self::AddressUnknown => "address_unknown",
             Self::BodyAlone { .. } => "timestamp_unsigned",
             Self::Undecodable { .. } => "secret_undecodable",
             Self::CutShort { .. } => "capture_cut_short",
@@ -105,7 +110,7 @@ impl Cause {
             | Self::KeyMisused { secret, .. }
             | Self::Misspelt { secret, .. }
             | Self::BodyAlone { secret }
-            | Self::Undecodable { secret } => Some(*secret),
+            | Self::Undecodable { secret, .. } => Some(*secret),
             _ => None,
         }
     }
@@ -117,8 +122,7 @@ impl From<Mismatch> for Cause {
             Mismatch::Missing { header } => Self::MissingHeader { header },
             Mismatch::Malformed { header } => Self::Malformed { header },
             Mismatch::UnknownVersion { header, wanted, versions } => Self::UnknownVersion { header, wanted, versions },
-            Mismatch::Undecodable { index } => Self::Undecodable { secret: index },
-            Mismatch::Stale { .. } | Mismatch::NoMatch => Self::NoMatch,
+            Mismatch::Stale { .. } | Mismatch::NoMatch | Mismatch::Undecodable { .. } => Self::NoMatch,
         }
     }
 }
@@ -127,12 +131,18 @@ impl<'a> Examiner<'a> {
     /// Makes the secrets ready.
     pub fn new(scheme: &'a Scheme, secrets: Vec<&'a Secret>) -> Self {
         let keys = secrets.iter().map(|secret| scheme.keyed(secret)).collect();
-        Self { scheme, keys, secrets, mistaken: OnceCell::new(), own: None }
+        Self { scheme, keys, secrets, mistaken: OnceCell::new(), own: None, addresses: Vec::new() }
     }
 
     /// The same, which knows the probes that were sent with this key.
     pub fn knowing_probes(self, own: Option<StampKey>) -> Self {
         Self { own, ..self }
+    }
+
+    /// The same, which knows where the provider may deliver: the address is signed in some schemes.
+    pub fn at(self, addresses: &[String]) -> Self {
+        let addresses = if self.scheme.signs_address() { addresses.to_vec() } else { Vec::new() };
+        Self { addresses, ..self }
     }
 
     /// Whether it is a probe of our own, which says nothing about the provider.
@@ -147,7 +157,7 @@ impl<'a> Examiner<'a> {
             Ok(claims) => claims,
             Err(mismatch) => return Examination { causes: vec![mismatch.into()], ..Examination::default() },
         };
-        let matches = self.matches(&claims, &delivery.body);
+        let matches = self.matches(&claims, delivery, &delivery.body);
         let mut causes = Vec::new();
         if matches.is_empty() {
             causes.push(Cause::NoMatch);
@@ -169,16 +179,33 @@ impl<'a> Examiner<'a> {
         examination
     }
 
-    fn matches(&self, claims: &Claims<'_>, body: &[u8]) -> Vec<Match> {
+    fn matches(&self, claims: &Claims<'_>, delivery: &Delivery<'_>, body: &[u8]) -> Vec<Match> {
         let mut matches = Vec::new();
         for (secret, key) in self.keys.iter().enumerate() {
             let Some(key) = key else { continue };
-            let digest = self.scheme.digest(key, claims.id, claims.timestamp, body);
-            let signed = claims.entries.iter().enumerate().filter(|(_, entry)| self.scheme.is_signed(entry, &digest));
+            let signatures = self.signatures(key, claims, delivery, body);
+            let is_signed = |entry: &str| signatures.iter().any(|signature| self.scheme.is_signed(entry, signature));
+            let signed = claims.entries.iter().enumerate().filter(|(_, entry)| is_signed(entry));
             matches.extend(signed.map(|(entry, _)| Match { entry, secret }));
         }
         matches.sort_by_key(|found| (found.entry, found.secret));
         matches
+    }
+
+    /// What a delivery with this body bears of a key: one signature for each address that it may have been sent to, where the
+    /// address is signed; else one.
+    fn signatures(&self, key: &Keyed, claims: &Claims<'_>, delivery: &Delivery<'_>, body: &[u8]) -> Vec<Signature> {
+        let method = delivery.method.as_deref().unwrap_or(Sent::METHOD);
+        let by = |url| self.scheme.signature(key, claims.id, claims.timestamp, Sent { method, url, body });
+        match self.scheme.signs_address() {
+            true => self.addresses_of(delivery).filter_map(by).collect(),
+            false => by("").into_iter().collect(),
+        }
+    }
+
+    /// Where it may have been sent to, as the provider has it: what the target says, and what the capture does.
+    fn addresses_of<'d>(&'d self, delivery: &'d Delivery<'_>) -> impl Iterator<Item = &'d str> {
+        self.addresses.iter().map(String::as_str).chain(delivery.url.as_deref())
     }
 
     /// Everything that explains why nothing matches; what is certain comes first.
@@ -189,8 +216,11 @@ impl<'a> Examiner<'a> {
             Some(Loss::NoBody) => causes.push(Cause::NoBody),
             Some(Loss::Parsed) | None => {}
         }
-        if let Some(cause) = self.changed_body(claims, &delivery.body).or_else(|| self.misused(claims, &delivery.body))
-        {
+        if self.scheme.signs_address() && self.addresses_of(delivery).next().is_none() {
+            causes.push(Cause::AddressUnknown);
+            return causes;
+        }
+        if let Some(cause) = self.changed_body(claims, delivery).or_else(|| self.misused(claims, delivery)) {
             causes.push(cause);
             return causes;
         }
@@ -200,35 +230,41 @@ impl<'a> Examiner<'a> {
         if causes.is_empty() && self.keys.iter().any(Option::is_some) {
             causes.push(Cause::NoMatch);
         }
-        let undecodable = self.keys.iter().position(Option::is_none).map(|secret| Cause::Undecodable { secret });
+        let wants = self.scheme.key_decoding().wants();
+        let undecodable = self.keys.iter().position(Option::is_none).map(|secret| Cause::Undecodable { secret, wants });
         causes.extend(undecodable);
         causes
     }
 
-    fn changed_body(&self, claims: &Claims<'_>, body: &[u8]) -> Option<Cause> {
-        let mut forms = bodies::forms(body);
+    fn changed_body(&self, claims: &Claims<'_>, delivery: &Delivery<'_>) -> Option<Cause> {
+        if self.scheme.bears_secret() {
+            return None;
+        }
+        let mut forms = bodies::forms(&delivery.body);
         forms.find_map(|form| {
-            let found = self.matches(claims, &form.bytes);
+            let found = self.matches(claims, delivery, &form.bytes);
             found.first().map(|found| Cause::BodyChanged { secret: found.secret, how: form.how.clone() })
         })
     }
 
-    fn misused(&self, claims: &Claims<'_>, body: &[u8]) -> Option<Cause> {
-        let Claims { id, timestamp, entries, .. } = claims;
+    fn misused(&self, claims: &Claims<'_>, delivery: &Delivery<'_>) -> Option<Cause> {
+        let is_there =
+            |signature: &Signature| claims.entries.iter().any(|entry| self.scheme.is_signed(entry, signature));
+        let signatures = |key: &Keyed| self.signatures(key, claims, delivery, &delivery.body);
         for (secret, (mistaken, key)) in self.mistaken().iter().zip(&self.keys).enumerate() {
             if let Some(key) = key {
-                let digest = self.scheme.digest(key, id, timestamp, body);
-                if let Some(how) = entries.iter().find_map(|entry| keys::misspelt(self.scheme, entry, &digest)) {
+                let misspelt = |signature: &Signature| {
+                    claims.entries.iter().find_map(|entry| keys::misspelt(self.scheme, entry, signature))
+                };
+                if let Some(how) = signatures(key).iter().find_map(misspelt) {
                     return Some(Cause::Misspelt { secret, how });
                 }
-                let alone = self.scheme.digest_of_body(key, body);
-                if entries.iter().any(|entry| self.scheme.is_signed(entry, &alone)) {
+                if is_there(&self.scheme.signature_of_body(key, &delivery.body)) {
                     return Some(Cause::BodyAlone { secret });
                 }
             }
             for (how, key) in mistaken {
-                let digest = self.scheme.digest(key, id, timestamp, body);
-                if entries.iter().any(|entry| self.scheme.is_signed(entry, &digest)) {
+                if signatures(key).iter().any(is_there) {
                     return Some(Cause::KeyMisused { secret, how });
                 }
             }
@@ -239,7 +275,7 @@ impl<'a> Examiner<'a> {
     fn mistaken(&self) -> &[Vec<(&'static str, Keyed)>] {
         let of = |secret: &&Secret| {
             let mistaken = keys::mistaken(self.scheme, secret).into_iter();
-            mistaken.filter_map(|mistaken| Some((mistaken.how, keyed(&mistaken.key)?))).collect()
+            mistaken.filter_map(|mistaken| Some((mistaken.how, self.scheme.keyed_by(&mistaken.key)?))).collect()
         };
         self.mistaken.get_or_init(|| self.secrets.iter().map(of).collect())
     }

@@ -89,6 +89,8 @@ pub(super) struct Entry {
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase")]
 struct Request {
+    method: Option<String>,
+    url: Option<String>,
     headers: Vec<Header>,
     post_data: Option<Body>,
 }
@@ -108,7 +110,7 @@ struct Body {
 impl Entry {
     /// The request as a delivery.
     pub(super) fn delivery(self) -> Result<Delivery<'static>, CaptureError> {
-        let headers = self.request.headers;
+        let (headers, method, url) = (self.request.headers, self.request.method, self.request.url);
         let (body, loss) = match self.request.post_data {
             Some(Body { text: Some(text), encoding }) => match encoding.as_deref() {
                 Some("base64") => (decode(&text, "postData.text")?, None),
@@ -118,6 +120,8 @@ impl Entry {
         };
         Ok(Delivery {
             headers: headers.into_iter().map(|header| (Cow::Owned(header.name), Cow::Owned(header.value))).collect(),
+            url: url.map(Cow::Owned),
+            method: method.map(Cow::Owned),
             body: Cow::Owned(body),
             received_at: self.started_date_time.map(|moment| moment.0),
             loss,

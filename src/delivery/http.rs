@@ -38,7 +38,20 @@ pub(super) fn parse(bytes: &[u8]) -> Result<Delivery<'static>, CaptureError> {
         (None, Some(announced)) => (body.to_vec(), Some(Loss::CutShort { length: body.len(), announced })),
         (None, None) => (body.to_vec(), None),
     };
-    Ok(Delivery { headers, body: Cow::Owned(body), received_at: None, loss })
+    let (method, url) = if has_request_line { asked(first, value("host")) } else { (None, None) };
+    Ok(Delivery { headers, url, method, body: Cow::Owned(body), received_at: None, loss })
+}
+
+/// Method and address of a request line. Providers deliver by https, whatever stands before the server.
+fn asked(line: &[u8], host: Option<&Cow<'static, str>>) -> (Option<Cow<'static, str>>, Option<Cow<'static, str>>) {
+    let line = String::from_utf8_lossy(line);
+    let mut words = line.split_ascii_whitespace();
+    let method = words.next().map(|method| Cow::Owned(method.to_owned()));
+    let url = words.next().and_then(|path| match path.starts_with('/') {
+        true => host.map(|host| Cow::Owned(format!("https://{}{path}", host.trim()))),
+        false => Some(Cow::Owned(path.to_owned())),
+    });
+    (method, url)
 }
 
 /// The body of chunks put together; `None` where it is not in chunks, as some taps take them apart.

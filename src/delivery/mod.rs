@@ -24,6 +24,9 @@ pub mod tally;
 pub struct Delivery<'a> {
     /// In the order that they came; names in any case.
     pub headers: Vec<(Cow<'a, str>, Cow<'a, str>)>,
+    /// The address that it went to, and the method, where the capture says them.
+    pub url: Option<Cow<'a, str>>,
+    pub method: Option<Cow<'a, str>>,
     /// The exact bytes, as far as the capture has them.
     pub body: Cow<'a, [u8]>,
     /// When it arrived, where the capture says that.

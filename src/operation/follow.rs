@@ -72,6 +72,7 @@ pub fn follow(
         scheme: verify.scheme.clone(),
         secrets: verify.inventory.secrets.iter().map(|known| known.secret.clone()).collect(),
         stamps: verify.inventory.journal.stamps().clone(),
+        receivers: verify.inventory.target.receivers.clone(),
         counts: Arc::clone(&tally),
         ask,
         answered,
@@ -163,6 +164,7 @@ struct Reader {
     counts: Arc<Mutex<Tally>>,
     ask: mpsc::Sender<Why>,
     answered: mpsc::Receiver<Vec<Secret>>,
+    receivers: Vec<String>,
 }
 
 impl Reader {
@@ -173,7 +175,7 @@ impl Reader {
         let mut unknown_at = None::<Instant>;
         loop {
             let examiner = Examiner::new(&self.scheme, self.secrets.iter().collect());
-            let examiner = examiner.knowing_probes(Some(self.stamps.clone()));
+            let examiner = examiner.knowing_probes(Some(self.stamps.clone())).at(&self.receivers);
             let mut renews = |why| match why {
                 Why::Due => asked_at.elapsed() >= RENEW_EVERY,
                 Why::Unknown => unknown_at.is_none_or(|at| at.elapsed() >= RENEW_EVERY),

@@ -101,7 +101,8 @@ impl Inventory {
     /// Its secrets made ready to look at deliveries, each by its place in the list.
     pub fn examiner<'a>(&'a self, scheme: &'a Scheme) -> Examiner<'a> {
         let secrets = self.secrets.iter().map(|known| &known.secret).collect();
-        Examiner::new(scheme, secrets).knowing_probes(Some(self.journal.stamps().clone()))
+        let stamps = self.journal.stamps().clone();
+        Examiner::new(scheme, secrets).knowing_probes(Some(stamps)).at(&self.target.receivers)
     }
 
     /// The secret of a role.

@@ -10,6 +10,7 @@ use crate::advice::{Verb, advice};
 use crate::config::Target;
 use crate::delivery::probe::{Case, Event as ProbeEvent, Prober, Report, Secrets, Verdict};
 use crate::provider::Tested;
+use crate::provider::signature::Scheme;
 use crate::rotation::person_steps::probed;
 use crate::rotation::{CLOCK_SET_BACK, Event, RunError, newest_sent};
 
@@ -39,6 +40,16 @@ impl Probe {
         let target = &inventory.target;
         let urls = receivers(target, asked)?;
         let provider = &target.endpoint.provider;
+        if Scheme::of(provider).is_some_and(|scheme| scheme.bears_secret()) {
+            if !asked.overrides.receivers.is_empty() {
+                let message = format!(
+                    "{}'s deliveries bear the secret itself, and so would probes of an address that is typed",
+                    provider.title()
+                );
+                return Err(Stop::new(Kind::Usage, message, "name it in the target: `receivers = [\"https://…\"]`"));
+            }
+            context.warn(format!("{}'s deliveries bear the secret itself, and these probes do, too", provider.title()));
+        }
         let client = context.prober_client(target)?;
         let Some(mut prober) = Prober::new(provider, client, context.clock(), Some(inventory.journal.stamps().clone()))
         else {

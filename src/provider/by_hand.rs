@@ -8,7 +8,7 @@ use zeroize::Zeroizing;
 
 use super::rules::{self, Checked, require};
 use super::signature::{self, PREFIX};
-use super::spec::{ErrorsSpec, KeyDecoding, SecretForm, SecretSpec, Spec};
+use super::spec::{ErrorsSpec, SecretForm, SecretSpec, Spec};
 use super::{Provider, sections};
 use crate::secret::Secret;
 
@@ -93,10 +93,9 @@ impl Provider {
         if let Some(expected) = &self.spec().rotate.secret {
             fits(expected, text).map_err(|why| format!("{} shows others: {why}", self.title()))?;
         }
-        let decoding = self.spec().signature.as_ref().map(|signature| signature.key);
-        match decoding {
-            Some(decoding @ KeyDecoding::Base64AfterPrefix) if signature::key(decoding, text).is_none() => {
-                Err("no key can be made of it: its part behind `whsec_` is not base64".to_owned())
+        match self.spec().signature.as_ref().and_then(|signature| signature.key) {
+            Some(decoding) if signature::key(decoding, text).is_none() => {
+                Err(format!("no key can be made of it: it is not {}", decoding.wants()))
             }
             _ => Ok(()),
         }

@@ -8,13 +8,21 @@ use super::spec::{Grammar, SignatureSpec, TimestampForm};
 
 /// Most signatures that are read from one header.
 const MOST_SIGNATURES: usize = 32;
+/// What stands for a signature in `entry`: a MAC, or the secret itself.
+const MAC: &str = "{mac}";
+const SECRET: &str = "{secret}";
 /// Longest text before a signature, in bytes.
 const LONGEST: usize = 16;
 
 /// A checked layout.
 #[derive(Clone, Debug)]
 pub(super) struct Layout {
+    /// Without the number, where there is a header for each signature.
     pub(super) header: String,
+    /// Whether each signature has a header of its own, numbered from 1.
+    is_numbered: bool,
+    /// Whether it is the secret itself that stands there.
+    bears_secret: bool,
     pub(super) id_header: Option<String>,
     timestamp: Option<Time>,
     form: TimestampForm,
@@ -66,21 +74,32 @@ pub struct Claims<'a> {
 impl Layout {
     /// Checks the words about it.
     pub(super) fn check(spec: &SignatureSpec) -> Result<Self, Flaw> {
-        rules::header_name("signature.header", &spec.header)?;
+        let (header, is_numbered) = match spec.header.strip_suffix("{n}") {
+            Some(header) => (header.to_owned(), true),
+            None => (spec.header.clone(), false),
+        };
+        rules::header_name("signature.header", &header)?;
+        require(
+            !is_numbered || (spec.grammar.is_none() && spec.lead.is_none() && spec.between.is_none()),
+            "signature.header",
+            "is numbered, so that each signature has one of its own",
+            "leave `grammar`, `lead` and `between` out, or the number",
+        )?;
         for (key, header) in
             [("signature.timestamp_header", &spec.timestamp_header), ("signature.id_header", &spec.id_header)]
         {
             header.as_ref().map_or(Ok(()), |header| rules::header_name(key, header))?;
         }
-        let named = [Some(&spec.header), spec.timestamp_header.as_ref(), spec.id_header.as_ref()];
+        let named = [Some(&header), spec.timestamp_header.as_ref(), spec.id_header.as_ref()];
         let mut names: Vec<String> = named.into_iter().flatten().map(|name| name.to_ascii_lowercase()).collect();
         let count = names.len();
         names.sort_unstable();
         names.dedup();
         require(names.len() == count, "signature.header", "is named for two things", "name each header once")?;
+        let bears_secret = spec.entry.as_ref().is_some_and(|entry| entry.ends_with(SECRET));
         let (lead, tag, between) = match spec.grammar {
             Some(grammar) => short(spec, grammar)?,
-            None => written(spec)?,
+            None => written(spec, if bears_secret { SECRET } else { MAC })?,
         };
         let timestamp = match (lead, &spec.timestamp_header) {
             (Some(_), Some(_)) => {
@@ -96,7 +115,8 @@ impl Layout {
             "say where it is, by `lead` or `timestamp_header`, or take it out",
         )?;
         let form = spec.timestamp_form.unwrap_or_default();
-        Ok(Self { header: spec.header.clone(), id_header: spec.id_header.clone(), timestamp, form, tag, between })
+        let id_header = spec.id_header.clone();
+        Ok(Self { header, is_numbered, bears_secret, id_header, timestamp, form, tag, between })
     }
 
     /// A moment in Unix seconds as a delivery says it.
@@ -128,12 +148,20 @@ impl Layout {
 
     /// Whether a delivery bears a signature for each secret that is alive.
     pub(super) fn has_many(&self) -> bool {
-        self.between.is_some()
+        self.between.is_some() || self.is_numbered
+    }
+
+    /// Whether it is the secret itself that a delivery bears.
+    pub(super) fn bears_secret(&self) -> bool {
+        self.bears_secret
     }
 
     /// The header as people draw it, and what it has of each secret.
     pub(super) fn sketch(&self) -> String {
         let entry = format!("{}…", self.tag);
+        if self.is_numbered {
+            return format!("`{}1: {entry}` (one header for each live secret, numbered from 1)", self.header);
+        }
         let Some(between) = &self.between else { return format!("`{}: {entry}`", self.header) };
         let first = match &self.timestamp {
             Some(Time::Lead(lead)) => format!("{lead}…"),
@@ -149,6 +177,9 @@ impl Layout {
         &self,
         headers: &'a [(N, V)],
     ) -> Result<Claims<'a>, Mismatch> {
+        if self.is_numbered {
+            return self.numbered(headers);
+        }
         let header = one(headers, &self.header)?;
         let id = self.id_header.as_ref().map_or(Ok(""), |name| one(headers, name))?;
         let parts: Vec<&str> = match &self.between {
@@ -169,6 +200,15 @@ impl Layout {
         if entries.is_empty() {
             return Err(self.without_version(&parts));
         }
+        self.claimed(stamped, id, entries)
+    }
+
+    fn claimed<'a>(
+        &self,
+        stamped: Option<(&'a str, &String)>,
+        id: &'a str,
+        entries: Vec<&'a str>,
+    ) -> Result<Claims<'a>, Mismatch> {
         let (timestamp, signed_at) = match stamped {
             None => ("", None),
             Some((time, place)) => (time, Some(self.moment(time).ok_or_else(|| malformed(place))?)),
@@ -179,19 +219,58 @@ impl Layout {
         Ok(Claims { timestamp, signed_at, id, entries })
     }
 
+    /// The same where each signature has a header of its own.
+    fn numbered<'a, N: AsRef<str>, V: AsRef<str>>(&self, headers: &'a [(N, V)]) -> Result<Claims<'a>, Mismatch> {
+        let id = self.id_header.as_ref().map_or(Ok(""), |name| one(headers, name))?;
+        let stamped = match &self.timestamp {
+            Some(Time::Header(name)) => Some((one(headers, name)?, name)),
+            _ => None,
+        };
+        let value = |number| match one(headers, &self.name(number)) {
+            Err(Mismatch::Missing { .. }) => None,
+            found => Some(found),
+        };
+        let found = (1..=MOST_SIGNATURES).map_while(value).collect::<Result<Vec<&str>, _>>()?;
+        if found.is_empty() {
+            return Err(Mismatch::Missing { header: self.name(1) });
+        }
+        let entries: Vec<&str> = found.into_iter().filter_map(|value| self.entry(value)).collect();
+        if entries.is_empty() {
+            return Err(malformed(&self.name(1)));
+        }
+        self.claimed(stamped, id, entries)
+    }
+
+    /// The header of one signature, by its number from 1.
+    fn name(&self, number: usize) -> String {
+        format!("{}{number}", self.header)
+    }
+
     /// The headers of a delivery with these signatures; of several, the first alone where there is place for one.
     pub(super) fn headers(&self, id: &str, timestamp: i64, entries: &[String]) -> Vec<(String, String)> {
+        let mut headers = self.around(id, timestamp);
+        let most = if self.has_many() { entries.len() } else { 1 };
+        let signed = entries.iter().take(most).map(|entry| format!("{}{entry}", self.tag));
+        if self.is_numbered {
+            headers.extend(signed.enumerate().map(|(at, entry)| (self.name(at + 1), entry)));
+            return headers;
+        }
+        let mut parts = Vec::new();
+        if let Some(Time::Lead(lead)) = &self.timestamp {
+            parts.push(format!("{lead}{}", self.stamp(timestamp)));
+        }
+        parts.extend(signed);
+        headers.push((self.header.clone(), parts.join(self.between.as_deref().unwrap_or_default())));
+        headers
+    }
+
+    /// The headers beside those with the signatures.
+    pub(super) fn around(&self, id: &str, timestamp: i64) -> Vec<(String, String)> {
         let mut headers = Vec::new();
         headers.extend(self.id_header.as_ref().map(|name| (name.clone(), id.to_owned())));
-        let mut parts = Vec::new();
-        match &self.timestamp {
-            Some(Time::Header(name)) => headers.push((name.clone(), self.stamp(timestamp))),
-            Some(Time::Lead(lead)) => parts.push(format!("{lead}{}", self.stamp(timestamp))),
-            None => {}
+        if let Some(Time::Header(name)) = &self.timestamp {
+            headers.push((name.clone(), self.stamp(timestamp)));
         }
-        let most = if self.has_many() { entries.len() } else { 1 };
-        parts.extend(entries.iter().take(most).map(|entry| format!("{}{entry}", self.tag)));
-        headers.push((self.header.clone(), parts.join(self.between.as_deref().unwrap_or_default())));
         headers
     }
 
@@ -248,11 +327,11 @@ fn short(spec: &SignatureSpec, grammar: Grammar) -> Result<(Option<String>, Stri
 }
 
 /// The same in the words for any other header.
-fn written(spec: &SignatureSpec) -> Result<(Option<String>, String, Option<String>), Flaw> {
+fn written(spec: &SignatureSpec, word: &str) -> Result<(Option<String>, String, Option<String>), Flaw> {
     let Some(entry) = &spec.entry else {
         return Err(flaw("signature.entry", "is missing", "write it like `sha256={mac}`, or say a `grammar`"));
     };
-    let tag = before("signature.entry", entry, "{mac}", "write it like `sha256={mac}`")?;
+    let tag = before("signature.entry", entry, word, "write it like `sha256={mac}`, or `{secret}`")?;
     let lead =
         spec.lead.as_ref().map(|lead| before("signature.lead", lead, "{timestamp}", "write it like `t={timestamp}`"));
     let lead = lead.transpose()?;

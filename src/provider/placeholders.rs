@@ -12,13 +12,14 @@ use super::words;
 const PROSE: [&str; 7] = ["title", "about", "says", "why", "scope", "hazards", "sources"];
 
 /// Where words stand for something, and which. Paths say themselves what they take, and `force.body` where it takes it.
-const PLACES: [(&str, &[&str]); 10] = [
+const PLACES: [(&str, &[&str]); 11] = [
     ("force.body", &["reason"]),
     ("auth.schemes.value", &["key"]),
     ("probe.body", &["id", "time", "seconds"]),
     ("signature.lead", &["timestamp"]),
-    ("signature.entry", &["mac"]),
-    ("signature.signed", &["timestamp", "id", "body"]),
+    ("signature.header", &["n"]),
+    ("signature.entry", &["mac", "secret"]),
+    ("signature.signed", &["timestamp", "id", "method", "url", "form", "body"]),
     ("rotate.path", ANY),
     ("rotate.read", ANY),
     ("inspect.path", ANY),
@@ -31,7 +32,8 @@ const BODY: &str = "rotate.body";
 const PAGES: [&str; 2] = ["rotate.where", "end.where"];
 
 /// Every word that stands for something somewhere, but for the names of ids.
-const KNOWN: [&str; 9] = ["body", "id", "key", "mac", "reason", "seconds", "secret", "time", "timestamp"];
+const KNOWN: [&str; 13] =
+    ["body", "form", "id", "key", "mac", "method", "n", "reason", "seconds", "secret", "time", "timestamp", "url"];
 
 /// Refuses a word in braces that stands for nothing where it is.
 pub(super) fn check(spec: &Spec) -> Checked {

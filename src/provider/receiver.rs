@@ -3,7 +3,7 @@
 
 use std::convert::Infallible;
 use std::io;
-use std::net::{Ipv4Addr, SocketAddr, TcpListener};
+use std::net::{Ipv4Addr, TcpListener};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread::JoinHandle;
 
@@ -17,7 +17,7 @@ use jiff::Timestamp;
 use tokio::sync::oneshot;
 
 use super::PROBE_MARK;
-use super::signature::{self, Scheme};
+use super::signature::{Scheme, Sent, verify};
 use crate::secret::{Fingerprint, Secret};
 
 /// Largest delivery that is read, in bytes.
@@ -25,7 +25,6 @@ const LARGEST_DELIVERY: usize = 1 << 20;
 
 /// A running receiver; it stops when dropped.
 pub struct Receiver {
-    address: SocketAddr,
     shared: Arc<Shared>,
     stop: Option<oneshot::Sender<()>>,
     thread: Option<JoinHandle<()>>,
@@ -42,6 +41,8 @@ pub struct Deliveries {
 
 struct Shared {
     scheme: Scheme,
+    /// What its address begins with, as the sender has it.
+    origin: String,
     clock: fn() -> Timestamp,
     state: Mutex<(Vec<Secret>, Deliveries)>,
 }
@@ -59,7 +60,8 @@ impl Receiver {
         listener.set_nonblocking(true)?;
         let address = listener.local_addr()?;
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
-        let shared = Arc::new(Shared { scheme, clock, state: Mutex::default() });
+        let origin = format!("http://{address}");
+        let shared = Arc::new(Shared { scheme, origin, clock, state: Mutex::default() });
         let (stop, stopped) = oneshot::channel::<()>();
         let served = Arc::clone(&shared);
         let thread = std::thread::Builder::new().name("stand-in receiver".to_owned()).spawn(move || {
@@ -67,12 +69,12 @@ impl Receiver {
             // Both a message and a dropped sender mean the end.
             let _ = runtime.block_on(stopped);
         })?;
-        Ok(Self { address, shared, stop: Some(stop), thread: Some(thread) })
+        Ok(Self { shared, stop: Some(stop), thread: Some(thread) })
     }
 
     /// Where deliveries go.
     pub fn url(&self) -> String {
-        format!("http://{}/webhooks", self.address)
+        format!("{}/webhooks", self.shared.origin)
     }
 
     /// Accepts these secrets from now on, as after a deploy.
@@ -122,7 +124,11 @@ async fn handle(request: Request<Incoming>, shared: Arc<Shared>) -> Result<Respo
     let (secrets, deliveries) = &mut *state;
     let known: Vec<&Secret> = secrets.iter().collect();
     let now = (shared.clock)().as_second();
-    let verified = body.ok().and_then(|body| signature::verify(&shared.scheme, &known, &headers, &body, now).ok());
+    let url = format!("{}{}", shared.origin, head.uri);
+    let verified = body.ok().and_then(|body| {
+        let sent = Sent { method: head.method.as_str(), url: &url, body: &body };
+        verify(&shared.scheme, &known, &headers, sent, now).ok()
+    });
     // Probes are no deliveries, and counting them would hide those that were refused.
     let counts = u64::from(!head.headers.contains_key(PROBE_MARK));
     let status = match verified.and_then(|index| known.get(index)) {

@@ -219,13 +219,16 @@ pub(crate) fn maker(spec: &Spec) -> Checked {
 
 /// Whether keys can be made of secrets in this form, as far as it says anything.
 pub(crate) fn decodable(spec: &Spec, secret: &SecretSpec) -> Checked {
-    let decoded = spec.signature.as_ref().is_some_and(|signature| signature.key == KeyDecoding::Base64AfterPrefix);
-    require(
-        !decoded || matches!(secret.form, SecretForm::Whsec | SecretForm::Base64 | SecretForm::Text),
-        "rotate.secret.form",
-        "is not what `signature.key` decodes",
-        "write `whsec` or `base64`",
-    )
+    use SecretForm::{Base64, Hex, Text, Whsec};
+    let (fits, fix) = match spec.signature.as_ref().and_then(|signature| signature.key) {
+        None | Some(KeyDecoding::Raw) => return Ok(()),
+        Some(KeyDecoding::Base64AfterPrefix) => {
+            (matches!(secret.form, Whsec | Base64 | Text), "write `whsec` or `base64`")
+        }
+        Some(KeyDecoding::Base64) => (matches!(secret.form, Base64 | Text), "write `base64`"),
+        Some(KeyDecoding::Hex) => (matches!(secret.form, Hex | Text), "write `hex`"),
+    };
+    require(fits, "rotate.secret.form", "is not what `signature.key` decodes", fix)
 }
 
 /// Whether a value of a body is this word; a name that is stands for nothing.

@@ -1,58 +1,46 @@
 //! Signs and verifies deliveries as a description says. The body is always the exact bytes that were sent.
 
+use std::borrow::Cow;
 use std::time::Duration;
 
-use base64::Engine;
-use base64::engine::general_purpose::STANDARD;
-use hmac::{Hmac, KeyInit, Mac};
-use sha2::Sha256;
-use subtle::ConstantTimeEq;
 use thiserror::Error;
-use zeroize::Zeroizing;
 
 use super::layout::Layout;
 pub use super::layout::{Claims, Mismatch};
-use super::rules::{Flaw, flaw, require};
-use super::spec::{Encoding, KeyDecoding, SignatureSpec};
+pub use super::mac::{Keyed, PREFIX, Signature, key};
+use super::rules::{Checked, Flaw, flaw, require};
+use super::signed::Template;
+pub use super::signed::{FORM, Sent};
+use super::spec::{Encoding, Hash, KeyDecoding, SignatureSpec};
 use super::{Provider, duration};
 use crate::secret::Secret;
-
-/// The prefix that Standard Webhooks cuts off before decoding.
-pub const PREFIX: &str = "whsec_";
 
 /// A checked signature scheme.
 #[derive(Clone, Debug)]
 pub struct Scheme {
     layout: Layout,
-    signed: String,
-    /// What is signed before the body.
-    before: Vec<Piece>,
-    encoding: Encoding,
-    key: KeyDecoding,
+    /// `None` where a delivery bears the secret itself.
+    mac: Option<MacOf>,
     /// `None` where nothing says when a delivery was signed.
     tolerance: Option<Duration>,
 }
 
-/// A part of what is signed.
+/// How a MAC is made.
 #[derive(Clone, Debug)]
-enum Piece {
-    Timestamp,
-    Id,
-    Literal(String),
+struct MacOf {
+    signed: Template,
+    hash: Hash,
+    encoding: Encoding,
+    key: KeyDecoding,
 }
-
-/// A secret made ready to sign or verify many deliveries.
-#[derive(Clone)]
-pub struct Keyed(Hmac<Sha256>);
-
-/// A MAC in bytes.
-pub type Digest = [u8; 32];
 
 /// A delivery cannot be signed.
 #[derive(Clone, Debug, PartialEq, Eq, Error)]
 pub enum SignatureError {
-    #[error("secret {index} of those given is not the base64 that this scheme asks for")]
+    #[error("secret {index} of those given is not what this scheme decodes")]
     Undecodable { index: usize },
+    #[error("the fields of a form are signed, and the body is none")]
+    NoForm,
 }
 
 impl Scheme {
@@ -86,49 +74,41 @@ impl Scheme {
         self.layout.sketch()
     }
 
-    /// What is signed, in the words of the description.
-    pub fn signed(&self) -> &str {
-        &self.signed
+    /// What is signed, in the words of the description; `None` where a delivery bears the secret itself.
+    pub fn signed(&self) -> Option<&str> {
+        self.mac.as_ref().map(|mac| mac.signed.text())
+    }
+
+    /// Whether a delivery bears the secret itself: whoever sees one has the secret.
+    pub fn bears_secret(&self) -> bool {
+        self.mac.is_none()
+    }
+
+    /// Whether the address is signed, so that it has to be known as the provider has it.
+    pub fn signs_address(&self) -> bool {
+        self.mac.as_ref().is_some_and(|mac| mac.signed.has_address())
+    }
+
+    /// Whether the fields of a form are signed, so that nothing else can be delivered.
+    pub fn signs_form(&self) -> bool {
+        self.mac.as_ref().is_some_and(|mac| mac.signed.has_form())
+    }
+
+    /// The hash of the MAC.
+    pub fn hash(&self) -> Hash {
+        self.mac.as_ref().map(|mac| mac.hash).unwrap_or_default()
     }
 
     /// Checks the words of `[signature]`.
     pub(crate) fn check(spec: &SignatureSpec) -> Result<Self, Flaw> {
         let layout = Layout::check(spec)?;
-        let signed = &spec.signed;
-        let once = |placeholder: &str| signed.matches(placeholder).count() == 1;
-        require(
-            once("{body}") && signed.ends_with("{body}"),
-            "signature.signed",
-            "does not end with `{body}`",
-            "write it like `{timestamp}.{body}`",
-        )?;
-        require(
-            signed.matches("{timestamp}").count() == usize::from(layout.is_timed()),
-            "signature.signed",
-            match layout.is_timed() {
-                true => "does not have `{timestamp}` in it once",
-                false => "has `{timestamp}` in it, and nothing says where that is",
-            },
-            match layout.is_timed() {
-                true => "write it like `{timestamp}.{body}`",
-                false => {
-                    "say where it is, by `lead` or `timestamp_header`; or leave it out where the body alone is signed"
-                }
-            },
-        )?;
-        require(
-            once("{id}") == spec.id_header.is_some(),
-            "signature.id_header",
-            "goes with `{id}` in `signed`",
-            "set both or neither",
-        )?;
-        let rest = signed.replace("{body}", "").replace("{timestamp}", "").replace("{id}", "");
-        require(
-            rest.len() <= 16 && !rest.contains(['{', '}']),
-            "signature.signed",
-            "has something unknown in it",
-            "`{timestamp}`, `{id}` and `{body}` are known",
-        )?;
+        let mac = match layout.bears_secret() {
+            true => {
+                none_of_a_mac(spec)?;
+                None
+            }
+            false => Some(MacOf::check(spec, &layout)?),
+        };
         let tolerance = match (&spec.tolerance, layout.is_timed()) {
             (Some(text), true) => Some(
                 duration(text)
@@ -143,8 +123,7 @@ impl Scheme {
                 return Err(flaw("signature.tolerance", "is of no use without a timestamp", "take it out"));
             }
         };
-        let (encoding, key) = (spec.encoding, spec.key);
-        Ok(Self { layout, signed: signed.clone(), before: pieces(signed), encoding, key, tolerance })
+        Ok(Self { layout, mac, tolerance })
     }
 
     /// By how many seconds a timestamp is outside the tolerance, and whether it is early; `None` within, and without one.
@@ -156,7 +135,7 @@ impl Scheme {
 
     /// How the key is made from the secret.
     pub fn key_decoding(&self) -> KeyDecoding {
-        self.key
+        self.mac.as_ref().map_or(KeyDecoding::Raw, |mac| mac.key)
     }
 
     /// A moment in Unix seconds as a delivery says it, which is what is signed.
@@ -166,37 +145,57 @@ impl Scheme {
 
     /// How a MAC is written.
     pub fn encoding(&self) -> Encoding {
-        self.encoding
+        self.mac.as_ref().map_or(Encoding::Hex, |mac| mac.encoding)
     }
 
     /// Makes a secret ready; `None` for one that cannot be decoded.
     pub fn keyed(&self, secret: &Secret) -> Option<Keyed> {
-        keyed(&key(self.key, secret.expose())?)
+        self.keyed_by(&key(self.key_decoding(), secret.expose())?)
     }
 
-    /// The MAC of a delivery.
-    pub fn digest(&self, key: &Keyed, id: &str, timestamp: &str, body: &[u8]) -> Digest {
-        let mut mac = key.0.clone();
-        for piece in &self.before {
-            mac.update(match piece {
-                Piece::Timestamp => timestamp.as_bytes(),
-                Piece::Id => id.as_bytes(),
-                Piece::Literal(text) => text.as_bytes(),
-            });
+    /// Makes a key ready, as it is.
+    pub fn keyed_by(&self, key: &[u8]) -> Option<Keyed> {
+        match &self.mac {
+            Some(mac) => Keyed::new(mac.hash, key),
+            None => std::str::from_utf8(key).ok().map(|token| Keyed::Token(Secret::new(token))),
         }
-        mac.update(body);
-        mac.finalize().into_bytes().into()
+    }
+
+    /// What a delivery bears of a key. `None` where fields are signed and the body is no form.
+    pub fn signature(&self, key: &Keyed, id: &str, timestamp: &str, sent: Sent<'_>) -> Option<Signature> {
+        let parts = match &self.mac {
+            Some(mac) => mac.signed.parts(id, timestamp, sent)?,
+            None => Vec::new(),
+        };
+        Some(key.sign(parts.iter().map(Cow::as_ref)))
     }
 
     /// The MAC of a body alone, which is what a signer makes that forgets the rest.
-    pub fn digest_of_body(&self, key: &Keyed, body: &[u8]) -> Digest {
-        key.0.clone().chain_update(body).finalize().into_bytes().into()
+    pub fn signature_of_body(&self, key: &Keyed, body: &[u8]) -> Signature {
+        key.sign(std::iter::once(body))
     }
 
-    /// Whether an entry of the header is this MAC, in constant time.
-    pub fn is_signed(&self, entry: &str, digest: &Digest) -> bool {
-        let mut written = [0_u8; 64];
-        entry.as_bytes().ct_eq(write(self.encoding, digest, &mut written)).into()
+    /// What nobody's secret makes.
+    pub fn garbage(&self) -> Signature {
+        match &self.mac {
+            Some(mac) => mac.hash.garbage(),
+            None => Signature::Token(Secret::new(Hash::Sha256.garbage().written(Encoding::Hex))),
+        }
+    }
+
+    /// A signature as it stands in the header.
+    pub fn written(&self, signature: &Signature) -> String {
+        signature.written(self.encoding())
+    }
+
+    /// Whether an entry of the header is this signature, in constant time.
+    pub fn is_signed(&self, entry: &str, signature: &Signature) -> bool {
+        signature.is(entry, self.encoding())
+    }
+
+    /// The headers of a delivery that is not signed.
+    pub fn unsigned(&self, id: &str, timestamp: i64) -> Vec<(String, String)> {
+        self.layout.around(id, timestamp)
     }
 
     /// Reads what the headers say. Nothing of it is proved yet.
@@ -211,59 +210,34 @@ impl Scheme {
     }
 }
 
-/// The key that a text stands for.
-pub fn key(decoding: KeyDecoding, text: &str) -> Option<Zeroizing<Vec<u8>>> {
-    match decoding {
-        KeyDecoding::Raw => Some(Zeroizing::new(text.as_bytes().to_vec())),
-        KeyDecoding::Base64AfterPrefix => {
-            let encoded = text.strip_prefix(PREFIX).unwrap_or(text);
-            STANDARD.decode(encoded).ok().filter(|key| !key.is_empty()).map(Zeroizing::new)
-        }
+impl MacOf {
+    fn check(spec: &SignatureSpec, layout: &Layout) -> Result<Self, Flaw> {
+        let missing = |key, fix| flaw(key, "is missing", fix);
+        let signed = spec.signed.as_ref();
+        let signed =
+            signed.ok_or_else(|| missing("signature.signed", "say what is signed: `{body}`, `{timestamp}.{body}`"))?;
+        let signed = Template::check(signed, layout.is_timed(), spec.id_header.is_some())?;
+        let encoding = spec.encoding;
+        let encoding = encoding.ok_or_else(|| missing("signature.encoding", "write `hex`, `base64` or `base64url`"))?;
+        let key = spec.key;
+        let key = key.ok_or_else(|| missing("signature.key", "write `raw`, or how the secret is decoded"))?;
+        Ok(Self { signed, hash: spec.hash, encoding, key })
     }
 }
 
-/// The bytes of a key made ready; HMAC takes a key of any length.
-pub fn keyed(key: &[u8]) -> Option<Keyed> {
-    Hmac::<Sha256>::new_from_slice(key).ok().map(Keyed)
-}
-
-/// A MAC as it is written.
-pub fn written(encoding: Encoding, digest: &Digest) -> String {
-    String::from_utf8_lossy(write(encoding, digest, &mut [0_u8; 64])).into_owned()
-}
-
-fn write<'a>(encoding: Encoding, digest: &Digest, out: &'a mut [u8; 64]) -> &'a [u8] {
-    const DIGITS: &[u8; 16] = b"0123456789abcdef";
-    let length = match encoding {
-        Encoding::Hex => {
-            for (pair, byte) in out.chunks_exact_mut(2).zip(digest) {
-                pair.copy_from_slice(&[DIGITS[usize::from(byte >> 4)], DIGITS[usize::from(byte & 15)]]);
-            }
-            out.len()
-        }
-        // 32 bytes are 44 characters, so it always fits.
-        Encoding::Base64 => STANDARD.encode_slice(digest, out).unwrap_or_default(),
-    };
-    &out[..length]
-}
-
-/// What is signed before the body, in pieces.
-fn pieces(signed: &str) -> Vec<Piece> {
-    let before = signed.strip_suffix("{body}").unwrap_or(signed);
-    let mut pieces = Vec::new();
-    for text in before.split('{') {
-        let literal = match text.split_once('}') {
-            Some((word, literal)) => {
-                pieces.push(if word == "timestamp" { Piece::Timestamp } else { Piece::Id });
-                literal
-            }
-            None => text,
-        };
-        if !literal.is_empty() {
-            pieces.push(Piece::Literal(literal.to_owned()));
-        }
-    }
-    pieces
+/// Refuses what speaks of a MAC where there is none.
+fn none_of_a_mac(spec: &SignatureSpec) -> Checked {
+    let said = [
+        ("signature.signed", spec.signed.is_some()),
+        ("signature.encoding", spec.encoding.is_some()),
+        ("signature.key", spec.key.is_some()),
+        ("signature.hash", spec.hash != Hash::default()),
+        ("signature.timestamp_header", spec.timestamp_header.is_some()),
+        ("signature.id_header", spec.id_header.is_some()),
+    ];
+    said.into_iter().try_for_each(|(key, is_said)| {
+        require(!is_said, key, "is of no use where deliveries bear the secret itself", "take it out")
+    })
 }
 
 /// Signs a delivery with every secret, the first one first; the result is the delivery's extra headers.
@@ -272,13 +246,13 @@ pub fn sign(
     secrets: &[&Secret],
     id: &str,
     timestamp: i64,
-    body: &[u8],
+    sent: Sent<'_>,
 ) -> Result<Vec<(String, String)>, SignatureError> {
     let mut entries = Vec::new();
     for (index, secret) in secrets.iter().enumerate() {
         let key = scheme.keyed(secret).ok_or(SignatureError::Undecodable { index })?;
-        let digest = scheme.digest(&key, id, &scheme.stamp(timestamp), body);
-        entries.push(written(scheme.encoding(), &digest));
+        let signature = scheme.signature(&key, id, &scheme.stamp(timestamp), sent).ok_or(SignatureError::NoForm)?;
+        entries.push(scheme.written(&signature));
     }
     Ok(scheme.headers(id, timestamp, &entries))
 }
@@ -288,7 +262,7 @@ pub fn verify(
     scheme: &Scheme,
     secrets: &[&Secret],
     headers: &[(String, String)],
-    body: &[u8],
+    sent: Sent<'_>,
     now: i64,
 ) -> Result<usize, Mismatch> {
     let claims = scheme.claims(headers)?;
@@ -299,8 +273,8 @@ pub fn verify(
             undecodable = Some(index);
             continue;
         };
-        let digest = scheme.digest(&key, claims.id, claims.timestamp, body);
-        if claims.entries.iter().any(|entry| scheme.is_signed(entry, &digest)) {
+        let Some(signature) = scheme.signature(&key, claims.id, claims.timestamp, sent) else { continue };
+        if claims.entries.iter().any(|entry| scheme.is_signed(entry, &signature)) {
             matching = Some(index);
         }
     }

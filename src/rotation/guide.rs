@@ -4,7 +4,7 @@
 
 use super::{Direction, Issuing, Plan, Rotation, Step};
 use crate::provider::signature::Scheme;
-use crate::provider::spec::{Encoding, KeyDecoding, Signs};
+use crate::provider::spec::{KeyDecoding, Signs};
 use crate::provider::{Overlap, Provider};
 
 /// The names that one store's slots go by.
@@ -103,6 +103,10 @@ fn issue(plan: &Plan) -> Vec<String> {
 pub fn warnings(plan: &Plan, provider: &Provider) -> Vec<String> {
     let mut lines = Vec::new();
     let title = provider.title();
+    if plan.may_probe && Scheme::of(provider).is_some_and(|scheme| scheme.bears_secret()) && !plan.receivers.is_empty()
+    {
+        lines.push(format!("{title}'s deliveries bear the secret itself, and so do the probes of these receivers"));
+    }
     match plan.direction {
         Direction::Instant => {
             lines.push(format!(
@@ -189,19 +193,15 @@ pub fn verifier(scheme: Option<&Scheme>, direction: Direction) -> Vec<String> {
                 .to_owned(),
         ];
     };
-    let key = match scheme.key_decoding() {
-        KeyDecoding::Raw => "the whole secret as it is, prefix included",
-        KeyDecoding::Base64AfterPrefix => "the base64-decoded part behind `whsec_`",
-    };
-    let encoding = match scheme.encoding() {
-        Encoding::Hex => "hex",
-        Encoding::Base64 => "base64",
-    };
     let each = if scheme.signs_with_all() { "Each" } else { "It" };
-    let mut lines = vec![
-        format!("Signature header: {}", scheme.sketch()),
-        format!("{each} is HMAC-SHA256 over `{}` in {encoding}, keyed with {key}.", scheme.signed()),
-    ];
+    let mut lines = vec![format!("Signature header: {}", scheme.sketch())];
+    lines.push(match scheme.signed() {
+        Some(signed) => {
+            let (hash, encoding, key) = (scheme.hash().name(), scheme.encoding().name(), keyed_with(scheme));
+            format!("{each} is HMAC-{hash} over `{signed}` in {encoding}, keyed with {key}.")
+        }
+        None => format!("{each} is the secret itself: whoever sees a delivery has it, and a probe sends it, too."),
+    });
     match direction {
         Direction::OverlapEither if scheme.signs_with_all() => lines
             .push("Accept a delivery if ANY entry matches under EITHER secret; compare in constant time.".to_owned()),
@@ -221,6 +221,16 @@ pub fn verifier(scheme: Option<&Scheme>, direction: Direction) -> Vec<String> {
         }
     }
     lines
+}
+
+/// What the key is made of.
+fn keyed_with(scheme: &Scheme) -> &'static str {
+    match scheme.key_decoding() {
+        KeyDecoding::Raw => "the whole secret as it is, prefix included",
+        KeyDecoding::Base64AfterPrefix => "the base64-decoded part behind `whsec_`",
+        KeyDecoding::Base64 => "the base64-decoded secret",
+        KeyDecoding::Hex => "the hex-decoded secret",
+    }
 }
 
 fn prepare(rotation: &Rotation, provider: &Provider, stores: &[StoreNames]) -> Vec<String> {

@@ -8,3 +8,12 @@ pub fn hex(bytes: &[u8]) -> String {
     }
     text
 }
+
+/// The bytes that hex digits stand for, in letters of either case; `None` of anything else.
+pub fn unhex(text: &str) -> Option<Vec<u8>> {
+    if !text.len().is_multiple_of(2) || !text.bytes().all(|byte| byte.is_ascii_hexdigit()) {
+        return None;
+    }
+    let byte = |at| u8::from_str_radix(text.get(at..at + 2)?, 16).ok();
+    (0..text.len()).step_by(2).map(byte).collect()
+}

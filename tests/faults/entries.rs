@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use std::sync::{Arc, OnceLock};
 
 use whsec::provider::answer::{Outcome, Received, judge, rotated};
-use whsec::provider::signature::{Scheme, sign, verify};
+use whsec::provider::signature::{Scheme, Sent, sign, verify};
 use whsec::provider::{Catalog, Endpoint, Provider, request};
 use whsec::secret::Secret;
 use whsec::store::{Reference, Slot, SlotNames, Surroundings, open};
@@ -146,7 +146,7 @@ pub fn signature(bytes: &[u8]) {
         let mut headers = vec![(scheme.header().to_owned(), value.clone())];
         headers.push(("webhook-id".to_owned(), "msg_1".to_owned()));
         headers.push(("webhook-timestamp".to_owned(), "1795000000".to_owned()));
-        let verdict = verify(&scheme, &[&Secret::new(PLANTED)], &headers, b"body", 1_795_000_000);
+        let verdict = verify(&scheme, &[&Secret::new(PLANTED)], &headers, Sent::of(b"body"), 1_795_000_000);
         assert!(verdict.is_err(), "verified: {value}");
     }
 }
@@ -157,9 +157,13 @@ fn signed_by_another() -> Vec<Vec<u8>> {
     let (own, other) = (Secret::new(PLANTED), Secret::new("whsec_0000000000000000000000000000AAAA"));
     schemes
         .filter_map(|scheme| {
-            let made = |secret| sign(&scheme, &[secret], "msg_1", 1_795_000_000, b"body").ok();
+            let made = |secret| sign(&scheme, &[secret], "msg_1", 1_795_000_000, Sent::of(b"body")).ok();
             let headers = made(&own)?;
-            assert_eq!(verify(&scheme, &[&own], &headers, b"body", 1_795_000_000), Ok(0), "the true one verifies");
+            assert_eq!(
+                verify(&scheme, &[&own], &headers, Sent::of(b"body"), 1_795_000_000),
+                Ok(0),
+                "the true one verifies"
+            );
             let value = |(name, value): (String, String)| name.eq_ignore_ascii_case(scheme.header()).then_some(value);
             made(&other)?.into_iter().find_map(value).map(String::into_bytes)
         })

@@ -204,3 +204,46 @@ fn the_providers_own_test_delivery_says_what_came_of_it() {
     run.says("the test delivery failed: Signa did not answer as it should").says_not("rotated");
     sandbox.run(&["probe", "hooks", "--via-provider"]).exits(2).says("Hopae has no call that sends a test delivery");
 }
+
+/// A provider whose deliveries bear the secret itself, in the place of Layers.
+fn with_token(url: &str) -> Sandbox {
+    let layers = include_str!("../../src/provider/builtin/layers.toml");
+    let (before, rest) = layers.split_once("[signature]\n").unwrap();
+    let (_, after) = rest.split_once("\n\n").unwrap();
+    let token = "[signature]\nheader = \"X-Token\"\nentry = \"{secret}\"";
+    let sandbox = Sandbox::with_receiver("layers", url, None);
+    sandbox.description("layers", &format!("{before}{token}\n\n{after}"));
+    sandbox
+}
+
+#[test]
+fn a_secret_that_deliveries_bear_is_probed_at_configured_receivers_alone_and_that_is_said() {
+    let tokens = std::sync::Arc::new(std::sync::Mutex::new(Vec::new()));
+    let seen = std::sync::Arc::clone(&tokens);
+    let secret = std::sync::Arc::new(std::sync::OnceLock::<String>::new());
+    let known = std::sync::Arc::clone(&secret);
+    let server = Server::start(move |request| {
+        let token = request.headers.get("x-token").cloned().unwrap_or_default();
+        let accepted = known.get().is_some_and(|known| *known == token);
+        seen.lock().unwrap().push(token);
+        Answer::Json(if accepted { 200 } else { 401 }, "{}".to_owned())
+    });
+    let sandbox = with_token(&format!("{}/hooks", server.url()));
+    secret.set(sandbox.newest().expose().to_owned()).unwrap();
+    // An address that is typed may be anybody's.
+    sandbox
+        .run(&["probe", "hooks", "--url", &format!("{}/typed", server.url())])
+        .exits(2)
+        .says("deliveries bear the secret itself")
+        .says("receivers = [");
+    assert_eq!(tokens.lock().unwrap().len(), 0, "it was asked");
+    let run = sandbox.run(&["probe", "hooks", "--json"]).exits(0).says("these probes do, too");
+    assert_eq!(run.json()["receivers"][0]["verdict"], "accepts-new", "{}", run.stdout);
+    let tokens = tokens.lock().unwrap();
+    let live = secret.get().unwrap();
+    assert!(tokens.contains(live), "the live one was tried");
+    let half = |token: &&String| token.len() == live.len() && token[..8] == live[..8] && *token != live;
+    assert!(tokens.iter().any(|token| half(&token)), "half of it was tried");
+    // It is said in the plan as well.
+    sandbox.run(&["rotate", "hooks", "--dry-run"]).exits(0).says("bear the secret itself");
+}

@@ -105,7 +105,7 @@ fn one_mistake_is_one_refusal() {
         ("method = \"GET\"", "method = \"POST\"", "inspect.method"),
         ("status = 409", "status = 200", "errors.table.1"),
         ("code = \"/code\"", "", "errors.table.1"),
-        ("{timestamp}.{body}", "{timestamp}.{body}.x", "signature.signed"),
+        ("{timestamp}.{body}", "{timestamp}.{body}.{body}", "signature.signed"),
         ("{timestamp}.{body}", "{body}", "signature.signed"),
         ("{timestamp}.{body}", "{id}.{timestamp}.{body}", "signature.id_header"),
         ("tolerance = \"300s\"", "tolerance = \"0s\"", "signature.tolerance"),

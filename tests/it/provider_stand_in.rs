@@ -9,7 +9,7 @@ use jiff::Timestamp;
 use whsec::provider::answer::{Outcome, Reply, Rotated, rotated};
 use whsec::provider::client::{Client, ClientOptions};
 use whsec::provider::request::{self, Request};
-use whsec::provider::signature::{Scheme, verify};
+use whsec::provider::signature::{Scheme, Sent, verify};
 use whsec::provider::spec::Meaning;
 use whsec::provider::stand_in::{Fault, StandIn, StandInOptions};
 use whsec::provider::{Catalog, Endpoint, Provider};
@@ -338,8 +338,9 @@ fn a_test_delivery_is_signed_with_every_live_secret() {
         let [seen] = ledger.requests.as_slice() else { panic!("{name}: {ledger:?}") };
         assert!(seen.path.ends_with("/deliveries?x=1"), "{name}: {}", seen.path);
         let scheme = Scheme::of(&scene.provider).expect("a scheme");
-        let check =
-            |secret: &Secret| verify(&scheme, &[secret], &seen.headers, seen.body.as_bytes(), noon().as_second());
+        let check = |secret: &Secret| {
+            verify(&scheme, &[secret], &seen.headers, Sent::of(seen.body.as_bytes()), noon().as_second())
+        };
         assert_eq!(check(&new.secret), Ok(0), "{name}");
         assert_eq!(check(&old[0]).is_ok(), name != "verifa", "{name}");
         assert!(!seen.headers.iter().any(|(_, value)| value.contains(scene.key.expose())), "{name}");

@@ -2,7 +2,8 @@
 
 use jiff::Timestamp;
 use whsec::provider::Catalog;
-use whsec::provider::signature::{Scheme, keyed, sign, written};
+use whsec::provider::signature::{Scheme, Sent, Signature, sign};
+use whsec::provider::spec::Encoding;
 use whsec::secret::Secret;
 
 use crate::sandbox::{KEY, Sandbox};
@@ -27,7 +28,7 @@ pub fn http(headers: &[(String, String)], body: &str) -> String {
 }
 
 pub fn signed(provider: &str, secrets: &[&Secret], at: i64, body: &str) -> Vec<(String, String)> {
-    sign(&scheme(provider), secrets, "msg_1", at, body.as_bytes()).unwrap()
+    sign(&scheme(provider), secrets, "msg_1", at, Sent::of(body.as_bytes())).unwrap()
 }
 
 /// A sandbox in the overlap, with the old and the new secret.
@@ -175,13 +176,14 @@ fn a_key_that_was_used_wrongly_is_recognised() {
     let (signa, _, standard) = in_overlap("signa");
     let at = now();
     // The MAC with a key of any kind, in the header of a provider.
-    let by = |provider: &str, key: &[u8], encode: &dyn Fn([u8; 32]) -> String| {
+    let by = |provider: &str, key: &[u8], encode: &dyn Fn(Signature) -> String| {
         let scheme = scheme(provider);
-        let digest = scheme.digest(&keyed(key).unwrap(), "msg_1", &at.to_string(), BODY.as_bytes());
-        http(&scheme.headers("msg_1", at, &[encode(digest)]), BODY)
+        let key = scheme.keyed_by(key).unwrap();
+        let signature = scheme.signature(&key, "msg_1", &at.to_string(), Sent::of(BODY.as_bytes())).unwrap();
+        http(&scheme.headers("msg_1", at, &[encode(signature)]), BODY)
     };
-    let hex = |digest: [u8; 32]| written(whsec::provider::spec::Encoding::Hex, &digest);
-    let base64 = |digest: [u8; 32]| written(whsec::provider::spec::Encoding::Base64, &digest);
+    let hex = |signature: Signature| signature.written(Encoding::Hex);
+    let base64 = |signature: Signature| signature.written(Encoding::Base64);
     let decode = |text: &str| base64::Engine::decode(&base64::engine::general_purpose::STANDARD, text).unwrap();
     let text = standard.expose();
     refused(&signa, &by("signa", text.as_bytes(), &base64), "key_misused", "used as its text; this scheme decodes");
@@ -191,12 +193,13 @@ fn a_key_that_was_used_wrongly_is_recognised() {
     let newline = format!("{text}\n");
     refused(&layers, &by("layers", newline.as_bytes(), &hex), "key_misused", "with a line break behind it");
     refused(&layers, &by("layers", text.as_bytes(), &base64), "encoding", "in base64, where hex is due");
-    let capital = |digest: [u8; 32]| hex(digest).to_uppercase();
+    let capital = |signature: Signature| hex(signature).to_uppercase();
     refused(&layers, &by("layers", text.as_bytes(), &capital), "encoding", "capital hex digits");
     let bare = text.trim_start_matches("whsec_");
     refused(&layers, &by("layers", bare.as_bytes(), &hex), "key_misused", "without `whsec_`");
     let scheme = scheme("layers");
-    let alone = scheme.digest_of_body(&keyed(text.as_bytes()).unwrap(), BODY.as_bytes());
+    let key = scheme.keyed_by(text.as_bytes()).unwrap();
+    let alone = scheme.signature_of_body(&key, BODY.as_bytes());
     let request = http(&scheme.headers("", at, &[hex(alone)]), BODY);
     refused(&layers, &request, "timestamp_unsigned", "the body alone was signed");
 }
@@ -209,8 +212,9 @@ fn a_raw_secret_that_others_decode_is_recognised() {
     std::fs::write(sandbox.dotenv(), format!("{KEY}={secret}\n")).unwrap();
     let key = base64::Engine::decode(&base64::engine::general_purpose::STANDARD, &secret[6..]).unwrap();
     let (scheme, at) = (scheme("layers"), now());
-    let digest = scheme.digest(&keyed(&key).unwrap(), "", &at.to_string(), BODY.as_bytes());
-    let entry = written(whsec::provider::spec::Encoding::Hex, &digest);
+    let key = scheme.keyed_by(&key).unwrap();
+    let signature = scheme.signature(&key, "", &at.to_string(), Sent::of(BODY.as_bytes())).unwrap();
+    let entry = signature.written(Encoding::Hex);
     refused(&sandbox, &http(&scheme.headers("", at, &[entry]), BODY), "key_misused", "decoded from base64");
     std::fs::write(sandbox.dotenv(), format!("{KEY}=whsec_not*base64\n")).unwrap();
     let standard = Sandbox::new("signa");
@@ -348,4 +352,34 @@ fn a_log_is_counted_by_secret_with_the_last_time_of_each() {
     let good = line(&signed("signa", &[&new], at, BODY), BODY, at);
     sandbox.run_with_stdin(&["verify", "hooks", "--follow"], &good).exits(0).says("noted for the step `verify`");
     sandbox.run(&["verify", "hooks", "--summary", "x"]).exits(2).says("read stdin").says("tail -F x | whsec verify");
+}
+
+#[test]
+fn an_address_that_is_signed_is_one_of_the_targets_receivers_or_the_captures_own() {
+    let sandbox = Sandbox::new("square");
+    let secret = sandbox.newest();
+    let sent_to = |url: &str| {
+        let headers = sign(&scheme("square"), &[&secret], "", 0, Sent::to(url, BODY.as_bytes())).unwrap();
+        (http(&headers, BODY), headers)
+    };
+    let check = |request: &str| sandbox.run_with_stdin(&["verify", "hooks", "--json"], request);
+    // As the request line and its host have it, and as a capture in JSON does.
+    let (request, headers) = sent_to("https://shop.example/hooks");
+    check(&request).exits(0);
+    let (name, value) = &headers[0];
+    let record = |url: &str| {
+        let body = serde_json::to_string(BODY).unwrap();
+        format!("{{\"url\":\"{url}\",\"headers\":{{\"{name}\":\"{value}\"}},\"body\":{body}}}")
+    };
+    check(&record("https://shop.example/hooks")).exits(0);
+    refused(&sandbox, &record("https://shop.example/other"), "no_match", "none of the secrets signed it");
+    // A capture that does not say where it was sent to.
+    let bare = request.split_once("\r\n\r\n").map(|(_, body)| format!("{name}: {value}\r\n\r\n{body}")).unwrap();
+    refused(&sandbox, &bare, "address_unknown", "the address that it was sent to is signed, too");
+    // Behind a proxy it is the target that knows what the provider has.
+    let (behind, _) = sent_to("https://edge.example/in?x=1");
+    refused(&sandbox, &behind, "no_match", "none of the secrets signed it");
+    sandbox.edit_config("provider = ", "receivers = [\"https://edge.example/in?x=1\"]\nprovider = ");
+    check(&behind).exits(0);
+    check(&bare).exits(9);
 }

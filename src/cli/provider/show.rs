@@ -6,6 +6,7 @@ use serde_json::json;
 use super::super::exit::Exit;
 use super::super::session::Session;
 use super::super::{complete, result};
+use crate::provider::signature::Scheme;
 use crate::provider::{Force, Overlap, Provider, duration_text};
 
 /// Show what is known about a provider
@@ -46,6 +47,15 @@ pub fn force(provider: &Provider) -> &'static str {
         Force::SameCall => "by every rotation",
         Force::Unavailable => "no",
     }
+}
+
+/// What a delivery bears, in a line.
+fn signature(scheme: &Scheme) -> String {
+    let what = match scheme.signed() {
+        Some(signed) => format!("HMAC-{} over `{signed}` in {}", scheme.hash().name(), scheme.encoding().name()),
+        None => "the secret itself".to_owned(),
+    };
+    format!("{}: {what}", scheme.sketch())
 }
 
 /// Who makes the new secret.
@@ -95,7 +105,7 @@ pub fn print(provider: &Provider, session: &Session) {
         ("end it early", force(provider).to_owned()),
         ("safe to repeat", idempotency),
         ("inspect", if spec.inspect.is_some() { "yes" } else { "no" }.to_owned()),
-        ("signature", if spec.signature.is_some() { "described" } else { "not described" }.to_owned()),
+        ("signature", Scheme::of(provider).map_or("not described".to_owned(), |scheme| signature(&scheme))),
         ("test delivery", spec.test_delivery.as_ref().map_or("none".to_owned(), |test| test.about.clone())),
     ];
     lines.extend(spec.options.iter().map(|(name, option)| ("option", format!("{name}: {}", option.about))));

@@ -14,7 +14,7 @@ use uuid::Uuid;
 use crate::config::{KeySource, Target, TargetStore};
 use crate::provider::client::{Client, ClientOptions};
 use crate::provider::receiver::Receiver;
-use crate::provider::signature::{self, Scheme};
+use crate::provider::signature::{self, FORM, Scheme, Sent};
 use crate::provider::stand_in::{StandIn, StandInOptions};
 use crate::provider::{Overlap, Provider};
 use crate::secret::{Fingerprint, Secret};
@@ -226,7 +226,12 @@ fn client() -> Option<Client> {
 
 fn deliver(client: &Client, scheme: &Scheme, secrets: &[&Secret], url: &str) -> Option<u16> {
     let id = format!("msg_{}", Uuid::new_v4().simple());
-    let body = br#"{"type":"rehearsal.ping","data":{"note":"made up by whsec rehearse"}}"#;
-    let headers = signature::sign(scheme, secrets, &id, Timestamp::now().as_second(), body).ok()?;
-    client.deliver(url, &headers, body).ok().map(|delivered| delivered.status)
+    let (body, kind) = match scheme.signs_form() {
+        true => ("type=rehearsal.ping&note=made+up+by+whsec+rehearse", FORM),
+        false => (r#"{"type":"rehearsal.ping","data":{"note":"made up by whsec rehearse"}}"#, "application/json"),
+    };
+    let sent = Sent::to(url, body.as_bytes());
+    let mut headers = signature::sign(scheme, secrets, &id, Timestamp::now().as_second(), sent).ok()?;
+    headers.push(("Content-Type".to_owned(), kind.to_owned()));
+    client.deliver(url, &headers, sent.body).ok().map(|delivered| delivered.status)
 }

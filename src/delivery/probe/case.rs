@@ -1,8 +1,6 @@
 //! The ways in which a probe is signed, right and wrong.
 
-use uuid::Uuid;
-
-use crate::provider::signature::{Digest, Scheme, written};
+use crate::provider::signature::{Scheme, Sent, Signature};
 use crate::secret::Secret;
 
 /// A way of signing a probe.
@@ -116,40 +114,23 @@ impl Case {
         secrets: &Secrets<'_>,
         id: &str,
         now: i64,
-        body: &[u8],
+        sent: Sent<'_>,
     ) -> Option<Vec<(String, String)>> {
         let tolerance = scheme.tolerance().and_then(|tolerance| i64::try_from(tolerance.as_secs()).ok());
         let tolerance = tolerance.unwrap_or(i64::MAX);
         let at = if self == Self::Stale { now.saturating_sub(tolerance.saturating_mul(2).max(3600)) } else { now };
-        let digest =
-            |secret: Option<&Secret>| Some(scheme.digest(&scheme.keyed(secret?)?, id, &scheme.stamp(at), body));
-        let entry = |digest: Digest| written(scheme.encoding(), &digest);
+        let by = |secret: Option<&Secret>| scheme.signature(&scheme.keyed(secret?)?, id, &scheme.stamp(at), sent);
+        let entry = |signature: Signature| scheme.written(&signature);
         let entries = match self {
-            Self::New | Self::Stale => vec![entry(digest(secrets.new)?)],
-            Self::Old => vec![entry(digest(secrets.old)?)],
-            Self::Both => vec![entry(digest(secrets.new)?), entry(digest(secrets.old)?)],
-            Self::Unsigned => {
-                let mut headers = scheme.headers(id, at, &[]);
-                // Only what is signed over stays: the header with the signatures is what is left out.
-                headers.retain(|(name, _)| name != scheme.header());
-                return Some(headers);
-            }
-            Self::Garbage => vec![entry(random())],
+            Self::New | Self::Stale => vec![entry(by(secrets.new)?)],
+            Self::Old => vec![entry(by(secrets.old)?)],
+            Self::Both => vec![entry(by(secrets.new)?), entry(by(secrets.old)?)],
+            Self::Unsigned => return Some(scheme.unsigned(id, at)),
+            Self::Garbage => vec![entry(scheme.garbage())],
             Self::Empty => vec![String::new()],
-            Self::Prefix => {
-                let mut half = digest(secrets.new)?;
-                half.iter_mut().skip(16).for_each(|byte| *byte ^= 0xff);
-                vec![entry(half)]
-            }
-            Self::FirstWrong => vec![entry(random()), entry(digest(secrets.new)?)],
+            Self::Prefix => vec![entry(by(secrets.new)?.half_right())],
+            Self::FirstWrong => vec![entry(scheme.garbage()), entry(by(secrets.new)?)],
         };
         Some(scheme.headers(id, at, &entries))
     }
-}
-
-fn random() -> Digest {
-    let mut bytes = [0; 32];
-    bytes[..16].copy_from_slice(Uuid::new_v4().as_bytes());
-    bytes[16..].copy_from_slice(Uuid::new_v4().as_bytes());
-    bytes
 }

@@ -1,5 +1,5 @@
 //! Asks a receiver what it accepts: a marked, harmless event, signed in the provider's scheme in several ways, right and
-//! wrong. No secret is sent, no redirect is followed, and what the receiver answers beyond its status is not read.
+//! wrong. No secret is sent, but in a scheme whose deliveries bear the secret itself; no redirect is followed, and what the receiver answers beyond its status is not read.
 
 use std::time::{Duration, Instant};
 
@@ -14,7 +14,7 @@ pub use case::{Case, Secrets};
 pub use verdict::{Answer, Report, Tried, Verdict};
 
 use crate::provider::client::Client;
-use crate::provider::signature::Scheme;
+use crate::provider::signature::{FORM, Scheme, Sent};
 use crate::provider::{PROBE_MARK, Provider};
 use crate::stamp::StampKey;
 
@@ -61,8 +61,9 @@ impl Event {
         Self::Template(provider.spec().probe.as_ref().map_or_else(plain, |probe| probe.body.clone()))
     }
 
-    fn body(&self, id: &str, now: Timestamp) -> Vec<u8> {
+    fn body(&self, is_form: bool, id: &str, now: Timestamp) -> Vec<u8> {
         match self {
+            Self::Template(template) if is_form => form(&filled(template, id, now)).into_bytes(),
             Self::Template(template) => filled(template, id, now).to_string().into_bytes(),
             Self::Bytes(bytes) => bytes.clone(),
         }
@@ -124,13 +125,15 @@ impl Prober {
 
     fn send(&self, url: &str, case: Case, secrets: &Secrets<'_>, now: Timestamp) -> Option<Answer> {
         let id = mark::id(self.key.as_ref());
-        let body = self.event.body(&id, now);
+        let is_form = self.scheme.signs_form();
+        let body = self.event.body(is_form, &id, now);
+        let kind = if is_form { FORM } else { "application/json" };
         let mut headers = vec![
-            ("Content-Type".to_owned(), "application/json".to_owned()),
+            ("Content-Type".to_owned(), kind.to_owned()),
             ("User-Agent".to_owned(), format!("whsec/{} (probe)", env!("CARGO_PKG_VERSION"))),
             (PROBE_MARK.to_owned(), "1".to_owned()),
         ];
-        headers.extend(case.headers(&self.scheme, secrets, &id, now.as_second(), &body)?);
+        headers.extend(case.headers(&self.scheme, secrets, &id, now.as_second(), Sent::to(url, &body))?);
         let begun = Instant::now();
         let delivered = self.client.deliver(url, &headers, &body);
         let date = delivered.as_ref().ok().and_then(|delivered| delivered.date);
@@ -140,6 +143,15 @@ impl Prober {
             took: begun.elapsed(),
         })
     }
+}
+
+/// An event as a form: a field for each of its own, whose value is the text, or the JSON of what is none.
+fn form(event: &Value) -> String {
+    let mut form = form_urlencoded::Serializer::new(String::new());
+    for (name, value) in event.as_object().into_iter().flatten() {
+        form.append_pair(name, &value.as_str().map_or_else(|| value.to_string(), str::to_owned));
+    }
+    form.finish()
 }
 
 /// A template with its words filled in.
@@ -182,7 +194,10 @@ mod tests {
     #[test]
     fn a_template_is_filled_in_its_strings_alone() {
         let template = serde_json::json!({ "id": "evt_{id}", "at": ["{time}", 1, { "s": "{seconds}" }] });
-        let body = Event::Template(template).body("x", Timestamp::UNIX_EPOCH);
+        let event = Event::Template(template);
+        let body = event.body(false, "x", Timestamp::UNIX_EPOCH);
         assert_eq!(body, br#"{"id":"evt_x","at":["1970-01-01T00:00:00Z",1,{"s":"0"}]}"#);
+        let body = String::from_utf8(event.body(true, "x", Timestamp::UNIX_EPOCH)).unwrap();
+        assert!(body.starts_with("id=evt_x&at=%5B%221970"), "{body}");
     }
 }

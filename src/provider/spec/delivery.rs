@@ -14,7 +14,7 @@ pub struct SignatureSpec {
     pub grammar: Option<Grammar>,
     /// What stands in front of all signatures, with `{timestamp}` at its end.
     pub lead: Option<String>,
-    /// One signature, with `{mac}` at its end.
+    /// One signature, with `{mac}` at its end; or `{secret}`, where deliveries bear the secret itself.
     pub entry: Option<String>,
     /// What stands between two signatures; without it there is only one.
     pub between: Option<String>,
@@ -24,10 +24,12 @@ pub struct SignatureSpec {
     pub timestamp_form: Option<TimestampForm>,
     /// The header with the delivery's id, where it is signed.
     pub id_header: Option<String>,
-    /// What is signed: `{timestamp}`, `{id}` and `{body}` joined as written.
-    pub signed: String,
-    pub encoding: Encoding,
-    pub key: KeyDecoding,
+    /// What is signed: `{timestamp}`, `{id}`, `{method}`, `{url}` and `{body}` or `{form}`, joined as written.
+    pub signed: Option<String>,
+    #[serde(default, skip_serializing_if = "Hash::is_usual")]
+    pub hash: Hash,
+    pub encoding: Option<Encoding>,
+    pub key: Option<KeyDecoding>,
     /// How far a timestamp may be off, where there is one.
     pub tolerance: Option<String>,
 }
@@ -56,12 +58,31 @@ pub enum TimestampForm {
     Rfc3339,
 }
 
+/// The hash of the HMAC.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Hash {
+    Sha1,
+    #[default]
+    Sha256,
+    Sha512,
+}
+
+impl Hash {
+    /// Whether it is the one that need not be said.
+    fn is_usual(&self) -> bool {
+        *self == Self::default()
+    }
+}
+
 /// How a MAC is written.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, Serialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Encoding {
     Hex,
     Base64,
+    /// With `-` and `_`, without padding.
+    Base64url,
 }
 
 /// How the HMAC key is made from the secret.
@@ -72,6 +93,8 @@ pub enum KeyDecoding {
     Raw,
     /// `whsec_` is cut off and the rest is base64.
     Base64AfterPrefix,
+    Base64,
+    Hex,
 }
 
 /// The provider's own test delivery.

@@ -12,7 +12,7 @@ mod delivery;
 mod rotate;
 
 pub use delivery::{
-    Encoding, Grammar, KeyDecoding, ProbeSpec, SignatureSpec, TestAnswerSpec, TestDeliverySpec, TimestampForm,
+    Encoding, Grammar, Hash, KeyDecoding, ProbeSpec, SignatureSpec, TestAnswerSpec, TestDeliverySpec, TimestampForm,
 };
 pub use rotate::{RotateAnswerSpec, RotateKind, RotateSpec, SecretForm, SecretSpec};
 

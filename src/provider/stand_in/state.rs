@@ -11,7 +11,7 @@ use uuid::Uuid;
 use super::fault::{Fault, Tail, Then};
 use super::{Ledger, Seen, Shared, StandInOptions, wording};
 use crate::provider::path::PathTemplate;
-use crate::provider::signature::{Scheme, sign};
+use crate::provider::signature::{Scheme, Sent, sign};
 use crate::provider::spec::{KeyDecoding, Meaning, Method};
 use crate::provider::{Force, Overlap, Provider, made, request};
 use crate::secret::Secret;
@@ -292,8 +292,9 @@ impl Shared {
         };
         let live = self.state().live(now);
         let secrets: Vec<&Secret> = live.iter().collect();
-        let body = "{\"type\":\"test.ping\"}".to_owned();
-        match sign(&scheme, &secrets, &format!("msg_{}", Uuid::new_v4().simple()), now.as_second(), body.as_bytes()) {
+        let body = if scheme.signs_form() { "type=test.ping" } else { "{\"type\":\"test.ping\"}" }.to_owned();
+        let id = format!("msg_{}", Uuid::new_v4().simple());
+        match sign(&scheme, &secrets, &id, now.as_second(), Sent::to(url, body.as_bytes())) {
             Ok(headers) => Act::Deliver { url: url.clone(), headers, body, answer },
             Err(_) => Act::Answer(answer),
         }
@@ -386,9 +387,10 @@ fn new_secret(provider: &Provider) -> Secret {
     }
     let seed = [Uuid::new_v4().into_bytes(), Uuid::new_v4().into_bytes()].concat();
     let bytes = Sha256::digest(seed);
-    let decoded = provider.spec().signature.as_ref().is_some_and(|spec| spec.key == KeyDecoding::Base64AfterPrefix);
-    match decoded {
-        true => Secret::new(format!("whsec_{}", STANDARD.encode(bytes))),
-        false => Secret::new(format!("whsec_{}", hex(&bytes))),
-    }
+    Secret::new(match provider.spec().signature.as_ref().and_then(|signature| signature.key) {
+        Some(KeyDecoding::Base64AfterPrefix) => format!("whsec_{}", STANDARD.encode(bytes)),
+        Some(KeyDecoding::Base64) => STANDARD.encode(bytes),
+        Some(KeyDecoding::Hex) => hex(&bytes),
+        Some(KeyDecoding::Raw) | None => format!("whsec_{}", hex(&bytes)),
+    })
 }
