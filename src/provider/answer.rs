@@ -8,7 +8,7 @@ use serde_json::Value;
 use thiserror::Error;
 use zeroize::Zeroizing;
 
-use super::spec::Meaning;
+use super::spec::{Meaning, RotateAnswerSpec};
 use super::{Carried, Endpoint, plain_text};
 use crate::secret::Secret;
 
@@ -17,6 +17,9 @@ pub use crate::http::Received;
 
 /// Fewest characters of a shown secret that may be a whole one.
 const SHORTEST_WHOLE: usize = 20;
+
+/// The Unix time from which on it is told in milliseconds: that of the year 5138 in seconds, and of 1973 in milliseconds.
+const FIRST_MILLISECONDS: i64 = 100_000_000_000;
 
 /// Longest secret in bytes.
 const LONGEST_SECRET: usize = 4_096;
@@ -114,6 +117,8 @@ pub enum AnswerError {
     Missing { pointer: String },
     #[error("the answer has something else than text at `{pointer}`")]
     WrongType { pointer: String },
+    #[error("the answer has several entries at `{list}` with nothing at `{without}`")]
+    Several { list: String, without: String },
     #[error("the answer has only a masked secret at `{pointer}`")]
     Masked { pointer: String },
     #[error("the answer has something that cannot be a secret at `{pointer}`")]
@@ -138,7 +143,7 @@ pub fn rotated(endpoint: &Endpoint, reply: &Reply) -> Result<Rotated, AnswerErro
     }
     let old_expires_at = timestamp(&body, answer.old_expires_at.as_ref());
     let rotated = Rotated {
-        secret: secret(&body, &answer.secret)?,
+        secret: secret(entry(&body, answer)?, &answer.secret)?,
         version: plain(&body, answer.version.as_ref()),
         fingerprint: plain(&body, answer.fingerprint.as_ref()),
         old_expires_at,
@@ -205,8 +210,26 @@ pub(crate) fn plain(body: &Value, pointer: Option<&String>) -> Option<String> {
     text(body, pointer).map(|text| plain_text(&text)).filter(|text| !text.is_empty())
 }
 
+/// RFC 3339, or Unix time: in seconds, and in milliseconds where seconds would be thousands of years from now.
 fn timestamp(body: &Value, pointer: Option<&String>) -> Option<Timestamp> {
-    text(body, pointer)?.parse().ok()
+    let written = text(body, pointer)?;
+    match written.parse::<i64>() {
+        Ok(unix) if unix.abs() < FIRST_MILLISECONDS => Timestamp::from_second(unix).ok(),
+        Ok(unix) => Timestamp::from_millisecond(unix).ok(),
+        Err(_) => written.parse().ok(),
+    }
+}
+
+/// Where the secret is within the answer: all of it, or the one entry of a list that has no end.
+fn entry<'a>(body: &'a Value, answer: &RotateAnswerSpec) -> Result<&'a Value, AnswerError> {
+    let (Some(list), Some(without)) = (&answer.list, &answer.without) else { return Ok(body) };
+    let entries = body.pointer(list).and_then(Value::as_array).map(Vec::as_slice).unwrap_or_default();
+    let mut new = entries.iter().filter(|entry| entry.pointer(without).is_none_or(Value::is_null));
+    match (new.next(), new.next()) {
+        (Some(entry), None) => Ok(entry),
+        (None, _) => Err(AnswerError::Missing { pointer: list.clone() }),
+        _ => Err(AnswerError::Several { list: list.clone(), without: without.clone() }),
+    }
 }
 
 fn secret(body: &Value, pointer: &str) -> Result<Secret, AnswerError> {
@@ -253,12 +276,46 @@ impl fmt::Debug for Reply {
 
 #[cfg(test)]
 mod tests {
+    use serde_json::json;
+
     use super::*;
 
     #[test]
+    fn d4_an_end_in_unix_time_is_read_in_either_unit() {
+        let at = |value: Value| timestamp(&json!({ "at": value }), Some(&"/at".to_owned())).map(|at| at.to_string());
+        for (value, expected) in [
+            (json!("2026-11-22T13:00:00Z"), Some("2026-11-22T13:00:00Z")),
+            (json!("2026-11-22T15:00:00+02:00"), Some("2026-11-22T13:00:00Z")),
+            (json!(1_795_352_400), Some("2026-11-22T13:00:00Z")),
+            (json!("1795352400"), Some("2026-11-22T13:00:00Z")),
+            (json!(1_795_352_400_123_i64), Some("2026-11-22T13:00:00.123Z")),
+            (json!(1_795_352_400.5), None),
+            (json!("in an hour"), None),
+            (json!(i64::MAX), None),
+            (json!(true), None),
+        ] {
+            assert_eq!(at(value.clone()).as_deref(), expected, "{value}");
+        }
+    }
+
+    #[test]
+    fn the_entry_without_an_end_is_the_new_one_if_there_is_one_alone() {
+        let mut spec: RotateAnswerSpec = serde_json::from_value(json!({ "secret": "/value" })).unwrap();
+        (spec.list, spec.without) = (Some("/secrets".to_owned()), Some("/ends".to_owned()));
+        let found = |secrets: Value| {
+            let body = json!({ "secrets": secrets });
+            entry(&body, &spec).map(|entry| entry["value"].as_str().unwrap_or_default().to_owned())
+        };
+        assert_eq!(found(json!([{ "value": "old", "ends": "soon" }, { "value": "new" }])), Ok("new".to_owned()));
+        assert_eq!(found(json!([{ "value": "new", "ends": null }])), Ok("new".to_owned()));
+        assert!(matches!(found(json!([{ "value": "old", "ends": 1 }])), Err(AnswerError::Missing { .. })));
+        assert!(matches!(found(json!([{ "value": "a" }, { "value": "b" }])), Err(AnswerError::Several { .. })));
+        assert!(matches!(found(json!({ "value": "a" })), Err(AnswerError::Missing { .. })));
+    }
+
+    #[test]
     fn c8_a_yes_or_no_is_told_as_a_word() {
-        let item =
-            serde_json::json!({ "isActive": true, "is_on": false, "status": "live", "enabled": true, "issued": true });
+        let item = json!({ "isActive": true, "is_on": false, "status": "live", "enabled": true, "issued": true });
         let word = |pointer: &str| state(&item, Some(&pointer.to_owned()));
         let words = ["/isActive", "/is_on", "/status", "/enabled", "/issued", "/none"].map(word);
         let expected = [Some("active"), Some("not on"), Some("live"), Some("enabled"), Some("issued"), None];

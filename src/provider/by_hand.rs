@@ -46,8 +46,9 @@ pub(super) fn check(spec: &Spec) -> Checked {
     none(spec.idempotency.is_none(), "idempotency")?;
     none(spec.inspect.is_none(), "inspect")?;
     none(spec.test_delivery.is_none(), "test_delivery")?;
-    let ErrorsSpec { code, message, request_id, table } = &spec.errors;
-    none(code.is_none() && message.is_none() && request_id.is_none() && table.is_empty(), "errors")?;
+    let ErrorsSpec { code, message, within, request_id, table } = &spec.errors;
+    let is_silent = code.is_none() && message.is_none() && within.is_none() && request_id.is_none();
+    none(is_silent && table.is_empty(), "errors")?;
     let Some(secret) = &rotate.secret else { return Ok(()) };
     require(
         secret.form != SecretForm::Whsec || secret.prefix.is_none(),

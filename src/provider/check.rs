@@ -5,8 +5,8 @@ use std::time::Duration;
 use super::path::PathTemplate;
 use super::rules::{self, Checked, Flaw, flaw, require};
 use super::signature::Scheme;
-use super::spec::{Cutover, KeyForm, OverlapKind, RotateKind, SecretSpec, Signs, Spec};
-use super::{Id, ProviderError, by_hand, duration, parse, placeholders, sections};
+use super::spec::{Cutover, IdForm, KeyForm, OverlapKind, RotateKind, SecretSpec, Signs, Spec};
+use super::{Id, ProviderError, auth, by_hand, duration, parse, placeholders, sections};
 use crate::http::{Url, parse_base_url};
 
 /// Most ids that an endpoint is named by.
@@ -189,7 +189,7 @@ fn check(spec: Spec) -> Result<Provider, Flaw> {
             "set the kind, or take it out",
         )?;
         require(!spec.auth.is_absent(), "auth", "is missing", "say how requests prove who sends them: `[auth]`")?;
-        sections::auth(&spec.auth)?;
+        auth::check(&spec.auth)?;
     }
     sections::headers(&spec)?;
     sections::answers(&spec)?;
@@ -219,10 +219,16 @@ fn check(spec: Spec) -> Result<Provider, Flaw> {
     let inspect_path = spec.inspect.as_ref().map(|inspect| path("inspect.path", &inspect.path)).transpose()?;
     let test_path = spec.test_delivery.as_ref().map(|test| path("test_delivery.path", &test.path)).transpose()?;
     let listed = spec.inspect.as_ref().is_some_and(|inspect| inspect.list.is_some());
-    uses_all("rotate.path", rotate_path.as_ref(), &spec.ids)?;
-    uses_all("rotate.read", read_path.as_ref(), &spec.ids)?;
-    uses_all("test_delivery.path", test_path.as_ref(), &spec.ids)?;
-    uses_all("inspect.path", inspect_path.as_ref().filter(|_| !listed), &spec.ids)?;
+    let in_body = |id: &str| {
+        let body = spec.rotate.body.as_ref();
+        body.is_some_and(|body| sections::has_value(body, &format!("{{{id}}}")))
+    };
+    let named: Vec<&String> = spec.ids.iter().filter(|id| !is_label(&spec, id)).collect();
+    let not_in_body: Vec<&String> = named.iter().copied().filter(|id| !in_body(id)).collect();
+    uses_all("rotate.path", rotate_path.as_ref(), &not_in_body)?;
+    uses_all("rotate.read", read_path.as_ref(), &named)?;
+    uses_all("test_delivery.path", test_path.as_ref(), &named)?;
+    uses_all("inspect.path", inspect_path.as_ref().filter(|_| !listed), &named)?;
     let idempotency = sections::idempotency(&spec)?;
     let signature = spec.signature.as_ref().map(Scheme::check).transpose()?;
     Ok(Provider { base_url, overlap, idempotency, signature, rotate_path, read_path, inspect_path, test_path, spec })
@@ -281,7 +287,12 @@ fn same(same: &[String], base_url: Option<&Url>) -> Checked {
     Ok(())
 }
 
-fn uses_all(key: &str, path: Option<&PathTemplate>, ids: &[String]) -> Checked {
+/// Whether an id is the operator's own name for something, and is sent nowhere.
+fn is_label(spec: &Spec, id: &str) -> bool {
+    spec.id.get(id).is_some_and(|known| known.form == IdForm::Label)
+}
+
+fn uses_all(key: &str, path: Option<&PathTemplate>, ids: &[&String]) -> Checked {
     match ids.iter().find(|id| path.is_some_and(|path| !path.uses(id))) {
         None => Ok(()),
         Some(id) => Err(flaw(

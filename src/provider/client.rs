@@ -8,6 +8,7 @@ use jiff::Timestamp;
 #[cfg(test)]
 use reqwest::header::HeaderMap;
 use reqwest::header::{CONTENT_LENGTH, DATE, HeaderName, HeaderValue};
+use zeroize::Zeroizing;
 
 use super::answer::{self, Inspected, Outcome, Refusal, Unknown};
 use super::judge::{http_date, judge};
@@ -188,19 +189,25 @@ impl Client {
         let (secret, carried) = new.unzip();
         let body = request.body_with(secret, carried.unwrap_or(&Carried::default()));
         let mut body = body.map_err(|word| not_sent(&format!("there is nothing to put into it for `{{{word}}}`")))?;
-        let url = Url::parse(&request.url).map_err(|_| not_sent("the request's address is not a URL"))?;
+        let mut url = Url::parse(&request.url).map_err(|_| not_sent("the request's address is not a URL"))?;
         if url.origin() != endpoint.base_url.origin() || url.as_str() != request.url {
             return Err(not_sent("the request's address is not one of this endpoint's origin"));
         }
         let mut headers = header_map(&request.headers).ok_or_else(|| not_sent("a header cannot be sent"))?;
-        let value = request.auth.value(api_key);
-        let (Ok(name), Ok(mut value)) =
-            (HeaderName::from_bytes(request.auth.header.as_bytes()), HeaderValue::from_str(&value))
-        else {
-            return Err(not_sent("the API key cannot be sent in a header"));
-        };
-        value.set_sensitive(true);
-        headers.insert(name, value);
+        if let Some(before) = request.auth.before_path(api_key) {
+            // From here on the address is as secret as the key: errors name none.
+            let path = Zeroizing::new(format!("{}{}", *before, url.path()));
+            url.set_path(&path);
+        } else {
+            let value = request.auth.value(api_key);
+            let (Ok(name), Ok(mut value)) =
+                (HeaderName::from_bytes(request.auth.header.as_bytes()), HeaderValue::from_str(&value))
+            else {
+                return Err(not_sent("the API key cannot be sent in a header"));
+            };
+            value.set_sensitive(true);
+            headers.insert(name, value);
+        }
         if request.body.is_none() && request.method.carries_body() {
             headers.insert(CONTENT_LENGTH, HeaderValue::from_static("0"));
         }

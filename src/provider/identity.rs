@@ -25,7 +25,7 @@ impl Provider {
     pub fn spelled(&self, name: &str, value: &str) -> String {
         match self.spec().id.get(name).map(|id| id.form) {
             Some(IdForm::Uuid) => as_uuid(value).unwrap_or_else(|| value.to_owned()),
-            None => value.to_owned(),
+            Some(IdForm::Label) | None => value.to_owned(),
         }
     }
 

@@ -30,7 +30,7 @@ pub fn judge(provider: &Provider, received: Received) -> Outcome {
     let body = parse(&reply).unwrap_or(Value::Null);
     let errors = &provider.spec().errors;
     reply.request_id = reply.request_id.or_else(|| plain(&body, errors.request_id.as_ref()));
-    if (200..300).contains(&status) {
+    if (200..300).contains(&status) && !refuses(provider, &body) {
         return Outcome::Success(reply);
     }
     let code = text(&body, errors.code.as_ref());
@@ -45,6 +45,14 @@ pub fn judge(provider: &Provider, received: Received) -> Outcome {
         return Outcome::Unknown(Unknown { status: Some(status), why, retry_after, date });
     }
     Outcome::Refused(Refusal { meaning, status, code, message, says, retry_after, request_id: reply.request_id, date })
+}
+
+/// Whether an answer refuses with a status of success: it has what refusals have, and no secret.
+fn refuses(provider: &Provider, body: &Value) -> bool {
+    let spec = provider.spec();
+    let has = |pointer: &String| body.pointer(pointer).is_some_and(|value| !value.is_null());
+    let answer = spec.rotate.answer.as_ref();
+    spec.errors.within.as_ref().is_some_and(has) && !answer.is_some_and(|answer| has(&answer.secret))
 }
 
 fn fits(row: &ErrorSpec, status: u16, code: Option<&str>) -> bool {
@@ -69,7 +77,8 @@ fn by_status(status: u16) -> Meaning {
         408 | 425 => Meaning::Unknown,
         CONFLICT => Meaning::Conflict,
         429 => Meaning::RateLimited,
-        307 | 308 | 400..=499 => Meaning::Invalid,
+        // A refusal within an answer of success is none of the others.
+        200..=299 | 307 | 308 | 400..=499 => Meaning::Invalid,
         _ => Meaning::Unknown,
     }
 }

@@ -3,17 +3,12 @@
 use jiff::Timestamp;
 use thiserror::Error;
 
-use super::rules::{self, Flaw, flaw, require};
-use super::spec::{Grammar, SignatureSpec, TimestampForm};
+use super::rules::{self, Flaw, require};
+use super::spec::{SignatureSpec, TimestampForm};
+use super::tags::Tags;
 
 /// Most signatures that are read from one header.
 const MOST_SIGNATURES: usize = 32;
-/// What stands for a signature in `entry`: a MAC, or the secret itself.
-const MAC: &str = "{mac}";
-const SECRET: &str = "{secret}";
-/// Longest text before a signature, in bytes.
-const LONGEST: usize = 16;
-
 /// A checked layout.
 #[derive(Clone, Debug)]
 pub(super) struct Layout {
@@ -39,6 +34,8 @@ enum Time {
     Header(String),
     /// In the signatures' header, once, with this before it.
     Lead(String),
+    /// In each signature, with this before it and the tag behind it.
+    Entry(String),
 }
 
 /// Why a delivery does not verify.
@@ -96,18 +93,16 @@ impl Layout {
         names.sort_unstable();
         names.dedup();
         require(names.len() == count, "signature.header", "is named for two things", "name each header once")?;
-        let bears_secret = spec.entry.as_ref().is_some_and(|entry| entry.ends_with(SECRET));
-        let (lead, tag, between) = match spec.grammar {
-            Some(grammar) => short(spec, grammar)?,
-            None => written(spec, if bears_secret { SECRET } else { MAC })?,
-        };
-        let timestamp = match (lead, &spec.timestamp_header) {
-            (Some(_), Some(_)) => {
-                return Err(flaw("signature.timestamp_header", "and a timestamp in front", "say one of the two"));
-            }
-            (Some(lead), None) => Some(Time::Lead(lead)),
-            (None, header) => header.clone().map(Time::Header),
-        };
+        let Tags { lead, inside, tag, between, bears_secret } = Tags::check(spec)?;
+        let said = [lead.map(Time::Lead), inside.map(Time::Entry), spec.timestamp_header.clone().map(Time::Header)];
+        let mut said = said.into_iter().flatten();
+        let timestamp = said.next();
+        require(
+            said.next().is_none(),
+            "signature.timestamp_header",
+            "and a timestamp elsewhere",
+            "say one of the two",
+        )?;
         require(
             timestamp.is_some() || spec.timestamp_form.is_none(),
             "signature.timestamp_form",
@@ -158,7 +153,10 @@ impl Layout {
 
     /// The header as people draw it, and what it has of each secret.
     pub(super) fn sketch(&self) -> String {
-        let entry = format!("{}…", self.tag);
+        let entry = match &self.timestamp {
+            Some(Time::Entry(before)) => format!("{before}…{}…", self.tag),
+            _ => format!("{}…", self.tag),
+        };
         if self.is_numbered {
             return format!("`{}1: {entry}` (one header for each live secret, numbered from 1)", self.header);
         }
@@ -167,7 +165,8 @@ impl Layout {
             Some(Time::Lead(lead)) => format!("{lead}…"),
             _ => entry.clone(),
         };
-        let each = if self.tag.is_empty() { String::new() } else { format!("`{}` ", self.tag) };
+        let has_name = !self.tag.is_empty() && !matches!(self.timestamp, Some(Time::Entry(_)));
+        let each = if has_name { format!("`{}` ", self.tag) } else { String::new() };
         let apart = if between == " " { ", spaces between" } else { "" };
         format!("`{}: {first}{between}{entry}` (one {each}for each live secret{apart})", self.header)
     }
@@ -192,6 +191,13 @@ impl Layout {
             Some(Time::Lead(lead)) => {
                 let mut times = parts.iter().filter_map(|part| part.strip_prefix(lead.as_str()));
                 let (Some(time), None) = (times.next(), times.next()) else { return Err(malformed(&self.header)) };
+                Some((time, &self.header))
+            }
+            Some(Time::Entry(_)) => {
+                // One delivery is signed at one time, by every secret.
+                let mut times: Vec<&str> = parts.iter().filter_map(|part| Some(self.within(part)?.0)).collect();
+                times.dedup();
+                let [time] = times[..] else { return Err(malformed(&self.header)) };
                 Some((time, &self.header))
             }
         };
@@ -250,7 +256,11 @@ impl Layout {
     pub(super) fn headers(&self, id: &str, timestamp: i64, entries: &[String]) -> Vec<(String, String)> {
         let mut headers = self.around(id, timestamp);
         let most = if self.has_many() { entries.len() } else { 1 };
-        let signed = entries.iter().take(most).map(|entry| format!("{}{entry}", self.tag));
+        let before = match &self.timestamp {
+            Some(Time::Entry(before)) => format!("{before}{}", self.stamp(timestamp)),
+            _ => String::new(),
+        };
+        let signed = entries.iter().take(most).map(|entry| format!("{before}{}{entry}", self.tag));
         if self.is_numbered {
             headers.extend(signed.enumerate().map(|(at, entry)| (self.name(at + 1), entry)));
             return headers;
@@ -278,7 +288,16 @@ impl Layout {
         matches!(&self.timestamp, Some(Time::Lead(lead)) if part.starts_with(lead.as_str()))
     }
 
+    /// The time that stands in a signature, and the signature behind it.
+    fn within<'a>(&self, part: &'a str) -> Option<(&'a str, &'a str)> {
+        let Some(Time::Entry(before)) = &self.timestamp else { return None };
+        part.strip_prefix(before.as_str())?.split_once(self.tag.as_str())
+    }
+
     fn entry<'a>(&self, part: &'a str) -> Option<&'a str> {
+        if let Some(Time::Entry(_)) = &self.timestamp {
+            return self.within(part).map(|(_, entry)| entry);
+        }
         part.strip_prefix(self.tag.as_str()).filter(|entry| !self.tag.is_empty() || !entry.is_empty())
     }
 
@@ -304,73 +323,6 @@ impl Layout {
             },
         }
     }
-}
-
-/// The two grammars that have a name: what is before the time, before a signature, and between two.
-fn short(spec: &SignatureSpec, grammar: Grammar) -> Result<(Option<String>, String, Option<String>), Flaw> {
-    for (key, word) in
-        [("signature.lead", &spec.lead), ("signature.entry", &spec.entry), ("signature.between", &spec.between)]
-    {
-        require(word.is_none(), key, "does not go with `grammar`, which says it", "say one of the two")?;
-    }
-    let fits = spec.timestamp_header.is_some() == (grammar == Grammar::Spaced);
-    require(
-        fits,
-        "signature.timestamp_header",
-        "does not go with the grammar",
-        "`t=,v1=` has its timestamp within; `v1, v1,` needs a header for it",
-    )?;
-    Ok(match grammar {
-        Grammar::Pairs => (Some("t=".to_owned()), "v1=".to_owned(), Some(",".to_owned())),
-        Grammar::Spaced => (None, "v1,".to_owned(), Some(" ".to_owned())),
-    })
-}
-
-/// The same in the words for any other header.
-fn written(spec: &SignatureSpec, word: &str) -> Result<(Option<String>, String, Option<String>), Flaw> {
-    let Some(entry) = &spec.entry else {
-        return Err(flaw("signature.entry", "is missing", "write it like `sha256={mac}`, or say a `grammar`"));
-    };
-    let tag = before("signature.entry", entry, word, "write it like `sha256={mac}`, or `{secret}`")?;
-    let lead =
-        spec.lead.as_ref().map(|lead| before("signature.lead", lead, "{timestamp}", "write it like `t={timestamp}`"));
-    let lead = lead.transpose()?;
-    let Some(between) = &spec.between else {
-        require(
-            lead.is_none(),
-            "signature.between",
-            "is missing, and there is something in front of the signature",
-            "say what stands between the two: `between = \",\"`",
-        )?;
-        return Ok((None, tag, None));
-    };
-    require(
-        matches!(between.as_bytes(), [mark] if b" ,;|&".contains(mark)),
-        "signature.between",
-        "is not what can stand between two signatures",
-        "write one of `,`, `;`, `|`, `&` and a space",
-    )?;
-    require(
-        !tag.contains(between) && !lead.as_ref().is_some_and(|lead| lead.contains(between)),
-        "signature.between",
-        "stands within a signature, too",
-        "write it as the provider does",
-    )?;
-    if let Some(lead) = &lead {
-        let apart = !lead.is_empty() && !tag.is_empty() && !lead.starts_with(&tag) && !tag.starts_with(lead);
-        require(apart, "signature.lead", "begins like a signature does", "write both as the provider does")?;
-    }
-    Ok((lead, tag, Some(between.clone())))
-}
-
-/// What stands before a word at the end of a text.
-fn before(key: &str, text: &str, word: &str, fix: &str) -> Result<String, Flaw> {
-    let tag = text.strip_suffix(word).filter(|tag| {
-        tag.len() <= LONGEST && tag.bytes().all(|byte| byte.is_ascii_graphic() && !b"{}\"".contains(&byte))
-    });
-    tag.map(str::to_owned).ok_or_else(|| {
-        flaw(key, format!("does not end with `{word}`, or has something before it that no header has"), fix)
-    })
 }
 
 fn one<'a, N: AsRef<str>, V: AsRef<str>>(headers: &'a [(N, V)], name: &str) -> Result<&'a str, Mismatch> {

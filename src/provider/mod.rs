@@ -10,6 +10,7 @@ use std::sync::Arc;
 use serde::{Deserialize, Serialize};
 
 pub mod answer;
+mod auth;
 mod by_hand;
 mod catalog;
 mod check;
@@ -36,6 +37,7 @@ pub mod signature;
 mod signed;
 pub mod spec;
 pub mod stand_in;
+mod tags;
 mod tested;
 mod text;
 mod withhold;

@@ -15,6 +15,8 @@ pub(crate) struct PathTemplate(Vec<Segment>);
 enum Segment {
     Literal(String),
     Id(String),
+    /// An id and the verb behind it, as `{id}:rotate`.
+    Verb(String, String),
 }
 
 /// Writes a value as one path segment: every character but letters, digits and `-._~` is percent-encoded.
@@ -22,27 +24,46 @@ pub fn encode_segment(value: &str) -> String {
     utf8_percent_encode(value, RESERVED).to_string()
 }
 
+impl Segment {
+    /// The id that stands there.
+    fn id(&self) -> Option<&str> {
+        match self {
+            Self::Literal(_) => None,
+            Self::Id(name) | Self::Verb(name, _) => Some(name),
+        }
+    }
+}
+
 impl PathTemplate {
     /// Reads `/literal/{id}/…`. The error says what is wrong, to follow the key's name.
     pub(crate) fn parse(text: &str, ids: &[String]) -> Result<Self, String> {
         let Some(rest) = text.strip_prefix('/') else { return Err("does not start with `/`".to_owned()) };
-        let mut segments = Vec::new();
+        // Some paths end with a slash, and are another one without it.
+        let (rest, slash) = match rest.strip_suffix('/') {
+            Some(rest) => (rest, Some(Segment::Literal(String::new()))),
+            None => (rest, None),
+        };
+        let mut template = Self(Vec::new());
         for part in rest.split('/') {
             let segment = Self::segment(part, ids)?;
-            if matches!(segment, Segment::Id(_)) && segments.contains(&segment) {
+            if segment.id().is_some_and(|id| template.uses(id)) {
                 return Err(format!("uses `{part}` twice"));
             }
-            segments.push(segment);
+            template.0.push(segment);
         }
-        Ok(Self(segments))
+        template.0.extend(slash);
+        Ok(template)
     }
 
     fn segment(part: &str, ids: &[String]) -> Result<Segment, String> {
-        if let Some(name) = part.strip_prefix('{').and_then(|rest| rest.strip_suffix('}')) {
-            return match ids.iter().any(|id| id == name) {
-                true => Ok(Segment::Id(name.to_owned())),
-                false => Err(format!("uses `{{{name}}}`, which is not among `ids`")),
-            };
+        let is_verb = |verb: &str| !verb.is_empty() && verb.bytes().all(|byte| byte.is_ascii_alphabetic());
+        match part.strip_prefix('{').and_then(|rest| rest.split_once('}')) {
+            Some((name, "")) if ids.iter().any(|id| id == name) => return Ok(Segment::Id(name.to_owned())),
+            Some((name, "")) => return Err(format!("uses `{{{name}}}`, which is not among `ids`")),
+            Some((name, rest)) if rest.strip_prefix(':').is_some_and(is_verb) && ids.iter().any(|id| id == name) => {
+                return Ok(Segment::Verb(name.to_owned(), rest.to_owned()));
+            }
+            _ => {}
         }
         match part {
             "" => Err("has an empty segment".to_owned()),
@@ -57,7 +78,7 @@ impl PathTemplate {
 
     /// Whether the template names this id.
     pub(crate) fn uses(&self, name: &str) -> bool {
-        self.0.iter().any(|segment| matches!(segment, Segment::Id(id) if id == name))
+        self.0.iter().any(|segment| segment.id() == Some(name))
     }
 
     /// The path for these ids, with a leading slash.
@@ -65,12 +86,11 @@ impl PathTemplate {
         let mut path = String::new();
         for segment in &self.0 {
             path.push('/');
+            let value = |name: &String| ids.iter().find(|id| &id.name == name).map_or("", |id| &id.value);
             match segment {
                 Segment::Literal(text) => path.push_str(text),
-                Segment::Id(name) => {
-                    let value = ids.iter().find(|id| &id.name == name).map_or("", |id| &id.value);
-                    path.push_str(&encode_segment(value));
-                }
+                Segment::Id(name) => path.push_str(&encode_segment(value(name))),
+                Segment::Verb(name, verb) => path.extend([&encode_segment(value(name)), verb.as_str()]),
             }
         }
         path
@@ -88,6 +108,7 @@ impl PathTemplate {
                 Segment::Literal(text) if text == part => {}
                 Segment::Literal(_) => return None,
                 Segment::Id(name) => found.push((name.as_str(), part)),
+                Segment::Verb(name, verb) => found.push((name.as_str(), part.strip_suffix(verb.as_str())?)),
             }
         }
         Some(found)
@@ -113,11 +134,29 @@ mod tests {
             "/v1?x=1",
             "/a b",
             "/%2e%2e",
-            "/v1/",
+            "/v1//",
+            "/",
+            "/{app}:",
+            "/{app}:a/b?c",
+            "/{other}:rotate",
+            "/{app}/{app}:rotate",
         ] {
             assert!(PathTemplate::parse(text, &ids).is_err(), "{text}");
         }
         assert!(PathTemplate::parse("/v1/{app}/hooks/{hook}/rotate-secret", &ids).is_ok());
+    }
+
+    #[test]
+    fn a_verb_behind_an_id_and_a_slash_at_the_end_are_sent_as_they_stand() {
+        let (ids, id) = (["hook".to_owned()], Id { name: "hook".to_owned(), value: "a:b/c".to_owned() });
+        for (text, path) in
+            [("/v1/{hook}:rotateSecret", "/v1/a%3Ab%2Fc:rotateSecret"), ("/v1/{hook}/x/", "/v1/a%3Ab%2Fc/x/")]
+        {
+            let template = PathTemplate::parse(text, &ids).unwrap();
+            assert_eq!(template.fill(std::slice::from_ref(&id)), path);
+            assert_eq!(template.matches(path), Some(vec![("hook", "a%3Ab%2Fc")]));
+            assert_eq!(template.matches(path.trim_end_matches("/x/").trim_end_matches(":rotateSecret")), None);
+        }
     }
 
     #[test]

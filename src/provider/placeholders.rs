@@ -12,13 +12,14 @@ use super::words;
 const PROSE: [&str; 7] = ["title", "about", "says", "why", "scope", "hazards", "sources"];
 
 /// Where words stand for something, and which. Paths say themselves what they take, and `force.body` where it takes it.
-const PLACES: [(&str, &[&str]); 11] = [
+const PLACES: [(&str, &[&str]); 12] = [
     ("force.body", &["reason"]),
     ("auth.schemes.value", &["key"]),
+    ("auth.schemes.path", &["key"]),
     ("probe.body", &["id", "time", "seconds"]),
     ("signature.lead", &["timestamp"]),
     ("signature.header", &["n"]),
-    ("signature.entry", &["mac", "secret"]),
+    ("signature.entry", &["mac", "secret", "timestamp"]),
     ("signature.signed", &["timestamp", "id", "method", "url", "form", "body"]),
     ("rotate.path", ANY),
     ("rotate.read", ANY),

@@ -53,12 +53,24 @@ pub fn describe(provider: &Arc<Provider>) -> Vec<Shown> {
     calls.into_iter().filter_map(shown).collect()
 }
 
+fn origin_and_path(url: &str) -> Option<(&str, &str)> {
+    let host = url.find("://")? + 3;
+    Some(url.split_at(host + url.get(host..)?.find('/')?))
+}
+
 /// A request as lines of HTTP, with `$ENV` in place of the key: request line, headers, an empty line, the body.
 pub fn lines(provider: &Provider, request: &Request) -> Vec<String> {
-    let mut lines = vec![format!("{} {}", request.method.as_str(), request.url)];
     let key = format!("${}", provider.spec().auth.env);
     let key = if request.auth.encode.is_some() { format!("base64({key})") } else { key };
-    lines.push(format!("{}: {}", request.auth.header, request.auth.value.replace("{key}", &key)));
+    let (url, header) = match (&request.auth.path, origin_and_path(&request.url)) {
+        (Some(before), Some((origin, path))) => (format!("{origin}{}{path}", before.replace("{key}", &key)), None),
+        _ => (
+            request.url.clone(),
+            Some(format!("{}: {}", request.auth.header, request.auth.value.replace("{key}", &key))),
+        ),
+    };
+    let mut lines = vec![format!("{} {url}", request.method.as_str())];
+    lines.extend(header);
     lines.extend(request.headers.iter().map(|(name, value)| format!("{name}: {value}")));
     match &request.body {
         Some(body) => lines.extend([String::new(), body.clone()]),

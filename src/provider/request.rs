@@ -2,6 +2,7 @@
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
+use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use sha2::{Digest, Sha256};
@@ -16,6 +17,9 @@ use super::words::{self, Carried};
 use super::{Endpoint, Force, Provider, RequestError};
 use crate::secret::Secret;
 use crate::system::text::hex;
+
+/// What an API key may have in it as a part of a path: the unreserved characters of RFC 3986, and `:`.
+const IN_PATH: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~').remove(b':');
 
 /// The media type of a body where the description says no other.
 const JSON: &str = "application/json";
@@ -39,12 +43,16 @@ pub struct AuthHeader {
     /// How the key is written there, where it is not as it stands.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub encode: Option<KeyEncoding>,
+    /// In place of a header: what stands in front of the path, with `{key}` in place of the key.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub path: Option<String>,
 }
 
 impl AuthHeader {
     /// As a description has it.
     pub(super) fn of(scheme: &AuthSchemeSpec) -> Self {
-        Self { header: scheme.header.clone(), value: scheme.value.clone(), encode: scheme.encode }
+        let (header, value, path) = (scheme.header.clone(), scheme.value.clone(), scheme.path.clone());
+        Self { header, value, encode: scheme.encode, path }
     }
 
     /// What nobody is shown: the key, and the key as it is written where that is something else.
@@ -58,6 +66,13 @@ impl AuthHeader {
             None => key.clone(),
             Some(KeyEncoding::Base64) => Secret::new(Zeroizing::new(STANDARD.encode(key.expose())).as_str()),
         }
+    }
+
+    /// What stands in front of the path, where the key stands there.
+    pub(super) fn before_path(&self, key: &Secret) -> Option<Zeroizing<String>> {
+        let path = self.path.as_ref()?;
+        let key = utf8_percent_encode(key.expose(), IN_PATH).to_string();
+        Some(Zeroizing::new(path.replace("{key}", &Zeroizing::new(key))))
     }
 
     /// The header's value.
@@ -79,6 +94,7 @@ impl Request {
         });
         fields.extend([self.auth.header.as_str(), &self.auth.value]);
         fields.extend(self.auth.encode.map(|KeyEncoding::Base64| "base64"));
+        fields.extend(self.auth.path.as_deref());
         let mut hasher = Sha256::new();
         for field in fields {
             hasher.update(field.len().to_le_bytes());

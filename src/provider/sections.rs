@@ -5,9 +5,7 @@ use std::time::Duration;
 use super::check::Idempotency;
 use super::duration;
 use super::rules::{self, Checked, Flaw, MOST_ENTRIES, flaw, optional_pointer, pointer, require};
-use super::spec::{
-    AuthSpec, ErrorsSpec, KeyDecoding, KeyForm, Method, OverlapKind, RotateKind, SecretForm, SecretSpec, Spec,
-};
+use super::spec::{ErrorsSpec, KeyDecoding, KeyForm, Method, OverlapKind, RotateKind, SecretForm, SecretSpec, Spec};
 
 /// Longest idempotency key where the description names no bound, and the longest that any description may name.
 const LONGEST_KEY: usize = 255;
@@ -21,38 +19,6 @@ const MOST_BYTES: usize = 64;
 
 /// Where the operator's reason goes in the body of a force call.
 pub(crate) const REASON: &str = "{reason}";
-
-/// `[auth]`: at least one scheme, each with the key in it once.
-pub(crate) fn auth(auth: &AuthSpec) -> Checked {
-    rules::environment("auth.env", &auth.env)?;
-    rules::words("auth.about", &auth.about)?;
-    let count = auth.schemes.len();
-    require(
-        (1..=8).contains(&count),
-        "auth.schemes",
-        "has no or too many entries",
-        "describe one to eight ways to send the key",
-    )?;
-    for (index, scheme) in auth.schemes.iter().enumerate() {
-        rules::word("auth.schemes.name", &scheme.name)?;
-        let twice = auth.schemes.iter().take(index).any(|other| other.name == scheme.name);
-        require(!twice, "auth.schemes.name", "is used twice", "give each scheme a name of its own")?;
-        if !scheme.header.eq_ignore_ascii_case("authorization") {
-            rules::header_name("auth.schemes.header", &scheme.header)?;
-        }
-        let once = scheme.value.matches("{key}").count() == 1;
-        require(once, "auth.schemes.value", "does not have `{key}` in it once", "write `{key}` or `Bearer {key}`")?;
-        rules::header_value("auth.schemes.value", &scheme.value)?;
-    }
-    require(auth.refuse.len() <= MOST_ENTRIES, "auth.refuse", "has too many entries", "keep the likely mistakes")?;
-    for row in &auth.refuse {
-        let fits =
-            !row.prefix.is_empty() && row.prefix.len() <= 64 && row.prefix.bytes().all(|byte| byte.is_ascii_graphic());
-        require(fits, "auth.refuse.prefix", "is not the start of a key", "write the first few characters")?;
-        rules::words("auth.refuse.why", &row.why)?;
-    }
-    Ok(())
-}
 
 /// Fixed and optional headers: legal, and each set in one place.
 pub(crate) fn headers(spec: &Spec) -> Checked {
@@ -93,8 +59,22 @@ pub(crate) fn answers(spec: &Spec) -> Checked {
     if let Some(rotate) = &spec.rotate.answer {
         pointer("rotate.answer.secret", &rotate.secret)?;
         require(!rotate.secret.is_empty(), "rotate.answer.secret", "is empty", "write it like `/secret`")?;
-        let fields = [&rotate.id, &rotate.version, &rotate.fingerprint, &rotate.old_expires_at, &rotate.notice];
+        let fields = [
+            &rotate.list,
+            &rotate.without,
+            &rotate.id,
+            &rotate.version,
+            &rotate.fingerprint,
+            &rotate.old_expires_at,
+            &rotate.notice,
+        ];
         fields.iter().try_for_each(|field| optional_pointer("rotate.answer", field.as_ref()))?;
+        require(
+            rotate.list.is_some() == rotate.without.is_some(),
+            "rotate.answer.list",
+            "goes with `without`",
+            "say which entry of the list is the new secret's: the one that has nothing at `without`",
+        )?;
     }
     let is_call = spec.rotate.kind != RotateKind::Hand;
     require(spec.rotate.method.is_some() || !is_call, "rotate.method", "is missing", "write the method that rotates")?;
@@ -232,7 +212,7 @@ pub(crate) fn decodable(spec: &Spec, secret: &SecretSpec) -> Checked {
 }
 
 /// Whether a value of a body is this word; a name that is stands for nothing.
-fn has_value(body: &serde_json::Value, word: &str) -> bool {
+pub(crate) fn has_value(body: &serde_json::Value, word: &str) -> bool {
     match body {
         serde_json::Value::String(text) => text == word,
         serde_json::Value::Array(items) => items.iter().any(|item| has_value(item, word)),
@@ -243,7 +223,7 @@ fn has_value(body: &serde_json::Value, word: &str) -> bool {
 
 /// `[errors]`: bounded rows of error statuses.
 pub(crate) fn errors(errors: &ErrorsSpec) -> Checked {
-    let fields = [&errors.code, &errors.message, &errors.request_id];
+    let fields = [&errors.code, &errors.message, &errors.within, &errors.request_id];
     fields.iter().try_for_each(|field| optional_pointer("errors", field.as_ref()))?;
     require(
         errors.table.len() <= MOST_ENTRIES,
@@ -253,7 +233,9 @@ pub(crate) fn errors(errors: &ErrorsSpec) -> Checked {
     )?;
     for (index, row) in errors.table.iter().enumerate() {
         let key = format!("errors.table.{}", index + 1);
-        require((300..600).contains(&row.status), &key, "has a status that is no error", "write one from 300 to 599")?;
+        let within = errors.within.is_some() && row.status == 200;
+        let fits = within || (300..600).contains(&row.status);
+        require(fits, &key, "has a status that is no error", "write one from 300 to 599, or 200 with `errors.within`")?;
         require(
             row.code.is_none() || errors.code.is_some(),
             &key,

@@ -352,3 +352,28 @@ fn words_that_do_not_go_together_are_refused_by_their_key() {
         }
     }
 }
+
+#[test]
+fn a_time_in_each_signature_is_one_time_for_all_of_them() {
+    // printf '1700000000.{}' | openssl dgst -sha256 -hmac k1
+    let mac = "785007fcdfc0a1ff84024b971255b4ed6d6252a8ab40f7c5a4ea4f4da336a83b";
+    let (scheme, one, two) = (scheme("persona"), Secret::new("k1"), Secret::new("k2"));
+    let signed = sign(&scheme, &[&one, &two], "", 1_700_000_000, Sent::of(b"{}")).expect("signatures");
+    let value = &signed[0].1;
+    assert!(value.starts_with("t=1700000000,v1=") && value.matches(" t=1700000000,v1=").count() == 1, "{value}");
+    assert!(value.contains(mac), "{value}");
+    for known in [&one, &two] {
+        assert_eq!(verify(&scheme, &[known], &signed, Sent::of(b"{}"), 1_700_000_300), Ok(0));
+        let late = verify(&scheme, &[known], &signed, Sent::of(b"{}"), 1_700_000_301);
+        assert_eq!(late, Err(Mismatch::Stale { seconds: 301, early: false }));
+    }
+    // The time of another signature vouches for nothing.
+    for mixed in [value.replacen("t=17", "t=18", 1), value.replace("t=17", "t=x7"), value.replace(",v1=", ";v1=")] {
+        let sent = headers(&[("persona-signature", &mixed)]);
+        assert!(matches!(
+            verify(&scheme, &[&one], &sent, Sent::of(b"{}"), 1_700_000_000),
+            Err(Mismatch::Malformed { .. })
+        ));
+    }
+    assert!(scheme.sketch().contains("t=…,v1=…"), "{}", scheme.sketch());
+}

@@ -96,6 +96,7 @@ fn is_signed(request: &Request, secret: &str) -> bool {
     header("x-hub-signature") == format!("sha256={hex}")
         || header("x-wc-webhook-signature") == STANDARD.encode(bytes)
         || header("x-signature") == hex
+        || header("x-telegram-bot-api-secret-token") == secret
 }
 
 fn says(status: u16, value: Value) -> Answer {
@@ -287,4 +288,110 @@ fn providers_are_listed_by_what_their_rotation_is_like() {
     assert!(order.is_sorted(), "{shown}");
     let listed = sandbox.run(&["provider", "list", "--json"]).exits(0).json();
     assert_eq!(listed["providers"].as_array().unwrap().len(), whsec::provider::Catalog::builtin().names().len());
+}
+
+const TOKEN: &str = "4839574812:AAFD39kkdpWt3ywyRZergyOLMaJhac60qcK";
+
+/// As https://core.telegram.org/bots/api has it, read 2026-11-22.
+fn telegram(hook: &mut Value, request: &Request) -> Answer {
+    let refused = |code: u16, why: &str| says(code, json!({ "ok": false, "error_code": code, "description": why }));
+    let Some(method) = request.target.strip_prefix(&format!("/bot{TOKEN}")) else {
+        // What does not look like a token is another status than one that is wrong.
+        return refused(404, "Not Found");
+    };
+    assert!(!request.headers.contains_key("authorization"), "the token is in the path alone");
+    match (request.method.as_str(), method) {
+        ("GET", "/getWebhookInfo") => {
+            let mut shown = hook.clone();
+            shown.as_object_mut().unwrap().remove("secret_token");
+            says(200, json!({ "ok": true, "result": shown }))
+        }
+        ("POST", "/setWebhook") => {
+            let body: Value = serde_json::from_slice(&request.body).unwrap();
+            let token = body["secret_token"].as_str().unwrap_or_default();
+            let is_legal = |byte: u8| byte.is_ascii_alphanumeric() || b"_-".contains(&byte);
+            if !(1..=256).contains(&token.len()) || !token.bytes().all(is_legal) {
+                return refused(400, "Bad Request: secret token contains unallowed characters");
+            }
+            // All is set anew but for the kinds of updates.
+            hook["url"] = body["url"].clone();
+            hook["max_connections"] = body.get("max_connections").cloned().unwrap_or(json!(40));
+            hook["secret_token"] = json!(token);
+            says(200, json!({ "ok": true, "result": true, "description": "Webhook was set" }))
+        }
+        _ => refused(404, "Not Found: method not found"),
+    }
+}
+
+#[test]
+fn a_key_in_the_path_is_sent_there_and_shown_and_written_down_nowhere() {
+    let before = json!({
+        "url": "https://h.example/bot", "max_connections": 100, "allowed_updates": ["message"],
+        "has_custom_certificate": false, "pending_update_count": 0,
+    });
+    let scene = Scene::new("telegram", TOKEN, before.clone(), "secret_token", telegram);
+    let new = scene.walk("secret_token");
+    let mut after = scene.hook();
+    assert_eq!(after.as_object_mut().unwrap().remove("secret_token"), Some(json!(new.expose())));
+    assert_eq!(after, before, "nothing else was changed");
+    // A refusal, a server that is gone, and a look at what would be sent.
+    let mut said = String::new();
+    let mut runs = |scene: &Scene| {
+        for words in [
+            "rotate hooks --dry-run --verbose",
+            "inspect hooks",
+            "inspect hooks --json",
+            "provider check telegram.toml",
+        ] {
+            let run = scene.run(words);
+            said.push_str(&run.stdout);
+            said.push_str(&run.stderr);
+        }
+    };
+    let description = include_str!("../../src/provider/builtin/telegram.toml");
+    std::fs::write(scene.sandbox.path("work/telegram.toml"), description).unwrap();
+    runs(&scene);
+    std::fs::write(scene.sandbox.path("key"), "4839574812:another-AAFD39kkdpWt3ywyRZergy").unwrap();
+    runs(&scene);
+    scene.sandbox.edit_config("base_url = \"http://127.0.0.1:", "base_url = \"http://127.0.0.1:1\" # ");
+    runs(&scene);
+    assert!(said.contains("/bot$TELEGRAM_BOT_TOKEN/setWebhook"), "{said}");
+    for part in ["AAFD39", "another-"] {
+        assert!(!said.contains(part), "{part} was said: {said}");
+    }
+    for (path, bytes) in scene.sandbox.all_files() {
+        let is_key = path.ends_with("key");
+        assert!(is_key || memchr::memmem::find(&bytes, b"AAFD39").is_none(), "the token is in {}", path.display());
+    }
+}
+
+#[test]
+fn a_refusal_within_an_answer_of_success_is_one() {
+    let sandbox = Sandbox::new("linear");
+    let first = sandbox.newest();
+    // GraphQL, as https://linear.app/developers/graphql has it, read 2026-11-22: errors come with status 200.
+    let told = Arc::new(Mutex::new(Vec::new()));
+    let noted = Arc::clone(&told);
+    let server = Server::start(move |request| {
+        let body: Value = serde_json::from_slice(&request.body).unwrap();
+        noted.lock().unwrap().push(body["variables"]["id"].clone());
+        let mut errors = vec![json!({ "message": "Entity not found", "extensions": { "type": "invalid input" } })];
+        if noted.lock().unwrap().len() == 1 {
+            return says(200, json!({ "data": null, "errors": errors }));
+        }
+        // What was done with a warning was done.
+        errors[0]["message"] = json!("deprecated");
+        let done = json!({ "webhookRotateSecret": { "secret": "lin_wh_4f5e6d7c8b9a", "success": true } });
+        says(200, json!({ "data": done, "errors": errors }))
+    });
+    sandbox.edit_config(&sandbox.stand_in.base_url(), &server.url());
+    let rotate = ["rotate", "hooks", "--yes", "--confirm", &sandbox.id(), "--done", "prepare"];
+    let run = sandbox.run(&rotate);
+    assert_eq!(run.code, 1, "{}", run.stderr);
+    run.says("Entity not found");
+    assert_eq!(sandbox.slot(""), Some(first), "nothing was changed");
+    let run = sandbox.run(&rotate);
+    assert!([0, 11].contains(&run.code), "{}", run.stderr);
+    assert_eq!(sandbox.slot("").map(|secret| secret.expose().to_owned()).as_deref(), Some("lin_wh_4f5e6d7c8b9a"));
+    assert_eq!(*told.lock().unwrap(), [json!("id0-7Qx"), json!("id0-7Qx")]);
 }

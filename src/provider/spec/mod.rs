@@ -82,12 +82,14 @@ pub struct IdSpec {
     pub form: IdForm,
 }
 
-/// Forms of ids that have more than one spelling.
+/// What an id's values are like, where that matters.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, Serialize)]
 #[serde(rename_all = "lowercase")]
 pub enum IdForm {
     /// A UUID: the same in large and in small letters.
     Uuid,
+    /// The operator's own name for what the API key alone leads to, as an account. It is sent nowhere.
+    Label,
 }
 
 /// How receivers take a new secret while the provider signs with both.
@@ -136,9 +138,14 @@ impl AuthSpec {
 #[serde(deny_unknown_fields)]
 pub struct AuthSchemeSpec {
     pub name: String,
+    #[serde(default, skip_serializing_if = "String::is_empty")]
     pub header: String,
     /// The header's value, with `{key}` in it once.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
     pub value: String,
+    /// In place of a header: what stands in front of every path, with `{key}` in it once.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub path: Option<String>,
     /// How the key is written there, where it is not as it stands.
     pub encode: Option<KeyEncoding>,
 }
@@ -335,6 +342,9 @@ pub struct ErrorsSpec {
     pub code: Option<String>,
     /// Where an error's sentence is in the answer.
     pub message: Option<String>,
+    /// What an answer has that refuses with a status of success.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub within: Option<String>,
     /// Where the provider's own id of the request is in the answer, beside the header `X-Request-Id`.
     pub request_id: Option<String>,
     /// The first row that fits wins; where none fits, the status decides as `whsec-provider(5)` lists.

@@ -94,12 +94,15 @@ impl SecretForm {
 #[serde(deny_unknown_fields)]
 pub struct RotateAnswerSpec {
     pub secret: String,
+    /// A list of secrets: `secret` is within the one entry then that has nothing at `without`, which is within an entry, too.
+    pub list: Option<String>,
+    pub without: Option<String>,
     /// The endpoint's own id, compared with the one that was asked for.
     pub id: Option<String>,
     pub version: Option<String>,
     /// The provider's own short form of the new secret, safe to show.
     pub fingerprint: Option<String>,
-    /// When the old secret ends (RFC 3339).
+    /// When the old secret ends: RFC 3339, or Unix time.
     pub old_expires_at: Option<String>,
     /// A sentence for the operator.
     pub notice: Option<String>,

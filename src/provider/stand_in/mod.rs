@@ -2,6 +2,7 @@
 //! ledger of what reached it. `rehearse` and the tests run against it. It is driven by data, like the client.
 
 mod fault;
+mod seen;
 mod server;
 mod state;
 mod whims;

@@ -9,6 +9,7 @@ use sha2::{Digest, Sha256};
 use uuid::Uuid;
 
 use super::fault::{Fault, Tail, Then};
+use super::seen::{header, in_place_of, query};
 use super::{Ledger, Seen, Shared, StandInOptions, wording};
 use crate::provider::path::PathTemplate;
 use crate::provider::signature::{Scheme, Sent, sign};
@@ -317,6 +318,14 @@ impl Shared {
     /// Whether a request is this call about the endpoint that there is.
     fn reaches(&self, seen: &Seen, method: Method, template: Option<&PathTemplate>) -> bool {
         let path = seen.path.split('?').next().unwrap_or_default();
+        let before = self
+            .provider
+            .spec()
+            .auth
+            .schemes
+            .iter()
+            .find_map(|scheme| request::AuthHeader::of(scheme).before_path(&self.options.api_key));
+        let path = before.and_then(|before| path.strip_prefix(before.as_str())).unwrap_or(path);
         let Some(path) = path.strip_prefix(self.prefix()) else { return false };
         let Some(found) = template.and_then(|template| template.matches(path)) else { return false };
         let ours = |name: &str, value: &str| {
@@ -334,6 +343,9 @@ impl Shared {
         let schemes = &self.provider.spec().auth.schemes;
         schemes.iter().any(|scheme| {
             let auth = request::AuthHeader::of(scheme);
+            if let Some(before) = auth.before_path(&self.options.api_key) {
+                return seen.path.starts_with(before.as_str());
+            }
             let expected = Secret::new(auth.value(&self.options.api_key).as_str());
             header(seen, &auth.header).is_some_and(|value| Secret::new(value) == expected)
         })
@@ -349,34 +361,6 @@ impl Shared {
         let same = |name: &String, value: &serde_json::Value| value == "{reason}" || sent.get(name) == Some(value);
         self.provider.force() == Force::Call && expected.iter().all(|(name, value)| same(name, value))
     }
-}
-
-/// What stands where a body has this word.
-fn in_place_of<'a>(
-    word: &str,
-    template: &serde_json::Value,
-    sent: &'a serde_json::Value,
-) -> Option<&'a serde_json::Value> {
-    use serde_json::Value;
-    match (template, sent) {
-        (Value::String(text), sent) if text == word => Some(sent),
-        (Value::Object(fields), Value::Object(_)) => {
-            fields.iter().find_map(|(name, template)| in_place_of(word, template, sent.get(name)?))
-        }
-        (Value::Array(items), Value::Array(others)) => {
-            items.iter().zip(others).find_map(|(template, sent)| in_place_of(word, template, sent))
-        }
-        _ => None,
-    }
-}
-
-fn header<'a>(seen: &'a Seen, name: &str) -> Option<&'a str> {
-    seen.headers.iter().find(|(other, _)| other.eq_ignore_ascii_case(name)).map(|(_, value)| value.as_str())
-}
-
-fn query(path: &str, name: &str) -> Option<u32> {
-    let pairs = path.split_once('?')?.1.split('&').filter_map(|pair| pair.split_once('='));
-    pairs.filter(|(other, _)| *other == name).find_map(|(_, value)| value.parse().ok())
 }
 
 /// 32 random bytes in the form that the provider's page shows, or that its signatures need.

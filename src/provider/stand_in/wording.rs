@@ -25,7 +25,19 @@ fn put(root: &mut Value, pointer: Option<&String>, value: Value) {
 pub(super) fn rotated(shared: &Shared, live: &Live, version: u32, old_expires_at: Option<Timestamp>) -> String {
     let mut body = json!({});
     let Some(answer) = &shared.provider.spec().rotate.answer else { return body.to_string() };
-    put(&mut body, Some(&answer.secret), json!(live.secret.expose()));
+    match (&answer.list, &answer.without) {
+        (Some(list), Some(without)) => {
+            // The one that ends stands first.
+            let (mut old, mut new) = (json!({}), json!({}));
+            put(&mut old, Some(&answer.secret), json!("whsec_the_one_that_ends"));
+            put(&mut old, Some(without), json!(old_expires_at));
+            put(&mut new, Some(&answer.secret), json!(live.secret.expose()));
+            put(&mut new, Some(without), Value::Null);
+            let entries = if old_expires_at.is_some() { vec![old, new] } else { vec![new] };
+            put(&mut body, Some(list), json!(entries));
+        }
+        _ => put(&mut body, Some(&answer.secret), json!(live.secret.expose())),
+    }
     put(&mut body, answer.id.as_ref(), json!(own_id(shared)));
     put(&mut body, answer.version.as_ref(), json!(version));
     put(&mut body, answer.fingerprint.as_ref(), json!(masked(live)));
@@ -109,7 +121,16 @@ pub(super) fn refused(shared: &Shared, meaning: Meaning) -> (u16, String) {
     let mut body = json!({});
     put(&mut body, errors.code.as_ref(), json!(code));
     put(&mut body, errors.message.as_ref(), json!("the stand-in refuses this request"));
-    (status, body.to_string())
+    // Providers that refuse within an answer of success do so with what is no matter of the key.
+    let is_within = errors.within.is_some() && row.is_none() && meaning != Meaning::Auth;
+    if let Some(within) = errors.within.as_ref().filter(|_| is_within && !has(&body, errors.within.as_ref())) {
+        put(&mut body, Some(within), json!(code));
+    }
+    (if is_within { 200 } else { status }, body.to_string())
+}
+
+fn has(body: &Value, pointer: Option<&String>) -> bool {
+    pointer.is_some_and(|pointer| body.pointer(pointer).is_some())
 }
 
 fn usual_status(meaning: Meaning) -> u16 {
