@@ -4,11 +4,11 @@ use std::io::IsTerminal;
 
 use clap_complete::engine::ArgValueCandidates;
 
-use super::complete;
 use super::exit::Exit;
 use super::options::TargetOptions;
 use super::session::Session;
 use super::start::{self, Begin};
+use super::{complete, parse_duration};
 use crate::operation::start::{Giver, Intent};
 use crate::rotation::Step;
 use crate::ui::prompt::Answers;
@@ -35,6 +35,9 @@ pub struct Args {
     options: TargetOptions,
     #[command(flatten)]
     begin: BeginArgs,
+    /// Have the old secret live for this long, where the provider leaves that to the caller (30m, 2h, 1d)
+    #[arg(long, value_name = "DURATION", value_parser = parse_duration)]
+    overlap: Option<std::time::Duration>,
     /// Note this reason in the journal
     #[arg(long, value_name = "TEXT")]
     reason: Option<String>,
@@ -129,7 +132,7 @@ impl BeginArgs {
 /// Runs the command.
 pub fn run(args: &Args, session: &Session) -> anyhow::Result<Exit> {
     let target = session.target(&args.target, &args.options)?;
-    let intent = Intent { reason: args.reason.as_deref(), ..Intent::default() };
+    let intent = Intent { reason: args.reason.as_deref(), overlap: args.overlap, ..Intent::default() };
     let begin = args.begin.begin("rotate", &args.options, intent);
     start::rotate(session, target, &begin, args.begin.answers(session))
 }

@@ -1,16 +1,18 @@
 //! Begins a rotation: [`decide`] what can be decided, [`Decided::prepare`] with key and lock, and once it is agreed to
 //! [`Prepared::begin`]. Nothing is sent by any of them.
 
+use std::time::Duration;
+
 use uuid::Uuid;
 
 use super::context::Context;
 use super::error::{Error, Kind, Stop};
 use super::workspace::{self, Resources, Workspace};
 use super::{changes, key, moved, shared};
-use crate::advice::{Verb, advice};
+use crate::advice::{Advice, Verb, advice};
 use crate::config::Target;
 use crate::provider::spec::Cutover;
-use crate::provider::{Force, Overlap, request};
+use crate::provider::{Force, Overlap, Provider, duration_text, request};
 use crate::rotation::{
     Call, Direction, Event, Issuing, Outcome, Plan, Proof, Rotation, RunError, Status, Step, at_hand, leaking, suspects,
 };
@@ -38,6 +40,8 @@ pub struct Intent<'a> {
     pub leaked: Option<&'a Fingerprint>,
     pub reason: Option<&'a str>,
     pub idempotency_key: Option<&'a str>,
+    /// How long the old secret is to live, where that is the caller's to say.
+    pub overlap: Option<Duration>,
     pub api_key_file: Option<&'a std::path::Path>,
     /// Prove before the call that receivers would take a second secret.
     pub probe_first: bool,
@@ -182,8 +186,9 @@ impl Prepared {
 fn plan(target: &Target, intent: &Intent<'_>) -> Result<Plan, Error> {
     let endpoint = &target.endpoint;
     let provider = &endpoint.provider;
+    let chosen = intent.overlap.map(|chosen| chosen_overlap(provider, chosen)).transpose()?;
     let overlap = match provider.overlap() {
-        Overlap::Fixed(window) => Some(window),
+        Overlap::Fixed(window) => Some(chosen.unwrap_or(window)),
         Overlap::None | Overlap::Unknown | Overlap::UntilEnded { .. } => None,
     };
     let settles = match provider.overlap() {
@@ -211,7 +216,7 @@ fn plan(target: &Target, intent: &Intent<'_>) -> Result<Plan, Error> {
     };
     let request = match intent.force {
         Some(reason) => request::force(endpoint, key.as_deref(), reason)?,
-        None => request::rotate(endpoint, key.as_deref()),
+        None => request::rotate_keeping(endpoint, key.as_deref(), chosen),
     };
     let mut steps = direction.steps().to_vec();
     if direction == Direction::UntilEnded && settles.is_none() {
@@ -253,6 +258,33 @@ fn plan(target: &Target, intent: &Intent<'_>) -> Result<Plan, Error> {
         reason: intent.force.or(intent.reason).map(str::to_owned),
         owner: target.owner.clone(),
     })
+}
+
+/// How long the old secret is to live, if the provider takes that.
+fn chosen_overlap(provider: &Provider, chosen: Duration) -> Result<Duration, Error> {
+    let title = provider.title();
+    let refused = |message: String, hint: Advice| Err(Stop::new(Kind::Usage, message, hint));
+    let Some(bounds) = provider.choice() else {
+        let message = match provider.overlap() {
+            Overlap::Fixed(window) => {
+                format!("{title} keeps the old secret for {}, whatever is asked", duration_text(window))
+            }
+            Overlap::UntilEnded { .. } => format!("{title} keeps the old secret until it is ended"),
+            Overlap::None | Overlap::Unknown => format!("{title} is not known to keep the old secret"),
+        };
+        return refused(message, "leave --overlap out".into());
+    };
+    if chosen.is_zero() {
+        let hint = advice!["to end it at once: ", Verb::ForceRotate.alone(), "; else give a time: --overlap 2h"];
+        return refused("--overlap 0 would end the old secret with the call".to_owned(), hint);
+    }
+    if !bounds.contains(&chosen) {
+        let (least, most) = (duration_text(*bounds.start()), duration_text(*bounds.end()));
+        let message =
+            format!("{title} keeps the old secret for {least} to {most}, and not for {}", duration_text(chosen));
+        return refused(message, "give a time between the two".into());
+    }
+    Ok(chosen)
 }
 
 fn standing(workspace: &Workspace) -> Result<Standing, RunError> {

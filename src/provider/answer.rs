@@ -18,6 +18,9 @@ pub use crate::http::Received;
 /// Fewest characters of a shown secret that may be a whole one.
 const SHORTEST_WHOLE: usize = 20;
 
+/// The Unix time of 2001, before which no secret of today ends.
+const FIRST_SECONDS: i64 = 1_000_000_000;
+
 /// The Unix time from which on it is told in milliseconds: that of the year 5138 in seconds, and of 1973 in milliseconds.
 const FIRST_MILLISECONDS: i64 = 100_000_000_000;
 
@@ -214,7 +217,9 @@ pub(crate) fn plain(body: &Value, pointer: Option<&String>) -> Option<String> {
 fn timestamp(body: &Value, pointer: Option<&String>) -> Option<Timestamp> {
     let written = text(body, pointer)?;
     match written.parse::<i64>() {
-        Ok(unix) if unix.abs() < FIRST_MILLISECONDS => Timestamp::from_second(unix).ok(),
+        // A number as small as this may be the seconds that are left, or anything.
+        Ok(unix) if unix < FIRST_SECONDS => None,
+        Ok(unix) if unix < FIRST_MILLISECONDS => Timestamp::from_second(unix).ok(),
         Ok(unix) => Timestamp::from_millisecond(unix).ok(),
         Err(_) => written.parse().ok(),
     }
@@ -290,6 +295,8 @@ mod tests {
             (json!("1795352400"), Some("2026-11-22T13:00:00Z")),
             (json!(1_795_352_400_123_i64), Some("2026-11-22T13:00:00.123Z")),
             (json!(1_795_352_400.5), None),
+            (json!(12_345), None),
+            (json!(-1_795_352_400), None),
             (json!("in an hour"), None),
             (json!(i64::MAX), None),
             (json!(true), None),

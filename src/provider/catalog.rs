@@ -22,6 +22,7 @@ const BUILTIN: &[(&str, &str, &str)] = &[
     ("circleci", "CIRCLE_TOKEN", include_str!("builtin/circleci.toml")),
     ("clerk", "", include_str!("builtin/clerk.toml")),
     ("contentful", "CONTENTFUL_MANAGEMENT_TOKEN", include_str!("builtin/contentful.toml")),
+    ("convoy", "CONVOY_API_KEY", include_str!("builtin/convoy.toml")),
     ("elevenlabs", "", include_str!("builtin/elevenlabs.toml")),
     ("figma", "FIGMA_TOKEN", include_str!("builtin/figma.toml")),
     ("gemini", "GEMINI_API_KEY", include_str!("builtin/gemini.toml")),

@@ -1,12 +1,13 @@
 //! From the words of a description to a `Provider` in which impossible and dangerous states are gone.
 
+use std::ops::RangeInclusive;
 use std::time::Duration;
 
 use super::path::PathTemplate;
 use super::rules::{self, Checked, Flaw, flaw, require};
 use super::signature::Scheme;
-use super::spec::{Cutover, IdForm, KeyForm, OverlapKind, RotateKind, SecretSpec, Signs, Spec};
-use super::{Id, ProviderError, auth, by_hand, duration, parse, placeholders, sections};
+use super::spec::{Cutover, IdForm, KeyForm, RotateKind, SecretSpec, Signs, Spec};
+use super::{Id, ProviderError, auth, by_hand, overlap, parse, placeholders, sections};
 use crate::http::{Url, parse_base_url};
 
 /// Most ids that an endpoint is named by.
@@ -21,6 +22,7 @@ pub struct Provider {
     spec: Spec,
     base_url: Option<Url>,
     overlap: Overlap,
+    choice: Option<RangeInclusive<Duration>>,
     idempotency: Option<Idempotency>,
     signature: Option<Scheme>,
     /// Absent where a person rotates.
@@ -102,6 +104,11 @@ impl Provider {
     /// How long the old secret lives after a rotate call.
     pub fn overlap(&self) -> Overlap {
         self.overlap
+    }
+
+    /// Within which bounds the caller says how long the old secret lives; `None` where that is not the caller's to say.
+    pub fn choice(&self) -> Option<&RangeInclusive<Duration>> {
+        self.choice.as_ref()
     }
 
     /// How an old secret can be ended at once.
@@ -198,7 +205,7 @@ fn check(spec: Spec) -> Result<Provider, Flaw> {
     placeholders::check(&spec)?;
     sections::bodies(&spec)?;
     sections::words(&spec)?;
-    let overlap = overlap(&spec)?;
+    let overlap = overlap::check(&spec)?;
     require(
         spec.cutover.is_none() || matches!(overlap, Overlap::Fixed(_)),
         "cutover",
@@ -231,7 +238,19 @@ fn check(spec: Spec) -> Result<Provider, Flaw> {
     uses_all("inspect.path", inspect_path.as_ref().filter(|_| !listed), &named)?;
     let idempotency = sections::idempotency(&spec)?;
     let signature = spec.signature.as_ref().map(Scheme::check).transpose()?;
-    Ok(Provider { base_url, overlap, idempotency, signature, rotate_path, read_path, inspect_path, test_path, spec })
+    let choice = overlap::choice(&spec)?;
+    Ok(Provider {
+        base_url,
+        overlap,
+        choice,
+        idempotency,
+        signature,
+        rotate_path,
+        read_path,
+        inspect_path,
+        test_path,
+        spec,
+    })
 }
 
 fn ids(ids: &[String]) -> Checked {
@@ -300,57 +319,5 @@ fn uses_all(key: &str, path: Option<&PathTemplate>, ids: &[&String]) -> Checked 
             format!("does not use the id `{id}`"),
             format!("put `{{{id}}}` in, or take `{id}` out of `ids`"),
         )),
-    }
-}
-
-/// The old secret lives until a person ends it, on a page that `[end]` names.
-fn until_ended(spec: &Spec) -> Result<Overlap, Flaw> {
-    require(
-        spec.rotate.kind == RotateKind::Hand,
-        "overlap.kind",
-        "goes with `kind = \"hand\"` of `[rotate]`",
-        "where a call rotates, say for how long the old secret lives",
-    )?;
-    let Some(end) = &spec.end else {
-        return Err(flaw(
-            "end",
-            "is missing",
-            "say how the old secret is ended: `[end]` with `kind = \"hand\"` and `where`",
-        ));
-    };
-    rules::words("end.where", &end.page)?;
-    let settles = end.settles.as_deref().map(|text| {
-        duration(text)
-            .filter(|settles| !settles.is_zero())
-            .ok_or_else(|| flaw("end.settles", "is not a duration", "write it like `1h`, or leave it out"))
-    });
-    Ok(Overlap::UntilEnded { signs: spec.overlap.signs.unwrap_or_default(), settles: settles.transpose()? })
-}
-
-fn overlap(spec: &Spec) -> Result<Overlap, Flaw> {
-    let key = "overlap.window";
-    let is_until_ended = spec.overlap.kind == OverlapKind::UntilEnded;
-    require(
-        is_until_ended || spec.overlap.signs.is_none(),
-        "overlap.signs",
-        "needs `kind = \"until-ended\"`",
-        "take it out",
-    )?;
-    require(
-        is_until_ended || spec.end.is_none(),
-        "end",
-        "needs `kind = \"until-ended\"` of `[overlap]`",
-        "take it out",
-    )?;
-    match (spec.overlap.kind, &spec.overlap.window) {
-        (OverlapKind::Fixed, None) => Err(flaw(key, "is missing", "say how long: `window = \"24h\"`")),
-        (OverlapKind::Fixed, Some(text)) => match duration(text) {
-            Some(window) if !window.is_zero() => Ok(Overlap::Fixed(window)),
-            _ => Err(flaw(key, "is not a duration", "write it like `24h`, `10m` or `300s`")),
-        },
-        (_, Some(_)) => Err(flaw(key, "needs `kind = \"fixed\"`", "take the window out, or set the kind")),
-        (OverlapKind::UntilEnded, None) => until_ended(spec),
-        (OverlapKind::None, None) => Ok(Overlap::None),
-        (OverlapKind::Unknown, None) => Ok(Overlap::Unknown),
     }
 }

@@ -24,6 +24,7 @@ mod layout;
 mod mac;
 pub mod made;
 mod nearest;
+mod overlap;
 mod parse;
 mod path;
 mod placeholders;

@@ -5,7 +5,7 @@ use serde_json::Value;
 
 use super::nearest::nearest;
 use super::rules::{Checked, Flaw, flaw};
-use super::spec::{RotateKind, Spec};
+use super::spec::{OverlapKind, RotateKind, Spec};
 use super::words;
 
 /// Keys whose texts are for people, and are sent to nobody.
@@ -33,8 +33,22 @@ const BODY: &str = "rotate.body";
 const PAGES: [&str; 2] = ["rotate.where", "end.where"];
 
 /// Every word that stands for something somewhere, but for the names of ids.
-const KNOWN: [&str; 13] =
-    ["body", "form", "id", "key", "mac", "method", "n", "reason", "seconds", "secret", "time", "timestamp", "url"];
+const KNOWN: [&str; 14] = [
+    "body",
+    "form",
+    "id",
+    "key",
+    "mac",
+    "method",
+    "n",
+    "overlap_s",
+    "reason",
+    "seconds",
+    "secret",
+    "time",
+    "timestamp",
+    "url",
+];
 
 /// Refuses a word in braces that stands for nothing where it is.
 pub(super) fn check(spec: &Spec) -> Checked {
@@ -48,6 +62,9 @@ pub(super) fn check(spec: &Spec) -> Checked {
 /// The words of the rotate call's body: the endpoint's ids, and what goes with a secret of ours.
 fn of_body(spec: &Spec) -> Vec<String> {
     let mut words = spec.ids.clone();
+    if spec.overlap.kind == OverlapKind::Chosen {
+        words.push(words::OVERLAP.trim_matches(['{', '}']).to_owned());
+    }
     if spec.rotate.kind == RotateKind::Set {
         words.push(words::SECRET.to_owned());
         words.extend(spec.rotate.carry.keys().map(|name| format!("{}{name}", words::CARRY)));

@@ -1,5 +1,7 @@
 //! Makes requests out of an endpoint. A request holds no API key, so it may be journaled whole and sent again byte for byte.
 
+use std::time::Duration;
+
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
@@ -14,7 +16,7 @@ pub use super::path::encode_segment;
 use super::sections::REASON;
 use super::spec::{AuthSchemeSpec, KeyEncoding, KeyForm, Method};
 use super::words::{self, Carried};
-use super::{Endpoint, Force, Provider, RequestError};
+use super::{Endpoint, Force, Overlap, Provider, RequestError};
 use crate::secret::Secret;
 use crate::system::text::hex;
 
@@ -113,7 +115,17 @@ impl Request {
 
 /// The call that makes a new secret, or takes the one that we have made; `None` where a person rotates.
 pub fn rotate(endpoint: &Endpoint, key: Option<&str>) -> Option<Request> {
-    rotate_with(endpoint, key, endpoint.provider.spec().rotate.body.as_ref())
+    rotate_keeping(endpoint, key, None)
+}
+
+/// The same, which asks the provider to keep the old secret for so long, where that is the caller's to say; else for as long as it
+/// is asked where nobody chooses.
+pub fn rotate_keeping(endpoint: &Endpoint, key: Option<&str>, overlap: Option<Duration>) -> Option<Request> {
+    let usual = match endpoint.provider.overlap() {
+        Overlap::Fixed(window) => Some(window),
+        _ => None,
+    };
+    rotate_with(endpoint, key, endpoint.provider.spec().rotate.body.as_ref(), overlap.or(usual))
 }
 
 /// The call that makes a new secret because the old one has leaked: it ends the old one at once where the provider can. `None` where a
@@ -126,7 +138,7 @@ pub fn force(endpoint: &Endpoint, key: Option<&str>, reason: &str) -> Result<Opt
                 check_reason(provider, reason, most)?;
             }
             let body = force.body.as_ref().map(|body| with_reason(body, reason));
-            Ok(rotate_with(endpoint, key, body.as_ref()))
+            Ok(rotate_with(endpoint, key, body.as_ref(), None))
         }
         _ => Ok(rotate(endpoint, key)),
     }
@@ -185,11 +197,16 @@ pub fn check_key(provider: &Provider, key: &str) -> Result<(), RequestError> {
     }
 }
 
-fn rotate_with(endpoint: &Endpoint, key: Option<&str>, body: Option<&Value>) -> Option<Request> {
+fn rotate_with(
+    endpoint: &Endpoint,
+    key: Option<&str>,
+    body: Option<&Value>,
+    overlap: Option<Duration>,
+) -> Option<Request> {
     let rotate = &endpoint.provider.spec().rotate;
     let mut request = plain(endpoint, rotate.method?, endpoint.provider.rotate_path.as_ref()?);
     request.headers.extend(rotate.headers.iter().map(|(name, value)| (name.clone(), value.clone())));
-    let body = body.map(|body| words::with_ids(body, &endpoint.ids));
+    let body = body.map(|body| words::in_place(body, &endpoint.ids, overlap));
     add_body(&mut request, body.as_deref(), rotate.media_type.as_deref().unwrap_or(JSON));
     add_key(&mut request, &endpoint.provider, key);
     Some(request)

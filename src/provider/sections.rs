@@ -284,7 +284,7 @@ pub(crate) fn bodies(spec: &Spec) -> Checked {
         require(spec.signature.is_some(), "probe", "needs `[signature]`", "describe how deliveries are signed")?;
     }
     let Some(force) = &spec.force else { return Ok(()) };
-    let overlaps = spec.overlap.kind == OverlapKind::Fixed;
+    let overlaps = matches!(spec.overlap.kind, OverlapKind::Fixed | OverlapKind::Chosen);
     require(
         overlaps,
         "force",

@@ -215,7 +215,7 @@ mod tests {
                 (text.contains("{url}"), text.contains("{form}"))
             );
         }
-        assert!(template("{url}{form}").unwrap().parts("", "", Sent::to("https://a.example", b"[1]")).is_none());
+        assert!(template("{url}{form}").unwrap().parts("", "", Sent::to("https://a.example", b"{}")).is_none());
         for (text, why) in [
             ("{url}", "does not have `{body}`"),
             ("{form}{body}", "does not have `{body}`"),

@@ -3,6 +3,7 @@
 use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::fmt;
+use std::time::Duration;
 
 use serde_json::Value;
 use zeroize::Zeroizing;
@@ -15,9 +16,12 @@ pub(super) const SECRET: &str = "secret";
 /// Before the name of what is sent back.
 pub(super) const CARRY: &str = "carry.";
 
+/// Stands in a body for how long the old secret is to live, in seconds: a number, where it is the caller's to say.
+pub(super) const OVERLAP: &str = "{overlap_s}";
+
 /// Whether an id of this name would be taken for another word of a body.
 pub(super) fn is_taken(name: &str) -> bool {
-    [SECRET, "reason", "key"].contains(&name)
+    [SECRET, "overlap_s", "reason", "key"].contains(&name)
 }
 
 /// What the provider showed of an endpoint and wants to be sent back, by name. It may hold what is nobody else's business.
@@ -74,11 +78,14 @@ fn next(template: &str) -> Option<(&str, &str, &str)> {
     None
 }
 
-/// A body with the endpoint's ids in the places of their names.
-pub(super) fn with_ids<'a>(body: &'a Value, ids: &[super::Id]) -> Cow<'a, Value> {
+/// A body with the endpoint's ids in the places of their names, and how long the old secret is to live in its own.
+pub(super) fn in_place<'a>(body: &'a Value, ids: &[super::Id], overlap: Option<Duration>) -> Cow<'a, Value> {
     let value = |name: &str| ids.iter().find(|id| id.name == name).map(|id| Value::from(id.value.as_str()));
-    let with = |other| with_ids(other, ids).into_owned();
+    let with = |other| in_place(other, ids, overlap).into_owned();
     match body {
+        Value::String(text) if text == OVERLAP => {
+            overlap.map_or(Cow::Borrowed(body), |overlap| Cow::Owned(overlap.as_secs().into()))
+        }
         Value::String(text) => {
             let name = text.strip_prefix('{').and_then(|rest| rest.strip_suffix('}'));
             name.and_then(value).map_or(Cow::Borrowed(body), Cow::Owned)
@@ -137,6 +144,9 @@ mod tests {
         let ids = [super::super::Id { name: "hook".to_owned(), value: "{7f}".to_owned() }];
         let body = json!({ "data": { "id": "{hook}", "list": ["{hook}", "x {hook}"], "{hook}": "{secret}" } });
         let expected = json!({ "data": { "id": "{7f}", "list": ["{7f}", "x {hook}"], "{hook}": "{secret}" } });
-        assert_eq!(*with_ids(&body, &ids), expected);
+        assert_eq!(*in_place(&body, &ids, None), expected);
+        let seconds = json!({ "for": ["{overlap_s}", "x{overlap_s}"] });
+        let chosen = in_place(&seconds, &ids, Some(Duration::from_secs(7_200)));
+        assert_eq!(*chosen, json!({ "for": [7_200, "x{overlap_s}"] }));
     }
 }

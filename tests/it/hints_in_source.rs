@@ -11,6 +11,7 @@ use whsec::advice::Verb;
 
 /// Wordings with a command that other tests arrange, and those tests.
 const ELSEWHERE: &[(&str, &str)] = &[
+    ("to end it at once: ", "the_caller_says_how_long_the_old_secret_lives_and_never_ends_it_by_that"),
     ("bring it to its end first", "what_the_provider_may_sign_with_is_staged_over_by_no_later_rotation"),
     ("deploy the new secret there beside the old one", "a_repetition_is_not_sent_to_receivers_that_were_rolled_back"),
     ("see where it stands: whsec inspect", "a_question_before_the_call_is_in_nobodys_way"),

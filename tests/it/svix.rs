@@ -205,3 +205,43 @@ fn ten_old_secrets_are_the_most_and_nothing_was_sent() {
     svix.run("rotate hooks --yes").exits(5).says("ten old secrets of this endpoint are alive");
     svix.run("status hooks").exits(0);
 }
+
+#[test]
+fn the_caller_says_how_long_the_old_secret_lives_and_never_ends_it_by_that() {
+    let svix = Svix::new();
+    let refused = |words: &str, says: &str| {
+        svix.run(words).exits(2).says(says).says_not("deploy");
+        assert_eq!(svix.made(), 0, "{words}: it was sent");
+    };
+    // An empty variable of a script, and what the provider does not take.
+    refused("rotate hooks --yes --overlap 0s", "would end the old secret with the call");
+    refused("rotate hooks --yes --overlap 8d", "keeps the old secret for 1s to 7d, and not for 8d");
+    refused("rotate hooks --yes --overlap soon", "it is no duration");
+    svix.run("rotate hooks --dry-run --overlap 2h").exits(0).says("2h");
+    let before = jiff::Timestamp::now();
+    svix.run("rotate hooks --yes --overlap 2h").exits(0);
+    let sent: Vec<serde_json::Value> = svix
+        .server
+        .seen()
+        .iter()
+        .filter(|request| request.method == "POST")
+        .map(|request| serde_json::from_slice(&request.body).unwrap())
+        .collect();
+    assert_eq!(sent, [json!({ "gracePeriodSeconds": 7_200 })]);
+    let open = svix.run("status hooks --json").exits(0).json();
+    let ends: jiff::Timestamp = open["targets"][0]["expires_at"].as_str().unwrap().parse().unwrap();
+    let lives = ends.duration_since(before).as_secs();
+    assert!((7_195..7_260).contains(&lives), "{lives} s");
+    // Where nobody chooses, it is as long as the description says; where nobody may, that is said.
+    let usual = Svix::new();
+    usual.run("rotate hooks --yes").exits(0);
+    let asked = usual.server.seen().into_iter().find(|request| request.method == "POST").unwrap();
+    assert_eq!(
+        serde_json::from_slice::<serde_json::Value>(&asked.body).unwrap(),
+        json!({ "gracePeriodSeconds": 86_400 })
+    );
+    let layers = Sandbox::new("layers");
+    let run = layers.run(&["rotate", "hooks", "--yes", "--overlap", "2h"]).exits(2);
+    run.says("keeps the old secret for 1d, whatever is asked").says("leave --overlap out");
+    assert_eq!(layers.rotations(), 0);
+}

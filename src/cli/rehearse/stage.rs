@@ -48,7 +48,9 @@ impl Stage {
             *settles = format!("{}s", window.as_secs().max(1));
         }
         if matches!(provider.overlap(), Overlap::Fixed(_)) {
-            spec.overlap.window = Some(format!("{}s", window.as_secs().max(1)));
+            let window = Some(format!("{}s", window.as_secs().max(1)));
+            spec.overlap.min = spec.overlap.min.and(window.clone());
+            spec.overlap.window = window;
         }
         let provider = Arc::new(Provider::from_spec(spec)?);
         let scheme = Scheme::of(&provider);

@@ -9,11 +9,13 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 
 mod delivery;
+mod overlap;
 mod rotate;
 
 pub use delivery::{
     Encoding, Grammar, Hash, KeyDecoding, ProbeSpec, SignatureSpec, TestAnswerSpec, TestDeliverySpec, TimestampForm,
 };
+pub use overlap::{EndKind, EndSpec, OverlapKind, OverlapSpec, Signs};
 pub use rotate::{RotateAnswerSpec, RotateKind, RotateSpec, SecretForm, SecretSpec};
 
 /// A whole description.
@@ -195,65 +197,6 @@ impl Method {
     pub fn carries_body(self) -> bool {
         matches!(self, Self::Post | Self::Put | Self::Patch)
     }
-}
-
-/// How long the provider keeps the old secret.
-#[derive(Clone, Debug, Deserialize, Serialize)]
-#[serde(deny_unknown_fields)]
-pub struct OverlapSpec {
-    pub kind: OverlapKind,
-    /// With `fixed`: how long.
-    pub window: Option<String>,
-    /// With `until-ended`: what deliveries bear meanwhile.
-    pub signs: Option<Signs>,
-}
-
-/// What deliveries bear while both secrets live.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, Serialize)]
-#[serde(rename_all = "lowercase")]
-pub enum Signs {
-    /// A signature for each.
-    #[default]
-    Both,
-    /// The old one's alone.
-    Old,
-    /// Each of two endpoints its own: every event comes twice.
-    Apart,
-}
-
-/// How a person ends the old secret.
-#[derive(Clone, Debug, Deserialize, Serialize)]
-#[serde(deny_unknown_fields)]
-pub struct EndSpec {
-    pub kind: EndKind,
-    /// The page and what to press there, in words for the operator.
-    #[serde(rename = "where")]
-    pub page: String,
-    /// How long deliveries may bear the old secret after that.
-    pub settles: Option<String>,
-}
-
-/// Who ends the old secret.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, Serialize)]
-#[serde(rename_all = "lowercase")]
-pub enum EndKind {
-    /// A person, on the provider's page.
-    Hand,
-}
-
-/// The kinds of overlap.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, Serialize)]
-#[serde(rename_all = "lowercase")]
-pub enum OverlapKind {
-    /// The old secret lives on for a documented time.
-    Fixed,
-    /// The old secret dies with the call.
-    None,
-    /// Not documented; handled as `none`, because the worst may be true.
-    Unknown,
-    /// The old secret lives until somebody ends it.
-    #[serde(rename = "until-ended")]
-    UntilEnded,
 }
 
 /// The call that ends the old secret at once: the rotate call with another body.

@@ -1,6 +1,7 @@
 //! What the stand-in knows and how a request changes it: secrets, versions, remembered keys, faults to come.
 
 use std::collections::VecDeque;
+use std::time::Duration;
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
@@ -171,7 +172,7 @@ impl Shared {
             self.take(given, now);
             return wording::taken(self);
         }
-        let (new, version, ends) = self.renew(!self.forces(seen), now);
+        let (new, version, ends) = self.renew(!self.forces(seen), self.asked_for(seen), now);
         match self.provider.read_path {
             Some(_) => String::new(),
             None => wording::rotated(self, &new, version, ends),
@@ -211,7 +212,7 @@ impl Shared {
 
     /// Somebody rotates without a request that is seen, as on a page; yields what that shows.
     pub(super) fn rotate_by_hand(&self) -> Secret {
-        self.renew(true, (self.options.clock)()).0.secret
+        self.renew(true, None, (self.options.clock)()).0.secret
     }
 
     /// Somebody ends every secret but the newest.
@@ -219,9 +220,16 @@ impl Shared {
         self.state().live.truncate(1);
     }
 
-    fn renew(&self, keeps_old: bool, now: Timestamp) -> (Live, u32, Option<Timestamp>) {
+    /// For how long a request asks to keep the old secret, where that is the caller's to say.
+    fn asked_for(&self, seen: &Seen) -> Option<Duration> {
+        let template = self.provider.spec().rotate.body.as_ref().filter(|_| self.provider.choice().is_some())?;
+        let sent = serde_json::from_str(&seen.body).ok()?;
+        in_place_of("{overlap_s}", template, &sent)?.as_u64().map(Duration::from_secs)
+    }
+
+    fn renew(&self, keeps_old: bool, asked_for: Option<Duration>, now: Timestamp) -> (Live, u32, Option<Timestamp>) {
         let window = match self.provider.overlap() {
-            Overlap::Fixed(window) if keeps_old => Some(self.options.window.unwrap_or(window)),
+            Overlap::Fixed(window) if keeps_old => Some(asked_for.or(self.options.window).unwrap_or(window)),
             _ => None,
         };
         let ends = window.map(|window| now.checked_add(window).unwrap_or(Timestamp::MAX));
