@@ -15,21 +15,21 @@ pub(super) struct Layout {
     /// Without the number, where there is a header for each signature.
     pub(super) header: String,
     /// Whether each signature has a header of its own, numbered from 1.
-    is_numbered: bool,
+    pub(super) is_numbered: bool,
     /// Whether it is the secret itself that stands there.
     bears_secret: bool,
     pub(super) id_header: Option<String>,
-    timestamp: Option<Time>,
-    form: TimestampForm,
+    pub(super) timestamp: Option<Time>,
+    pub(super) form: TimestampForm,
     /// What stands before each signature, as `v1=`.
-    tag: String,
+    pub(super) tag: String,
     /// What stands between two. Without it there is one signature, whatever secrets are alive.
-    between: Option<String>,
+    pub(super) between: Option<String>,
 }
 
 /// Where the timestamp is.
 #[derive(Clone, Debug)]
-enum Time {
+pub(super) enum Time {
     /// In a header of its own.
     Header(String),
     /// In the signatures' header, once, with this before it.

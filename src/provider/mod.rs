@@ -30,6 +30,7 @@ mod path;
 mod placeholders;
 pub mod preview;
 pub mod receiver;
+pub mod recipe;
 mod remembered;
 pub mod request;
 mod rules;

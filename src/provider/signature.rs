@@ -99,6 +99,15 @@ impl Scheme {
         self.mac.as_ref().map(|mac| mac.hash).unwrap_or_default()
     }
 
+    pub(super) fn layout(&self) -> &Layout {
+        &self.layout
+    }
+
+    /// How a MAC is made; `None` where deliveries bear the secret itself.
+    pub(super) fn mac_words(&self) -> Option<(&Template, Hash, Encoding, KeyDecoding)> {
+        self.mac.as_ref().map(|mac| (&mac.signed, mac.hash, mac.encoding, mac.key))
+    }
+
     /// Checks the words of `[signature]`.
     pub(crate) fn check(spec: &SignatureSpec) -> Result<Self, Flaw> {
         let layout = Layout::check(spec)?;

@@ -34,7 +34,7 @@ impl<'a> Sent<'a> {
 
 /// A part of what is signed.
 #[derive(Clone, Debug, PartialEq, Eq)]
-enum Piece {
+pub(super) enum Piece {
     Timestamp,
     Id,
     Method,
@@ -49,7 +49,7 @@ enum Piece {
 #[derive(Clone, Debug)]
 pub(super) struct Template {
     text: String,
-    pieces: Vec<Piece>,
+    pub(super) pieces: Vec<Piece>,
 }
 
 /// Most text beside the words, in bytes.

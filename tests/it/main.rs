@@ -46,6 +46,7 @@ mod provider_stand_in;
 mod provider_tls;
 mod providers;
 mod receivers;
+mod recipes;
 mod rehearsal;
 mod sandbox;
 mod screen;

@@ -6,10 +6,14 @@ use serde_json::json;
 use super::super::exit::Exit;
 use super::super::session::Session;
 use super::super::{complete, result};
+use crate::provider::recipe::{self, Recipe};
 use crate::provider::signature::Scheme;
+use crate::provider::spec::IdForm;
 use crate::provider::{Force, Overlap, Provider, duration_text};
 
 /// Show what is known about a provider
+///
+/// With a receiver of its deliveries in Python and in JavaScript, which accepts the live secret and the coming one.
 ///
 /// Examples:
 ///   whsec provider show layers
@@ -25,7 +29,14 @@ pub struct Args {
 pub fn run(args: &Args, session: &Session) -> anyhow::Result<Exit> {
     let provider = session.catalog()?.get(&args.provider)?;
     print(&provider, session);
-    let fields = json!({ "provider": provider.name(), "description": provider.spec() });
+    let receivers = Scheme::of(&provider).map(|scheme| recipe::receivers(&scheme));
+    for recipe in receivers.iter().flatten() {
+        let head = [String::new(), format!("a receiver in {}:", recipe.language), String::new()];
+        head.iter().chain(&recipe.lines).for_each(|line| session.output.data(line));
+    }
+    let code = |recipe: &Recipe| (recipe.language.to_lowercase(), recipe.lines.join("\n").into());
+    let receivers: serde_json::Map<_, _> = receivers.iter().flatten().map(code).collect();
+    let fields = json!({ "provider": provider.name(), "description": provider.spec(), "receivers": receivers });
     session.output.json(&result::object("provider show", Exit::Done, fields));
     Ok(Exit::Done)
 }
@@ -40,6 +51,18 @@ pub fn overlap(provider: &Provider) -> String {
     }
 }
 
+/// The same with the bounds within which the caller chooses.
+fn chosen(provider: &Provider) -> String {
+    let lives = overlap(provider);
+    match provider.choice() {
+        Some(bounds) => {
+            let (least, most) = (duration_text(*bounds.start()), duration_text(*bounds.end()));
+            format!("{lives}, or as long as --overlap says, {least} to {most}")
+        }
+        None => lives,
+    }
+}
+
 /// Whether the old secret can be ended early, in a few words.
 pub fn force(provider: &Provider) -> &'static str {
     match provider.force() {
@@ -47,6 +70,15 @@ pub fn force(provider: &Provider) -> &'static str {
         Force::SameCall => "by every rotation",
         Force::Unavailable => "no",
     }
+}
+
+/// How its endpoints are named.
+fn endpoint(provider: &Provider) -> String {
+    let spec = provider.spec();
+    let is_label = |id: &&String| spec.id.get(*id).is_some_and(|known| known.form == IdForm::Label);
+    let labels: Vec<&str> = spec.ids.iter().filter(is_label).map(String::as_str).collect();
+    let own = if labels.is_empty() { String::new() } else { format!(" ({}: a name of your own)", labels.join(", ")) };
+    format!("{}/{}{own}", provider.name(), spec.ids.join("/"))
 }
 
 /// What a delivery bears, in a line.
@@ -92,7 +124,7 @@ pub fn print(provider: &Provider, session: &Session) {
         ("provider", format!("{} ({})", provider.name(), provider.title())),
         ("base URL", spec.base_url.clone().unwrap_or_else(|| no_base_url.to_owned())),
         ("the same", spec.same.join(", ")),
-        ("endpoint", format!("{}/{}", provider.name(), spec.ids.join("/"))),
+        ("endpoint", endpoint(provider)),
         ("by hand", spec.rotate.page.clone().unwrap_or_default()),
         ("ended by hand", spec.end.as_ref().map(|end| end.page.clone()).unwrap_or_default()),
         (
@@ -101,7 +133,7 @@ pub fn print(provider: &Provider, session: &Session) {
         ),
         ("sent as", schemes.join(", ")),
         ("new secret", maker(provider)),
-        ("old secret lives", overlap(provider)),
+        ("old secret lives", chosen(provider)),
         ("end it early", force(provider).to_owned()),
         ("safe to repeat", idempotency),
         ("inspect", if spec.inspect.is_some() { "yes" } else { "no" }.to_owned()),

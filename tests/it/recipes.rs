@@ -1,0 +1,170 @@
+//! The receivers that `provider show` prints, as Python and Node run them: each accepts what we sign, and refuses what we refuse.
+
+use std::io::Write;
+use std::process::{Command, Stdio};
+
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
+use jiff::Timestamp;
+use serde_json::{Value, json};
+use whsec::provider::recipe::receivers;
+use whsec::provider::signature::{Scheme, Sent, sign, verify};
+use whsec::provider::spec::KeyDecoding;
+use whsec::provider::{Catalog, Provider};
+use whsec::secret::Secret;
+
+/// What no built-in description says.
+const OTHERS: [&str; 3] = [
+    "header = \"X-Sig-{n}\"\nentry = \"{mac}\"\nsigned = \"{body}\"\nencoding = \"base64\"\nkey = \"base64\"",
+    "header = \"X-Sig\"\nentry = \"v1={mac}\"\nlead = \"t={timestamp}\"\nbetween = \",\"\nsigned = \"{timestamp}.{body}\"\n\
+     encoding = \"base64url\"\nkey = \"hex\"\ntolerance = \"300s\"",
+    "header = \"X-Sig\"\nentry = \"s={mac}\"\nhash = \"sha1\"\nsigned = \"{method}\\\\{url}{form}\"\nencoding = \"hex\"\nkey = \"raw\"",
+];
+
+/// Deliveries of each kind for each provider.
+const ROUNDS: usize = 10;
+
+const PYTHON: &str = "
+import sys, json, base64 as b64
+for line in sys.stdin:
+    case = json.loads(line)
+    print(json.dumps(accepts(case['secrets'], case['headers'], b64.b64decode(case['body']), case['url'], case['method'])))
+";
+
+const JAVASCRIPT: &str = "
+for (const line of require('node:fs').readFileSync(0, 'utf8').trim().split('\\n')) {
+  const { secrets, headers, body, url, method } = JSON.parse(line);
+  console.log(JSON.stringify(accepts(secrets, headers, Buffer.from(body, 'base64'), url, method)));
+}
+";
+
+fn schemes() -> Vec<(String, Scheme)> {
+    let catalog = Catalog::builtin();
+    let built_in = catalog.names().into_iter().filter_map(|name| {
+        let provider = catalog.get(&name).unwrap();
+        Scheme::of(&provider).map(|scheme| (name, scheme))
+    });
+    let layers = include_str!("../../src/provider/builtin/layers.toml");
+    let (before, rest) = layers.split_once("[signature]\n").unwrap();
+    let (_, after) = rest.split_once("\n\n").unwrap();
+    let others = OTHERS.iter().map(|words| {
+        let provider = Provider::parse(&format!("{before}[signature]\n{words}\n\n{after}"), words).unwrap();
+        ((*words).to_owned(), Scheme::of(&provider).unwrap())
+    });
+    built_in.chain(others).collect()
+}
+
+/// A secret in the form that the scheme decodes.
+fn secret(scheme: &Scheme) -> Secret {
+    let bytes = [uuid::Uuid::new_v4().into_bytes(), uuid::Uuid::new_v4().into_bytes()].concat();
+    let hex: String = bytes.iter().map(|byte| format!("{byte:02x}")).collect();
+    Secret::new(match scheme.key_decoding() {
+        KeyDecoding::Raw => format!("wsk_{hex}"),
+        KeyDecoding::Base64AfterPrefix => format!("whsec_{}", STANDARD.encode(bytes)),
+        KeyDecoding::Base64 => STANDARD.encode(bytes),
+        KeyDecoding::Hex => hex,
+    })
+}
+
+/// Deliveries, right and wrong, with what we say of them.
+fn cases(scheme: &Scheme) -> Vec<(&'static str, Value, bool)> {
+    let (new, old, other) = (secret(scheme), secret(scheme), secret(scheme));
+    let (url, now) = ("https://hooks.example/in?team=a%20b", Timestamp::now().as_second());
+    let mut cases = Vec::new();
+    for round in 0..ROUNDS {
+        let note = format!("{round} \u{fc}\u{1f600}\n");
+        let body = match scheme.signs_form() {
+            true => form_urlencoded::Serializer::new(String::new())
+                .extend_pairs([("b", note.as_str()), ("a", "1"), ("b", "x&y=z"), ("a", "1"), ("\u{e9}", "")])
+                .finish(),
+            false => json!({ "id": round, "note": note, "url": "https://a.example/\\" }).to_string(),
+        };
+        let changed = format!("{body}{}", if scheme.signs_form() { "&c=1" } else { " " });
+        let by =
+            |secrets: &[&Secret], at: i64| sign(scheme, secrets, "msg_1", at, Sent::to(url, body.as_bytes())).unwrap();
+        let garbled = |headers: Vec<(String, String)>| -> Vec<(String, String)> {
+            headers.into_iter().map(|(name, value)| (name, value.replace(['a', 'e', '4', 'B'], "0"))).collect()
+        };
+        let cut = |mut headers: Vec<(String, String)>| {
+            let value = &mut headers.last_mut().unwrap().1;
+            value.truncate(value.len() - 4);
+            headers
+        };
+        for (kind, headers, body, url) in [
+            ("new", by(&[&new], now), &body, url),
+            ("old", by(&[&old], now), &body, url),
+            ("both", by(&[&new, &old], now), &body, url),
+            ("another first", by(&[&other, &new], now), &body, url),
+            ("another's", by(&[&other], now), &body, url),
+            ("another body", by(&[&new], now), &changed, url),
+            ("another address", by(&[&new], now), &body, "https://hooks.example/in"),
+            ("stale", by(&[&new], now - 4_000), &body, url),
+            ("early", by(&[&new], now + 4_000), &body, url),
+            ("garbled", garbled(by(&[&new], now)), &body, url),
+            ("cut", cut(by(&[&new], now)), &body, url),
+            ("unsigned", scheme.unsigned("msg_1", now), &body, url),
+        ] {
+            let sent = Sent::to(url, body.as_bytes());
+            let accepted = verify(scheme, &[&new, &old], &headers, sent, now).is_ok();
+            let named: serde_json::Map<_, _> =
+                headers.iter().map(|(name, value)| (name.to_lowercase(), json!(value))).collect();
+            let case = json!({
+                "secrets": [new.expose(), old.expose()], "headers": named, "body": STANDARD.encode(body), "url": url,
+                "method": sent.method,
+            });
+            cases.push((kind, case, accepted));
+        }
+    }
+    cases
+}
+
+/// What a program of lines says to each case.
+fn run(program: &str, arguments: &[&str], cases: &[(&str, Value, bool)]) -> Vec<Value> {
+    let command = Command::new(program).args(arguments).stdin(Stdio::piped()).stdout(Stdio::piped()).spawn();
+    let mut child = command.unwrap_or_else(|error| panic!("{program}: {error}"));
+    let lines: String = cases.iter().map(|(_, case, _)| format!("{case}\n")).collect();
+    child.stdin.take().unwrap().write_all(lines.as_bytes()).unwrap();
+    let output = child.wait_with_output().unwrap();
+    assert!(output.status.success(), "{program} {arguments:?}");
+    String::from_utf8(output.stdout).unwrap().lines().map(|line| serde_json::from_str(line).unwrap()).collect()
+}
+
+#[test]
+#[ignore = "needs python3 and node; run by tests/run"]
+fn each_receiver_that_is_shown_judges_as_we_do() {
+    let (mut right, mut wrong, mut schemes_seen) = (0, 0, 0);
+    for (name, scheme) in schemes() {
+        let cases = cases(&scheme);
+        schemes_seen += 1;
+        for recipe in receivers(&scheme) {
+            let code = recipe.lines.join("\n");
+            let said = match recipe.language {
+                "Python" => run("python3", &["-c", &format!("{code}\n{PYTHON}")], &cases),
+                _ => run("node", &["-e", &format!("{code}\n{JAVASCRIPT}")], &cases),
+            };
+            assert_eq!(said.len(), cases.len());
+            for ((kind, case, accepted), said) in cases.iter().zip(&said) {
+                assert_eq!(said, &json!(accepted), "{name}, {}, {kind}: {case}\n{code}", recipe.language);
+                *(if *accepted { &mut right } else { &mut wrong }) += 1;
+            }
+        }
+    }
+    assert!(right > 1_000 && wrong > 1_000, "{right} right, {wrong} wrong");
+    println!(
+        "PROMISE 11 | receivers that provider show prints, in Python and JavaScript | cases {} | failures 0 | {schemes_seen} schemes: \
+         {right} accepted, {wrong} refused, as by verify",
+        right + wrong
+    );
+}
+
+#[test]
+fn every_scheme_has_a_receiver_in_each_language_that_fits_on_a_screen() {
+    for (name, scheme) in schemes() {
+        for recipe in receivers(&scheme) {
+            assert!((8..=24).contains(&recipe.lines.len()), "{name}: {} lines", recipe.lines.len());
+            for line in &recipe.lines {
+                assert!(line.len() <= 160 && !line.contains('\n'), "{name}: {line}");
+            }
+        }
+    }
+}
