@@ -26,8 +26,8 @@ struct Hook {
     is_in_maintenance: bool,
 }
 
-struct GitHub {
-    sandbox: Sandbox,
+pub struct GitHub {
+    pub sandbox: Sandbox,
     hook: Arc<Mutex<Hook>>,
     /// What the receiver accepts.
     accepted: Arc<Mutex<Vec<String>>>,
@@ -91,7 +91,7 @@ fn is_signed(request: &Request, secret: &str) -> bool {
 
 impl GitHub {
     /// With a receiver that is named in the config, and accepts the live secret.
-    fn new() -> Self {
+    pub fn new() -> Self {
         let github = Self::without_receiver();
         let receivers = format!("receivers = [\"{}/hooks\"]\nstore = ", github.receiver.url());
         github.sandbox.edit_config("store = ", &receivers);
@@ -123,11 +123,21 @@ impl GitHub {
         Self { sandbox, hook, accepted, receiver, _server: server }
     }
 
+    pub fn receiver_address(&self) -> String {
+        self.receiver.address.to_string()
+    }
+
+    /// What deliveries are signed with, whenever it is asked for.
+    pub fn signer(&self) -> impl Fn() -> Secret + Send + use<> {
+        let hook = Arc::clone(&self.hook);
+        move || Secret::new(hook.lock().unwrap().secret.as_str())
+    }
+
     fn set(&self, change: impl FnOnce(&mut Hook)) {
         change(&mut self.hook.lock().unwrap());
     }
 
-    fn secret(&self) -> Option<Secret> {
+    pub fn secret(&self) -> Option<Secret> {
         Some(Secret::new(self.hook.lock().unwrap().secret.as_str()))
     }
 
@@ -136,12 +146,12 @@ impl GitHub {
     }
 
     /// The receiver reads these slots from now on.
-    fn deploy(&self, suffixes: &[&str]) {
+    pub fn deploy(&self, suffixes: &[&str]) {
         let read = suffixes.iter().filter_map(|suffix| self.sandbox.slot(suffix));
         *self.accepted.lock().unwrap() = read.map(|secret| secret.expose().to_owned()).collect();
     }
 
-    fn run(&self, words: &str) -> Run {
+    pub fn run(&self, words: &str) -> Run {
         let run = self.sandbox.run(&words.replace("ID", &self.sandbox.id()).split_whitespace().collect::<Vec<_>>());
         let secrets = ["", "_NEW", "_OLD"].iter().filter_map(|suffix| self.sandbox.slot(suffix));
         for secret in secrets.chain(self.secret()) {

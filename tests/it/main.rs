@@ -34,6 +34,7 @@ mod lost_answers;
 mod manual;
 mod meanwhile;
 mod misuse;
+mod no_gap;
 mod no_journal;
 mod notify;
 mod outputs;

@@ -555,8 +555,9 @@ fn what_others_change_is_noticed_and_never_lost() {
                     world.restore();
                     let rotations = world.sandbox.rotations();
                     attempt(scenario, &world, case, &struck)?;
-                    // A snapshot does not reach to the provider.
-                    if !scenario.is_fresh() && world.sandbox.rotations() == rotations {
+                    // A snapshot reaches neither to the provider nor to the config.
+                    let is_within = case.hand != Hand::AddsStore && world.sandbox.rotations() == rotations;
+                    if !scenario.is_fresh() && is_within {
                         kept = Some(world);
                     }
                     Ok(())
