@@ -184,3 +184,70 @@ fn receivers() {
         println!("{program}: probed and proved");
     }
 }
+
+/// Providers whose own libraries judge, each with the deliveries of ours that they are shown.
+const PROVIDERS: [&str; 5] = ["github", "line", "slack", "square", "twilio"];
+
+#[test]
+#[ignore = "needs the libraries of Python and Node: tests/libraries/check.sh"]
+fn providers_ours() {
+    let now = Timestamp::now().as_second();
+    let mut lines = String::new();
+    for provider in PROVIDERS {
+        let scheme = scheme(provider);
+        for at in 0..4 * CASES {
+            let [secret, other] = [(); 2].map(|()| Secret::new(uuid::Uuid::new_v4().simple().to_string()));
+            let (text, url) = (format!("é✓🔑 \"\\/ {at} +&=%"), format!("https://hooks.example/in?n={at}"));
+            let mut body = match scheme.signs_form() {
+                true => form_urlencoded::Serializer::new(String::new())
+                    .extend_pairs([("Body", text.as_str()), ("From", "+1415"), ("A", "")])
+                    .finish(),
+                false => serde_json::json!({ "text": text }).to_string(),
+            };
+            let kind = at % 8;
+            let signer = if kind == 4 { &other } else { &secret };
+            let at = if kind == 5 { now - 4_000 } else { now };
+            let to = if kind == 6 { "https://hooks.example/other" } else { &url };
+            let mut headers = sign(&scheme, &[signer], "", at, Sent::to(to, body.as_bytes())).unwrap();
+            match kind {
+                2 => body.push_str(if scheme.signs_form() { "&c=1" } else { " " }),
+                3 => headers = scheme.unsigned("", at),
+                7 => {
+                    let value = &mut headers.last_mut().unwrap().1;
+                    *value = value.replace(['a', 'b', '1', 'Q'], "0");
+                }
+                _ => {}
+            }
+            let accepted = verify(&scheme, &[&secret], &headers, Sent::to(&url, body.as_bytes()), now).is_ok();
+            let line = serde_json::json!({
+                "provider": provider, "secret": secret.expose(), "headers": headers, "url": url,
+                "body": STANDARD.encode(&body), "accepted": accepted,
+            });
+            lines.push_str(&format!("{line}\n"));
+        }
+    }
+    std::fs::write(folder().join("providers.ndjson"), lines).unwrap();
+}
+
+#[test]
+#[ignore = "needs the libraries of Python and Node: tests/libraries/check.sh"]
+fn providers_theirs() {
+    let now = Timestamp::now().as_second();
+    let mut looked = std::collections::BTreeMap::<(String, bool), usize>::new();
+    for file in ["providers-python.ndjson", "providers-node.ndjson"] {
+        for line in std::fs::read_to_string(folder().join(file)).unwrap().lines() {
+            let case: serde_json::Value = serde_json::from_str(line).unwrap();
+            let text = |field: &str| case[field].as_str().unwrap().to_owned();
+            let headers = case["headers"].as_object().unwrap().iter();
+            let headers: Vec<(String, String)> =
+                headers.map(|(name, value)| (name.clone(), value.as_str().unwrap().to_owned())).collect();
+            let (body, url) = (STANDARD.decode(text("body")).unwrap(), text("url"));
+            let secret = Secret::new(text("secret"));
+            let found = verify(&scheme(&text("provider")), &[&secret], &headers, Sent::to(&url, &body), now);
+            assert_eq!(found.is_ok(), case["accepted"].as_bool().unwrap(), "{found:?}: {line}");
+            *looked.entry((text("library"), found.is_ok())).or_default() += 1;
+        }
+    }
+    assert!(looked.len() == 8 && looked.values().all(|count| *count >= 300), "{looked:?}");
+    println!("whsec judges as providers' own libraries do: {looked:?}");
+}
