@@ -66,7 +66,9 @@ pub enum Cause {
     KeyMisused { secret: usize, how: &'static str },
     #[error("its signature is written {how}")]
     Misspelt { secret: usize, how: &'static str },
-    #[error("the address that it was sent to is signed, too, and it is not known")]
+    #[error(
+        "the address that it was sent to is signed, too, and it is not known: name it in the target's `receivers`, or in the capture"
+    )]
     AddressUnknown,
     #[error("the body alone was signed, without the rest")]
     BodyAlone { secret: usize },

@@ -21,6 +21,7 @@ use crate::delivery::probe::PATIENCE;
 use crate::http;
 use crate::provider::Catalog;
 use crate::provider::client::{Client, ClientOptions};
+use crate::provider::signature::Scheme;
 use crate::rotation::seal::Seals;
 use crate::rotation::state_key::StateKey;
 use crate::secret;
@@ -220,7 +221,9 @@ impl Context {
     /// The target of this name or the ad hoc one, with what was asked for in place of what the files say.
     pub fn target(&self, name: &str, overrides: &Overrides) -> Result<Target, Error> {
         let overrides = Overrides { folder: self.folders().current.clone(), ..overrides.clone() };
-        Ok(self.config()?.target(name, &overrides, self.catalog()?)?)
+        let target = self.config()?.target(name, &overrides, self.catalog()?)?;
+        refuse_typed(&target, &overrides.receivers)?;
+        Ok(target)
     }
 
     /// What the stores of a target need that is not in the config, or those of none.
@@ -308,6 +311,18 @@ fn once<T>(cell: &OnceCell<T>, fill: impl FnOnce() -> Result<T, Error>) -> Resul
     }
     let value = fill()?;
     Ok(cell.get_or_init(|| value))
+}
+
+/// Refuses receivers that a flag names where probes bear the secret itself: an address that is typed may be anybody's.
+pub fn refuse_typed(target: &Target, receivers: &[String]) -> Result<(), Error> {
+    let provider = &target.endpoint.provider;
+    if receivers.is_empty() || !Scheme::of(provider).is_some_and(|scheme| scheme.bears_secret()) {
+        return Ok(());
+    }
+    let title = provider.title();
+    let message =
+        format!("{title}'s deliveries bear the secret itself, and so would probes of an address that is typed");
+    Err(Stop::new(Kind::Usage, message, "name it in the target: `receivers = [\"https://…\"]`"))
 }
 
 #[cfg(test)]

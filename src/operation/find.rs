@@ -2,8 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use super::context::Asked;
-use super::context::Context;
+use super::context::{Asked, Context, refuse_typed};
 use super::error::{Error, Kind, Stop};
 use super::identify::identify;
 use super::workspace::{self, Resources, Workspace};
@@ -180,6 +179,7 @@ fn open_target(
         changes = changes::since(context, &workspace.target, &rotation.plan);
         refuse_other_stores(&workspace.target, &rotation.plan, asked)?;
         if !asked.overrides.receivers.is_empty() {
+            refuse_typed(&workspace.target, &asked.overrides.receivers)?;
             for url in rotation.plan.receivers.iter().filter(|url| !asked.overrides.receivers.contains(url)) {
                 context.warn(format!(
                     "--receiver leaves out {}: what this run proves is not proved of it",

@@ -41,13 +41,6 @@ impl Probe {
         let urls = receivers(target, asked)?;
         let provider = &target.endpoint.provider;
         if Scheme::of(provider).is_some_and(|scheme| scheme.bears_secret()) {
-            if !asked.overrides.receivers.is_empty() {
-                let message = format!(
-                    "{}'s deliveries bear the secret itself, and so would probes of an address that is typed",
-                    provider.title()
-                );
-                return Err(Stop::new(Kind::Usage, message, "name it in the target: `receivers = [\"https://…\"]`"));
-            }
             context.warn(format!("{}'s deliveries bear the secret itself, and these probes do, too", provider.title()));
         }
         let client = context.prober_client(target)?;

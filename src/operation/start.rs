@@ -186,7 +186,11 @@ impl Prepared {
 fn plan(target: &Target, intent: &Intent<'_>) -> Result<Plan, Error> {
     let endpoint = &target.endpoint;
     let provider = &endpoint.provider;
-    let chosen = intent.overlap.map(|chosen| chosen_overlap(provider, chosen)).transpose()?;
+    let chosen = match intent.overlap {
+        Some(chosen) => Some(chosen_overlap(provider, chosen)?),
+        // What has leaked is to live no longer than the provider needs.
+        None => provider.choice().filter(|_| intent.force.is_some()).map(|bounds| *bounds.start()),
+    };
     let overlap = match provider.overlap() {
         Overlap::Fixed(window) => Some(chosen.unwrap_or(window)),
         Overlap::None | Overlap::Unknown | Overlap::UntilEnded { .. } => None,
@@ -215,8 +219,8 @@ fn plan(target: &Target, intent: &Intent<'_>) -> Result<Plan, Error> {
         None => request::new_key(provider),
     };
     let request = match intent.force {
-        Some(reason) => request::force(endpoint, key.as_deref(), reason)?,
-        None => request::rotate_keeping(endpoint, key.as_deref(), chosen),
+        Some(reason) if provider.force() == Force::Call => request::force(endpoint, key.as_deref(), reason)?,
+        _ => request::rotate_keeping(endpoint, key.as_deref(), chosen),
     };
     let mut steps = direction.steps().to_vec();
     if direction == Direction::UntilEnded && settles.is_none() {
@@ -266,9 +270,7 @@ fn chosen_overlap(provider: &Provider, chosen: Duration) -> Result<Duration, Err
     let refused = |message: String, hint: Advice| Err(Stop::new(Kind::Usage, message, hint));
     let Some(bounds) = provider.choice() else {
         let message = match provider.overlap() {
-            Overlap::Fixed(window) => {
-                format!("{title} keeps the old secret for {}, whatever is asked", duration_text(window))
-            }
+            Overlap::Fixed(lives) => format!("{title} keeps it for {}, whatever is asked", duration_text(lives)),
             Overlap::UntilEnded { .. } => format!("{title} keeps the old secret until it is ended"),
             Overlap::None | Overlap::Unknown => format!("{title} is not known to keep the old secret"),
         };
@@ -279,9 +281,8 @@ fn chosen_overlap(provider: &Provider, chosen: Duration) -> Result<Duration, Err
         return refused("--overlap 0 would end the old secret with the call".to_owned(), hint);
     }
     if !bounds.contains(&chosen) {
-        let (least, most) = (duration_text(*bounds.start()), duration_text(*bounds.end()));
-        let message =
-            format!("{title} keeps the old secret for {least} to {most}, and not for {}", duration_text(chosen));
+        let [least, most, chosen] = [*bounds.start(), *bounds.end(), chosen].map(duration_text);
+        let message = format!("{title} keeps the old secret for {least} to {most}, and not for {chosen}");
         return refused(message, "give a time between the two".into());
     }
     Ok(chosen)

@@ -233,6 +233,13 @@ fn check(spec: Spec) -> Result<Provider, Flaw> {
     let named: Vec<&String> = spec.ids.iter().filter(|id| !is_label(&spec, id)).collect();
     let not_in_body: Vec<&String> = named.iter().copied().filter(|id| !in_body(id)).collect();
     uses_all("rotate.path", rotate_path.as_ref(), &not_in_body)?;
+    labels(&spec, [&rotate_path, &read_path, &inspect_path, &test_path])?;
+    require(
+        spec.force.is_none() || named.iter().all(|id| rotate_path.as_ref().is_some_and(|path| path.uses(id))),
+        "force",
+        "is the rotate call with another body, and an id is in that body alone",
+        "leave it out, or describe a call with the id in its path",
+    )?;
     uses_all("rotate.read", read_path.as_ref(), &named)?;
     uses_all("test_delivery.path", test_path.as_ref(), &named)?;
     uses_all("inspect.path", inspect_path.as_ref().filter(|_| !listed), &named)?;
@@ -309,6 +316,26 @@ fn same(same: &[String], base_url: Option<&Url>) -> Checked {
 /// Whether an id is the operator's own name for something, and is sent nowhere.
 fn is_label(spec: &Spec, id: &str) -> bool {
     spec.id.get(id).is_some_and(|known| known.form == IdForm::Label)
+}
+
+/// A label stands in no call, and no answer can be compared with one.
+fn labels(spec: &Spec, paths: [&Option<PathTemplate>; 4]) -> Checked {
+    let in_path = |id: &str| paths.into_iter().flatten().any(|path| path.uses(id));
+    let in_body =
+        |id: &str| spec.rotate.body.as_ref().is_some_and(|body| sections::has_value(body, &format!("{{{id}}}")));
+    for id in spec.ids.iter().filter(|id| is_label(spec, id)) {
+        let is_sent = in_path(id) || in_body(id);
+        require(!is_sent, &format!("id.{id}"), "is a label, and stands in a call", "take one of the two out")?;
+    }
+    let is_own = spec.ids.last().is_some_and(|id| is_label(spec, id));
+    let is_compared = spec.rotate.answer.as_ref().is_some_and(|answer| answer.id.is_some())
+        || spec.inspect.as_ref().is_some_and(|inspect| inspect.list.is_some());
+    require(
+        !(is_own && is_compared),
+        "rotate.answer.id",
+        "cannot be a label, which is the operator's own name",
+        "take `rotate.answer.id` and `inspect.list` out",
+    )
 }
 
 fn uses_all(key: &str, path: Option<&PathTemplate>, ids: &[&String]) -> Checked {

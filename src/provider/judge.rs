@@ -47,12 +47,16 @@ pub fn judge(provider: &Provider, received: Received) -> Outcome {
     Outcome::Refused(Refusal { meaning, status, code, message, says, retry_after, request_id: reply.request_id, date })
 }
 
-/// Whether an answer refuses with a status of success: it has what refusals have, and no secret.
+/// Whether an answer speaks of errors with a status of success: it has what those have, and no secret. What is no row of the table
+/// may have been applied all the same.
 fn refuses(provider: &Provider, body: &Value) -> bool {
     let spec = provider.spec();
-    let has = |pointer: &String| body.pointer(pointer).is_some_and(|value| !value.is_null());
-    let answer = spec.rotate.answer.as_ref();
-    spec.errors.within.as_ref().is_some_and(has) && !answer.is_some_and(|answer| has(&answer.secret))
+    let has = |value: &Value, pointer: &String| value.pointer(pointer).is_some_and(|found| !found.is_null());
+    let has_secret = spec.rotate.answer.as_ref().is_some_and(|answer| {
+        let entries = answer.list.as_ref().and_then(|list| body.pointer(list)).and_then(Value::as_array);
+        has(body, &answer.secret) || entries.into_iter().flatten().any(|entry| has(entry, &answer.secret))
+    });
+    spec.errors.within.as_ref().is_some_and(|within| has(body, within)) && !has_secret
 }
 
 fn fits(row: &ErrorSpec, status: u16, code: Option<&str>) -> bool {
@@ -77,8 +81,7 @@ fn by_status(status: u16) -> Meaning {
         408 | 425 => Meaning::Unknown,
         CONFLICT => Meaning::Conflict,
         429 => Meaning::RateLimited,
-        // A refusal within an answer of success is none of the others.
-        200..=299 | 307 | 308 | 400..=499 => Meaning::Invalid,
+        307 | 308 | 400..=499 => Meaning::Invalid,
         _ => Meaning::Unknown,
     }
 }

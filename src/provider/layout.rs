@@ -94,6 +94,12 @@ impl Layout {
         names.dedup();
         require(names.len() == count, "signature.header", "is named for two things", "name each header once")?;
         let Tags { lead, inside, tag, between, bears_secret } = Tags::check(spec)?;
+        require(
+            !is_numbered || inside.is_none(),
+            "signature.entry",
+            "has a timestamp, and each signature a header of its own",
+            "say where the timestamp is by `timestamp_header`",
+        )?;
         let said = [lead.map(Time::Lead), inside.map(Time::Entry), spec.timestamp_header.clone().map(Time::Header)];
         let mut said = said.into_iter().flatten();
         let timestamp = said.next();

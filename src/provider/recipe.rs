@@ -47,6 +47,20 @@ impl Words<'_> {
         }
     }
 
+    /// What a receiver is given, in the order of both languages.
+    fn parameters(&self) -> String {
+        let more = [(Piece::Url, ", url"), (Piece::Method, ", method")];
+        let signed = more.iter().filter(|(piece, _)| self.signs(piece)).map(|(_, parameter)| *parameter);
+        format!("secrets, headers, body{}", signed.collect::<String>())
+    }
+
+    /// What has to be said of the address.
+    fn address(&self) -> Option<&'static str> {
+        let is_signed = self.signs(&Piece::Url);
+        is_signed
+            .then_some("The address as the provider has it, with scheme, host and query: not what a proxy passes on.")
+    }
+
     fn signs(&self, piece: &Piece) -> bool {
         self.mac.is_some_and(|(signed, ..)| signed.pieces.contains(piece))
     }
@@ -58,7 +72,7 @@ impl Words<'_> {
 
 /// A text as both languages write it: what stands in a description is printable ASCII without quotes.
 fn quoted(text: &str) -> String {
-    format!("\"{}\"", text.replace('\\', "\\\\"))
+    format!("\"{}\"", text.replace('\\', "\\\\").replace('\n', "\\n"))
 }
 
 fn python(words: &Words<'_>) -> Vec<String> {
@@ -84,7 +98,8 @@ fn python(words: &Words<'_>) -> Vec<String> {
         "# The live secret and the coming one; names of headers in small letters; the bytes of the body as they came."
             .to_owned(),
     );
-    lines.push("def accepts(secrets, headers, body, url=\"\", method=\"POST\"):".to_owned());
+    lines.extend(words.address().map(|address| format!("# {address}")));
+    lines.push(format!("def accepts({}):", words.parameters()));
     let mut say = |line: String| lines.push(format!("    {line}"));
     let header = quoted(&words.header());
     say(match &layout.between {
@@ -118,7 +133,8 @@ fn python(words: &Words<'_>) -> Vec<String> {
             }
             form => {
                 let at = if form == TimestampForm::Ms { "int(stamp) // 1000" } else { "int(stamp)" };
-                say(format!("if not stamp.isdecimal() or abs(time.time() - {at}) > {}:", words.tolerance));
+                let far = format!("abs(time.time() - {at}) > {}", words.tolerance);
+                say(format!("if not stamp.isdecimal() or len(stamp) > 15 or {far}:"));
             }
         }
         say("    return False".to_owned());
@@ -142,19 +158,23 @@ fn python(words: &Words<'_>) -> Vec<String> {
     if words.mac.is_some() {
         say(format!("signed = {}", words.pieces().iter().map(part).collect::<Vec<_>>().join(" + ")));
     }
-    say("for secret in secrets:".to_owned());
+    say("for secret in filter(None, secrets):".to_owned());
     let before = words.before();
     match words.mac {
-        None => say("    entry = secret".to_owned()),
+        None => say(format!("    entry = {before}secret")),
         Some((_, hash, encoding, key)) => {
             say(match key {
                 KeyDecoding::Raw => "    key = secret.encode()".to_owned(),
                 KeyDecoding::Base64AfterPrefix => {
-                    "    key = base64.b64decode(secret.removeprefix(\"whsec_\"))".to_owned()
+                    "    key = base64.b64decode(secret.removeprefix(\"whsec_\"), validate=True)".to_owned()
                 }
-                KeyDecoding::Base64 => "    key = base64.b64decode(secret)".to_owned(),
+                KeyDecoding::Base64 => "    key = base64.b64decode(secret, validate=True)".to_owned(),
                 KeyDecoding::Hex => "    key = bytes.fromhex(secret)".to_owned(),
             });
+            if key != KeyDecoding::Raw {
+                say("    if not key:".to_owned());
+                say("        continue".to_owned());
+            }
             let mac = format!("hmac.new(key, signed, hashlib.{})", hash.name().to_lowercase());
             say(match encoding {
                 Encoding::Hex => format!("    entry = {before}{mac}.hexdigest()"),
@@ -178,8 +198,9 @@ fn javascript(words: &Words<'_>) -> Vec<String> {
         String::new(),
         "// The live secret and the coming one; names of headers in small letters; a Buffer of the body as it came."
             .to_owned(),
-        "function accepts(secrets, headers, body, url = \"\", method = \"POST\") {".to_owned(),
     ];
+    lines.extend(words.address().map(|address| format!("// {address}")));
+    lines.push(format!("function accepts({}) {{", words.parameters()));
     let mut say = |line: String| lines.push(format!("  {line}"));
     let header = quoted(&words.header());
     say(match &layout.between {
@@ -235,10 +256,10 @@ fn javascript(words: &Words<'_>) -> Vec<String> {
         let parts = words.pieces().iter().map(part).collect::<Vec<_>>().join(", ");
         say(format!("const signed = Buffer.concat([{parts}].map((part) => Buffer.from(part)));"));
     }
-    say("return secrets.some((secret) => {".to_owned());
+    say("return secrets.filter(Boolean).some((secret) => {".to_owned());
     let before = words.before();
     match words.mac {
-        None => say("  const entry = Buffer.from(secret);".to_owned()),
+        None => say(format!("  const entry = Buffer.from({before}secret);")),
         Some((_, hash, encoding, key)) => {
             say(match key {
                 KeyDecoding::Raw => "  const key = secret;".to_owned(),
@@ -256,6 +277,9 @@ fn javascript(words: &Words<'_>) -> Vec<String> {
                     Encoding::Base64url => "base64url",
                 },
             );
+            if key != KeyDecoding::Raw {
+                say("  if (!key.length) return false;".to_owned());
+            }
             say(format!("  const mac = crypto.createHmac(\"{hash}\", key).update(signed).digest(\"{encoding}\");"));
             say(format!("  const entry = Buffer.from({before}mac);"));
         }

@@ -23,6 +23,11 @@ use crate::system::text::hex;
 /// What an API key may have in it as a part of a path: the unreserved characters of RFC 3986, and `:`.
 const IN_PATH: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~').remove(b':');
 
+/// A key as it is written into a path.
+fn in_path(key: &Secret) -> Secret {
+    Secret::new(Zeroizing::new(utf8_percent_encode(key.expose(), IN_PATH).to_string()).as_str())
+}
+
 /// The media type of a body where the description says no other.
 const JSON: &str = "application/json";
 
@@ -59,7 +64,8 @@ impl AuthHeader {
 
     /// What nobody is shown: the key, and the key as it is written where that is something else.
     pub(super) fn withheld(&self, key: &Secret) -> impl Iterator<Item = Secret> {
-        [key.clone()].into_iter().chain(self.encode.map(|_| self.written(key)))
+        let in_path = self.path.as_ref().map(|_| in_path(key));
+        [key.clone()].into_iter().chain(self.encode.map(|_| self.written(key))).chain(in_path)
     }
 
     /// The key as it is written into the header.
@@ -73,8 +79,7 @@ impl AuthHeader {
     /// What stands in front of the path, where the key stands there.
     pub(super) fn before_path(&self, key: &Secret) -> Option<Zeroizing<String>> {
         let path = self.path.as_ref()?;
-        let key = utf8_percent_encode(key.expose(), IN_PATH).to_string();
-        Some(Zeroizing::new(path.replace("{key}", &Zeroizing::new(key))))
+        Some(Zeroizing::new(path.replace("{key}", in_path(key).expose())))
     }
 
     /// The header's value.

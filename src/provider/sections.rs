@@ -225,6 +225,8 @@ pub(crate) fn has_value(body: &serde_json::Value, word: &str) -> bool {
 pub(crate) fn errors(errors: &ErrorsSpec) -> Checked {
     let fields = [&errors.code, &errors.message, &errors.within, &errors.request_id];
     fields.iter().try_for_each(|field| optional_pointer("errors", field.as_ref()))?;
+    let is_place = errors.within.as_ref().is_none_or(|within| !within.is_empty());
+    require(is_place, "errors.within", "is the whole answer", "say what only an answer with errors has: `/errors/0`")?;
     require(
         errors.table.len() <= MOST_ENTRIES,
         "errors.table",

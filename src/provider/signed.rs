@@ -96,7 +96,7 @@ impl Template {
         });
         let rest: String = literals.collect();
         require(
-            rest.len() <= MOST_TEXT && !rest.contains(['{', '}']),
+            rest.len() <= MOST_TEXT && rest.bytes().all(|byte| byte == b'\n' || is_plain(byte)),
             key,
             "has something unknown in it",
             "`{timestamp}`, `{id}`, `{method}`, `{url}`, `{form}` and `{body}` are known",
@@ -135,6 +135,11 @@ impl Template {
         };
         self.pieces.iter().map(part).collect()
     }
+}
+
+/// What may stand between the words: it is written into receivers in other languages, too.
+fn is_plain(byte: u8) -> bool {
+    (byte.is_ascii_graphic() || byte == b' ') && !b"{}\"".contains(&byte)
 }
 
 fn pieces(text: &str) -> Vec<Piece> {
@@ -221,6 +226,8 @@ mod tests {
             ("{form}{body}", "does not have `{body}`"),
             ("{url}{url}{body}", "more than once"),
             ("{uri}{body}", "something unknown"),
+            ("{timestamp}\"{body}", "something unknown"),
+            ("\u{e9}{body}", "something unknown"),
             ("a long text that is a literal{body}", "something unknown"),
         ] {
             let flaw = format!("{:?}", template(text).unwrap_err());

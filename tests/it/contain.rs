@@ -243,3 +243,19 @@ fn c3_at_a_terminal_it_is_asked_which_secret_has_leaked() {
     terminal.exits(0);
     assert_eq!(sandbox.rotations(), 1);
 }
+
+#[test]
+fn what_has_leaked_is_kept_for_no_longer_than_the_provider_needs() {
+    // Convoy cannot end a secret at once, and keeps it for an hour at least; a day where nobody chooses.
+    for (words, seconds) in
+        [("rotate hooks --yes", 86_400), ("force-rotate hooks --yes --confirm ID --reason leaked", 3_600)]
+    {
+        let sandbox = Sandbox::new("convoy");
+        let words = words.replace("ID", &sandbox.id());
+        let run = sandbox.run(&words.split(' ').collect::<Vec<_>>());
+        assert_eq!(run.code, 0, "{}", run.stderr);
+        let sent: Vec<serde_json::Value> =
+            sandbox.rotate_requests().iter().map(|seen| serde_json::from_str(&seen.body).unwrap()).collect();
+        assert_eq!(sent, [serde_json::json!({ "expiration": seconds })], "{words}");
+    }
+}

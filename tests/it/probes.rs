@@ -236,6 +236,10 @@ fn a_secret_that_deliveries_bear_is_probed_at_configured_receivers_alone_and_tha
         .exits(2)
         .says("deliveries bear the secret itself")
         .says("receivers = [");
+    for words in ["rotate hooks --dry-run --receiver", "rotate telegram/bot --store file:./x --dry-run --receiver"] {
+        let words: Vec<&str> = words.split(' ').chain(["https://typo.example/"]).collect();
+        sandbox.run(&words).exits(2).says("deliveries bear the secret itself");
+    }
     assert_eq!(tokens.lock().unwrap().len(), 0, "it was asked");
     let run = sandbox.run(&["probe", "hooks", "--json"]).exits(0).says("these probes do, too");
     assert_eq!(run.json()["receivers"][0]["verdict"], "accepts-new", "{}", run.stdout);

@@ -126,6 +126,8 @@ fn one_mistake_is_one_refusal() {
         ("secret = \"/data/secret\"", "secret = \"/data/secret\"\nlist = \"/data\"", "rotate.answer.list"),
         ("secret = \"/data/secret\"", "secret = \"/s\"\nlist = \"/data\"\nwithout = \"at\"", "rotate.answer"),
         ("code = \"/code\"", "code = \"/code\"\nwithin = \"errors\"", "errors"),
+        ("code = \"/code\"", "code = \"/code\"\nwithin = \"\"", "errors.within"),
+        ("[auth]", "[id.app]\nform = \"label\"\n[auth]", "id.app"),
     ];
     for (before, after, expected) in cases {
         assert!(GOOD.contains(before), "{before}");
@@ -190,7 +192,7 @@ fn what_is_built_in_is_sound() {
         ("mailgun", Overlap::Unknown, Force::SameCall),
         ("meta", Overlap::Unknown, Force::SameCall),
         ("mux", Overlap::Unknown, Force::SameCall),
-        ("nango", Overlap::Fixed(std::time::Duration::from_secs(300)), Force::Unavailable),
+        ("nango", Overlap::Unknown, Force::SameCall),
         ("notion", Overlap::Unknown, Force::SameCall),
         ("nylas", Overlap::None, Force::SameCall),
         ("openai", a_day, Force::Call),

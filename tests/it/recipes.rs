@@ -28,13 +28,15 @@ const PYTHON: &str = "
 import sys, json, base64 as b64
 for line in sys.stdin:
     case = json.loads(line)
-    print(json.dumps(accepts(case['secrets'], case['headers'], b64.b64decode(case['body']), case['url'], case['method'])))
+    more = {name: case[name] for name in accepts.__code__.co_varnames[:accepts.__code__.co_argcount] if name in case}
+    print(json.dumps(accepts(**{**more, 'body': b64.b64decode(case['body'])})))
 ";
 
 const JAVASCRIPT: &str = "
 for (const line of require('node:fs').readFileSync(0, 'utf8').trim().split('\\n')) {
   const { secrets, headers, body, url, method } = JSON.parse(line);
-  console.log(JSON.stringify(accepts(secrets, headers, Buffer.from(body, 'base64'), url, method)));
+  const more = [url, method].slice(0, accepts.length - 3);
+  console.log(JSON.stringify(accepts(secrets, headers, Buffer.from(body, 'base64'), ...more)));
 }
 ";
 
@@ -113,6 +115,22 @@ fn cases(scheme: &Scheme) -> Vec<(&'static str, Value, bool)> {
                 "method": sent.method,
             });
             cases.push((kind, case, accepted));
+        }
+        // No coming secret is nobody's secret: neither a delivery without anything nor what an empty key signs is accepted.
+        let forged = whsec::provider::signature::Scheme::keyed_by(scheme, b"")
+            .and_then(|key| scheme.signature(&key, "msg_1", &scheme.stamp(now), Sent::to(url, body.as_bytes())))
+            .map(|signature| scheme.headers("msg_1", now, &[scheme.written(&signature)]));
+        let long = scheme.headers("msg_1", now, &["0".repeat(64)]).into_iter().map(|(name, value)| {
+            let digits = "9".repeat(400);
+            (name, value.replace(&scheme.stamp(now), &digits))
+        });
+        for headers in [forged.unwrap_or_default(), Vec::new(), long.collect()] {
+            let named: serde_json::Map<_, _> =
+                headers.iter().map(|(name, value)| (name.to_lowercase(), json!(value))).collect();
+            let case = json!({
+                "secrets": [new.expose(), ""], "headers": named, "body": STANDARD.encode(&body), "url": url, "method": "POST",
+            });
+            cases.push(("by nobody", case, false));
         }
     }
     cases

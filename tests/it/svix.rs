@@ -215,7 +215,8 @@ fn the_caller_says_how_long_the_old_secret_lives_and_never_ends_it_by_that() {
     };
     // An empty variable of a script, and what the provider does not take.
     refused("rotate hooks --yes --overlap 0s", "would end the old secret with the call");
-    refused("rotate hooks --yes --overlap 8d", "keeps the old secret for 1s to 7d, and not for 8d");
+    refused("rotate hooks --yes --overlap 8d", "keeps the old secret for 10m to 7d, and not for 8d");
+    refused("rotate hooks --yes --overlap 5s", "and not for 5s");
     refused("rotate hooks --yes --overlap soon", "it is no duration");
     svix.run("rotate hooks --dry-run --overlap 2h").exits(0).says("2h");
     let before = jiff::Timestamp::now();
@@ -242,6 +243,6 @@ fn the_caller_says_how_long_the_old_secret_lives_and_never_ends_it_by_that() {
     );
     let layers = Sandbox::new("layers");
     let run = layers.run(&["rotate", "hooks", "--yes", "--overlap", "2h"]).exits(2);
-    run.says("keeps the old secret for 1d, whatever is asked").says("leave --overlap out");
+    run.says("keeps it for 1d, whatever is asked").says("leave --overlap out");
     assert_eq!(layers.rotations(), 0);
 }

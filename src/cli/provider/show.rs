@@ -59,7 +59,11 @@ fn chosen(provider: &Provider) -> String {
             let (least, most) = (duration_text(*bounds.start()), duration_text(*bounds.end()));
             format!("{lives}, or as long as --overlap says, {least} to {most}")
         }
-        None => lives,
+        None => match provider.overlap() {
+            Overlap::None => "not at all: it ends with the call".to_owned(),
+            Overlap::Unknown => "not known; handled as ended by the call".to_owned(),
+            Overlap::Fixed(_) | Overlap::UntilEnded { .. } => lives,
+        },
     }
 }
 

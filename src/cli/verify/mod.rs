@@ -27,6 +27,9 @@ mod input;
 /// `body_base64`), or a HAR file; from FILE or stdin. It is checked against every slot of the target's stores, in the
 /// provider's scheme. A delivery that the new secret signed counts as evidence for the step `verify`.
 ///
+/// Where the address is signed, too, it is one of the target's `receivers`, or the capture's own: a request line and `Host`, a HAR
+/// file's, or `"url"` (and `"method"`) in JSON.
+///
 /// Exits 0 if a secret that is live or coming signed it, else 9. With --follow, Ctrl-C ends the count as the input's end does.
 ///
 /// Examples:

@@ -121,16 +121,10 @@ pub(super) fn refused(shared: &Shared, meaning: Meaning) -> (u16, String) {
     let mut body = json!({});
     put(&mut body, errors.code.as_ref(), json!(code));
     put(&mut body, errors.message.as_ref(), json!("the stand-in refuses this request"));
-    // Providers that refuse within an answer of success do so with what is no matter of the key.
-    let is_within = errors.within.is_some() && row.is_none() && meaning != Meaning::Auth;
-    if let Some(within) = errors.within.as_ref().filter(|_| is_within && !has(&body, errors.within.as_ref())) {
+    if let Some(within) = errors.within.as_ref().filter(|within| status == 200 && body.pointer(within).is_none()) {
         put(&mut body, Some(within), json!(code));
     }
-    (if is_within { 200 } else { status }, body.to_string())
-}
-
-fn has(body: &Value, pointer: Option<&String>) -> bool {
-    pointer.is_some_and(|pointer| body.pointer(pointer).is_some())
+    (status, body.to_string())
 }
 
 fn usual_status(meaning: Meaning) -> u16 {
