@@ -20,7 +20,8 @@ use crate::ui::probes;
 ///
 /// Sends marked, harmless deliveries, signed in the provider's scheme in several ways, right and wrong, to the target's
 /// receivers, and says what each accepts; a minute each at most. No secret is sent, unless the provider's own deliveries bear it
-/// in place of a signature (Telegram): then probes do, to receivers of your config alone. No redirect is followed. What is found is noted in the journal of an open rotation; `cutover` probes again for itself.
+/// in place of a signature (Telegram): then probes do, to receivers of your config alone. No redirect is followed. What is found is noted in the
+/// journal of an open rotation; `cutover` probes again for itself.
 ///
 /// Exits 0 if every receiver accepts the new secret (where no rotation is open: the live one) and nothing forged; with --with,
 /// if each case that was tried is answered as it should be; with --expect, if every verdict is that one; else 9.

@@ -21,7 +21,6 @@ use crate::delivery::probe::PATIENCE;
 use crate::http;
 use crate::provider::Catalog;
 use crate::provider::client::{Client, ClientOptions};
-use crate::provider::signature::Scheme;
 use crate::rotation::seal::Seals;
 use crate::rotation::state_key::StateKey;
 use crate::secret;
@@ -316,7 +315,7 @@ fn once<T>(cell: &OnceCell<T>, fill: impl FnOnce() -> Result<T, Error>) -> Resul
 /// Refuses receivers that a flag names where probes bear the secret itself: an address that is typed may be anybody's.
 pub fn refuse_typed(target: &Target, receivers: &[String]) -> Result<(), Error> {
     let provider = &target.endpoint.provider;
-    if receivers.is_empty() || !Scheme::of(provider).is_some_and(|scheme| scheme.bears_secret()) {
+    if receivers.is_empty() || !provider.bears_secret() {
         return Ok(());
     }
     let title = provider.title();

@@ -10,7 +10,6 @@ use crate::advice::{Verb, advice};
 use crate::config::Target;
 use crate::delivery::probe::{Case, Event as ProbeEvent, Prober, Report, Secrets, Verdict};
 use crate::provider::Tested;
-use crate::provider::signature::Scheme;
 use crate::rotation::person_steps::probed;
 use crate::rotation::{CLOCK_SET_BACK, Event, RunError, newest_sent};
 
@@ -40,7 +39,7 @@ impl Probe {
         let target = &inventory.target;
         let urls = receivers(target, asked)?;
         let provider = &target.endpoint.provider;
-        if Scheme::of(provider).is_some_and(|scheme| scheme.bears_secret()) {
+        if provider.bears_secret() {
             context.warn(format!("{}'s deliveries bear the secret itself, and these probes do, too", provider.title()));
         }
         let client = context.prober_client(target)?;

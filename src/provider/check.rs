@@ -6,7 +6,7 @@ use std::time::Duration;
 use super::path::PathTemplate;
 use super::rules::{self, Checked, Flaw, flaw, require};
 use super::signature::Scheme;
-use super::spec::{Cutover, IdForm, KeyForm, RotateKind, SecretSpec, Signs, Spec};
+use super::spec::{Cutover, KeyForm, RotateKind, SecretSpec, Signs, Spec};
 use super::{Id, ProviderError, auth, by_hand, overlap, parse, placeholders, sections};
 use crate::http::{Url, parse_base_url};
 
@@ -155,6 +155,11 @@ impl Provider {
         self.idempotency.as_ref()
     }
 
+    /// Whether its deliveries bear the secret itself, and so do probes.
+    pub fn bears_secret(&self) -> bool {
+        self.signature.as_ref().is_some_and(Scheme::bears_secret)
+    }
+
     /// How deliveries are signed, where that is described.
     pub(crate) fn signature(&self) -> Option<&Scheme> {
         self.signature.as_ref()
@@ -226,12 +231,8 @@ fn check(spec: Spec) -> Result<Provider, Flaw> {
     let inspect_path = spec.inspect.as_ref().map(|inspect| path("inspect.path", &inspect.path)).transpose()?;
     let test_path = spec.test_delivery.as_ref().map(|test| path("test_delivery.path", &test.path)).transpose()?;
     let listed = spec.inspect.as_ref().is_some_and(|inspect| inspect.list.is_some());
-    let in_body = |id: &str| {
-        let body = spec.rotate.body.as_ref();
-        body.is_some_and(|body| sections::has_value(body, &format!("{{{id}}}")))
-    };
-    let named: Vec<&String> = spec.ids.iter().filter(|id| !is_label(&spec, id)).collect();
-    let not_in_body: Vec<&String> = named.iter().copied().filter(|id| !in_body(id)).collect();
+    let named: Vec<&String> = spec.ids.iter().filter(|id| !spec.is_label(id)).collect();
+    let not_in_body: Vec<&String> = named.iter().copied().filter(|id| !is_in_body(&spec, id)).collect();
     uses_all("rotate.path", rotate_path.as_ref(), &not_in_body)?;
     labels(&spec, [&rotate_path, &read_path, &inspect_path, &test_path])?;
     require(
@@ -313,21 +314,19 @@ fn same(same: &[String], base_url: Option<&Url>) -> Checked {
     Ok(())
 }
 
-/// Whether an id is the operator's own name for something, and is sent nowhere.
-fn is_label(spec: &Spec, id: &str) -> bool {
-    spec.id.get(id).is_some_and(|known| known.form == IdForm::Label)
+/// Whether an id stands in the body of the rotate call.
+fn is_in_body(spec: &Spec, id: &str) -> bool {
+    spec.rotate.body.as_ref().is_some_and(|body| sections::has_value(body, &format!("{{{id}}}")))
 }
 
 /// A label stands in no call, and no answer can be compared with one.
 fn labels(spec: &Spec, paths: [&Option<PathTemplate>; 4]) -> Checked {
     let in_path = |id: &str| paths.into_iter().flatten().any(|path| path.uses(id));
-    let in_body =
-        |id: &str| spec.rotate.body.as_ref().is_some_and(|body| sections::has_value(body, &format!("{{{id}}}")));
-    for id in spec.ids.iter().filter(|id| is_label(spec, id)) {
-        let is_sent = in_path(id) || in_body(id);
+    for id in spec.ids.iter().filter(|id| spec.is_label(id)) {
+        let is_sent = in_path(id) || is_in_body(spec, id);
         require(!is_sent, &format!("id.{id}"), "is a label, and stands in a call", "take one of the two out")?;
     }
-    let is_own = spec.ids.last().is_some_and(|id| is_label(spec, id));
+    let is_own = spec.ids.last().is_some_and(|id| spec.is_label(id));
     let is_compared = spec.rotate.answer.as_ref().is_some_and(|answer| answer.id.is_some())
         || spec.inspect.as_ref().is_some_and(|inspect| inspect.list.is_some());
     require(

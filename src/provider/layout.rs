@@ -182,15 +182,8 @@ impl Layout {
         &self,
         headers: &'a [(N, V)],
     ) -> Result<Claims<'a>, Mismatch> {
-        if self.is_numbered {
-            return self.numbered(headers);
-        }
-        let header = one(headers, &self.header)?;
+        let parts = self.parts(headers)?;
         let id = self.id_header.as_ref().map_or(Ok(""), |name| one(headers, name))?;
-        let parts: Vec<&str> = match &self.between {
-            Some(between) => header.split(between.as_str()).map(str::trim).collect(),
-            None => vec![header],
-        };
         let stamped = match &self.timestamp {
             None => None,
             Some(Time::Header(name)) => Some((one(headers, name)?, name)),
@@ -210,17 +203,8 @@ impl Layout {
         let entries: Vec<&str> =
             parts.iter().filter(|part| !self.leads(part)).filter_map(|part| self.entry(part)).collect();
         if entries.is_empty() {
-            return Err(self.without_version(&parts));
+            return Err(if self.is_numbered { malformed(&self.name(1)) } else { self.without_version(&parts) });
         }
-        self.claimed(stamped, id, entries)
-    }
-
-    fn claimed<'a>(
-        &self,
-        stamped: Option<(&'a str, &String)>,
-        id: &'a str,
-        entries: Vec<&'a str>,
-    ) -> Result<Claims<'a>, Mismatch> {
         let (timestamp, signed_at) = match stamped {
             None => ("", None),
             Some((time, place)) => (time, Some(self.moment(time).ok_or_else(|| malformed(place))?)),
@@ -231,26 +215,21 @@ impl Layout {
         Ok(Claims { timestamp, signed_at, id, entries })
     }
 
-    /// The same where each signature has a header of its own.
-    fn numbered<'a, N: AsRef<str>, V: AsRef<str>>(&self, headers: &'a [(N, V)]) -> Result<Claims<'a>, Mismatch> {
-        let id = self.id_header.as_ref().map_or(Ok(""), |name| one(headers, name))?;
-        let stamped = match &self.timestamp {
-            Some(Time::Header(name)) => Some((one(headers, name)?, name)),
-            _ => None,
-        };
+    /// What stands in the header, or in each of those that are numbered, taken apart.
+    fn parts<'a, N: AsRef<str>, V: AsRef<str>>(&self, headers: &'a [(N, V)]) -> Result<Vec<&'a str>, Mismatch> {
+        if !self.is_numbered {
+            let header = one(headers, &self.header)?;
+            return Ok(match &self.between {
+                Some(between) => header.split(between.as_str()).map(str::trim).collect(),
+                None => vec![header],
+            });
+        }
         let value = |number| match one(headers, &self.name(number)) {
             Err(Mismatch::Missing { .. }) => None,
             found => Some(found),
         };
         let found = (1..=MOST_SIGNATURES).map_while(value).collect::<Result<Vec<&str>, _>>()?;
-        if found.is_empty() {
-            return Err(Mismatch::Missing { header: self.name(1) });
-        }
-        let entries: Vec<&str> = found.into_iter().filter_map(|value| self.entry(value)).collect();
-        if entries.is_empty() {
-            return Err(malformed(&self.name(1)));
-        }
-        self.claimed(stamped, id, entries)
+        if found.is_empty() { Err(Mismatch::Missing { header: self.name(1) }) } else { Ok(found) }
     }
 
     /// The header of one signature, by its number from 1.

@@ -1,6 +1,5 @@
 //! Signs and verifies deliveries as a description says. The body is always the exact bytes that were sent.
 
-use std::borrow::Cow;
 use std::time::Duration;
 
 use thiserror::Error;
@@ -172,11 +171,9 @@ impl Scheme {
 
     /// What a delivery bears of a key. `None` where fields are signed and the body is no form.
     pub fn signature(&self, key: &Keyed, id: &str, timestamp: &str, sent: Sent<'_>) -> Option<Signature> {
-        let parts = match &self.mac {
-            Some(mac) => mac.signed.parts(id, timestamp, sent)?,
-            None => Vec::new(),
-        };
-        Some(key.sign(parts.iter().map(Cow::as_ref)))
+        let Some(mac) = &self.mac else { return Some(key.sign(std::iter::empty())) };
+        let fields = mac.signed.fields(sent.body)?;
+        Some(key.sign(mac.signed.parts(id, timestamp, sent, &fields)))
     }
 
     /// The MAC of a body alone, which is what a signer makes that forgets the rest.

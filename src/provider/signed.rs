@@ -1,7 +1,5 @@
 //! What is signed of a delivery: the words of `signed`, put together from a request. Knows no keys.
 
-use std::borrow::Cow;
-
 use super::rules::{Flaw, require};
 
 /// The media type of a body whose fields are signed.
@@ -119,21 +117,29 @@ impl Template {
         self.pieces.contains(&Piece::Form)
     }
 
-    /// What is signed, in parts one behind the other; `None` where fields are signed and the body is no form, so that nothing
+    /// The fields of a body, where they are what is signed, and nothing elsewhere; `None` where it is no form, so that nothing
     /// vouches for it.
-    pub(super) fn parts<'a>(&'a self, id: &'a str, timestamp: &'a str, sent: Sent<'a>) -> Option<Vec<Cow<'a, [u8]>>> {
-        let part = |piece: &'a Piece| {
-            Some(match piece {
-                Piece::Timestamp => Cow::from(timestamp.as_bytes()),
-                Piece::Id => Cow::from(id.as_bytes()),
-                Piece::Method => Cow::from(sent.method.as_bytes()),
-                Piece::Url => Cow::from(sent.url.as_bytes()),
-                Piece::Form => Cow::from(fields(sent.body)?),
-                Piece::Body => Cow::from(sent.body),
-                Piece::Literal(text) => Cow::from(text.as_bytes()),
-            })
-        };
-        self.pieces.iter().map(part).collect()
+    pub(super) fn fields(&self, body: &[u8]) -> Option<Vec<u8>> {
+        if self.has_form() { fields(body) } else { Some(Vec::new()) }
+    }
+
+    /// What is signed, in parts one behind the other.
+    pub(super) fn parts<'a>(
+        &'a self,
+        id: &'a str,
+        timestamp: &'a str,
+        sent: Sent<'a>,
+        fields: &'a [u8],
+    ) -> impl Iterator<Item = &'a [u8]> {
+        self.pieces.iter().map(move |piece| match piece {
+            Piece::Timestamp => timestamp.as_bytes(),
+            Piece::Id => id.as_bytes(),
+            Piece::Method => sent.method.as_bytes(),
+            Piece::Url => sent.url.as_bytes(),
+            Piece::Form => fields,
+            Piece::Body => sent.body,
+            Piece::Literal(text) => text.as_bytes(),
+        })
     }
 }
 
@@ -213,14 +219,15 @@ mod tests {
             ("{id}.{timestamp}.{body}", "7.9.c=1"),
         ] {
             let template = template(text).unwrap();
-            let parts = template.parts("7", "9", sent).unwrap().concat();
-            assert_eq!(String::from_utf8(parts).unwrap(), expected);
+            let fields = template.fields(sent.body).unwrap();
+            let parts: Vec<&[u8]> = template.parts("7", "9", sent, &fields).collect();
+            assert_eq!(String::from_utf8(parts.concat()).unwrap(), expected);
             assert_eq!(
                 (template.has_address(), template.has_form()),
                 (text.contains("{url}"), text.contains("{form}"))
             );
         }
-        assert!(template("{url}{form}").unwrap().parts("", "", Sent::to("https://a.example", b"{}")).is_none());
+        assert!(template("{url}{form}").unwrap().fields(b"{}").is_none());
         for (text, why) in [
             ("{url}", "does not have `{body}`"),
             ("{form}{body}", "does not have `{body}`"),

@@ -103,8 +103,7 @@ fn issue(plan: &Plan) -> Vec<String> {
 pub fn warnings(plan: &Plan, provider: &Provider) -> Vec<String> {
     let mut lines = Vec::new();
     let title = provider.title();
-    if plan.may_probe && Scheme::of(provider).is_some_and(|scheme| scheme.bears_secret()) && !plan.receivers.is_empty()
-    {
+    if plan.may_probe && provider.bears_secret() && !plan.receivers.is_empty() {
         lines.push(format!("{title}'s deliveries bear the secret itself, and so do the probes of these receivers"));
     }
     match plan.direction {

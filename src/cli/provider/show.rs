@@ -8,7 +8,6 @@ use super::super::session::Session;
 use super::super::{complete, result};
 use crate::provider::recipe::{self, Recipe};
 use crate::provider::signature::Scheme;
-use crate::provider::spec::IdForm;
 use crate::provider::{Force, Overlap, Provider, duration_text};
 
 /// Show what is known about a provider
@@ -79,8 +78,7 @@ pub fn force(provider: &Provider) -> &'static str {
 /// How its endpoints are named.
 fn endpoint(provider: &Provider) -> String {
     let spec = provider.spec();
-    let is_label = |id: &&String| spec.id.get(*id).is_some_and(|known| known.form == IdForm::Label);
-    let labels: Vec<&str> = spec.ids.iter().filter(is_label).map(String::as_str).collect();
+    let labels: Vec<&str> = spec.ids.iter().map(String::as_str).filter(|id| spec.is_label(id)).collect();
     let own = if labels.is_empty() { String::new() } else { format!(" ({}: a name of your own)", labels.join(", ")) };
     format!("{}/{}{own}", provider.name(), spec.ids.join("/"))
 }

@@ -1,5 +1,6 @@
 //! Asks a receiver what it accepts: a marked, harmless event, signed in the provider's scheme in several ways, right and
-//! wrong. No secret is sent, but in a scheme whose deliveries bear the secret itself; no redirect is followed, and what the receiver answers beyond its status is not read.
+//! wrong. No secret is sent, but in a scheme whose deliveries bear the secret itself; no redirect is followed, and what the
+//! receiver answers beyond its status is not read.
 
 use std::time::{Duration, Instant};
 

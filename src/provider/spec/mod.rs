@@ -77,6 +77,13 @@ pub struct Spec {
     pub sources: Vec<SourceSpec>,
 }
 
+impl Spec {
+    /// Whether an id is the operator's own name for something, and is sent nowhere.
+    pub fn is_label(&self, id: &str) -> bool {
+        self.id.get(id).is_some_and(|known| known.form == IdForm::Label)
+    }
+}
+
 /// What is known of the values of one id.
 #[derive(Clone, Debug, Deserialize, Serialize)]
 #[serde(deny_unknown_fields)]
