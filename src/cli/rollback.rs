@@ -16,7 +16,7 @@ use crate::ui::prompt::Answers;
 ///
 /// The new secret goes back to the `next` slot, so nothing is lost and `whsec cutover` goes forward again. Refused, with
 /// exit 9, once the provider no longer honours the old secret. Where the old one has leaked it takes a --reason, because
-/// that opens the leak again.
+/// that opens the leak again. Where a second endpoint was made beside the first, that one is removed, and the rotation is over.
 ///
 /// Examples:
 ///   whsec rollback marks --reason 'receivers refuse the new secret'
@@ -43,7 +43,12 @@ pub fn run(args: &Args, session: &Session) -> anyhow::Result<Exit> {
     let stopped = || signals.arrived();
     let mut person = person::of(session, workspace, &found.resources, Answers::default(), &stopped)?;
     let outcome = rollback::roll_back(workspace, &found.resources, &mut rotation, args.reason.as_deref(), &mut person);
-    if let Ok(back) = &outcome {
+    if let (Ok(back), Some(second)) = (&outcome, rotation.second())
+        && back.is_over
+    {
+        session.output.say(&format!("the new endpoint `{second}` is removed with its secret, and the old one goes on"));
+        session.output.say("receivers may forget the new secret");
+    } else if let Ok(back) = &outcome {
         session.output.say("the old secret is live again in every store, and the new one waits in `next`");
         session.output.say("deploy or reload the receivers, so that they read it");
         if back.opens_leak {

@@ -114,7 +114,8 @@ pub fn consent(session: &Session, workspace: &Workspace, plan: &Plan, confirm: O
 
 /// Refuses what is not the endpoint's own id.
 pub fn is_the_id(workspace: &Workspace, plan: &Plan, typed: &str) -> anyhow::Result<()> {
-    if workspace.target.endpoint.is_own_id(typed) {
+    // By now another endpoint may have taken its place.
+    if workspace.target.endpoint.at(plan.own_id()).is_own_id(typed) {
         return Ok(());
     }
     let message = "that is not the endpoint's id, so nothing was sent";

@@ -37,10 +37,16 @@ fn configured(context: &Context, target: &Target) -> Configured {
 
 /// The other targets that the config has of the same endpoint, as far as they can be used.
 fn others(context: &Context, target: &Target) -> Vec<Target> {
-    let (Ok(config), Ok(catalog)) = (context.config(), context.catalog()) else { return Vec::new() };
+    let Ok(config) = context.config() else { return Vec::new() };
     let key = target.endpoint.key();
+    if target.endpoint.provider.replaces() {
+        // Each may name it by another of the ids that it had.
+        let others =
+            config.names().filter(|name| *name != target.name).filter_map(|name| context.configured(name).ok());
+        return others.filter(|other| other.endpoint.key() == key).collect();
+    }
     let others = config.of_endpoint(&key).filter(|name| *name != target.name);
-    others.filter_map(|name| config.named(name, catalog).ok()).collect()
+    others.filter_map(|name| context.configured(name).ok()).collect()
 }
 
 /// A target's stores as a plan would name them. Opens none.
@@ -107,7 +113,7 @@ pub fn joined(context: &Context, target: &Target, rotation: &Rotation) -> Vec<Ch
     let read = || {
         target.file.as_ref()?;
         let now = context.anew();
-        let target = now.config().ok()?.named(&target.name, now.catalog().ok()?).ok()?;
+        let target = now.configured(&target.name).ok()?;
         (target.endpoint.key() == rotation.plan.endpoint_key).then(|| since(&now, &target, &rotation.plan))
     };
     let is_joined = |change: &Change| matches!(change, Change::StoreJoined { .. } | Change::ReceiverJoined { .. });
@@ -271,7 +277,7 @@ fn take_in(
     let new = wanted.into_iter().zip(named).filter(|(_, named)| joined.contains(&named.reference));
     target.stores = new.map(|(wanted, _)| wanted).collect();
     let stores = workspace::open_stores(&target).map_err(failed)?;
-    shared::refuse_configured(context.config_at_hand()?, context.catalog()?, &target, &stores)?;
+    shared::refuse_configured(context, context.config_at_hand()?, &target, &stores)?;
     shared::refuse_journaled(&workspace.journal, &target, &stores)?;
     let planned = workspace::planned(&target, &stores).map_err(failed)?;
     let new = Resources { stores, api_key: None };

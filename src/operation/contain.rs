@@ -95,6 +95,12 @@ fn way(leaked: Leaked, is_said: bool, cannot_force: bool, old_lives: bool) -> Wa
 /// The new secret has leaked, and the provider takes no further rotation while the old one lives.
 pub fn no_way_yet(target: &Target, open: &Rotation) -> Error {
     let (title, name) = (target.endpoint.provider.title(), &target.name);
+    if let Some(second) = open.second() {
+        let message = format!("nothing was sent: the new secret of `{name}` is that of a second endpoint, `{second}`");
+        let back = Verb::Rollback.of(name).open("reason", "TEXT").bare();
+        let hint = advice!["remove that one: ", back, "; then rotate again: ", Verb::Rotate.of(name).bare()];
+        return Stop::new(Kind::Conflict, message, hint);
+    }
     let until = open.replaced_until().map_or_else(|| "the old one has ended".to_owned(), moment);
     let message = format!(
         "nothing was sent: {title} takes no further rotation until {until}, and the new secret of `{name}` stays alive there"

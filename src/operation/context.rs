@@ -13,7 +13,7 @@ use jiff::Timestamp;
 
 use super::error::{Error, Kind, Stop};
 use super::folders::Folders;
-use super::seals;
+use super::{followed, seals};
 use crate::advice::Advice;
 use crate::config::trust::{self, Ledger};
 use crate::config::{Config, ConfigFile, Overrides, Target};
@@ -21,6 +21,7 @@ use crate::delivery::probe::PATIENCE;
 use crate::http;
 use crate::provider::Catalog;
 use crate::provider::client::{Client, ClientOptions};
+use crate::rotation::journal::Journal;
 use crate::rotation::seal::Seals;
 use crate::rotation::state_key::StateKey;
 use crate::secret;
@@ -178,9 +179,7 @@ impl Context {
             Ok(config) => config,
             Err(error) => return Some(error),
         };
-        config
-            .has(name)
-            .then(|| self.catalog().and_then(|catalog| Ok(config.named(name, catalog).map(|_| ())?)).err())?
+        config.has(name).then(|| self.configured(name).err())?
     }
 
     /// The config files that there are, the most important one first.
@@ -222,7 +221,22 @@ impl Context {
         let overrides = Overrides { folder: self.folders().current.clone(), ..overrides.clone() };
         let target = self.config()?.target(name, &overrides, self.catalog()?)?;
         refuse_typed(&target, &overrides.receivers)?;
-        Ok(target)
+        self.followed(target)
+    }
+
+    /// A configured target, as the config has it.
+    pub fn configured(&self, name: &str) -> Result<Target, Error> {
+        self.followed(self.config()?.named(name, self.catalog()?)?)
+    }
+
+    /// A target with the endpoint that has taken the place of the one that it names, where one has.
+    pub fn followed(&self, target: Target) -> Result<Target, Error> {
+        let has_journal = |folder: &Path| folder.join("journal.sqlite").exists();
+        if !target.endpoint.provider.replaces() || !self.folders().state_dir().is_ok_and(has_journal) {
+            return Ok(target);
+        }
+        let journal = Journal::open_to_look(self.state_dir()?)?;
+        Ok(Target { endpoint: followed::follow(&journal, target.endpoint)?, ..target })
     }
 
     /// What the stores of a target need that is not in the config, or those of none.

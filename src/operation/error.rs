@@ -224,6 +224,7 @@ fn of_run(error: &RunError) -> Kind {
         RunError::Refused { refusal, .. } => of_refusal(refusal.meaning),
         RunError::NotSent { .. } | RunError::CheckFailed { .. } => Kind::Unavailable,
         RunError::Lost { .. }
+        | RunError::EndUnknown { .. }
         | RunError::Unreadable { .. }
         | RunError::Unread { .. }
         | RunError::AgainstEvidence { .. }
@@ -248,6 +249,8 @@ fn of_run(error: &RunError) -> Kind {
         | RunError::NoWayBack { .. }
         | RunError::Contradicted { .. }
         | RunError::Unsafe { .. }
+        | RunError::NoSecond { .. }
+        | RunError::Uncarried { .. }
         | RunError::Unproved { .. }
         | RunError::NotReady { .. } => Kind::Gate,
     }

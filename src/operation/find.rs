@@ -307,7 +307,7 @@ pub fn from_plan(context: &Context, plan: &Plan) -> Result<Target, Error> {
         Ok(context.catalog()?.get(&plan.provider)?.endpoint(Some(&plan.base_url), &ids, auth, &plan.options)?)
     };
     let endpoint = match described() {
-        Ok(endpoint) => endpoint,
+        Ok(endpoint) => Endpoint { present: plan.present.clone(), ..endpoint },
         Err(error) => {
             let Ok(base_url) = Url::parse(&plan.base_url) else { return Err(error) };
             provider::remembered(&plan.provider, &plan.ids, &base_url, &plan.endpoint_key)?

@@ -192,6 +192,7 @@ pub fn object(
         "target": plan.target,
         "provider": plan.provider,
         "endpoint": plan.own_id(),
+        "new_endpoint": rotation.second(),
         "rotation": rotation.id,
         "replaces": plan.replaces,
         "direction": plan.direction_name(),

@@ -76,7 +76,7 @@ pub fn refuse_shared(
     if !rotation.sent.is_empty() {
         return Ok(());
     }
-    shared::refuse_configured(context.config_at_hand()?, context.catalog()?, &workspace.target, &resources.stores)?;
+    shared::refuse_configured(context, context.config_at_hand()?, &workspace.target, &resources.stores)?;
     shared::refuse_journaled(&workspace.journal, &workspace.target, &resources.stores)
 }
 

@@ -15,6 +15,8 @@ pub struct Back {
     pub ends_at: Option<Timestamp>,
     /// Whether it is a secret that has leaked.
     pub opens_leak: bool,
+    /// Whether the rotation is over by that: its new endpoint is gone.
+    pub is_over: bool,
 }
 
 /// Puts the old secret back into every store. One that has leaked goes back only for a reason.
@@ -40,5 +42,5 @@ pub fn roll_back(
         return Err(Stop::new(Kind::Gate, message, hint));
     }
     workspace.runner(rotation, resources, operator).roll_back(reason.map(str::to_owned))?;
-    Ok(Back { ends_at: rotation.expires_at(), opens_leak })
+    Ok(Back { ends_at: rotation.expires_at(), opens_leak, is_over: rotation.closed.is_some() })
 }

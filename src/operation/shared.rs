@@ -1,10 +1,10 @@
 //! Two endpoints in one slot destroy each other's only copy: found before anything is sent or written, however a path is
 //! written, in the config and in what the journal knows of ad hoc targets.
 
+use super::context::Context;
 use super::error::{Error, Kind, Stop};
 use super::workspace;
 use crate::config::{Config, Target};
-use crate::provider::Catalog;
 use crate::rotation::journal::Journal;
 use crate::rotation::{Plan, PlannedStore, Rotation};
 use crate::store::{self, Reference, Slot, Store, Surroundings, places};
@@ -14,14 +14,16 @@ type Placed = (Slot, String);
 
 /// Refuses stores of a target that have a slot in common with a target of another endpoint in the config.
 pub fn refuse_configured(
+    context: &Context,
     config: &Config,
-    catalog: &Catalog,
     target: &Target,
     stores: &[Box<dyn Store>],
 ) -> Result<(), Error> {
     let ours: Vec<Placed> = stores.iter().flat_map(|store| placed(store.as_ref())).collect();
     // One that is broken says so when it is used.
-    for other in config.names().filter_map(|name| config.named(name, catalog).ok()) {
+    let catalog = context.catalog()?;
+    let others = config.names().filter_map(|name| config.named(name, catalog).ok());
+    for other in others.filter_map(|other| context.followed(other).ok()) {
         if other.endpoint.key() == target.endpoint.key() {
             continue;
         }

@@ -8,13 +8,14 @@ use uuid::Uuid;
 use super::context::Context;
 use super::error::{Error, Kind, Stop};
 use super::workspace::{self, Resources, Workspace};
-use super::{changes, key, moved, shared};
-use crate::advice::{Advice, Verb, advice};
+use super::{changes, key, moved, overlap, shared};
+use crate::advice::{Verb, advice};
 use crate::config::Target;
 use crate::provider::spec::Cutover;
-use crate::provider::{Force, Overlap, Provider, duration_text, request};
+use crate::provider::{Force, Overlap, request};
 use crate::rotation::{
-    Call, Direction, Event, Issuing, Outcome, Plan, Proof, Rotation, RunError, Status, Step, at_hand, leaking, suspects,
+    Call, Direction, Ending, Event, Issuing, Outcome, Plan, Proof, Rotation, RunError, Status, Step, at_hand, leaking,
+    suspects,
 };
 use crate::secret::Fingerprint;
 use crate::store::Store;
@@ -100,7 +101,7 @@ pub fn decide(context: &Context, mut target: Target, intent: &Intent<'_>) -> Res
     plan.stores = workspace::planned(&target, &stores)?;
     changes::note_flags(context, &mut plan)?;
     workspace::refuse_bare_stdout(context, &plan)?;
-    shared::refuse_configured(context.config()?, context.catalog()?, &target, &stores)?;
+    shared::refuse_configured(context, context.config()?, &target, &stores)?;
     if plan.probe_first {
         refuse_unprovable(&plan, &target)?;
     }
@@ -187,7 +188,7 @@ fn plan(target: &Target, intent: &Intent<'_>) -> Result<Plan, Error> {
     let endpoint = &target.endpoint;
     let provider = &endpoint.provider;
     let chosen = match intent.overlap {
-        Some(chosen) => Some(chosen_overlap(provider, chosen)?),
+        Some(chosen) => Some(overlap::chosen(provider, chosen)?),
         // What has leaked is to live no longer than the provider needs.
         None => provider.choice().filter(|_| intent.force.is_some()).map(|bounds| *bounds.start()),
     };
@@ -237,18 +238,22 @@ fn plan(target: &Target, intent: &Intent<'_>) -> Result<Plan, Error> {
         endpoint_key: endpoint.key(),
         base_url: endpoint.base_url.to_string(),
         ids: endpoint.ids.clone(),
+        present: endpoint.present.clone(),
         auth: provider.spec().auth.schemes.get(endpoint.auth).map(|scheme| scheme.name.clone()).unwrap_or_default(),
         options: endpoint.options.clone(),
         direction,
         steps,
         issuing: match request {
             Some(request) => Issuing::Call(request),
-            None => Issuing::ByHand { page: provider.page(&endpoint.ids).unwrap_or_default() },
+            None => Issuing::ByHand { page: provider.page(&endpoint.ids_now()).unwrap_or_default() },
         },
         key_window: key.as_ref().and(provider.idempotency()).map(|idempotency| idempotency.window),
         idempotency_key: key,
         overlap,
-        end_page: provider.end_page(&endpoint.ids),
+        ending: match request::end(endpoint) {
+            Some(request) => Some(Ending::Call(request)),
+            None => provider.end_page(&endpoint.ids_now()).map(|page| Ending::ByHand { page }),
+        },
         settles,
         stores: Vec::new(),
         passed_over: Vec::new(),
@@ -262,30 +267,6 @@ fn plan(target: &Target, intent: &Intent<'_>) -> Result<Plan, Error> {
         reason: intent.force.or(intent.reason).map(str::to_owned),
         owner: target.owner.clone(),
     })
-}
-
-/// How long the old secret is to live, if the provider takes that.
-fn chosen_overlap(provider: &Provider, chosen: Duration) -> Result<Duration, Error> {
-    let title = provider.title();
-    let refused = |message: String, hint: Advice| Err(Stop::new(Kind::Usage, message, hint));
-    let Some(bounds) = provider.choice() else {
-        let message = match provider.overlap() {
-            Overlap::Fixed(lives) => format!("{title} keeps it for {}, whatever is asked", duration_text(lives)),
-            Overlap::UntilEnded { .. } => format!("{title} keeps the old secret until it is ended"),
-            Overlap::None | Overlap::Unknown => format!("{title} is not known to keep the old secret"),
-        };
-        return refused(message, "leave --overlap out".into());
-    };
-    if chosen.is_zero() {
-        let hint = advice!["to end it at once: ", Verb::ForceRotate.alone(), "; else give a time: --overlap 2h"];
-        return refused("--overlap 0 would end the old secret with the call".to_owned(), hint);
-    }
-    if !bounds.contains(&chosen) {
-        let [least, most, chosen] = [*bounds.start(), *bounds.end(), chosen].map(duration_text);
-        let message = format!("{title} keeps the old secret for {least} to {most}, and not for {chosen}");
-        return refused(message, "give a time between the two".into());
-    }
-    Ok(chosen)
 }
 
 fn standing(workspace: &Workspace) -> Result<Standing, RunError> {

@@ -1,5 +1,6 @@
 //! What came of a call, and what an answer holds. Errors name a category and a position, never content.
 
+use std::collections::BTreeMap;
 use std::fmt;
 use std::time::Duration;
 
@@ -9,7 +10,7 @@ use thiserror::Error;
 use zeroize::Zeroizing;
 
 use super::spec::{Meaning, RotateAnswerSpec};
-use super::{Carried, Endpoint, plain_text};
+use super::{Carried, Endpoint, id_flaw, plain_text};
 use crate::secret::Secret;
 
 pub use super::judge::judge;
@@ -83,6 +84,8 @@ pub struct Unknown {
 #[derive(Clone, Debug)]
 pub struct Rotated {
     pub secret: Secret,
+    /// The id of the endpoint that was made, where one was.
+    pub endpoint: Option<String>,
     pub version: Option<String>,
     pub fingerprint: Option<String>,
     pub old_expires_at: Option<Timestamp>,
@@ -103,8 +106,10 @@ pub struct Inspected {
     /// A whole secret, where the provider shows one; a masked one is left out.
     pub secret: Option<Secret>,
     pub date: Option<Timestamp>,
-    /// What has to be sent back with a secret of ours.
+    /// What has to be sent back with a secret of ours, or belongs to a second endpoint.
     pub carried: Carried,
+    /// What the endpoint has and no call gives to a second one, in words.
+    pub uncarried: Option<String>,
 }
 
 /// An answer does not hold what its description says.
@@ -132,21 +137,29 @@ pub enum AnswerError {
     NotCarried { pointer: String },
     #[error("the answer is about another endpoint than the one asked for (`{pointer}`)")]
     OtherEndpoint { pointer: String },
+    #[error("the answer has no id of a new endpoint at `{pointer}`")]
+    NotNew { pointer: String },
 }
 
 /// Reads the answer to a rotate call, or to the one that shows what it made.
 pub fn rotated(endpoint: &Endpoint, reply: &Reply) -> Result<Rotated, AnswerError> {
     let Some(answer) = &endpoint.provider.spec().rotate.answer else { return Err(AnswerError::NotDescribed) };
     let body = parse(reply)?;
-    if let Some(pointer) = &answer.id {
-        let id = text(&body, Some(pointer));
-        if id.is_some_and(|id| !endpoint.is_own_id(&id)) {
+    let id = text(&body, answer.id.as_ref());
+    let made = match &answer.id {
+        Some(pointer) if endpoint.provider.replaces() => {
+            let new = id.filter(|id| id_flaw(id).is_none() && !endpoint.is_own_id(id));
+            Some(new.ok_or_else(|| AnswerError::NotNew { pointer: pointer.clone() })?)
+        }
+        Some(pointer) if id.is_some_and(|id| !endpoint.is_own_id(&id)) => {
             return Err(AnswerError::OtherEndpoint { pointer: pointer.clone() });
         }
-    }
+        _ => None,
+    };
     let old_expires_at = timestamp(&body, answer.old_expires_at.as_ref());
     let rotated = Rotated {
         secret: secret(entry(&body, answer)?, &answer.secret)?,
+        endpoint: made,
         version: plain(&body, answer.version.as_ref()),
         fingerprint: plain(&body, answer.fingerprint.as_ref()),
         old_expires_at,
@@ -161,7 +174,10 @@ pub(crate) fn inspected(endpoint: &Endpoint, item: &Value, date: Option<Timestam
     let spec = endpoint.provider.spec();
     let Some(inspect) = &spec.inspect else { return Ok(Inspected::default()) };
     let answer = &inspect.answer;
-    let carried = Carried::read(item, &spec.rotate.carry);
+    let carried = match endpoint.provider.replaces() {
+        true => Ok(Carried::read_what_is_there(item, &spec.rotate.carry)),
+        false => Carried::read(item, &spec.rotate.carry),
+    };
     Ok(Inspected {
         url: plain(item, answer.url.as_ref()),
         status: state(item, answer.status.as_ref()),
@@ -171,8 +187,23 @@ pub(crate) fn inspected(endpoint: &Endpoint, item: &Value, date: Option<Timestam
         old_expires_at: timestamp(item, answer.old_expires_at.as_ref()),
         secret: text(item, answer.secret.as_ref()).filter(|shown| is_whole(shown)).map(Secret::new),
         date,
+        uncarried: uncarried(item, &spec.rotate.uncarried),
         carried: carried.map_err(|pointer| AnswerError::NotCarried { pointer: pointer.to_owned() })?,
     })
+}
+
+/// The first of these that the endpoint has, in words.
+fn uncarried(item: &Value, pointers: &BTreeMap<String, String>) -> Option<String> {
+    let is_something = |value: &Value| match value {
+        Value::Null => false,
+        Value::Bool(is) => *is,
+        Value::String(text) => !text.is_empty(),
+        Value::Array(items) => !items.is_empty(),
+        Value::Object(fields) => !fields.is_empty(),
+        Value::Number(_) => true,
+    };
+    let has = |(pointer, _): &(&String, &String)| item.pointer(pointer).is_some_and(is_something);
+    pointers.iter().find(has).map(|(_, words)| words.clone())
 }
 
 /// Reads a whole body as JSON.

@@ -7,7 +7,7 @@ use super::path::PathTemplate;
 use super::rules::{self, Checked, Flaw, flaw, require};
 use super::signature::Scheme;
 use super::spec::{Cutover, KeyForm, RotateKind, SecretSpec, Signs, Spec};
-use super::{Id, ProviderError, auth, by_hand, overlap, parse, placeholders, sections};
+use super::{Id, ProviderError, auth, by_hand, overlap, parse, placeholders, replace, sections};
 use crate::http::{Url, parse_base_url};
 
 /// Most ids that an endpoint is named by.
@@ -30,6 +30,8 @@ pub struct Provider {
     pub(crate) read_path: Option<PathTemplate>,
     pub(crate) inspect_path: Option<PathTemplate>,
     pub(crate) test_path: Option<PathTemplate>,
+    /// Absent where a person ends the old secret, and where nobody has to.
+    pub(crate) end_path: Option<PathTemplate>,
 }
 
 /// How long the old secret lives after a rotate call.
@@ -140,9 +142,14 @@ impl Provider {
         self.spec.rotate.page.as_deref().map(|page| with_ids(page, ids))
     }
 
-    /// Where a person ends the old secret, with the endpoint's ids in it; `None` where it ends by itself.
+    /// Where a person ends the old secret, with the endpoint's ids in it; `None` where it ends by itself, or by a call.
     pub fn end_page(&self, ids: &[Id]) -> Option<String> {
-        self.spec.end.as_ref().map(|end| with_ids(&end.page, ids))
+        self.spec.end.as_ref()?.page.as_deref().map(|page| with_ids(page, ids))
+    }
+
+    /// Whether a second endpoint is made beside the first, whose place it takes.
+    pub fn replaces(&self) -> bool {
+        self.spec.rotate.kind == RotateKind::Replace
     }
 
     /// Whether a person rotates, and nothing is ever sent.
@@ -206,6 +213,7 @@ fn check(spec: Spec) -> Result<Provider, Flaw> {
     sections::headers(&spec)?;
     sections::answers(&spec)?;
     sections::maker(&spec)?;
+    replace::check(&spec)?;
     sections::errors(&spec.errors)?;
     placeholders::check(&spec)?;
     sections::bodies(&spec)?;
@@ -230,11 +238,16 @@ fn check(spec: Spec) -> Result<Provider, Flaw> {
     let read_path = spec.rotate.read.as_ref().map(|read| path("rotate.read", read)).transpose()?;
     let inspect_path = spec.inspect.as_ref().map(|inspect| path("inspect.path", &inspect.path)).transpose()?;
     let test_path = spec.test_delivery.as_ref().map(|test| path("test_delivery.path", &test.path)).transpose()?;
+    let end = spec.end.as_ref().and_then(|end| end.path.as_ref());
+    let end_path = end.map(|end| path("end.path", end)).transpose()?;
     let listed = spec.inspect.as_ref().is_some_and(|inspect| inspect.list.is_some());
     let named: Vec<&String> = spec.ids.iter().filter(|id| !spec.is_label(id)).collect();
-    let not_in_body: Vec<&String> = named.iter().copied().filter(|id| !is_in_body(&spec, id)).collect();
+    // What makes another endpoint does not name the first.
+    let own = spec.ids.last().filter(|_| spec.rotate.kind == RotateKind::Replace);
+    let not_in_body: Vec<&String> =
+        named.iter().copied().filter(|id| !is_in_body(&spec, id) && Some(*id) != own).collect();
     uses_all("rotate.path", rotate_path.as_ref(), &not_in_body)?;
-    labels(&spec, [&rotate_path, &read_path, &inspect_path, &test_path])?;
+    labels(&spec, [&rotate_path, &read_path, &inspect_path, &test_path, &end_path])?;
     require(
         spec.force.is_none() || named.iter().all(|id| rotate_path.as_ref().is_some_and(|path| path.uses(id))),
         "force",
@@ -242,6 +255,7 @@ fn check(spec: Spec) -> Result<Provider, Flaw> {
         "leave it out, or describe a call with the id in its path",
     )?;
     uses_all("rotate.read", read_path.as_ref(), &named)?;
+    uses_all("end.path", end_path.as_ref(), &named)?;
     uses_all("test_delivery.path", test_path.as_ref(), &named)?;
     uses_all("inspect.path", inspect_path.as_ref().filter(|_| !listed), &named)?;
     let idempotency = sections::idempotency(&spec)?;
@@ -257,6 +271,7 @@ fn check(spec: Spec) -> Result<Provider, Flaw> {
         read_path,
         inspect_path,
         test_path,
+        end_path,
         spec,
     })
 }
@@ -320,7 +335,7 @@ fn is_in_body(spec: &Spec, id: &str) -> bool {
 }
 
 /// A label stands in no call, and no answer can be compared with one.
-fn labels(spec: &Spec, paths: [&Option<PathTemplate>; 4]) -> Checked {
+fn labels(spec: &Spec, paths: [&Option<PathTemplate>; 5]) -> Checked {
     let in_path = |id: &str| paths.into_iter().flatten().any(|path| path.uses(id));
     for id in spec.ids.iter().filter(|id| spec.is_label(id)) {
         let is_sent = in_path(id) || is_in_body(spec, id);

@@ -67,13 +67,20 @@ impl Client {
 
     /// Makes one call, once. The key goes to the endpoint's origin and nowhere else.
     pub fn call(&self, endpoint: &Endpoint, request: &Request, api_key: &Secret) -> Outcome {
-        self.call_until(endpoint, request, api_key, None, Instant::now() + self.timeout)
+        self.call_with(endpoint, request, api_key, (None, &Carried::default()))
     }
 
-    /// The same with the secret that we have made and what was read to be sent back, which go where the request has places for them.
-    pub fn set(&self, endpoint: &Endpoint, request: &Request, api_key: &Secret, new: (&Secret, &Carried)) -> Outcome {
-        let outcome = self.call_until(endpoint, request, api_key, Some(new), Instant::now() + self.timeout);
-        outcome.withhold(new.0)
+    /// The same with the secret that we have made, if we have, and what was read to be sent back, which go where the request has
+    /// places for them.
+    pub fn call_with(
+        &self,
+        endpoint: &Endpoint,
+        request: &Request,
+        api_key: &Secret,
+        new: (Option<&Secret>, &Carried),
+    ) -> Outcome {
+        let outcome = self.call_until(endpoint, request, api_key, new, Instant::now() + self.timeout);
+        new.0.into_iter().fold(outcome, Outcome::withhold)
     }
 
     /// Shows the endpoint, with its secret where a call for that alone is described. `Err` is never a success.
@@ -85,7 +92,7 @@ impl Client {
             Some(_) => self.show(endpoint, api_key, deadline)?,
             None => Inspected::default(),
         };
-        let reply = match self.call_until(endpoint, &read, api_key, None, deadline) {
+        let reply = match self.call_until(endpoint, &read, api_key, (None, &Carried::default()), deadline) {
             Outcome::Success(reply) => reply,
             other => return Err(other),
         };
@@ -110,7 +117,7 @@ impl Client {
             let Some(request) = request::inspect(endpoint, page) else {
                 return Err(Outcome::NotSent { why: "no call that shows the endpoint is described".to_owned() });
             };
-            let reply = match self.call_until(endpoint, &request, api_key, None, deadline) {
+            let reply = match self.call_until(endpoint, &request, api_key, (None, &Carried::default()), deadline) {
                 Outcome::Success(reply) => reply,
                 other => return Err(other),
             };
@@ -162,7 +169,7 @@ impl Client {
         endpoint: &Endpoint,
         request: &Request,
         api_key: &Secret,
-        new: Option<(&Secret, &Carried)>,
+        new: (Option<&Secret>, &Carried),
         deadline: Instant,
     ) -> Outcome {
         match self.send(endpoint, request, api_key, new, deadline) {
@@ -182,12 +189,11 @@ impl Client {
         endpoint: &Endpoint,
         request: &Request,
         api_key: &Secret,
-        new: Option<(&Secret, &Carried)>,
+        (secret, carried): (Option<&Secret>, &Carried),
         deadline: Instant,
     ) -> Result<Received, Failure> {
         let not_sent = |why: &str| Failure::NotSent(why.to_owned());
-        let (secret, carried) = new.unzip();
-        let body = request.body_with(secret, carried.unwrap_or(&Carried::default()));
+        let body = request.body_with(secret, carried);
         let mut body = body.map_err(|word| not_sent(&format!("there is nothing to put into it for `{{{word}}}`")))?;
         let mut url = Url::parse(&request.url).map_err(|_| not_sent("the request's address is not a URL"))?;
         if url.origin() != endpoint.base_url.origin() || url.as_str() != request.url {

@@ -40,7 +40,8 @@ impl Provider {
         for (name, value) in options {
             self.check_option(name, value)?;
         }
-        Ok(Endpoint { provider: Arc::clone(self), base_url, ids, auth, options: options.clone(), known_as: None })
+        let provider = Arc::clone(self);
+        Ok(Endpoint { provider, base_url, ids, present: None, auth, options: options.clone(), known_as: None })
     }
 
     /// Refuses an API key that is certainly the wrong one, before anything is sent. The key is never repeated.

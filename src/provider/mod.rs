@@ -18,6 +18,7 @@ pub mod client;
 mod duration;
 mod endpoint;
 mod error;
+mod form;
 mod identity;
 mod judge;
 mod layout;
@@ -32,6 +33,7 @@ pub mod preview;
 pub mod receiver;
 pub mod recipe;
 mod remembered;
+mod replace;
 pub mod request;
 mod rules;
 mod sections;
@@ -67,8 +69,10 @@ pub struct Endpoint {
     pub provider: Arc<Provider>,
     /// Validated: https, or http to loopback; no query, fragment, user or password; no trailing slash.
     pub base_url: Url,
-    /// Ids by name, in the provider's order.
+    /// Ids by name, in the provider's order, as the endpoint is known by.
     pub ids: Vec<Id>,
+    /// Its own id by now, where another endpoint has taken its place since.
+    pub present: Option<String>,
     /// Index into the provider's authentication schemes.
     pub auth: usize,
     /// Values for the provider's optional headers.
@@ -85,9 +89,23 @@ pub struct Id {
 }
 
 impl Endpoint {
-    /// The endpoint's own id: the last one.
+    /// The endpoint's own id by now.
     pub fn own_id(&self) -> &str {
-        self.ids.last().map_or("", |id| &id.value)
+        self.present.as_deref().unwrap_or_else(|| self.ids.last().map_or("", |id| &id.value))
+    }
+
+    /// Its ids by now, as calls name it.
+    pub fn ids_now(&self) -> Vec<Id> {
+        let mut ids = self.ids.clone();
+        if let (Some(own), Some(present)) = (ids.last_mut(), &self.present) {
+            own.value.clone_from(present);
+        }
+        ids
+    }
+
+    /// The same endpoint under the id that has taken its place.
+    pub fn at(&self, own: &str) -> Self {
+        Self { present: Some(own.to_owned()), ..self.clone() }
     }
 
     /// Whether no more is known of it than what the journal has: nothing may be sent to it.
@@ -107,6 +125,6 @@ impl Endpoint {
 
     /// Whether a text is the endpoint's own id, in whatever spelling.
     pub fn is_own_id(&self, text: &str) -> bool {
-        self.ids.last().is_some_and(|own| self.provider.is_same_id(&own.name, &own.value, text))
+        self.ids.last().is_some_and(|own| self.provider.is_same_id(&own.name, self.own_id(), text))
     }
 }

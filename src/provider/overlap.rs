@@ -7,7 +7,7 @@ use super::check::Overlap;
 use super::rules::{Flaw, flaw, require};
 use super::spec::{OverlapKind, RotateKind, Spec};
 use super::words::OVERLAP;
-use super::{duration, rules, sections};
+use super::{duration, replace, sections};
 
 /// How long the old secret lives.
 pub(super) fn check(spec: &Spec) -> Result<Overlap, Flaw> {
@@ -37,22 +37,22 @@ pub(super) fn check(spec: &Spec) -> Result<Overlap, Flaw> {
     }
 }
 
-/// The old secret lives until a person ends it, on a page that `[end]` names.
+/// The old secret lives until it is ended, as `[end]` says.
 fn until_ended(spec: &Spec) -> Result<Overlap, Flaw> {
     require(
-        spec.rotate.kind == RotateKind::Hand,
+        matches!(spec.rotate.kind, RotateKind::Hand | RotateKind::Replace),
         "overlap.kind",
-        "goes with `kind = \"hand\"` of `[rotate]`",
+        "goes with `kind = \"hand\"` or `\"replace\"` of `[rotate]`",
         "where a call rotates, say for how long the old secret lives",
     )?;
     let Some(end) = &spec.end else {
         return Err(flaw(
             "end",
             "is missing",
-            "say how the old secret is ended: `[end]` with `kind = \"hand\"` and `where`",
+            "say how the old secret is ended: `[end]` with `kind = \"hand\"` and `where`, or `\"call\"` and `path`",
         ));
     };
-    rules::words("end.where", &end.page)?;
+    replace::check_end(spec, end)?;
     let settles = end.settles.as_deref().map(|text| {
         duration(text)
             .filter(|settles| !settles.is_zero())

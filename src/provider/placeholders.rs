@@ -9,10 +9,10 @@ use super::spec::{OverlapKind, RotateKind, Spec};
 use super::words;
 
 /// Keys whose texts are for people, and are sent to nobody.
-const PROSE: [&str; 7] = ["title", "about", "says", "why", "scope", "hazards", "sources"];
+const PROSE: [&str; 8] = ["title", "about", "says", "why", "scope", "hazards", "sources", "uncarried"];
 
 /// Where words stand for something, and which. Paths say themselves what they take, and `force.body` where it takes it.
-const PLACES: [(&str, &[&str]); 12] = [
+const PLACES: [(&str, &[&str]); 13] = [
     ("force.body", &["reason"]),
     ("auth.schemes.value", &["key"]),
     ("auth.schemes.path", &["key"]),
@@ -23,6 +23,7 @@ const PLACES: [(&str, &[&str]); 12] = [
     ("signature.signed", &["timestamp", "id", "method", "url", "form", "body"]),
     ("rotate.path", ANY),
     ("rotate.read", ANY),
+    ("end.path", ANY),
     ("inspect.path", ANY),
     ("test_delivery.path", ANY),
 ];
@@ -62,13 +63,17 @@ pub(super) fn check(spec: &Spec) -> Checked {
 /// The words of the rotate call's body: the endpoint's ids, and what goes with a secret of ours.
 fn of_body(spec: &Spec) -> Vec<String> {
     let mut words = spec.ids.clone();
+    if spec.rotate.kind == RotateKind::Replace {
+        // What is made has an id of its own.
+        words.pop();
+    }
     if spec.overlap.kind == OverlapKind::Chosen {
         words.push(words::OVERLAP.trim_matches(['{', '}']).to_owned());
     }
     if spec.rotate.kind == RotateKind::Set {
         words.push(words::SECRET.to_owned());
-        words.extend(spec.rotate.carry.keys().map(|name| format!("{}{name}", words::CARRY)));
     }
+    words.extend(spec.rotate.carry.keys().map(|name| format!("{}{name}", words::CARRY)));
     words
 }
 

@@ -1,9 +1,11 @@
 //! What each described request would look like on the wire, for people: nothing is sent, and no key is in it.
 
+use std::borrow::Cow;
 use std::sync::Arc;
 
 use serde::Serialize;
 
+use super::form;
 use super::request::{self, Request};
 use super::{Endpoint, Force, Id, Provider, plain_text};
 
@@ -19,7 +21,7 @@ const HOST: &str = "https://base-url.example";
 /// One call as text.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct Shown {
-    /// `rotate`, `force-rotate`, `inspect` or `test delivery`.
+    /// `rotate`, `force-rotate`, `inspect`, `end` or `test delivery`.
     pub call: &'static str,
     /// The request's lines: request line, headers, an empty line and the body where there is one.
     pub lines: Vec<String>,
@@ -36,6 +38,7 @@ pub fn describe(provider: &Arc<Provider>) -> Vec<Shown> {
         ids,
         auth: 0,
         options: std::collections::BTreeMap::new(),
+        present: None,
         known_as: None,
     };
     let forced = (provider.force() == Force::Call)
@@ -46,6 +49,7 @@ pub fn describe(provider: &Arc<Provider>) -> Vec<Shown> {
         ("rotate", request::rotate(&endpoint, Some(KEY))),
         ("force-rotate", forced),
         ("inspect", request::inspect(&endpoint, 1)),
+        ("end", request::end(&endpoint)),
         ("test delivery", request::test_delivery(&endpoint, Some(KEY))),
     ];
     let shown =
@@ -56,6 +60,12 @@ pub fn describe(provider: &Arc<Provider>) -> Vec<Shown> {
 fn origin_and_path(url: &str) -> Option<(&str, &str)> {
     let host = url.find("://")? + 3;
     Some(url.split_at(host + url.get(host..)?.find('/')?))
+}
+
+/// A request's body as it is shown.
+pub fn body(request: &Request) -> Option<Cow<'_, str>> {
+    let body = request.body.as_deref()?;
+    Some(if request.is_form() { form::sketch(body).into() } else { body.into() })
 }
 
 /// A request as lines of HTTP, with `$ENV` in place of the key: request line, headers, an empty line, the body.
@@ -72,8 +82,8 @@ pub fn lines(provider: &Provider, request: &Request) -> Vec<String> {
     let mut lines = vec![format!("{} {url}", request.method.as_str())];
     lines.extend(header);
     lines.extend(request.headers.iter().map(|(name, value)| format!("{name}: {value}")));
-    match &request.body {
-        Some(body) => lines.extend([String::new(), body.clone()]),
+    match body(request) {
+        Some(body) => lines.extend([String::new(), body.into_owned()]),
         None if request.method.carries_body() => lines.push("Content-Length: 0".to_owned()),
         None => {}
     }

@@ -29,6 +29,7 @@ pub fn remembered(name: &str, ids: &[Id], base_url: &Url, key: &str) -> Result<E
         ids: ids.to_vec(),
         auth: 0,
         options: BTreeMap::new(),
+        present: None,
         known_as: Some(key.to_owned()),
     })
 }

@@ -11,6 +11,7 @@ use sha2::{Digest, Sha256};
 use uuid::Uuid;
 use zeroize::Zeroizing;
 
+use super::form::{self, FORM};
 use super::path::PathTemplate;
 pub use super::path::encode_segment;
 use super::sections::REASON;
@@ -114,7 +115,17 @@ impl Request {
 impl Request {
     /// The body as it is sent. `Err` names the word for which there is nothing.
     pub(super) fn body_with(&self, secret: Option<&Secret>, carried: &Carried) -> Result<Zeroizing<Vec<u8>>, String> {
-        words::filled(self.body.as_deref().unwrap_or_default(), secret, carried)
+        let body = words::filled(self.body.as_deref().unwrap_or_default(), secret, carried)?;
+        match self.is_form() {
+            true => form::encoded(&body).map_err(|_| "body".to_owned()),
+            false => Ok(body),
+        }
+    }
+
+    /// Whether its body is sent as a form.
+    pub(super) fn is_form(&self) -> bool {
+        let of_body = |(name, value): &(String, String)| name.eq_ignore_ascii_case("content-type") && value == FORM;
+        self.body.is_some() && self.headers.iter().any(of_body)
     }
 }
 
@@ -160,9 +171,15 @@ pub fn inspect(endpoint: &Endpoint, page: u32) -> Option<Request> {
     let path = endpoint.provider.inspect_path.as_ref()?;
     let mut request = plain(endpoint, inspect.method, path);
     if let Some(list) = &inspect.list {
-        request.url.push_str(&format!("?{}={page}&{}={}", list.page, list.size, list.size_value));
+        ask(&mut request.url, &list.page, &page.to_string());
+        ask(&mut request.url, &list.size, &list.size_value.to_string());
     }
     Some(request)
+}
+
+/// The call that removes the endpoint, where one ends the old secret. It may be sent again at any time: what is gone is gone.
+pub fn end(endpoint: &Endpoint) -> Option<Request> {
+    Some(plain(endpoint, Method::Delete, endpoint.provider.end_path.as_ref()?))
 }
 
 /// The call that has the provider send a test delivery.
@@ -211,7 +228,7 @@ fn rotate_with(
     let rotate = &endpoint.provider.spec().rotate;
     let mut request = plain(endpoint, rotate.method?, endpoint.provider.rotate_path.as_ref()?);
     request.headers.extend(rotate.headers.iter().map(|(name, value)| (name.clone(), value.clone())));
-    let body = body.map(|body| words::in_place(body, &endpoint.ids, overlap));
+    let body = body.map(|body| words::in_place(body, &endpoint.ids_now(), overlap));
     add_body(&mut request, body.as_deref(), rotate.media_type.as_deref().unwrap_or(JSON));
     add_key(&mut request, &endpoint.provider, key);
     Some(request)
@@ -223,11 +240,20 @@ fn plain(endpoint: &Endpoint, method: Method, path: &PathTemplate) -> Request {
     let scheme = spec.auth.schemes.get(endpoint.auth).or(spec.auth.schemes.first());
     let auth = scheme.map(AuthHeader::of).unwrap_or_default();
     let mut headers: Vec<_> = spec.headers.iter().map(|(name, value)| (name.clone(), value.clone())).collect();
-    for (name, value) in &endpoint.options {
-        headers.extend(spec.options.get(name).map(|option| (option.header.clone(), value.clone())));
+    let mut url = format!("{}{}", endpoint.base_url.as_str().trim_end_matches('/'), path.fill(&endpoint.ids_now()));
+    for (option, value) in endpoint.options.iter().filter_map(|(name, value)| Some((spec.options.get(name)?, value))) {
+        headers.extend(option.header.as_ref().map(|header| (header.clone(), value.clone())));
+        if let Some(query) = &option.query {
+            ask(&mut url, query, value);
+        }
     }
-    let url = format!("{}{}", endpoint.base_url.as_str().trim_end_matches('/'), path.fill(&endpoint.ids));
     Request { method, url, headers, body: None, auth }
+}
+
+/// Adds a parameter to an address.
+fn ask(url: &mut String, name: &str, value: &str) {
+    let before = if url.contains('?') { '&' } else { '?' };
+    url.push_str(&format!("{before}{name}={}", encode_segment(value)));
 }
 
 fn add_body(request: &mut Request, body: Option<&Value>, media_type: &str) {

@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use super::check::Idempotency;
 use super::duration;
+use super::form::FORM;
 use super::rules::{self, Checked, Flaw, MOST_ENTRIES, flaw, optional_pointer, pointer, require};
 use super::spec::{ErrorsSpec, KeyDecoding, KeyForm, Method, OverlapKind, RotateKind, SecretForm, SecretSpec, Spec};
 
@@ -24,15 +25,34 @@ pub(crate) const REASON: &str = "{reason}";
 pub(crate) fn headers(spec: &Spec) -> Checked {
     let mut taken: Vec<String> = spec.auth.schemes.iter().map(|scheme| scheme.header.clone()).collect();
     taken.extend(spec.idempotency.iter().map(|idempotency| idempotency.header.clone()));
+    let mut asked = Vec::new();
     require(spec.options.len() <= 16, "options", "has too many entries", "keep the ones that operators need")?;
     for (name, option) in &spec.options {
         let key = format!("options.{name}");
         rules::id_name(&key, name)?;
-        rules::header_name(&key, &option.header)?;
         rules::words(&key, &option.about)?;
-        let twice = taken.iter().any(|header| header.eq_ignore_ascii_case(&option.header));
+        require(
+            option.header.is_some() != option.query.is_some(),
+            &key,
+            "has no header and no query, or both",
+            "say where it is sent: `header = \"…\"` or `query = \"…\"`",
+        )?;
+        if let Some(query) = &option.query {
+            let list = spec.inspect.as_ref().and_then(|inspect| inspect.list.as_ref());
+            let is_of_list = list.is_some_and(|list| [&list.page, &list.size].contains(&query));
+            require(
+                rules::is_token(query) && !is_of_list && !asked.contains(query),
+                &key,
+                "is no name of a parameter, or one that something else sets",
+                "write it like `query = \"teamId\"`",
+            )?;
+            asked.push(query.clone());
+        }
+        let Some(header) = &option.header else { continue };
+        rules::header_name(&key, header)?;
+        let twice = taken.iter().any(|other| other.eq_ignore_ascii_case(header));
         require(!twice, &key, "sets a header that something else sets", "set each header in one place")?;
-        taken.push(option.header.clone());
+        taken.push(header.clone());
     }
     taken.push("content-type".to_owned());
     rules::headers("headers", &spec.headers, &taken)?;
@@ -43,10 +63,10 @@ pub(crate) fn headers(spec: &Spec) -> Checked {
         let subtype = media_type.strip_prefix("application/");
         let is_json = |subtype: &str| subtype == "json" || subtype.strip_suffix("+json").is_some_and(rules::is_token);
         require(
-            subtype.is_some_and(is_json),
+            subtype.is_some_and(is_json) || media_type == FORM,
             "rotate.type",
-            "is no media type of JSON",
-            "write it like `application/vnd.api+json`; left out, it is `application/json`",
+            "is no media type of JSON, and not that of a form",
+            "write it like `application/vnd.api+json`, or `application/x-www-form-urlencoded`; left out, it is `application/json`",
         )?;
         require(spec.rotate.body.is_some(), "rotate.type", "needs `rotate.body`", "say what is sent, or take it out")?;
     }
@@ -127,13 +147,14 @@ pub(crate) fn maker(spec: &Spec) -> Checked {
     }
     let Some(made) = &rotate.secret else {
         require(
-            rotate.carry.is_empty(),
+            rotate.carry.is_empty() || rotate.kind == RotateKind::Replace,
             "rotate.carry",
-            "goes with `kind = \"set\"`",
-            "take it out: where the provider makes the secret, nothing is sent back",
+            "goes with `kind = \"set\"` or `\"replace\"`",
+            "take it out: where the endpoint stays as it is, nothing is sent back",
         )?;
-        let is_call = rotate.kind == RotateKind::Call;
-        require(is_call, "rotate.secret", "is missing", "say what it is made like: `{ form = \"hex\", bytes = 32 }`")?;
+        let is_set = rotate.kind == RotateKind::Set;
+        require(!is_set, "rotate.secret", "is missing", "say what it is made like: `{ form = \"hex\", bytes = 32 }`")?;
+        carry(spec)?;
         return require(
             rotate.answer.is_some(),
             "rotate.answer",
@@ -156,33 +177,13 @@ pub(crate) fn maker(spec: &Spec) -> Checked {
     )?;
     let fits = made.bytes.is_some_and(|bytes| (FEWEST_BYTES..=MOST_BYTES).contains(&bytes));
     require(fits, "rotate.secret.bytes", "is not between 16 and 64", "32 is what most providers make themselves")?;
-    let count = |word: &str| rotate.body.as_ref().map_or(0, |body| body.to_string().matches(word).count());
-    let is_value = |word: &str| rotate.body.as_ref().is_some_and(|body| has_value(body, word));
-    let is_once = |word: &str| is_value(word) && count(&format!("\"{word}\"")) == 1 && count(word) == 1;
-    let is_whole = is_once("{secret}");
     require(
-        is_whole,
+        is_once(spec, "{secret}"),
         "rotate.body",
         "does not have `{secret}` in it once, as a whole value",
         "write `secret = \"{secret}\"`",
     )?;
-    for (name, pointer) in &rotate.carry {
-        let key = format!("rotate.carry.{name}");
-        rules::id_name(&key, name)?;
-        rules::pointer(&key, pointer)?;
-        require(
-            spec.inspect.is_some(),
-            &key,
-            "needs `[inspect]`, which it is read from",
-            "describe the call that shows the endpoint",
-        )?;
-        require(
-            is_once(&format!("{{carry.{name}}}")),
-            &key,
-            "is not sent back once, as a whole value",
-            "write `\"{carry.NAME}\"` with its name into `rotate.body`, or take it out",
-        )?;
-    }
+    carry(spec)?;
     let none = |is_none, key, fix| require(is_none, key, "is of no use where whsec makes the secret", fix);
     none(rotate.answer.is_none(), "rotate.answer", "take it out: what was sent is the secret")?;
     none(rotate.read.is_none(), "rotate.read", "take it out: what was sent is the secret")?;
@@ -195,6 +196,35 @@ pub(crate) fn maker(spec: &Spec) -> Checked {
         "write `none`: what is sent replaces what was there",
     )?;
     decodable(spec, made)
+}
+
+/// Whether a word stands in the body of the rotate call once, as a whole value.
+fn is_once(spec: &Spec, word: &str) -> bool {
+    let Some(body) = &spec.rotate.body else { return false };
+    let count = |word: &str| body.to_string().matches(word).count();
+    has_value(body, word) && count(&format!("\"{word}\"")) == 1 && count(word) == 1
+}
+
+/// What is sent back as it was read: where it is read, and where it goes.
+fn carry(spec: &Spec) -> Checked {
+    for (name, pointer) in &spec.rotate.carry {
+        let key = format!("rotate.carry.{name}");
+        rules::id_name(&key, name)?;
+        rules::pointer(&key, pointer)?;
+        require(
+            spec.inspect.is_some(),
+            &key,
+            "needs `[inspect]`, which it is read from",
+            "describe the call that shows the endpoint",
+        )?;
+        require(
+            is_once(spec, &format!("{{carry.{name}}}")),
+            &key,
+            "is not sent back once, as a whole value",
+            "write `\"{carry.NAME}\"` with its name into `rotate.body`, or take it out",
+        )?;
+    }
+    Ok(())
 }
 
 /// Whether keys can be made of secrets in this form, as far as it says anything.

@@ -24,18 +24,63 @@ pub(super) fn is_taken(name: &str) -> bool {
     [SECRET, "overlap_s", "reason", "key"].contains(&name)
 }
 
-/// What the provider showed of an endpoint and wants to be sent back, by name. It may hold what is nobody else's business.
+/// What the provider showed of an endpoint and wants to be sent back, by name; `None` of what it has not. It may hold what is nobody
+/// else's business.
 #[derive(Clone, Default, PartialEq)]
-pub struct Carried(BTreeMap<String, Value>);
+pub struct Carried(BTreeMap<String, Option<Value>>);
 
 impl Carried {
     /// Reads what stands at these pointers. Fails with the first pointer at which nothing does.
     pub(super) fn read<'a>(item: &Value, pointers: &'a BTreeMap<String, String>) -> Result<Self, &'a str> {
         let read = |(name, pointer): (&String, &'a String)| match item.pointer(pointer) {
-            Some(value) => Ok((name.clone(), value.clone())),
+            Some(value) => Ok((name.clone(), Some(value.clone()))),
             None => Err(pointer.as_str()),
         };
         pointers.iter().map(read).collect::<Result<_, _>>().map(Self)
+    }
+
+    /// The same for another endpoint: what this one has not is left out of the other.
+    pub(super) fn read_what_is_there(item: &Value, pointers: &BTreeMap<String, String>) -> Self {
+        let read = |pointer: &String| item.pointer(pointer).filter(|value| !value.is_null()).cloned();
+        Self(pointers.iter().map(|(name, pointer)| (name.clone(), read(pointer))).collect())
+    }
+
+    /// Whether nothing was read.
+    pub fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
+    fn lacks(&self, value: &Value) -> bool {
+        let name = value.as_str().and_then(|text| text.strip_prefix('{')?.strip_suffix('}')?.strip_prefix(CARRY));
+        name.is_some_and(|name| matches!(self.0.get(name), Some(None)))
+    }
+
+    /// The same template without what the endpoint has not.
+    fn without_lacking<'a>(&self, template: &'a str) -> Cow<'a, str> {
+        if self.0.values().all(Option::is_some) {
+            return Cow::Borrowed(template);
+        }
+        match serde_json::from_str(template) {
+            Ok(mut body) => {
+                self.leave_out(&mut body);
+                Cow::Owned(body.to_string())
+            }
+            Err(_) => Cow::Borrowed(template),
+        }
+    }
+
+    fn leave_out(&self, body: &mut Value) {
+        match body {
+            Value::Object(fields) => {
+                fields.retain(|_, value| !self.lacks(value));
+                fields.values_mut().for_each(|value| self.leave_out(value));
+            }
+            Value::Array(items) => {
+                items.retain(|value| !self.lacks(value));
+                items.iter_mut().for_each(|value| self.leave_out(value));
+            }
+            _ => {}
+        }
     }
 }
 
@@ -49,11 +94,12 @@ impl fmt::Debug for Carried {
 /// word for which there is nothing.
 pub(super) fn filled(template: &str, secret: Option<&Secret>, carried: &Carried) -> Result<Zeroizing<Vec<u8>>, String> {
     let mut out = Zeroizing::new(Vec::with_capacity(template.len() + secret.map_or(0, Secret::len)));
-    let mut rest = template;
+    let template = carried.without_lacking(template);
+    let mut rest = template.as_ref();
     while let Some((before, word, after)) = next(rest) {
         out.extend_from_slice(before.as_bytes());
         let value = match word.strip_prefix(CARRY) {
-            Some(name) => carried.0.get(name).map(|value| Zeroizing::new(value.to_string())),
+            Some(name) => carried.0.get(name).and_then(Option::as_ref).map(|value| Zeroizing::new(value.to_string())),
             None => secret.map(|secret| Zeroizing::new(Value::from(secret.expose()).to_string())),
         };
         out.extend_from_slice(value.ok_or_else(|| word.to_owned())?.as_bytes());
@@ -137,6 +183,22 @@ mod tests {
     fn what_is_to_be_sent_back_and_is_not_there_is_named_by_its_pointer() {
         let pointers = [("url".to_owned(), "/config/url".to_owned())].into();
         assert_eq!(Carried::read(&json!({ "url": "x" }), &pointers), Err("/config/url"));
+    }
+
+    #[test]
+    fn what_an_endpoint_has_not_is_left_out_of_the_one_that_takes_its_place() {
+        let pointers = ["url", "events", "about", "kind"].map(|name| (name.to_owned(), format!("/{name}"))).into();
+        let shown = Carried::read_what_is_there(&json!({ "url": "x", "events": ["a"], "about": null }), &pointers);
+        let template = json!({
+            "hook": { "url": "{carry.url}", "about": "{carry.about}", "type": "fixed" },
+            "list": ["{carry.kind}", "{carry.events}"],
+        });
+        let sent: Value = serde_json::from_slice(&filled(&template.to_string(), None, &shown).unwrap()).unwrap();
+        assert_eq!(sent, json!({ "hook": { "url": "x", "type": "fixed" }, "list": [["a"]] }));
+        let all = json!({ "url": "x", "events": [], "about": "{carry.kind}", "kind": "k" });
+        let sent = filled(&template.to_string(), None, &Carried::read_what_is_there(&all, &pointers)).unwrap();
+        let sent: Value = serde_json::from_slice(&sent).unwrap();
+        assert_eq!(sent["hook"]["about"], "{carry.kind}", "what was read is text");
     }
 
     #[test]

@@ -107,6 +107,9 @@ impl Runner<'_> {
         let inspected =
             self.client.inspect(self.endpoint, key).map_err(|outcome| self.refused(outcome, "show the endpoint"))?;
         self.operator.tell(self.rotation, News::Inspected(&inspected));
+        if provider.replaces() {
+            self.take_what_is_carried(&inspected)?;
+        }
         if let Some(until) = inspected.old_expires_at
             && self.rotation.plan.direction != Direction::Force
             && until > inspected.date.unwrap_or_else(self.now)

@@ -40,6 +40,7 @@ pub(super) fn doubtful_words(provider: &str, doubt: &Doubt, is_live: bool) -> St
             format!("nothing goes live before it is known whose secret {provider} has: {doubt}")
         }
         Doubt::OtherKey { .. } | Doubt::Unready { .. } => format!("nothing was sent again: {doubt}"),
+        Doubt::Unlike { .. } => format!("nothing was removed: {doubt}"),
         Doubt::Clock { .. } | Doubt::Leaked { .. } => doubt.to_string(),
     }
 }
@@ -68,6 +69,9 @@ pub(super) fn doubtful_hint(doubt: &Doubt) -> Advice {
             "; if the probe is wrong, say why: ",
             go_on()
         ],
+        Doubt::Unlike { .. } => {
+            advice!["mend it at the provider, then ", Verb::Cutover.here(), "; if that is meant, say why: ", go_on()]
+        }
         Doubt::Leaked { .. } => advice![
             "as soon as the provider takes another rotation: ",
             Verb::ForceRotate.here().open("reason", "TEXT"),

@@ -54,6 +54,10 @@ pub enum Event {
     Done { step: Step, how: How },
     /// A throw-away secret is about to be put into `next`, to see whether receivers would take a second one.
     Tried { fingerprint: Fingerprint },
+    /// The call that ends the old secret is about to be sent, as a person has said. It may be sent again at any time.
+    Ending { digest: String, reason: Option<String> },
+    /// It was certainly not ended by that.
+    NotEnded { why: String, status: Option<u16> },
     /// Receivers were asked what they accept.
     Probed { receivers: Vec<Probed> },
     /// Deliveries that this secret signed were looked at.
@@ -141,6 +145,9 @@ pub struct Answered {
     pub replayed: bool,
     /// The provider's words to the operator.
     pub notice: Option<String>,
+    /// The id of the second endpoint that was made, where one was.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub endpoint: Option<String>,
 }
 
 /// What a receiver was found to accept.

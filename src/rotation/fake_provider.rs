@@ -86,6 +86,8 @@ pub struct Fake {
     pub given: Vec<Secret>,
     /// The one that receivers know as `?`.
     pub ours: Option<Secret>,
+    /// The endpoints that there are and what each shows, where a rotation makes a second one.
+    pub endpoints: Option<BTreeMap<&'static str, Value>>,
     /// What happens in the world while the next call is at work.
     pub meanwhile: Option<Box<dyn FnOnce() + Send>>,
 }
@@ -107,6 +109,7 @@ impl Fake {
             receivers: BTreeMap::new(),
             given: Vec::new(),
             ours: None,
+            endpoints: None,
             meanwhile: None,
         }
     }
@@ -152,6 +155,52 @@ impl Fake {
             body
         });
         if next == Answer::Lost { Err(cut()) } else { Ok((200, body, replayed)) }
+    }
+
+    /// What comes of a request where there are several endpoints: a new one is made like the body says.
+    pub fn answer_of_many(
+        &mut self,
+        method: &str,
+        path: &str,
+        key: Option<&str>,
+        sent: &Value,
+    ) -> Result<(u16, Value, bool), Failure> {
+        let own = path.rsplit('/').next().unwrap_or_default().to_owned();
+        let has = |fake: &Self| fake.endpoints.as_ref().and_then(|all| all.get(own.as_str()).cloned());
+        match method {
+            "POST" => {
+                let is_made = key.is_some_and(|key| self.known.contains_key(key));
+                let answer = self.answer(true, key, None).map(|(status, mut body, replayed)| {
+                    body["id"] = json!("whk_2");
+                    (status, body, replayed)
+                });
+                // A lost answer is of an endpoint that is there.
+                if self.secret == 'n' && !is_made {
+                    self.endpoints.as_mut().map(|all| all.insert("whk_2", sent.clone()));
+                }
+                answer
+            }
+            "DELETE" => {
+                self.calls.push("remove");
+                let next = self.answers.pop_front().unwrap_or(Answer::Yes);
+                let gone = has(self).is_none();
+                if matches!(next, Answer::Yes | Answer::Lost) {
+                    self.endpoints.as_mut().map(|all| all.remove(own.as_str()));
+                }
+                match next {
+                    Answer::Yes if gone => Ok((404, json!({}), false)),
+                    Answer::Yes => Ok((200, json!({}), false)),
+                    Answer::No(status, code) => Ok((status, json!({ "code": code }), false)),
+                    Answer::Off => Err(Failure::NotSent("no route".to_owned())),
+                    _ => Err(Failure::Unknown("the connection ended".to_owned())),
+                }
+            }
+            _ => match (has(self), self.answer(false, None, None)?) {
+                (Some(shown), (200, _, replayed)) => Ok((200, shown, replayed)),
+                (None, (200, ..)) => Ok((404, json!({}), false)),
+                (_, refused) => Ok(refused),
+            },
+        }
     }
 
     /// Its clock, as an answer bears it.
@@ -207,4 +256,20 @@ pub fn setting_provider() -> Arc<Provider> {
     let text = lines.collect::<Vec<_>>().join("\n");
     let set = "rotate = { kind = \"set\", method = \"PUT\", path = \"/e/{id}\", body = { secret = \"{secret}\" }, secret = { form = \"hex\", bytes = 32 } }\noverlap = { kind = \"none\" }\n\n[errors]";
     Arc::new(Provider::parse(&text.replace("\n[errors]", set), "fake.toml").unwrap())
+}
+
+/// The same, whose rotate call makes a second endpoint.
+pub fn replacing_provider() -> Arc<Provider> {
+    let is_kept =
+        |line: &&str| !["rotate", "overlap", "force", "inspect", "cutover"].iter().any(|word| line.starts_with(word));
+    let lines = DESCRIPTION.lines().filter(is_kept);
+    let replace = r#"rotate = { kind = "replace", method = "POST", path = "/e", body = { url = "{carry.url}", about = "{carry.about}" }, carry = { url = "/url", about = "/about" }, uncarried = { "/app" = "it has an app" }, answer = { secret = "/secret", id = "/id" } }
+inspect = { method = "GET", path = "/e/{id}", answer = { url = "/url", status = "/status" } }
+overlap = { kind = "until-ended", signs = "apart" }
+end = { kind = "call", path = "/e/{id}" }
+
+[errors]"#;
+    Arc::new(
+        Provider::parse(&lines.collect::<Vec<_>>().join("\n").replace("\n[errors]", replace), "fake.toml").unwrap(),
+    )
 }

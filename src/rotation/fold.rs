@@ -102,6 +102,8 @@ impl Record {
                 self.probed.clear();
                 self.seen.clear();
             }
+            Event::Ending { reason, .. } => self.ending = Some(reason.clone()),
+            Event::NotEnded { .. } => self.ending = None,
             Event::Tried { fingerprint } => {
                 self.tried.insert(fingerprint.clone());
             }

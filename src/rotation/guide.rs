@@ -2,7 +2,7 @@
 //!
 //! Pure. The plan, the walk and `status` all take their words from here.
 
-use super::{Direction, Issuing, Plan, Rotation, Step};
+use super::{Direction, Ending, Issuing, Plan, Rotation, Step};
 use crate::provider::signature::Scheme;
 use crate::provider::spec::{KeyDecoding, Signs};
 use crate::provider::{Overlap, Provider};
@@ -30,9 +30,15 @@ pub fn title(plan: &Plan, step: Step) -> &'static str {
         (Step::Issue, Instant) => "call the provider: the old secret dies with the answer",
         (Step::Issue, Force) => "call the provider: the old secret is ended now",
         (Step::Issue, Set | SetSwitch) => "give the provider the new secret: from then on it signs with that alone",
+        (Step::Issue, UntilEnded) => {
+            "have the provider make a second endpoint beside the first, with a secret of its own"
+        }
         (Step::Issue, _) => "call the provider: from then on it signs with both secrets",
         (Step::Stage, Set | SetSwitch) => "make the new secret, and keep it in `next` of every store",
         (Step::Stage, _) => "keep the new secret in `next` of every store, and read it back",
+        (Step::End, _) if matches!(plan.ending, Some(Ending::Call(_))) => {
+            "remove the old endpoint with its secret, now that receivers accept the new one"
+        }
         (Step::End, _) => "end the old secret at the provider, now that receivers accept the new one",
         (Step::Promote, OverlapEither | UntilEnded) => "make the new secret `current` in every store",
         (Step::Promote, _) => "make the new secret `current`, and the old one `previous`",
@@ -83,8 +89,13 @@ pub fn instructions(rotation: &Rotation, provider: &Provider, stores: &[StoreNam
 
 /// What a person does who ends the old secret.
 fn end(plan: &Plan) -> Vec<String> {
+    let how = match &plan.ending {
+        Some(Ending::Call(_)) => format!("whsec removes the endpoint {} with its old secret.", plan.own_id()),
+        Some(Ending::ByHand { page }) => format!("Open: {page}"),
+        None => "Open the provider's page.".to_owned(),
+    };
     vec![
-        format!("Open: {}", plan.end_page.as_deref().unwrap_or("the provider's page")),
+        how,
         "From then on receivers need the new secret: whoever knows the old one alone refuses every delivery."
             .to_owned(),
     ]

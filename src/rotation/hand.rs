@@ -170,6 +170,7 @@ impl Plan {
             clock_ahead_ms: 0,
             replayed: false,
             notice: None,
+            endpoint: None,
         };
         given.with_believable_end(self, at)
     }

@@ -5,7 +5,7 @@ use crate::rotation::operator::Reply;
 use crate::rotation::seal::Sealed;
 use crate::rotation::tests::time;
 use crate::rotation::world::World;
-use crate::rotation::{Call, Direction, Event, ExpirySource, Next, Outcome, Status, Step};
+use crate::rotation::{Call, Direction, Ending, Event, ExpirySource, Next, Outcome, Status, Step};
 
 const ACME: &str = "version = 1\nname = \"acme\"\ntitle = \"Acme\"\nids = [\"id\"]\n\
                     [rotate]\nkind = \"hand\"\nwhere = \"the page of {id}: Roll\"\n\
@@ -13,6 +13,10 @@ const ACME: &str = "version = 1\nname = \"acme\"\ntitle = \"Acme\"\nids = [\"id\
                     [overlap]\nkind = \"fixed\"\nwindow = \"24h\"\n";
 
 /// A person who gives these at the prompt, and says yes to all else.
+fn ending() -> Option<Ending> {
+    Some(Ending::ByHand { page: "the page".to_owned() })
+}
+
 fn world(direction: Direction, gifts: &[String]) -> World {
     let mut world = World::by_hand(direction, ACME);
     world.person.gifts = gifts.iter().cloned().collect();
@@ -177,7 +181,7 @@ fn the_old_secret_is_ended_by_a_person_and_nothing_of_it_is_forgotten_before() {
     for (settles, recorded) in [(Some(3600), through.to_owned()), (None, through.replace("wait:clock ", ""))] {
         let mut world = World::by_hand(Direction::UntilEnded, &acme);
         let plan = &mut world.rotation.plan;
-        (plan.overlap, plan.end_page) = (None, Some("the page".to_owned()));
+        (plan.overlap, plan.ending) = (None, ending());
         plan.settles = settles.map(std::time::Duration::from_secs);
         if settles.is_none() {
             plan.steps.retain(|step| *step != Step::Wait);
@@ -211,7 +215,7 @@ fn the_old_secret_is_not_said_to_be_ended_over_a_receiver_that_refuses_the_new_o
         [("on", None, "finished"), ("o", None, "contradicted"), ("o", Some("it is a test"), "finished")]
     {
         let mut world = World::by_hand(Direction::UntilEnded, &acme);
-        (world.rotation.plan.overlap, world.rotation.plan.end_page) = (None, Some("the page".to_owned()));
+        (world.rotation.plan.overlap, world.rotation.plan.ending) = (None, ending());
         world.person.gifts = [text('n')].into();
         world.person.always = Some(Reply::Done { reason: None });
         assert_eq!(world.run(Some(Step::Verify)), "finished");
@@ -227,7 +231,7 @@ fn the_old_secret_is_not_ended_for_one_that_is_said_to_have_leaked() {
     let acme = ACME.replace("kind = \"fixed\"\nwindow = \"24h\"", "kind = \"until-ended\"")
         + "[end]\nkind = \"hand\"\nwhere = \"Revoke\"\n";
     let mut world = World::by_hand(Direction::UntilEnded, &acme);
-    (world.rotation.plan.overlap, world.rotation.plan.end_page) = (None, Some("the page".to_owned()));
+    (world.rotation.plan.overlap, world.rotation.plan.ending) = (None, ending());
     world.person.gifts = [text('n')].into();
     world.person.always = Some(Reply::Done { reason: None });
     assert_eq!(world.run(Some(Step::Verify)), "finished");

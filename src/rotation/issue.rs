@@ -52,6 +52,10 @@ impl Runner<'_> {
     pub(super) fn issue(&mut self) -> Result<(), RunError> {
         let key = self.key()?;
         let Issuing::Call(request) = self.rotation.plan.issuing.clone() else { return Ok(()) };
+        if self.endpoint.provider.replaces() && self.carried.is_empty() {
+            let shown = self.show_before()?;
+            self.take_what_is_carried(&shown)?;
+        }
         let made = self.rotation.made.is_some().then(|| self.secret()).transpose()?;
         let may_repeat = self.rotation.plan.idempotency_key.is_some() || made.is_some();
         // Once an attempt may have been applied, a later refusal proves nothing about it.
@@ -66,10 +70,7 @@ impl Runner<'_> {
             self.record(&[Event::Sent { attempt, digest: request.digest(), key: mark.clone() }])?;
             self.operator.tell(self.rotation, News::Sending { attempt });
             self.operator.awaits_answer(Some(self.client.timeout()));
-            let outcome = match &made {
-                Some(secret) => self.client.set(self.endpoint, &request, key, (secret, &self.carried)),
-                None => self.client.call(self.endpoint, &request, key),
-            };
+            let outcome = self.client.call_with(self.endpoint, &request, key, (made.as_ref(), &self.carried));
             self.operator.awaits_answer(None);
             let (error, why, pause) = match self.weigh(outcome, attempt) {
                 Attempt::Answered(reply) => return self.receive(&reply),
@@ -139,7 +140,7 @@ impl Runner<'_> {
     }
 
     /// Waits before the next attempt; `false` as soon as a signal asks to stop.
-    fn rest_for(&self, pause: Duration) -> bool {
+    pub(super) fn rest_for(&self, pause: Duration) -> bool {
         let mut left = pause;
         while !left.is_zero() {
             if self.operator.wants_to_stop() {
@@ -280,6 +281,7 @@ impl Runner<'_> {
             clock_ahead_ms,
             replayed,
             notice: rotated.notice.clone(),
+            endpoint: rotated.endpoint.clone(),
         };
         answered.with_believable_end(&self.rotation.plan, rotated_at)
     }
@@ -360,7 +362,7 @@ impl Runner<'_> {
 }
 
 /// How long to wait before the next attempt: as long as the provider says, if that is bearable; else longer each time.
-fn pause(retry_after: Option<Duration>, attempt: u32) -> Option<Duration> {
+pub(super) fn pause(retry_after: Option<Duration>, attempt: u32) -> Option<Duration> {
     let pause = retry_after.unwrap_or_else(|| Duration::from_secs(1 << attempt.min(4)) / 2);
     (pause <= LONGEST_PAUSE).then_some(pause)
 }

@@ -39,7 +39,7 @@ impl Runner<'_> {
         }
         let key = self.api_key.ok_or(Unasked::NoKey)?;
         let provider = || self.endpoint.provider.title().to_owned();
-        self.client.inspect(self.endpoint, key).map_err(|outcome| {
+        self.client.inspect(&self.endpoint_now(), key).map_err(|outcome| {
             let meaning = match &outcome {
                 answer::Outcome::Refused(refusal) => Some(refusal.meaning),
                 _ => None,

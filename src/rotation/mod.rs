@@ -21,6 +21,7 @@ pub mod drift;
 #[cfg(test)]
 mod drift_tests;
 pub mod elsewhere;
+mod end;
 mod endpoints;
 mod error;
 mod event;
@@ -88,7 +89,7 @@ pub use key_mark::{KeyMark, KeyOrigin};
 pub use key_window::KEY_MARGIN;
 pub use leak::Leaked;
 pub use pending::at_hand;
-pub use plan::{Direction, Doer, Issuing, Plan, PlannedStore, Step};
+pub use plan::{Direction, Doer, Ending, Issuing, Plan, PlannedStore, Step};
 pub use run::Rest;
 pub use status::Status;
 pub use unasked::{Theirs, Unasked, Unheard};
@@ -138,6 +139,8 @@ pub struct Record {
     pub last_overruled: Option<Fingerprint>,
     /// What was found at the provider that only asks, while nobody has answered.
     pub doubt: Option<String>,
+    /// Whether the call that ends the old secret may have been carried out, and the reason that was given with the word for it.
+    pub ending: Option<Option<String>>,
     /// When a leak of the old secret was declared of a rotation that was not begun for one.
     pub leak_declared_at: Option<Timestamp>,
     /// When the secret that it has brought was said to have leaked, and why.
@@ -219,6 +222,7 @@ impl Record {
             last_overruled: None,
             doubt: None,
             notified: BTreeSet::new(),
+            ending: None,
             leak_declared_at: None,
             new_leaked: None,
             rolled_back: None,
@@ -265,6 +269,16 @@ impl Record {
             Call::Answered(answered) => Some(answered),
             _ => None,
         }
+    }
+
+    /// The id of the endpoint that takes the place of the first, once there is one.
+    pub fn second(&self) -> Option<&str> {
+        self.answered()?.endpoint.as_deref()
+    }
+
+    /// The endpoint's own id by now: the second's, once the first is removed.
+    pub fn own_id(&self) -> &str {
+        self.second().filter(|_| self.done.contains_key(&Step::End)).unwrap_or_else(|| self.plan.own_id())
     }
 
     /// The new secret, once there is one.

@@ -59,6 +59,8 @@ pub struct Comparison {
     /// `None` where the provider cannot be asked; `why` says it.
     pub now: Option<Evidence>,
     pub why: Option<String>,
+    /// Whether the call was to make a second endpoint, which shows itself and is compared with nothing.
+    pub makes_second: bool,
 }
 
 impl Comparison {
@@ -82,6 +84,10 @@ impl Comparison {
 
     /// What is known of the call, a line each.
     pub fn words(&self) -> Vec<String> {
+        if self.makes_second {
+            let look = "a second endpoint with the same URL at the provider says that the call was applied: look there";
+            return vec![look.to_owned()];
+        }
         let Some(now) = &self.now else {
             let why = self.why.as_deref().unwrap_or("no reason given");
             return vec![format!("the provider cannot be asked what it has now: {why}")];
@@ -112,7 +118,7 @@ impl Comparison {
 
     /// Whether somebody who says this has to say why: what the provider shows says the opposite, or it cannot be asked.
     pub fn needs_reason(&self, applied: bool) -> bool {
-        self.now.is_none() || self.changed() == Some(!applied)
+        !self.makes_second && (self.now.is_none() || self.changed() == Some(!applied))
     }
 }
 
@@ -129,6 +135,8 @@ pub enum Doubt {
     Leaked { new: String, reason: String },
     /// Receivers may refuse what the provider is about to be given once more.
     Unready { why: String },
+    /// The endpoint that is to take the place of the first does not look like it.
+    Unlike { endpoint: String, why: String },
     /// The provider's clock cannot be had, and by ours the old secret has ended.
     Clock { provider: String, why: String, end: Timestamp },
 }
@@ -142,6 +150,7 @@ impl Doubt {
             Self::OtherKey { .. } => "Are both keys of the account that the endpoint is in?",
             Self::Leaked { .. } => "Let it go live all the same?",
             Self::Unready { .. } => "Give it to the provider all the same?",
+            Self::Unlike { .. } => "Remove the old endpoint all the same?",
             Self::Clock { .. } => "Has the old secret ended?",
         }
     }
@@ -161,6 +170,7 @@ impl std::fmt::Display for Doubt {
                 write!(f, "the new secret {new}, which is to go live, is said to have leaked: {reason}")
             }
             Self::Unready { why } => write!(f, "the call may never have arrived, and {why}"),
+            Self::Unlike { endpoint, why } => write!(f, "the new endpoint `{endpoint}` is not like the old one: {why}"),
             Self::Clock { provider, why, end } => {
                 write!(f, "{provider} cannot be asked for its clock ({why}); by ours the old secret ended at {end}")
             }

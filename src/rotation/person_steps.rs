@@ -8,9 +8,10 @@ use super::lease::Meanwhile;
 use super::operator::{Awaited, News, Reply};
 use super::runner::Runner;
 use super::seal::Sealed;
-use super::{Event, How, Probed, RunError, Step};
+use super::{Ending, Event, How, Probed, RunError, Step};
 use crate::delivery::probe::{Prober, Report, Secrets};
 use crate::http::shown_address;
+use crate::provider::request::Request;
 use crate::secret::{Fingerprint, Secret};
 use crate::store::{Slot, readable};
 
@@ -40,6 +41,12 @@ impl Runner<'_> {
                     return Ok(true);
                 }
                 self.probe()?;
+                // The word for it was given before the call was sent, whose answer nobody has; receivers may tell otherwise since.
+                if let Some((request, reason)) = self.to_send_again()
+                    && self.rotation.contradicting(Step::Verify).is_empty()
+                {
+                    return self.remove_first(&request, reason);
+                }
             }
             if self.operator.wants_to_stop() {
                 return Ok(false);
@@ -71,6 +78,12 @@ impl Runner<'_> {
                     if step == Step::Verify && reason.is_none() && self.rotation.is_unsent() {
                         return Err(RunError::Unproved { provider: self.endpoint.provider.title().to_owned() });
                     }
+                    if step == Step::End
+                        && let Some(Ending::Call(request)) = self.rotation.plan.ending.clone()
+                    {
+                        self.probed = false;
+                        return self.remove_first(&request, reason);
+                    }
                     let said = [Event::Done { step, how: How::Word { reason } }];
                     // Whoever goes on before the call asks anew.
                     if step == Step::Prepare {
@@ -89,6 +102,15 @@ impl Runner<'_> {
                 }
                 Reply::NotNow | Reply::NobodyToAsk => return Ok(false),
             }
+        }
+    }
+
+    /// The call that may have ended the old secret, and the reason that was given for it.
+    fn to_send_again(&self) -> Option<(Request, Option<String>)> {
+        let reason = self.rotation.ending.clone()?;
+        match self.rotation.plan.ending.clone()? {
+            Ending::Call(request) => Some((request, reason)),
+            Ending::ByHand { .. } => None,
         }
     }
 

@@ -125,7 +125,7 @@ pub enum Direction {
     Set,
     /// The same where receivers keep one secret, and change it as the provider does.
     SetSwitch,
-    /// Both secrets live until a person ends the old one.
+    /// Both secrets live until the old one is ended, once a person says so.
     UntilEnded,
 }
 
@@ -192,6 +192,16 @@ pub enum Issuing {
     ByHand { page: String },
 }
 
+/// How the old secret is ended, once a person says so.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(untagged)]
+pub enum Ending {
+    /// By this call, without the API key: it removes the first of two endpoints.
+    Call(Request),
+    /// A person does it, on this page.
+    ByHand { page: String },
+}
+
 /// One rotation, decided. Everything a later process needs to go on, and no secret.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Plan {
@@ -201,6 +211,9 @@ pub struct Plan {
     pub endpoint_key: String,
     pub base_url: String,
     pub ids: Vec<Id>,
+    /// The endpoint's own id when it was begun, where another endpoint has taken its place since it was named.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub present: Option<String>,
     /// How the API key is sent, by the provider's name for it.
     pub auth: String,
     /// Values of the provider's optional headers.
@@ -219,9 +232,9 @@ pub struct Plan {
     /// How long the provider keeps the old secret, as documented.
     #[serde(with = "seconds")]
     pub overlap: Option<Duration>,
-    /// Where a person ends the old secret, where one does.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub end_page: Option<String>,
+    /// How the old secret is ended, where it lives until then.
+    #[serde(default, rename = "end", skip_serializing_if = "Option::is_none")]
+    pub ending: Option<Ending>,
     /// How long deliveries may bear the old secret after that.
     #[serde(default, with = "seconds", skip_serializing_if = "Option::is_none")]
     pub settles: Option<Duration>,
@@ -277,6 +290,7 @@ impl Plan {
             Direction::OverlapEither if self.is_by_hand() => "hand-either",
             Direction::OverlapSwitch if self.is_by_hand() => "hand-switch",
             Direction::Contain if self.is_by_hand() => "hand-contain",
+            Direction::UntilEnded if matches!(self.ending, Some(Ending::Call(_))) => "replace",
             direction => direction.name(),
         }
     }
@@ -293,7 +307,7 @@ impl Plan {
 
     /// The endpoint's own id, as `--confirm` wants it.
     pub fn own_id(&self) -> &str {
-        self.ids.last().map_or("", |id| &id.value)
+        self.present.as_deref().unwrap_or_else(|| self.ids.last().map_or("", |id| &id.value))
     }
 }
 

@@ -5,7 +5,7 @@ use super::lease::Meanwhile;
 use super::look::{LAG_PAUSE, LAG_TRIES};
 use super::operator::{Awaited, Comparison, Ruling};
 use super::runner::Runner;
-use super::{Answered, Call, Event, ExpirySource, Outcome, RunError};
+use super::{Answered, Call, Ending, Event, ExpirySource, Outcome, RunError};
 use crate::provider::answer::{self, Inspected};
 use crate::provider::request;
 use crate::secret::{Fingerprint, Secret};
@@ -92,7 +92,8 @@ impl Runner<'_> {
                 let until = sent.filter(|_| !ends).and_then(|sent| self.rotation.plan.documented_end(sent));
                 let until = until.filter(|until| *until > self.rotation.provider_now((self.now)()));
                 let provider = self.endpoint.provider.title().to_owned();
-                let error = RunError::SecretLost { provider, until, can_force: self.can_force() };
+                let (can_force, is_second) = (self.can_force(), comparison.makes_second);
+                let error = RunError::SecretLost { provider, until, can_force, is_second };
                 let said = reason.map(|reason| format!(" ({reason})")).unwrap_or_default();
                 self.record(&[Event::Closed { outcome: Outcome::Failed, reason: Some(format!("{error}{said}")) }])?;
                 Err(error)
@@ -148,12 +149,13 @@ impl Runner<'_> {
 
     pub(super) fn compare(&mut self) -> (Comparison, Option<Inspected>) {
         let before = self.rotation.before.clone();
+        let makes_second = matches!(self.rotation.plan.ending, Some(Ending::Call(_)));
         match self.ask_provider() {
             Ok(inspected) => {
                 let now = Some(self.evidence(&inspected));
-                (Comparison { before, now, why: None }, Some(inspected))
+                (Comparison { before, now, why: None, makes_second }, Some(inspected))
             }
-            Err(why) => (Comparison { before, now: None, why: Some(why.to_string()) }, None),
+            Err(why) => (Comparison { before, now: None, why: Some(why.to_string()), makes_second }, None),
         }
     }
 
@@ -230,6 +232,7 @@ impl Runner<'_> {
             clock_ahead_ms,
             replayed: false,
             notice: None,
+            endpoint: None,
         };
         answered.with_believable_end(&self.rotation.plan, self.called_by(clock_ahead_ms))
     }

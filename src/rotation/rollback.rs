@@ -30,6 +30,9 @@ impl Runner<'_> {
         if self.rotation.done.contains_key(&Step::End) {
             return Err(no_way_back("it was ended at the provider"));
         }
+        if let Some(second) = answered.endpoint.as_deref() {
+            return self.remove_second(second, reason);
+        }
         let failed = |source| RunError::StoreFailed { step: Step::Promote, sealed: None, source };
         let mut replaced = false;
         for store in readable(self.stores) {

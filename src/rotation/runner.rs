@@ -1,5 +1,6 @@
 //! The only imperative part: a rotation set among everything that it acts on, and what every step needs of that.
 
+use std::borrow::Cow;
 use std::time::Duration;
 
 use jiff::Timestamp;
@@ -56,6 +57,14 @@ impl<'a> Runner<'a> {
     /// The API key, for a call that cannot do without.
     pub(super) fn key(&self) -> Result<&'a Secret, RunError> {
         self.api_key.ok_or_else(|| RunError::KeyNeeded { provider: self.endpoint.provider.title().to_owned() })
+    }
+
+    /// The endpoint under its id of now: one that has taken the place of another has one of its own.
+    pub(super) fn endpoint_now(&self) -> Cow<'a, Endpoint> {
+        match self.rotation.own_id() {
+            own if self.rotation.second().is_none() || own == self.endpoint.own_id() => Cow::Borrowed(self.endpoint),
+            own => Cow::Owned(self.endpoint.at(own)),
+        }
     }
 }
 

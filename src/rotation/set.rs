@@ -8,7 +8,7 @@ use super::seal::Sealed;
 use super::superseded::touched;
 use super::{Answered, Direction, Event, ExpirySource, How, Outcome, RunError, Step};
 use crate::http::shown_address;
-use crate::provider::answer::{self, AnswerError, Reply};
+use crate::provider::answer::{self, AnswerError, Inspected, Reply};
 use crate::provider::made;
 use crate::secret::Fingerprint;
 use crate::store::{Access, Slot, Store};
@@ -51,25 +51,36 @@ impl Runner<'_> {
         self.issue()
     }
 
+    /// What the provider shows right before the call. Where it cannot be asked, nothing is sent: what is there would be gone unseen,
+    /// or not be carried over.
+    pub(super) fn show_before(&mut self) -> Result<Inspected, RunError> {
+        let key = self.key()?;
+        self.client.inspect(self.endpoint, key).map_err(|outcome| {
+            let provider = self.endpoint.provider.title().to_owned();
+            match self.rotation.is_unsent() || !self.rotation.may_be_applied() {
+                true => RunError::from_outcome(provider, SHOW, outcome),
+                false => self.lost(RunError::unasked(provider, SHOW, outcome).to_string()),
+            }
+        })
+    }
+
+    /// Keeps what the second endpoint is made with; fails where the first has something that it would lack.
+    pub(super) fn take_what_is_carried(&mut self, shown: &Inspected) -> Result<(), RunError> {
+        if let Some(what) = &shown.uncarried {
+            let provider = self.endpoint.provider.title().to_owned();
+            return Err(RunError::Uncarried { provider, what: what.clone() });
+        }
+        self.carried = shown.carried.clone();
+        Ok(())
+    }
+
     /// Whether what the provider has may be replaced: nobody else has changed it since `check`, or a person says that it is no
     /// matter. `false` where others have gone on meanwhile.
     fn may_replace(&mut self) -> Result<bool, RunError> {
         if !self.endpoint.provider.shows() {
             return Ok(true);
         }
-        let key = self.key()?;
-        let inspected = match self.client.inspect(self.endpoint, key) {
-            Ok(inspected) => inspected,
-            // What is there would be gone unseen.
-            Err(outcome) => {
-                let provider = self.endpoint.provider.title().to_owned();
-                let error = match self.rotation.is_unsent() {
-                    true => RunError::from_outcome(provider, SHOW, outcome),
-                    false => self.lost(RunError::unasked(provider, SHOW, outcome).to_string()),
-                };
-                return Err(error);
-            }
-        };
+        let inspected = self.show_before()?;
         if let Some(date) = inspected.date {
             self.take_time(date)?;
         }
@@ -126,6 +137,7 @@ impl Runner<'_> {
             // However often it was sent, it is this one.
             replayed: false,
             notice: None,
+            endpoint: None,
         };
         self.record(&[Event::Answered(answered.clone())])?;
         self.operator.tell(self.rotation, News::Answered(&answered));

@@ -30,6 +30,7 @@ pub(super) fn rotation(direction: Direction) -> Rotation {
         endpoint_key: endpoint.key(),
         base_url: endpoint.base_url.to_string(),
         ids: endpoint.ids.clone(),
+        present: None,
         auth: String::new(),
         options: BTreeMap::new(),
         direction,
@@ -38,7 +39,7 @@ pub(super) fn rotation(direction: Direction) -> Rotation {
         idempotency_key: Some("key".to_owned()),
         key_window: Some(Duration::from_secs(86_400)),
         overlap: Some(Duration::from_secs(86_400)),
-        end_page: None,
+        ending: None,
         settles: None,
         stores: Vec::new(),
         passed_over: Vec::new(),
@@ -66,6 +67,7 @@ pub(super) fn answered(direction: Direction) -> Answered {
         clock_ahead_ms: 0,
         replayed: false,
         notice: None,
+        endpoint: None,
     }
 }
 
@@ -389,9 +391,8 @@ fn c1_deliveries_may_be_failing_once_a_receiver_refuses_or_nothing_is_proved_for
     }
     // The old secret outlives the call.
     let mut rotation = rotation(Direction::OverlapSwitch);
-    for event in
-        [Step::Check, Step::Issue, Step::Stage].into_iter().flat_map(|step| events(Direction::OverlapSwitch, step))
-    {
+    let done = [Step::Check, Step::Issue, Step::Stage];
+    for event in done.into_iter().flat_map(|step| events(Direction::OverlapSwitch, step)) {
         fold(&mut rotation, noon(), event);
     }
     fold(&mut rotation, noon(), probed(Some(false)));

@@ -6,9 +6,10 @@ use std::rc::Rc;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
+use serde_json::json;
 use tempfile::TempDir;
 
-use super::fake_provider::{Fake, provider_of, setting_provider};
+use super::fake_provider::{Fake, provider_of, replacing_provider, setting_provider};
 use super::fakes::{self, Others, Person, Shelf, first_word};
 use super::journal::Journal;
 use super::lock::EndpointLock;
@@ -111,6 +112,21 @@ impl World {
         plan.endpoint_key = world.endpoint.key();
         (plan.idempotency_key, plan.key_window) = (None, None);
         (world.key, world.origin) = (None, None);
+        world
+    }
+
+    /// A rotation that makes a second endpoint beside the first.
+    pub fn replacing() -> Self {
+        let mut world = Self::new(Direction::UntilEnded);
+        let ids = [("id".to_owned(), "whk_1".to_owned())];
+        world.endpoint = replacing_provider().endpoint(None, &ids, None, &Default::default()).unwrap();
+        let plan = &mut world.rotation.plan;
+        plan.issuing = Issuing::Call(request::rotate(&world.endpoint, Some("key")).unwrap());
+        plan.ending = request::end(&world.endpoint).map(Ending::Call);
+        plan.endpoint_key = world.endpoint.key();
+        plan.overlap = None;
+        plan.steps.retain(|step| *step != Step::Wait);
+        world.fake().endpoints = Some([("whk_1", json!({ "url": "https://a.test/" }))].into());
         world
     }
 
@@ -256,7 +272,10 @@ fn client(fake: &Arc<Mutex<Fake>>) -> Client {
         let key = headers.get("idempotency-key").and_then(|key| key.to_str().ok());
         let sent: serde_json::Value = serde_json::from_slice(body).unwrap_or_default();
         let given = sent["secret"].as_str().map(Secret::new);
-        let (status, body, replayed) = fake.answer(method != "GET", key, given)?;
+        let (status, body, replayed) = match fake.endpoints {
+            Some(_) => fake.answer_of_many(method, url.path(), key, &sent)?,
+            None => fake.answer(method != "GET", key, given)?,
+        };
         let mut headers = vec![("replayed".to_owned(), replayed.to_string())];
         headers.extend(fake.date().map(|date| ("date".to_owned(), date)));
         Ok(received(status, headers, body.to_string().into_bytes()))

@@ -41,6 +41,9 @@ pub fn tell(output: &Output, rotation: &Rotation, news: &News<'_>) {
         }
         News::Answered(answered) => {
             output.say(&done(&format!("new secret {} received and sealed{}", answered.fingerprint, version(answered))));
+            if let Some(second) = &answered.endpoint {
+                output.say(&done(&format!("the second endpoint is `{second}`, and from now on both deliver")));
+            }
             output.say(&format!("      {}", old_secret(rotation, answered)));
             if let Some(notice) = &answered.notice {
                 output.say(&format!("      {} says: {notice}", rotation.plan.provider));
@@ -66,6 +69,15 @@ pub fn tell(output: &Output, rotation: &Rotation, news: &News<'_>) {
         }
         News::Recorded(Event::Made { fingerprint }) => {
             output.say(&done(&format!("new secret {fingerprint} made and sealed; the provider does not have it yet")));
+        }
+        News::Recorded(Event::Ending { .. }) => {
+            output.say(&format!("      removing `{}`; the word for it is journaled", rotation.plan.own_id()));
+        }
+        News::Recorded(Event::Done { step: Step::End, .. }) if rotation.second().is_some() => {
+            output.say(&done(&format!(
+                "the old endpoint `{}` is removed, and its secret is dead",
+                rotation.plan.own_id()
+            )));
         }
         News::Recorded(_) => {}
         News::OldSecretEnded if rotation.plan.is_by_hand() => output.say(&done("the old secret has ended")),
@@ -107,7 +119,7 @@ pub fn old_secret(rotation: &Rotation, answered: &Answered) -> String {
         }
         (ExpirySource::Provider, Some(end)) => format!("the old secret lives until {} (from provider)", moment(end)),
         (ExpirySource::Documented, Some(end)) => format!("the old secret lives until {} (documented)", moment(end)),
-        _ if rotation.plan.end_page.is_some() => "the old secret lives until you end it".to_owned(),
+        _ if rotation.plan.ending.is_some() => "the old secret lives until you end it".to_owned(),
         _ => format!("{} does not say when the old secret ends", rotation.plan.provider),
     }
 }

@@ -4,7 +4,7 @@ use super::Output;
 use crate::http::shown_address;
 use crate::provider::Provider;
 use crate::rotation::guide::{self, StoreNames};
-use crate::rotation::{Doer, Issuing, Plan, Rotation, Step};
+use crate::rotation::{Doer, Ending, Issuing, Plan, Rotation, Step};
 use crate::time::span;
 
 /// Shows a plan on stderr.
@@ -14,7 +14,7 @@ pub fn plan(output: &Output, plan: &Plan, provider: &Provider, stores: &[StoreNa
     match &plan.issuing {
         Issuing::Call(request) => {
             output.say(&format!("  sends     {} {}", request.method.as_str(), request.url));
-            if let Some(body) = &request.body {
+            if let Some(body) = crate::provider::preview::body(request) {
                 output.say(&format!("            body {body}"));
             }
         }
@@ -75,8 +75,14 @@ fn old_secret(plan: &Plan) -> String {
             format!("dies with {since}")
         };
     }
-    if plan.end_page.is_some() {
-        return "lives on until you end it at the provider, which the walk asks for".to_owned();
+    match plan.ending {
+        Some(Ending::Call(_)) => {
+            return "lives on until its endpoint is removed, which the walk asks you for".to_owned();
+        }
+        Some(Ending::ByHand { .. }) => {
+            return "lives on until you end it at the provider, which the walk asks for".to_owned();
+        }
+        None => {}
     }
     match plan.overlap.and_then(|overlap| jiff::SignedDuration::try_from(overlap).ok()) {
         Some(overlap) => {

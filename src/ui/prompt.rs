@@ -9,7 +9,7 @@ use crate::provider::Provider;
 use crate::rotation::changed::Change;
 use crate::rotation::guide::{self, StoreNames};
 use crate::rotation::operator::{Awaited, Comparison, Countdown, Doubt, Gift, News, Operator, Reply, Ruling};
-use crate::rotation::{Call, Event, Rotation, Step};
+use crate::rotation::{Call, Ending, Event, Rotation, Step};
 use crate::secret::Secret;
 
 /// What was decided before anybody is asked.
@@ -113,7 +113,8 @@ impl Operator for Person<'_> {
             self.head(rotation, step);
         }
         if said {
-            self.output.say("      done elsewhere, as was said");
+            let is_ours = step == Step::End && matches!(rotation.plan.ending, Some(Ending::Call(_)));
+            self.output.say(if is_ours { "      agreed to, as was said" } else { "      done elsewhere, as was said" });
             return Reply::Done { reason: self.answers.reason.clone() };
         }
         if !self.answers.may_ask {
@@ -278,7 +279,11 @@ impl Person<'_> {
             true => Ok(()),
             false => Err(format!("that is not the endpoint's id, `{id}`")),
         };
-        match dialog::text("Once it is ended, type the endpoint's id (empty: not now)", Some(""), is_it) {
+        let question = match rotation.plan.ending {
+            Some(Ending::Call(_)) => "To remove it, type the old endpoint's id (empty: not now)",
+            _ => "Once it is ended, type the endpoint's id (empty: not now)",
+        };
+        match dialog::text(question, Some(""), is_it) {
             Ok(text) if text == id => Reply::Done { reason: self.answers.reason.clone() },
             Ok(_) | Err(_) => Reply::NotNow,
         }

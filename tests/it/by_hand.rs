@@ -240,7 +240,7 @@ fn the_old_secret_is_ended_by_the_endpoints_id_and_not_before_receivers_accept_t
     let scene = Scene::new("shopify");
     let old = scene.sandbox.newest();
     let new = scene.sandbox.stand_in.rotate_by_hand();
-    assert_eq!(scene.sandbox.stand_in.signing_secrets(), std::slice::from_ref(&old), "a new one does not sign yet");
+    assert_eq!(scene.sandbox.stand_in.signings(), [[old.clone()]], "a new one does not sign yet");
     let run = scene.piped("rotate hooks --yes --secret - --json", new.expose()).exits(0);
     assert_eq!(
         (run.json()["direction"].as_str(), run.json()["previous"]["expires_at"].is_null()),

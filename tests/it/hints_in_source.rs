@@ -11,6 +11,16 @@ use whsec::advice::Verb;
 
 /// Wordings with a command that other tests arrange, and those tests.
 const ELSEWHERE: &[(&str, &str)] = &[
+    ("remove that one: ", "a_leak_is_contained_by_going_on_or_by_a_new_endpoint"),
+    (
+        "mend it at the provider, then",
+        "the_first_endpoint_is_removed_by_its_id_alone_and_not_while_a_receiver_refuses_the_new_secret",
+    ),
+    (
+        "sends it again, which does no harm",
+        "an_answer_that_is_lost_is_asked_for_by_its_key_and_no_third_endpoint_is_made",
+    ),
+    ("it is that of a second endpoint", "what_came_of_a_call_without_a_key_is_asked_and_a_stray_endpoint_is_spoken_of"),
     ("to end it at once: ", "the_caller_says_how_long_the_old_secret_lives_and_never_ends_it_by_that"),
     ("bring it to its end first", "what_the_provider_may_sign_with_is_staged_over_by_no_later_rotation"),
     ("deploy the new secret there beside the old one", "a_repetition_is_not_sent_to_receivers_that_were_rolled_back"),
@@ -116,6 +126,10 @@ const UNRUN: &[(&str, &[&str])] = &[
             "take it out of the config first; `whsec inspect TARGET`",
             "somebody changed this store; `whsec inspect TARGET`",
         ],
+    ),
+    (
+        "journal and seal have to fail at once for it, as they do in the engine's own test of it",
+        &["see that there are two endpoints, remove the old one there"],
     ),
     ("the same command is run for a checkout's file above", &["look at it, then `whsec target trust`"]),
     (

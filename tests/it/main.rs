@@ -49,6 +49,7 @@ mod providers;
 mod receivers;
 mod recipes;
 mod rehearsal;
+mod replaced;
 mod sandbox;
 mod screen;
 #[path = "../servers/mod.rs"]

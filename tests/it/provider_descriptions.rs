@@ -211,11 +211,13 @@ fn what_is_built_in_is_sound() {
         ("smartsheet", Overlap::Unknown, Force::SameCall),
         ("square", Overlap::Unknown, Force::SameCall),
         ("stripe", a_day, Force::Unavailable),
+        ("stripe-api", ended(Signs::Apart, None), Force::Unavailable),
         ("svix", a_day, Force::Call),
         ("telegram", Overlap::None, Force::SameCall),
         ("terraform", Overlap::None, Force::SameCall),
         ("twilio", ended(Signs::Old, Some(60)), Force::Unavailable),
         ("typeform", Overlap::None, Force::SameCall),
+        ("vercel", ended(Signs::Apart, None), Force::Unavailable),
         ("verifa", Overlap::None, Force::SameCall),
         ("webflow", Overlap::Unknown, Force::SameCall),
         ("woocommerce", Overlap::None, Force::SameCall),
@@ -305,6 +307,41 @@ fn what_is_sent_back_is_read_first_and_words_stand_for_whole_values() {
         "acme.toml",
     )
     .expect("a provider");
+}
+
+#[test]
+fn what_makes_a_second_endpoint_says_how_it_is_told_from_the_first_and_how_that_is_removed() {
+    let good = include_str!("../../src/provider/builtin/stripe-api.toml").replace("\"stripe-api\"", "\"acme\"");
+    Provider::parse(&good, "acme.toml").expect("a provider");
+    let inspect = &good[good.find("[inspect]").unwrap()..good.find("[errors]").unwrap()];
+    let end = &good[good.find("[end]").unwrap()..good.find("[idempotency]").unwrap()];
+    for (from, to, expected) in [
+        ("method = \"POST\"", "method = \"PUT\"", "rotate.method"),
+        ("kind = \"replace\"\n", "", "rotate.carry"),
+        ("id = \"/id\"\n", "", "rotate.answer.id"),
+        ("uncarried = {", "read = \"/v1/webhook_endpoints/{endpoint}\"\nuncarried = {", "rotate.read"),
+        (inspect, "", "rotate.carry.about"),
+        ("status = \"/status\"", "status = \"/status\"\nupdated_at = \"/created\"", "inspect.answer"),
+        ("signs = \"apart\"", "signs = \"both\"", "overlap.signs"),
+        ("kind = \"until-ended\"\nsigns = \"apart\"", "kind = \"none\"", "overlap.signs"),
+        (end, "", "end"),
+        ("path = \"/v1/webhook_endpoints/{endpoint}\"\n\n[idem", "\n[idem", "end.path"),
+        ("/{endpoint}\"\n\n[idem", "\"\n\n[idem", "end.path"),
+        ("[end]\nkind = \"call\"", "[end]\nkind = \"call\"\nwhere = \"the page\"", "end.where"),
+        ("[end]\nkind = \"call\"", "[end]\nkind = \"hand\"", "end.where"),
+        ("[end]\nkind = \"call\"", "[end]\nkind = \"hand\"\nwhere = \"the page\"", "end.path"),
+        ("\"{carry.about}\"", "\"{carry.about}\", id = \"{endpoint}\"", "rotate.body.id"),
+        ("{ \"/application\"", "{ \"application\"", "rotate.uncarried"),
+        ("x-www-form-urlencoded", "x-www-form", "rotate.type"),
+        ("[auth]", "[options.team]\nabout = \"a team\"\n[auth]", "options.team"),
+        ("[auth]", "[options.team]\nabout = \"a team\"\nquery = \"a b\"\n[auth]", "options.team"),
+        ("[auth]", "[options.team]\nabout = \"a team\"\nquery = \"a\"\nheader = \"X-A\"\n[auth]", "options.team"),
+    ] {
+        let text = good.replacen(from, to, 1);
+        assert_ne!(text, good, "{from}");
+        let ProviderError::Invalid { key, .. } = refused(&text) else { panic!("{to}") };
+        assert_eq!(key, expected, "{to}");
+    }
 }
 
 #[test]

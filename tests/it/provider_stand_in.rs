@@ -209,7 +209,7 @@ fn github_takes_what_it_is_given_and_the_same_again_is_no_rotation() {
     assert!(matches!(scene.call(&request), Outcome::NotSent { .. }), "no secret, no request");
     for _ in 0..2 {
         let nothing = whsec::provider::Carried::default();
-        let outcome = scene.client.set(&scene.endpoint, &request, &scene.key, (&given, &nothing));
+        let outcome = scene.client.call_with(&scene.endpoint, &request, &scene.key, (Some(&given), &nothing));
         assert!(matches!(outcome, Outcome::Success(_)), "{outcome:?}");
         assert_eq!((scene.stand_in.live_secrets(), look().secret), (vec![given.clone()], None));
     }

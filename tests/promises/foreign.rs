@@ -66,6 +66,8 @@ const SCENARIOS: &[Scenario] = &[
     Scenario { verb: Verb::Rotate, provider: "slack", stores: FILES },
     Scenario { verb: Verb::Cutover, provider: "slack", stores: &[Kept::Dotenv] },
     Scenario { verb: Verb::Cutover, provider: "clerk", stores: &[Kept::Json] },
+    Scenario { verb: Verb::Rotate, provider: "stripe-api", stores: &[Kept::Dotenv] },
+    Scenario { verb: Verb::Cutover, provider: "stripe-api", stores: FILES },
     Scenario { verb: Verb::Cutover, provider: "layers", stores: FILES },
     Scenario { verb: Verb::Cutover, provider: "verifa", stores: &[Kept::Json] },
     Scenario { verb: Verb::Finish, provider: "layers", stores: FILES },

@@ -55,6 +55,10 @@ pub const SCENARIOS: &[Scenario] = &[
     Scenario { verb: Verb::Cutover, provider: "slack", stores: &[Kept::Json] },
     Scenario { verb: Verb::Rotate, provider: "clerk", stores: &[Kept::Dotenv] },
     Scenario { verb: Verb::Cutover, provider: "clerk", stores: FILES },
+    Scenario { verb: Verb::Rotate, provider: "stripe-api", stores: FILES },
+    Scenario { verb: Verb::Rotate, provider: "pagerduty", stores: &[Kept::Dotenv] },
+    Scenario { verb: Verb::Cutover, provider: "stripe-api", stores: FILES },
+    Scenario { verb: Verb::Cutover, provider: "pagerduty", stores: &[Kept::Json] },
     Scenario { verb: Verb::Force, provider: "signa", stores: FILES },
     Scenario { verb: Verb::ForceOpen, provider: "signa", stores: FILES },
     Scenario { verb: Verb::Force, provider: "layers", stores: &[Kept::Dotenv] },
@@ -144,12 +148,18 @@ impl Scenario {
         (self.verb == Verb::Rotate && !self.is_by_hand())
             || matches!(self.verb, Verb::Force | Verb::ForceOpen | Verb::Resume)
             || self.calls_late()
+            || self.replaces()
             || self.stores.iter().any(|store| matches!(store, Kept::Keychain | Kept::Vault | Kept::AwsSm))
     }
 
     /// Whether a person rotates, and the secret comes out of a pipe.
     fn is_by_hand(&self) -> bool {
         ["slack", "clerk"].contains(&self.provider)
+    }
+
+    /// Whether a second endpoint is made beside the first, which is removed at the end.
+    fn replaces(&self) -> bool {
+        ["stripe-api", "pagerduty"].contains(&self.provider)
     }
 
     /// Whether the provider is called only once receivers have the new secret.
@@ -200,7 +210,8 @@ impl Scenario {
 
     /// Whether the new secret may be live at some moment of the command.
     pub fn promotes(&self) -> bool {
-        !(self.verb == Verb::Rotate && (["layers", "clerk"].contains(&self.provider) || self.calls_late()))
+        let goes_live_later = ["layers", "clerk"].contains(&self.provider) || self.replaces() || self.calls_late();
+        !(self.verb == Verb::Rotate && goes_live_later)
     }
 
     /// Goes on after the command was cut off, as an operator would, and looks at everything. Yields whether the outcome
@@ -243,6 +254,7 @@ impl Scenario {
             let shown = world.run("cutover hooks");
             // A time that stayed the same proves nothing, and a provider may show no more.
             let (evidence, ruling, code) = match made {
+                _ if self.replaces() && made == 0 => ("a second endpoint with the same URL", "not-applied", 0),
                 0 => ("nothing that it shows can tell", "not-applied", 0),
                 _ => ("the call was applied", "applied", 4),
             };
@@ -263,6 +275,9 @@ impl Scenario {
         }
         exits(world, "history", &[0])?;
         world.check_end(expected)?;
+        if self.replaces() && world.sandbox.stand_in.live_secrets().contains(&world.old) {
+            return Err("the first endpoint is there at the end".to_owned());
+        }
         let open = world.run("status --exit-code");
         if open.code != 0 {
             return Err(format!("something is open at the end: {}{}", open.stdout, open.stderr));

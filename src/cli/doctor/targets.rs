@@ -26,8 +26,8 @@ fn names(session: &Session) -> Vec<String> {
 
 /// Every target that can be used as it is configured.
 pub fn all(session: &Session) -> Vec<Target> {
-    let (Ok(config), Ok(catalog)) = (session.config(), session.catalog()) else { return Vec::new() };
-    config.names().filter_map(|name| config.named(name, catalog).ok()).collect()
+    let (Ok(config), Ok(context)) = (session.config(), session.context()) else { return Vec::new() };
+    config.names().filter_map(|name| context.configured(name).ok()).collect()
 }
 
 fn look_at(target: &Target, session: &Session) -> Vec<Check> {

@@ -128,7 +128,7 @@ pub fn print(provider: &Provider, session: &Session) {
         ("the same", spec.same.join(", ")),
         ("endpoint", endpoint(provider)),
         ("by hand", spec.rotate.page.clone().unwrap_or_default()),
-        ("ended by hand", spec.end.as_ref().map(|end| end.page.clone()).unwrap_or_default()),
+        ("ended by hand", spec.end.as_ref().and_then(|end| end.page.clone()).unwrap_or_default()),
         (
             "API key",
             if provider.is_by_hand() { String::new() } else { format!("{}: {}", spec.auth.env, spec.auth.about) },

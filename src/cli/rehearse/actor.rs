@@ -6,7 +6,7 @@ use super::PATIENCE;
 use super::stage::Stage;
 use crate::rotation::changed::Change;
 use crate::rotation::operator::{Awaited, Comparison, Countdown, Doubt, Gift, News, Operator, Reply, Ruling};
-use crate::rotation::{Rotation, Step};
+use crate::rotation::{Ending, Rotation, Step};
 use crate::secret::Secret;
 use crate::ui::prompt::Person;
 use crate::ui::{Output, dialog};
@@ -30,7 +30,7 @@ impl Operator for Rehearsed<'_> {
     fn do_step(&mut self, rotation: &Rotation, step: Step) -> Reply {
         if self.takes_time(rotation, Awaited::Step(step)) {
             self.person.head(rotation, step);
-            self.actor.announce(step);
+            self.actor.announce(rotation, step);
         }
         let reply = self.person.do_step(rotation, step);
         if matches!(reply, Reply::Done { .. } | Reply::LookAgain) {
@@ -43,7 +43,7 @@ impl Operator for Rehearsed<'_> {
         self.person.head(rotation, Step::Issue);
         if self.person.answers.may_ask {
             self.person.instruct(rotation, Step::Issue);
-            self.actor.announce(Step::Issue);
+            self.actor.announce(rotation, Step::Issue);
             if !dialog::confirm("issue: press it?", true).unwrap_or(false) {
                 return Gift::NotNow;
             }
@@ -94,12 +94,14 @@ pub struct Actor<'a> {
 
 impl Actor<'_> {
     /// Says what will happen once the person says yes.
-    fn announce(&self, step: Step) {
+    fn announce(&self, rotation: &Rotation, step: Step) {
+        let is_call = matches!(rotation.plan.ending, Some(Ending::Call(_)));
         self.output.say(match step {
             Step::Issue => "      (rehearsal: say yes, and the stand-in's page is pressed)",
             // How this provider signs is not documented, so nothing is delivered, and nobody would verify it.
             _ if self.stage.receiver().is_none() => "      (rehearsal: there is no receiver on this stage, so say yes)",
             Step::Prepare => "      (rehearsal: the stand-in receiver is ready, so say yes)",
+            Step::End if is_call => "      (rehearsal: type it, and the stand-in is asked to remove its old endpoint)",
             Step::End => "      (rehearsal: type it, and the old secret is ended on the stand-in's page)",
             Step::Deploy => "      (rehearsal: say yes, and the stand-in receiver reads its file again)",
             Step::Verify => "      (rehearsal: say yes, and the stand-in receiver's last delivery is looked at)",
@@ -126,7 +128,7 @@ impl Actor<'_> {
                 output.say(&format!("      ✓ the stand-in receiver accepts {}", names.join(" and ")));
             }
             Step::Verify => self.look_for_delivery(rotation),
-            Step::End => {
+            Step::End if matches!(rotation.plan.ending, Some(Ending::ByHand { .. })) => {
                 self.stage.end();
                 output.say("      ✓ the stand-in has ended the old secret");
             }

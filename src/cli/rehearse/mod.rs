@@ -13,7 +13,8 @@ use super::start::{self, Begin};
 use super::{complete, parse_duration, person, result};
 use crate::operation::find;
 use crate::operation::start::{Begun, Giver, Intent};
-use crate::provider::Provider;
+use crate::provider::spec::Signs;
+use crate::provider::{Overlap, Provider};
 use crate::rotation::{Doer, Step};
 use crate::secret::Secret;
 use crate::shell;
@@ -183,12 +184,21 @@ fn say_end(output: &Output, provider: &Provider, outcome: &Played, took: Duratio
             "    (its form is checked, and that it is not the old one; that it is the right one only a delivery shows)",
         );
     }
-    if provider.end_page(&[]).is_some() {
+    let is_apart = matches!(provider.overlap(), Overlap::UntilEnded { signs: Signs::Apart, .. });
+    if provider.replaces() {
+        output.say("  • a second endpoint was made like the first; each event came twice until the first was removed");
+    }
+    if provider.spec().end.is_some() {
         output.say("  • the old secret lived until the receivers were seen to accept the new one, and was ended then");
     }
     if outcome.old_refused.is_some() {
         output.say(&format!("  • {} deliveries accepted, {} refused on the way", outcome.accepted, outcome.refused));
-        if outcome.refused > 0 {
+        if outcome.refused > 0 && is_apart {
+            output.say(
+                "    (refused ones were the new endpoint's before the receiver knew its secret; the old one's, of the same \
+                 events, were accepted)",
+            );
+        } else if outcome.refused > 0 {
             output.say(
                 "    (refused ones came between the old secret's end and the deploy: that gap is what to prepare for)",
             );

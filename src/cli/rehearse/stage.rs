@@ -193,9 +193,10 @@ impl Stage {
         let run = move || {
             let Some(client) = client() else { return };
             while !stop.load(Ordering::Relaxed) {
-                let live = stand_in.signing_secrets();
-                // A delivery that fails is seen in the receiver's counts.
-                let _ = deliver(&client, &scheme, &live.iter().collect::<Vec<_>>(), &url);
+                for secrets in stand_in.signings() {
+                    // A delivery that fails is seen in the receiver's counts.
+                    let _ = deliver(&client, &scheme, &secrets.iter().collect::<Vec<_>>(), &url);
+                }
                 std::thread::sleep(DELIVER_EVERY);
             }
         };

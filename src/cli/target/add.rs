@@ -141,7 +141,7 @@ fn check(target: &mut NewTarget, old: &str, path: &std::path::Path, session: &Se
     let lines = old.lines().count();
     let loaded = load(text.clone()).and_then(|config| Ok((config.named(&target.name, catalog)?, config)));
     let (named, config) = loaded.map_err(|error| error.not_written_yet(lines))?;
-    shared::refuse_configured(&config, catalog, &named, &workspace::open_stores(&named)?)?;
+    shared::refuse_configured(session.context()?, &config, &named, &workspace::open_stores(&named)?)?;
     Ok(text)
 }
 

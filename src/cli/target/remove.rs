@@ -28,7 +28,7 @@ pub struct Args {
 pub fn run(args: &Args, session: &Session) -> anyhow::Result<Exit> {
     let name = &args.name;
     let path = session.context()?.own_file()?;
-    let is_open = match session.config()?.named(name, session.catalog()?) {
+    let is_open = match session.context()?.configured(name) {
         Ok(target) => find::has_open(session.context()?, &target)?,
         // One that cannot be used can be removed; what is open under its name is in its way all the same.
         Err(_) if session.config()?.has(name) => {

@@ -44,7 +44,7 @@ pub struct Spec {
     /// Headers that every request carries.
     #[serde(default)]
     pub headers: BTreeMap<String, String>,
-    /// Headers that a target may switch on with `options = { NAME = "…" }`.
+    /// Headers and parameters that a target may switch on with `options = { NAME = "…" }`.
     #[serde(default)]
     pub options: BTreeMap<String, OptionSpec>,
     /// Absent where nothing is ever sent, because a person rotates.
@@ -111,11 +111,14 @@ pub enum Cutover {
     Switch,
 }
 
-/// A header that only a target's own option sends.
+/// A header, or a parameter of every address, that only a target's own option sends.
 #[derive(Clone, Debug, Deserialize, Serialize)]
 #[serde(deny_unknown_fields)]
 pub struct OptionSpec {
-    pub header: String,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub header: Option<String>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub query: Option<String>,
     /// What it is for, in words for the operator.
     pub about: String,
 }

@@ -31,24 +31,29 @@ pub enum Signs {
     Apart,
 }
 
-/// How a person ends the old secret.
+/// How the old secret is ended.
 #[derive(Clone, Debug, Deserialize, Serialize)]
 #[serde(deny_unknown_fields)]
 pub struct EndSpec {
     pub kind: EndKind,
-    /// The page and what to press there, in words for the operator.
-    #[serde(rename = "where")]
-    pub page: String,
+    /// Where a person ends it: the page and what to press there, in words for the operator.
+    #[serde(rename = "where", default, skip_serializing_if = "Option::is_none")]
+    pub page: Option<String>,
+    /// Where a call does: path template of the one (DELETE) that removes an endpoint. It may be sent again at any time.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub path: Option<String>,
     /// How long deliveries may bear the old secret after that.
     pub settles: Option<String>,
 }
 
-/// Who ends the old secret.
+/// Who ends the old secret, once a person says so.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, Serialize)]
 #[serde(rename_all = "lowercase")]
 pub enum EndKind {
     /// A person, on the provider's page.
     Hand,
+    /// A call, which removes the first of two endpoints.
+    Call,
 }
 
 /// The kinds of overlap.

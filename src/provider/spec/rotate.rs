@@ -27,6 +27,10 @@ pub struct RotateSpec {
     /// What has to be sent back as it was read: pointers into the inspect answer, by a name. In `body`, `"{carry.NAME}"` stands for one.
     #[serde(default)]
     pub carry: BTreeMap<String, String>,
+    /// With `kind = "replace"`: what no call gives to the second endpoint, by the pointer at which the first has it, in words for the
+    /// operator. An endpoint that has it is not replaced.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub uncarried: BTreeMap<String, String>,
     #[serde(default)]
     pub headers: BTreeMap<String, String>,
     /// Path template of the call (GET) that shows the new secret, where the rotate call's own answer does not. `answer` is of that
@@ -47,6 +51,8 @@ pub enum RotateKind {
     Call,
     /// The caller, who sends it.
     Set,
+    /// The provider, with a second endpoint that it makes beside the first.
+    Replace,
     /// The provider, on a page on which a person asks for it.
     Hand,
 }
@@ -97,7 +103,7 @@ pub struct RotateAnswerSpec {
     /// A list of secrets: `secret` is within the one entry then that has nothing at `without`, which is within an entry, too.
     pub list: Option<String>,
     pub without: Option<String>,
-    /// The endpoint's own id, compared with the one that was asked for.
+    /// The endpoint's own id, compared with the one that was asked for. With `kind = "replace"`: the new endpoint's.
     pub id: Option<String>,
     pub version: Option<String>,
     /// The provider's own short form of the new secret, safe to show.

@@ -2,6 +2,8 @@
 //! ledger of what reached it. `rehearse` and the tests run against it. It is driven by data, like the client.
 
 mod fault;
+mod reach;
+mod second;
 mod seen;
 mod server;
 mod state;
@@ -116,12 +118,14 @@ impl StandIn {
         self.shared.state().live(now)
     }
 
-    /// Those of them that a delivery bears: where deliveries bear the old one alone, the oldest.
-    pub fn signing_secrets(&self) -> Vec<Secret> {
+    /// What each delivery of one event is signed with: where they bear the old secret alone, with the oldest; where each endpoint has
+    /// its own, with one each.
+    pub fn signings(&self) -> Vec<Vec<Secret>> {
         let mut live = self.live_secrets();
         match self.shared.provider.overlap() {
-            Overlap::UntilEnded { signs: Signs::Old, .. } => live.split_off(live.len().saturating_sub(1)),
-            _ => live,
+            Overlap::UntilEnded { signs: Signs::Old, .. } => vec![live.split_off(live.len().saturating_sub(1))],
+            Overlap::UntilEnded { signs: Signs::Apart, .. } => live.into_iter().map(|secret| vec![secret]).collect(),
+            _ => vec![live],
         }
     }
 

@@ -10,18 +10,18 @@ use sha2::{Digest, Sha256};
 use uuid::Uuid;
 
 use super::fault::{Fault, Tail, Then};
+use super::second::own_id;
 use super::seen::{header, in_place_of, query};
 use super::{Ledger, Seen, Shared, StandInOptions, wording};
-use crate::provider::path::PathTemplate;
 use crate::provider::signature::{Scheme, Sent, sign};
 use crate::provider::spec::{KeyDecoding, Meaning, Method};
-use crate::provider::{Force, Overlap, Provider, made, request};
+use crate::provider::{Overlap, Provider, made, request};
 use crate::secret::Secret;
 use crate::system::text::hex;
 
 /// What the stand-in knows.
 pub(super) struct State {
-    live: Vec<Live>,
+    pub(super) live: Vec<Live>,
     remembered: Vec<Remembered>,
     pub(super) version: u32,
     pub(super) updated_at: Timestamp,
@@ -33,6 +33,8 @@ pub(super) struct State {
 #[derive(Clone)]
 pub(super) struct Live {
     pub(super) secret: Secret,
+    /// The endpoint's own id.
+    pub(super) own: String,
     expires_at: Option<Timestamp>,
 }
 
@@ -62,7 +64,7 @@ impl State {
     pub(super) fn new(provider: &Provider, options: &StandInOptions) -> Self {
         let secret = options.first_secret.clone().unwrap_or_else(|| new_secret(provider));
         Self {
-            live: vec![Live { secret, expires_at: None }],
+            live: vec![Live { secret, own: own_id(provider, options), expires_at: None }],
             remembered: Vec::new(),
             version: 1,
             updated_at: (options.clock)(),
@@ -110,6 +112,9 @@ impl Shared {
         if self.rotates(&seen, spec.rotate.method) {
             return self.rotate(&seen);
         }
+        if self.reaches(&seen, Method::Delete, self.provider.end_path.as_ref()) {
+            return self.remove(&seen);
+        }
         if self.reaches(&seen, Method::Get, self.provider.read_path.as_ref()) {
             let body = wording::read(self, &self.state());
             return Act::Answer(self.answer_with(200, body));
@@ -146,6 +151,9 @@ impl Shared {
             }
         }
         if self.provider.takes().is_some() && !(self.given(seen).is_some() && self.carries_back(seen)) {
+            return self.refuse(Meaning::Invalid);
+        }
+        if self.provider.replaces() && self.carries_over().is_none_or(|body| *body != *seen.body.as_bytes()) {
             return self.refuse(Meaning::Invalid);
         }
         let fault = self.state().faults.pop_front();
@@ -205,7 +213,8 @@ impl Shared {
         if state.newest().is_some_and(|live| live.secret == given) {
             return;
         }
-        state.live = vec![Live { secret: given, expires_at: None }];
+        let own = own_id(&self.provider, &self.options);
+        state.live = vec![Live { secret: given, own, expires_at: None }];
         state.version += 1;
         state.ledger.rotations += 1;
     }
@@ -233,7 +242,11 @@ impl Shared {
             _ => None,
         };
         let ends = window.map(|window| now.checked_add(window).unwrap_or(Timestamp::MAX));
-        let new = Live { secret: new_secret(&self.provider), expires_at: None };
+        let own = match self.provider.replaces() {
+            true => format!("new_{}", Uuid::new_v4().simple()),
+            false => own_id(&self.provider, &self.options),
+        };
+        let new = Live { secret: new_secret(&self.provider), own, expires_at: None };
         let mut state = self.state();
         match ends {
             None if matches!(self.provider.overlap(), Overlap::UntilEnded { .. }) => {}
@@ -261,7 +274,7 @@ impl Shared {
         Some(Act::Answer(answer))
     }
 
-    fn break_or_answer(&self, fault: Option<Fault>, body: String) -> Act {
+    pub(super) fn break_or_answer(&self, fault: Option<Fault>, body: String) -> Act {
         let tail = |head, then| Act::Break(Tail { head, then });
         match fault {
             Some(Fault::LoseAnswer) => tail(Vec::new(), Then::Close),
@@ -321,53 +334,6 @@ impl Shared {
         headers.extend(date.map(|date| ("Date".to_owned(), date)));
         headers.push(("X-Request-Id".to_owned(), format!("req_{}", Uuid::new_v4().simple())));
         Answer { status, headers, body }
-    }
-
-    /// Whether a request is this call about the endpoint that there is.
-    fn reaches(&self, seen: &Seen, method: Method, template: Option<&PathTemplate>) -> bool {
-        let path = seen.path.split('?').next().unwrap_or_default();
-        let before = self
-            .provider
-            .spec()
-            .auth
-            .schemes
-            .iter()
-            .find_map(|scheme| request::AuthHeader::of(scheme).before_path(&self.options.api_key));
-        let path = before.and_then(|before| path.strip_prefix(before.as_str())).unwrap_or(path);
-        let Some(path) = path.strip_prefix(self.prefix()) else { return false };
-        let Some(found) = template.and_then(|template| template.matches(path)) else { return false };
-        let ours = |name: &str, value: &str| {
-            self.options.ids.iter().any(|(id, expected)| id == name && request::encode_segment(expected) == value)
-        };
-        seen.method == method.as_str() && found.iter().all(|(name, value)| ours(name, value))
-    }
-
-    /// Whether a request is the rotate call, where there is one.
-    fn rotates(&self, seen: &Seen, method: Option<Method>) -> bool {
-        method.is_some_and(|method| self.reaches(seen, method, self.provider.rotate_path.as_ref()))
-    }
-
-    fn is_authentic(&self, seen: &Seen) -> bool {
-        let schemes = &self.provider.spec().auth.schemes;
-        schemes.iter().any(|scheme| {
-            let auth = request::AuthHeader::of(scheme);
-            if let Some(before) = auth.before_path(&self.options.api_key) {
-                return seen.path.starts_with(before.as_str());
-            }
-            let expected = Secret::new(auth.value(&self.options.api_key).as_str());
-            header(seen, &auth.header).is_some_and(|value| Secret::new(value) == expected)
-        })
-    }
-
-    /// Whether the body is the described force body, whatever the reason.
-    fn forces(&self, seen: &Seen) -> bool {
-        let Some(expected) = self.provider.spec().force.as_ref().and_then(|force| force.body.as_ref()?.as_object())
-        else {
-            return false;
-        };
-        let sent = serde_json::from_str::<serde_json::Value>(&seen.body).unwrap_or_default();
-        let same = |name: &String, value: &serde_json::Value| value == "{reason}" || sent.get(name) == Some(value);
-        self.provider.force() == Force::Call && expected.iter().all(|(name, value)| same(name, value))
     }
 }
 

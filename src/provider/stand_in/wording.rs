@@ -38,7 +38,7 @@ pub(super) fn rotated(shared: &Shared, live: &Live, version: u32, old_expires_at
         }
         _ => put(&mut body, Some(&answer.secret), json!(live.secret.expose())),
     }
-    put(&mut body, answer.id.as_ref(), json!(own_id(shared)));
+    put(&mut body, answer.id.as_ref(), json!(live.own));
     put(&mut body, answer.version.as_ref(), json!(version));
     put(&mut body, answer.fingerprint.as_ref(), json!(masked(live)));
     if let Some(at) = old_expires_at {
