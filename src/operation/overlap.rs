@@ -14,6 +14,7 @@ pub(super) fn chosen(provider: &Provider, chosen: Duration) -> Result<Duration, 
         let message = match provider.overlap() {
             Overlap::Fixed(lives) => format!("{title} keeps it for {}, whatever is asked", duration_text(lives)),
             Overlap::UntilEnded { .. } => format!("{title} keeps the old secret until it is ended"),
+            Overlap::Answered => format!("{title} says itself for how long it keeps the old secret"),
             Overlap::None | Overlap::Unknown => format!("{title} is not known to keep the old secret"),
         };
         return refused(message, "leave --overlap out".into());

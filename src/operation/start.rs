@@ -194,7 +194,7 @@ fn plan(target: &Target, intent: &Intent<'_>) -> Result<Plan, Error> {
     };
     let overlap = match provider.overlap() {
         Overlap::Fixed(window) => Some(chosen.unwrap_or(window)),
-        Overlap::None | Overlap::Unknown | Overlap::UntilEnded { .. } => None,
+        Overlap::None | Overlap::Unknown | Overlap::Answered | Overlap::UntilEnded { .. } => None,
     };
     let settles = match provider.overlap() {
         Overlap::UntilEnded { settles, .. } => settles,
@@ -202,15 +202,15 @@ fn plan(target: &Target, intent: &Intent<'_>) -> Result<Plan, Error> {
     };
     // Every overlap that descriptions can tell of so far bears both signatures, which is what `contain` rests on. Where
     // deliveries bore the old one alone until its end, receivers could not drop it before that.
-    let direction = match (overlap, intent.force, provider.force()) {
+    let direction = match (provider.overlaps(), intent.force, provider.force()) {
         _ if matches!(provider.overlap(), Overlap::UntilEnded { .. }) => Direction::UntilEnded,
         _ if provider.takes().is_some() && target.cutover == Cutover::Either => Direction::Set,
         _ if provider.takes().is_some() => Direction::SetSwitch,
-        (None, _, _) => Direction::Instant,
-        (Some(_), Some(_), Force::Unavailable) => Direction::Contain,
-        (Some(_), Some(_), Force::Call | Force::SameCall) => Direction::Force,
-        (Some(_), None, _) if target.cutover == Cutover::Either => Direction::OverlapEither,
-        (Some(_), None, _) => Direction::OverlapSwitch,
+        (false, _, _) => Direction::Instant,
+        (true, Some(_), Force::Unavailable) => Direction::Contain,
+        (true, Some(_), Force::Call | Force::SameCall) => Direction::Force,
+        (true, None, _) if target.cutover == Cutover::Either => Direction::OverlapEither,
+        (true, None, _) => Direction::OverlapSwitch,
     };
     let key = match intent.idempotency_key {
         Some(key) => {

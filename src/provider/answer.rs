@@ -174,10 +174,7 @@ pub(crate) fn inspected(endpoint: &Endpoint, item: &Value, date: Option<Timestam
     let spec = endpoint.provider.spec();
     let Some(inspect) = &spec.inspect else { return Ok(Inspected::default()) };
     let answer = &inspect.answer;
-    let carried = match endpoint.provider.replaces() {
-        true => Ok(Carried::read_what_is_there(item, &spec.rotate.carry)),
-        false => Carried::read(item, &spec.rotate.carry),
-    };
+    let carried = Carried::read(item, &spec.rotate);
     Ok(Inspected {
         url: plain(item, answer.url.as_ref()),
         status: state(item, answer.status.as_ref()),

@@ -36,7 +36,7 @@ pub(super) fn check(spec: &Spec) -> Checked {
     none(rotate.path.is_none(), "rotate.path")?;
     none(rotate.body.is_none(), "rotate.body")?;
     none(rotate.media_type.is_none(), "rotate.type")?;
-    none(rotate.carry.is_empty(), "rotate.carry")?;
+    none(rotate.carry.is_empty() && rotate.may_carry.is_empty(), "rotate.carry")?;
     none(rotate.headers.is_empty(), "rotate.headers")?;
     none(rotate.read.is_none(), "rotate.read")?;
     none(rotate.answer.is_none(), "rotate.answer")?;

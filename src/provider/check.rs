@@ -39,6 +39,8 @@ pub struct Provider {
 pub enum Overlap {
     /// As long as documented; the answer may say it more exactly.
     Fixed(Duration),
+    /// As long as the answer says.
+    Answered,
     /// It dies with the call.
     None,
     /// Nobody says; handled as `None`.
@@ -108,6 +110,11 @@ impl Provider {
         self.overlap
     }
 
+    /// Whether both secrets live for a while after a rotate call, and then the old one ends by itself.
+    pub fn overlaps(&self) -> bool {
+        matches!(self.overlap, Overlap::Fixed(_) | Overlap::Answered)
+    }
+
     /// Within which bounds the caller says how long the old secret lives; `None` where that is not the caller's to say.
     pub fn choice(&self) -> Option<&RangeInclusive<Duration>> {
         self.choice.as_ref()
@@ -118,7 +125,7 @@ impl Provider {
         match (&self.spec.force, self.overlap) {
             (Some(_), _) => Force::Call,
             (None, Overlap::None | Overlap::Unknown) => Force::SameCall,
-            (None, Overlap::Fixed(_) | Overlap::UntilEnded { .. }) => Force::Unavailable,
+            (None, Overlap::Fixed(_) | Overlap::Answered | Overlap::UntilEnded { .. }) => Force::Unavailable,
         }
     }
 
@@ -213,14 +220,14 @@ fn check(spec: Spec) -> Result<Provider, Flaw> {
     sections::headers(&spec)?;
     sections::answers(&spec)?;
     sections::maker(&spec)?;
-    replace::check(&spec)?;
     sections::errors(&spec.errors)?;
     placeholders::check(&spec)?;
     sections::bodies(&spec)?;
     sections::words(&spec)?;
     let overlap = overlap::check(&spec)?;
+    replace::check(&spec)?;
     require(
-        spec.cutover.is_none() || matches!(overlap, Overlap::Fixed(_)),
+        spec.cutover.is_none() || matches!(overlap, Overlap::Fixed(_) | Overlap::Answered),
         "cutover",
         "needs an overlap, and there is none",
         "leave it out; an instant rotation has one order of steps",

@@ -25,6 +25,7 @@ mod layout;
 mod mac;
 pub mod made;
 mod nearest;
+mod options;
 mod overlap;
 mod parse;
 mod path;

@@ -30,6 +30,16 @@ pub(super) fn check(spec: &Spec) -> Result<Overlap, Flaw> {
             Err(flaw(key, "is missing", "say how long: `window = \"24h\"`"))
         }
         (OverlapKind::Fixed | OverlapKind::Chosen, Some(text)) => positive(key, text).map(Overlap::Fixed),
+        (OverlapKind::Answered, None) => {
+            let told = spec.rotate.answer.as_ref().and_then(|answer| answer.old_expires_at.as_ref());
+            require(
+                told.is_some(),
+                "rotate.answer.old_expires_at",
+                "is missing",
+                "say where the answer says when the old secret ends, or say another `kind` of `[overlap]`",
+            )?;
+            Ok(Overlap::Answered)
+        }
         (_, Some(_)) => Err(flaw(key, "needs `kind = \"fixed\"`", "take the window out, or set the kind")),
         (OverlapKind::UntilEnded, None) => until_ended(spec),
         (OverlapKind::None, None) => Ok(Overlap::None),

@@ -73,7 +73,8 @@ fn of_body(spec: &Spec) -> Vec<String> {
     if spec.rotate.kind == RotateKind::Set {
         words.push(words::SECRET.to_owned());
     }
-    words.extend(spec.rotate.carry.keys().map(|name| format!("{}{name}", words::CARRY)));
+    let carried = spec.rotate.carry.keys().chain(spec.rotate.may_carry.keys());
+    words.extend(carried.map(|name| format!("{}{name}", words::CARRY)));
     words
 }
 

@@ -5,6 +5,7 @@ use std::time::Duration;
 use super::check::Idempotency;
 use super::duration;
 use super::form::FORM;
+use super::options;
 use super::rules::{self, Checked, Flaw, MOST_ENTRIES, flaw, optional_pointer, pointer, require};
 use super::spec::{ErrorsSpec, KeyDecoding, KeyForm, Method, OverlapKind, RotateKind, SecretForm, SecretSpec, Spec};
 
@@ -25,35 +26,7 @@ pub(crate) const REASON: &str = "{reason}";
 pub(crate) fn headers(spec: &Spec) -> Checked {
     let mut taken: Vec<String> = spec.auth.schemes.iter().map(|scheme| scheme.header.clone()).collect();
     taken.extend(spec.idempotency.iter().map(|idempotency| idempotency.header.clone()));
-    let mut asked = Vec::new();
-    require(spec.options.len() <= 16, "options", "has too many entries", "keep the ones that operators need")?;
-    for (name, option) in &spec.options {
-        let key = format!("options.{name}");
-        rules::id_name(&key, name)?;
-        rules::words(&key, &option.about)?;
-        require(
-            option.header.is_some() != option.query.is_some(),
-            &key,
-            "has no header and no query, or both",
-            "say where it is sent: `header = \"…\"` or `query = \"…\"`",
-        )?;
-        if let Some(query) = &option.query {
-            let list = spec.inspect.as_ref().and_then(|inspect| inspect.list.as_ref());
-            let is_of_list = list.is_some_and(|list| [&list.page, &list.size].contains(&query));
-            require(
-                rules::is_token(query) && !is_of_list && !asked.contains(query),
-                &key,
-                "is no name of a parameter, or one that something else sets",
-                "write it like `query = \"teamId\"`",
-            )?;
-            asked.push(query.clone());
-        }
-        let Some(header) = &option.header else { continue };
-        rules::header_name(&key, header)?;
-        let twice = taken.iter().any(|other| other.eq_ignore_ascii_case(header));
-        require(!twice, &key, "sets a header that something else sets", "set each header in one place")?;
-        taken.push(header.clone());
-    }
+    options::check(spec, &mut taken)?;
     taken.push("content-type".to_owned());
     rules::headers("headers", &spec.headers, &taken)?;
     if spec.rotate.body.is_none() {
@@ -147,7 +120,7 @@ pub(crate) fn maker(spec: &Spec) -> Checked {
     }
     let Some(made) = &rotate.secret else {
         require(
-            rotate.carry.is_empty() || rotate.kind == RotateKind::Replace,
+            rotate.carry.is_empty() && rotate.may_carry.is_empty() || rotate.kind == RotateKind::Replace,
             "rotate.carry",
             "goes with `kind = \"set\"` or `\"replace\"`",
             "take it out: where the endpoint stays as it is, nothing is sent back",
@@ -207,8 +180,16 @@ fn is_once(spec: &Spec, word: &str) -> bool {
 
 /// What is sent back as it was read: where it is read, and where it goes.
 fn carry(spec: &Spec) -> Checked {
-    for (name, pointer) in &spec.rotate.carry {
-        let key = format!("rotate.carry.{name}");
+    let [carry, may_carry] = [("carry", &spec.rotate.carry), ("may_carry", &spec.rotate.may_carry)]
+        .map(|(word, all)| all.iter().map(move |it| (word, it)));
+    for (word, (name, pointer)) in carry.chain(may_carry) {
+        let key = format!("rotate.{word}.{name}");
+        require(
+            word == "carry" || !spec.rotate.carry.contains_key(name),
+            &key,
+            "is the name of something in `carry`, too",
+            "give each a name of its own",
+        )?;
         rules::id_name(&key, name)?;
         rules::pointer(&key, pointer)?;
         require(
@@ -316,7 +297,7 @@ pub(crate) fn bodies(spec: &Spec) -> Checked {
         require(spec.signature.is_some(), "probe", "needs `[signature]`", "describe how deliveries are signed")?;
     }
     let Some(force) = &spec.force else { return Ok(()) };
-    let overlaps = matches!(spec.overlap.kind, OverlapKind::Fixed | OverlapKind::Chosen);
+    let overlaps = matches!(spec.overlap.kind, OverlapKind::Fixed | OverlapKind::Chosen | OverlapKind::Answered);
     require(
         overlaps,
         "force",

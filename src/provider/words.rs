@@ -8,6 +8,7 @@ use std::time::Duration;
 use serde_json::Value;
 use zeroize::Zeroizing;
 
+use super::spec::RotateSpec;
 use crate::secret::Secret;
 
 /// Stands in a body for the new secret, where that is ours to make: a whole value, and so in quotes.
@@ -30,19 +31,16 @@ pub(super) fn is_taken(name: &str) -> bool {
 pub struct Carried(BTreeMap<String, Option<Value>>);
 
 impl Carried {
-    /// Reads what stands at these pointers. Fails with the first pointer at which nothing does.
-    pub(super) fn read<'a>(item: &Value, pointers: &'a BTreeMap<String, String>) -> Result<Self, &'a str> {
-        let read = |(name, pointer): (&String, &'a String)| match item.pointer(pointer) {
+    /// Reads what stands at the pointers of a description. Fails with the first one at which something has to be and is not.
+    pub(super) fn read<'a>(item: &Value, rotate: &'a RotateSpec) -> Result<Self, &'a str> {
+        let needed = |(name, pointer): (&String, &'a String)| match item.pointer(pointer) {
             Some(value) => Ok((name.clone(), Some(value.clone()))),
             None => Err(pointer.as_str()),
         };
-        pointers.iter().map(read).collect::<Result<_, _>>().map(Self)
-    }
-
-    /// The same for another endpoint: what this one has not is left out of the other.
-    pub(super) fn read_what_is_there(item: &Value, pointers: &BTreeMap<String, String>) -> Self {
-        let read = |pointer: &String| item.pointer(pointer).filter(|value| !value.is_null()).cloned();
-        Self(pointers.iter().map(|(name, pointer)| (name.clone(), read(pointer))).collect())
+        let mut read: BTreeMap<_, _> = rotate.carry.iter().map(needed).collect::<Result<_, _>>()?;
+        let there = |pointer: &String| item.pointer(pointer).filter(|value| !value.is_null()).cloned();
+        read.extend(rotate.may_carry.iter().map(|(name, pointer)| (name.clone(), there(pointer))));
+        Ok(Self(read))
     }
 
     /// Whether nothing was read.
@@ -149,9 +147,13 @@ mod tests {
     use super::*;
     use serde_json::json;
 
+    fn rotate(carry: &[&str], may_carry: &[&str]) -> RotateSpec {
+        let of = |names: &[&str]| names.iter().map(|name| ((*name).to_owned(), format!("/{name}"))).collect();
+        RotateSpec { carry: of(carry), may_carry: of(may_carry), ..RotateSpec::default() }
+    }
+
     fn carried(item: &Value) -> Carried {
-        let pointers = [("url".to_owned(), "/url".to_owned()), ("events".to_owned(), "/events".to_owned())];
-        Carried::read(item, &pointers.into()).unwrap()
+        Carried::read(item, &rotate(&["url", "events"], &[])).unwrap()
     }
 
     #[test]
@@ -181,14 +183,13 @@ mod tests {
 
     #[test]
     fn what_is_to_be_sent_back_and_is_not_there_is_named_by_its_pointer() {
-        let pointers = [("url".to_owned(), "/config/url".to_owned())].into();
-        assert_eq!(Carried::read(&json!({ "url": "x" }), &pointers), Err("/config/url"));
+        assert_eq!(Carried::read(&json!({ "url": "x" }), &rotate(&["events"], &["url"])), Err("/events"));
     }
 
     #[test]
     fn what_an_endpoint_has_not_is_left_out_of_the_one_that_takes_its_place() {
-        let pointers = ["url", "events", "about", "kind"].map(|name| (name.to_owned(), format!("/{name}"))).into();
-        let shown = Carried::read_what_is_there(&json!({ "url": "x", "events": ["a"], "about": null }), &pointers);
+        let rotate = rotate(&["url", "events"], &["about", "kind"]);
+        let shown = Carried::read(&json!({ "url": "x", "events": ["a"], "about": null }), &rotate).unwrap();
         let template = json!({
             "hook": { "url": "{carry.url}", "about": "{carry.about}", "type": "fixed" },
             "list": ["{carry.kind}", "{carry.events}"],
@@ -196,7 +197,7 @@ mod tests {
         let sent: Value = serde_json::from_slice(&filled(&template.to_string(), None, &shown).unwrap()).unwrap();
         assert_eq!(sent, json!({ "hook": { "url": "x", "type": "fixed" }, "list": [["a"]] }));
         let all = json!({ "url": "x", "events": [], "about": "{carry.kind}", "kind": "k" });
-        let sent = filled(&template.to_string(), None, &Carried::read_what_is_there(&all, &pointers)).unwrap();
+        let sent = filled(&template.to_string(), None, &Carried::read(&all, &rotate).unwrap()).unwrap();
         let sent: Value = serde_json::from_slice(&sent).unwrap();
         assert_eq!(sent["hook"]["about"], "{carry.kind}", "what was read is text");
     }

@@ -263,7 +263,7 @@ pub fn replacing_provider() -> Arc<Provider> {
     let is_kept =
         |line: &&str| !["rotate", "overlap", "force", "inspect", "cutover"].iter().any(|word| line.starts_with(word));
     let lines = DESCRIPTION.lines().filter(is_kept);
-    let replace = r#"rotate = { kind = "replace", method = "POST", path = "/e", body = { url = "{carry.url}", about = "{carry.about}" }, carry = { url = "/url", about = "/about" }, uncarried = { "/app" = "it has an app" }, answer = { secret = "/secret", id = "/id" } }
+    let replace = r#"rotate = { kind = "replace", method = "POST", path = "/e", body = { url = "{carry.url}", about = "{carry.about}" }, carry = { url = "/url" }, may_carry = { about = "/about" }, uncarried = { "/app" = "it has an app" }, answer = { secret = "/secret", id = "/id" } }
 inspect = { method = "GET", path = "/e/{id}", answer = { url = "/url", status = "/status" } }
 overlap = { kind = "until-ended", signs = "apart" }
 end = { kind = "call", path = "/e/{id}" }

@@ -118,7 +118,7 @@ impl Comparison {
 
     /// Whether somebody who says this has to say why: what the provider shows says the opposite, or it cannot be asked.
     pub fn needs_reason(&self, applied: bool) -> bool {
-        !self.makes_second && (self.now.is_none() || self.changed() == Some(!applied))
+        self.now.is_none() || self.changed() == Some(!applied)
     }
 }
 

@@ -75,14 +75,14 @@ impl Runner<'_> {
                         let proof = if step == Step::End { Step::Verify } else { step };
                         self.overrule(proof, reason.as_deref(), refusal)?;
                     }
-                    if step == Step::Verify && reason.is_none() && self.rotation.is_unsent() {
-                        return Err(RunError::Unproved { provider: self.endpoint.provider.title().to_owned() });
-                    }
                     if step == Step::End
                         && let Some(Ending::Call(request)) = self.rotation.plan.ending.clone()
                     {
                         self.probed = false;
                         return self.remove_first(&request, reason);
+                    }
+                    if step == Step::Verify && reason.is_none() && self.rotation.is_unsent() {
+                        return Err(RunError::Unproved { provider: self.endpoint.provider.title().to_owned() });
                     }
                     let said = [Event::Done { step, how: How::Word { reason } }];
                     // Whoever goes on before the call asks anew.

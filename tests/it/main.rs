@@ -4,6 +4,7 @@
 
 mod ad_hoc;
 mod afterwards;
+mod answered;
 mod believed;
 mod broken_configs;
 mod by_hand;

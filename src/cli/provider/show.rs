@@ -45,6 +45,7 @@ pub fn overlap(provider: &Provider) -> String {
     match provider.overlap() {
         Overlap::Fixed(window) => duration_text(window),
         Overlap::UntilEnded { .. } => "until it is ended".to_owned(),
+        Overlap::Answered => "as long as the answer says".to_owned(),
         Overlap::None => "no longer".to_owned(),
         Overlap::Unknown => "unknown".to_owned(),
     }
@@ -61,7 +62,7 @@ fn chosen(provider: &Provider) -> String {
         None => match provider.overlap() {
             Overlap::None => "not at all: it ends with the call".to_owned(),
             Overlap::Unknown => "not known; handled as ended by the call".to_owned(),
-            Overlap::Fixed(_) | Overlap::UntilEnded { .. } => lives,
+            Overlap::Fixed(_) | Overlap::Answered | Overlap::UntilEnded { .. } => lives,
         },
     }
 }

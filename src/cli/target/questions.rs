@@ -6,7 +6,7 @@ use super::add::Args;
 use crate::config::check_name;
 use crate::config::edit::NewTarget;
 use crate::provider::spec::Cutover;
-use crate::provider::{Overlap, Provider, id_flaw};
+use crate::provider::{Provider, id_flaw};
 use crate::store::Reference;
 use crate::ui::dialog;
 
@@ -79,7 +79,7 @@ fn optional(target: &mut NewTarget, provider: &Provider) -> anyhow::Result<()> {
         let url = ask::answer(dialog::text(question, Some(""), |_| Ok(())), "--receiver")?;
         target.receivers.extend((!url.is_empty()).then_some(url));
     }
-    if target.cutover.is_none() && matches!(provider.overlap(), Overlap::Fixed(_)) {
+    if target.cutover.is_none() && provider.overlaps() {
         let mut ways = [
             (Cutover::Either, "receivers accept the old and the new secret for a while"),
             (Cutover::Switch, "receivers keep one secret, and change it while deliveries carry both signatures"),

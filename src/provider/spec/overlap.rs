@@ -64,6 +64,8 @@ pub enum OverlapKind {
     Fixed,
     /// The old secret lives on for as long as the caller says.
     Chosen,
+    /// For as long as the answer says, which is documented nowhere.
+    Answered,
     /// The old secret dies with the call.
     None,
     /// Not documented; handled as `none`, because the worst may be true.

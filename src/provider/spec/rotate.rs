@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 use super::Method;
 
 /// The rotate call and what its answer holds.
-#[derive(Clone, Debug, Deserialize, Serialize)]
+#[derive(Clone, Debug, Default, Deserialize, Serialize)]
 #[serde(deny_unknown_fields)]
 pub struct RotateSpec {
     #[serde(default)]
@@ -24,9 +24,13 @@ pub struct RotateSpec {
     /// The media type of the body, where it is another one than `application/json`.
     #[serde(rename = "type")]
     pub media_type: Option<String>,
-    /// What has to be sent back as it was read: pointers into the inspect answer, by a name. In `body`, `"{carry.NAME}"` stands for one.
+    /// What has to be sent back as it was read, or belongs to a second endpoint: pointers into the inspect answer, by a name. In
+    /// `body`, `"{carry.NAME}"` stands for one.
     #[serde(default)]
     pub carry: BTreeMap<String, String>,
+    /// The same of what an endpoint need not have: it is left out of the body then.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub may_carry: BTreeMap<String, String>,
     /// With `kind = "replace"`: what no call gives to the second endpoint, by the pointer at which the first has it, in words for the
     /// operator. An endpoint that has it is not replaced.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]

@@ -10,8 +10,7 @@ impl Shared {
     /// The body that makes an endpoint just as the one that there is.
     pub(super) fn carries_over(&self) -> Option<Zeroizing<Vec<u8>>> {
         let endpoint = self.provider.endpoint(None, &self.options.ids, None, &Default::default()).ok()?;
-        let carry = &self.provider.spec().rotate.carry;
-        let shown = Carried::read_what_is_there(&wording::item(self, &self.state()), carry);
+        let shown = Carried::read(&wording::item(self, &self.state()), &self.provider.spec().rotate).ok()?;
         request::rotate(&endpoint, None)?.body_with(None, &shown).ok()
     }
 

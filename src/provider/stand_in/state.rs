@@ -53,6 +53,9 @@ pub(super) enum Act {
     Break(Tail),
 }
 
+/// How long the old secret lives where only the answer tells.
+const UNTOLD: Duration = Duration::from_secs(3600);
+
 /// An HTTP answer.
 pub(super) struct Answer {
     pub(super) status: u16,
@@ -200,7 +203,7 @@ impl Shared {
         let rotate = &self.provider.spec().rotate;
         let sent = serde_json::from_str::<serde_json::Value>(&seen.body).unwrap_or_default();
         let shown = wording::item(self, &self.state());
-        rotate.carry.iter().all(|(name, pointer)| {
+        rotate.carry.iter().chain(&rotate.may_carry).all(|(name, pointer)| {
             let sent = rotate.body.as_ref().and_then(|body| in_place_of(&format!("{{carry.{name}}}"), body, &sent));
             sent.is_some() && sent == shown.pointer(pointer)
         })
@@ -239,6 +242,7 @@ impl Shared {
     fn renew(&self, keeps_old: bool, asked_for: Option<Duration>, now: Timestamp) -> (Live, u32, Option<Timestamp>) {
         let window = match self.provider.overlap() {
             Overlap::Fixed(window) if keeps_old => Some(asked_for.or(self.options.window).unwrap_or(window)),
+            Overlap::Answered if keeps_old => Some(self.options.window.unwrap_or(UNTOLD)),
             _ => None,
         };
         let ends = window.map(|window| now.checked_add(window).unwrap_or(Timestamp::MAX));

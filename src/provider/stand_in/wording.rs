@@ -79,7 +79,7 @@ pub(super) fn item(shared: &Shared, state: &state::State) -> Value {
     let Some(answer) = spec.inspect.as_ref().map(|inspect| &inspect.answer) else { return item };
     let now = (shared.options.clock)();
     // What has to be sent back; where the description says what it is, that is what it is.
-    for (name, pointer) in &spec.rotate.carry {
+    for (name, pointer) in spec.rotate.carry.iter().chain(&spec.rotate.may_carry) {
         put(&mut item, Some(pointer), json!({ "kept": [name, "as it was", true] }));
     }
     put(
