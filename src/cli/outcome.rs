@@ -101,10 +101,13 @@ fn say_next(session: &Session, report: &Report<'_>) {
                 let fingerprint = rotation.new_secret().map(ToString::to_string);
                 output.say(&format!("done: {} lives on {}", rotation.plan.target, fingerprint.unwrap_or_default()));
                 if rotation.second().is_some() && !is_rehearsal {
-                    let name = rotation.plan.ids.last().map_or("endpoint", |id| id.name.as_str());
-                    let id = session.quoted(rotation.own_id());
+                    let key = match rotation.plan.ids.as_slice() {
+                        [.., _, own] => format!("ids.{}", own.name),
+                        _ => "id".to_owned(),
+                    };
+                    let id = rotation.own_id();
                     output.say(&format!(
-                        "this journal knows the endpoint by its new id; others need it in the target: {name} = {id}"
+                        "this journal knows the endpoint by its new id; others need it in the target: {key} = \"{id}\""
                     ));
                 }
             }

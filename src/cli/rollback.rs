@@ -47,7 +47,10 @@ pub fn run(args: &Args, session: &Session) -> anyhow::Result<Exit> {
         && back.is_over
     {
         session.output.say(&format!("the new endpoint `{second}` is removed with its secret, and the old one goes on"));
-        session.output.say("receivers may forget the new secret");
+        session.output.say("have the receivers forget the new secret, with which nothing signs any more");
+        if back.opens_leak {
+            session.output.warn("the leak is open still: whoever has the old secret can forge deliveries");
+        }
     } else if let Ok(back) = &outcome {
         session.output.say("the old secret is live again in every store, and the new one waits in `next`");
         session.output.say("deploy or reload the receivers, so that they read it");

@@ -236,7 +236,21 @@ impl Context {
             return Ok(target);
         }
         let journal = Journal::open_to_look(self.state_dir()?)?;
-        Ok(Target { endpoint: followed::follow(&journal, target.endpoint)?, ..target })
+        let followed = Target { endpoint: followed::follow(&journal, target.endpoint)?, ..target };
+        if !followed.stores_from_checkout {
+            return Ok(followed);
+        }
+        // By another of its ids a checkout's file would name the user's own endpoint, and have its new secret.
+        let (config, catalog, key) = (self.config()?, self.catalog()?, followed.endpoint.key());
+        let own = config.names().filter_map(|name| config.named(name, catalog).ok());
+        for own in own.filter(|own| !own.stores_from_checkout && own.endpoint.provider.replaces()) {
+            if followed::follow(&journal, own.endpoint)?.key() == key {
+                let message =
+                    format!("`{}` of the checkout's file is the endpoint of your own `{}`", followed.name, own.name);
+                return Err(Stop::new(Kind::Usage, message, "take one of the two out"));
+            }
+        }
+        Ok(followed)
     }
 
     /// What the stores of a target need that is not in the config, or those of none.

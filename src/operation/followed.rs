@@ -30,7 +30,10 @@ fn of_second(journal: &Journal, endpoint: &Endpoint) -> Result<Vec<Rotation>, Jo
     let is_sibling = |other: &&String| other.rsplit_once('/').is_some_and(|(before, _)| before == siblings);
     for other in journal.endpoints()?.iter().filter(is_sibling) {
         let known = journal.of_endpoint(other)?;
-        if known.iter().filter_map(|rotation| rotation.second()).any(|second| endpoint.is_own_id(second)) {
+        // One that was given up while both were there is an endpoint of its own.
+        let took_over = |rotation: &&Rotation| rotation.closed.is_none() || rotation.done.contains_key(&Step::End);
+        let mut seconds = known.iter().filter(took_over).filter_map(|rotation| rotation.second());
+        if seconds.any(|second| endpoint.is_own_id(second)) {
             return Ok(known);
         }
     }

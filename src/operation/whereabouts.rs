@@ -37,12 +37,18 @@ pub fn whereabouts(rotation: &Rotation, seals: &Seals, now: Timestamp) -> Vec<St
         (Some(ExpirySource::Call), _) => "the old secret no longer works".to_owned(),
         (_, Some(end)) if rotation.provider_now(now) >= end => format!("the old secret ended at {}", moment(end)),
         (_, Some(end)) => format!("the old secret works until {}", moment(end)),
+        (_, None) if rotation.ending.is_some() => "whether the old secret works still is not known".to_owned(),
         (_, None) if rotation.plan.ending.is_some() => "the old secret works until it is ended".to_owned(),
         (_, None) => "how long the old secret works is not known".to_owned(),
     };
     let mut lines = vec![format!("the new secret {new} was {places}"), old];
     if let Some(second) = rotation.second().filter(|_| !rotation.done.contains_key(&Step::End)) {
-        lines.push(format!("both endpoints deliver, `{}` and the new `{second}`", rotation.plan.own_id()));
+        let first = rotation.plan.own_id();
+        lines.push(match (&rotation.ending, &rotation.rolled_back) {
+            (Some(_), _) => format!("the endpoint `{first}` may be removed already; the new `{second}` delivers"),
+            (None, Some(_)) => format!("the endpoint `{first}` delivers; the new `{second}` may be removed already"),
+            (None, None) => format!("both endpoints deliver, `{first}` and the new `{second}`"),
+        });
     }
     lines
 }

@@ -9,7 +9,7 @@ use serde_json::Value;
 use thiserror::Error;
 use zeroize::Zeroizing;
 
-use super::spec::{Meaning, RotateAnswerSpec};
+use super::spec::{Meaning, RotateAnswerSpec, SecondsSpec};
 use super::{Carried, Endpoint, id_flaw, plain_text};
 use crate::secret::Secret;
 
@@ -187,6 +187,15 @@ pub(crate) fn inspected(endpoint: &Endpoint, item: &Value, date: Option<Timestam
         uncarried: uncarried(item, &spec.rotate.uncarried),
         carried: carried.map_err(|pointer| AnswerError::NotCarried { pointer: pointer.to_owned() })?,
     })
+}
+
+/// The ids of the items of a list that have this address, as it is shown.
+pub(crate) fn delivering_to(list: &SecondsSpec, reply: &Reply, url: &str) -> Result<Vec<String>, AnswerError> {
+    let body = parse(reply)?;
+    let items = body.pointer(&list.items).and_then(serde_json::Value::as_array);
+    let items = items.ok_or_else(|| AnswerError::Missing { pointer: list.items.clone() })?;
+    let is_one = |item: &&Value| plain(item, Some(&list.url)).is_some_and(|shown| shown == url);
+    Ok(items.iter().filter(is_one).filter_map(|item| plain(item, Some(&list.id))).collect())
 }
 
 /// The first of these that the endpoint has, in words.

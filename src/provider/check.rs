@@ -32,6 +32,8 @@ pub struct Provider {
     pub(crate) test_path: Option<PathTemplate>,
     /// Absent where a person ends the old secret, and where nobody has to.
     pub(crate) end_path: Option<PathTemplate>,
+    /// Absent where endpoints are not listed, or nobody has to look for one.
+    pub(crate) list_path: Option<PathTemplate>,
 }
 
 /// How long the old secret lives after a rotate call.
@@ -249,12 +251,13 @@ fn check(spec: Spec) -> Result<Provider, Flaw> {
     let end_path = end.map(|end| path("end.path", end)).transpose()?;
     let listed = spec.inspect.as_ref().is_some_and(|inspect| inspect.list.is_some());
     let named: Vec<&String> = spec.ids.iter().filter(|id| !spec.is_label(id)).collect();
+    let list_path = spec.rotate.list.as_ref().map(|list| path("rotate.list.path", &list.path)).transpose()?;
     // What makes another endpoint does not name the first.
     let own = spec.ids.last().filter(|_| spec.rotate.kind == RotateKind::Replace);
     let not_in_body: Vec<&String> =
         named.iter().copied().filter(|id| !is_in_body(&spec, id) && Some(*id) != own).collect();
     uses_all("rotate.path", rotate_path.as_ref(), &not_in_body)?;
-    labels(&spec, [&rotate_path, &read_path, &inspect_path, &test_path, &end_path])?;
+    labels(&spec, [&rotate_path, &read_path, &inspect_path, &test_path, &end_path, &list_path])?;
     require(
         spec.force.is_none() || named.iter().all(|id| rotate_path.as_ref().is_some_and(|path| path.uses(id))),
         "force",
@@ -279,6 +282,7 @@ fn check(spec: Spec) -> Result<Provider, Flaw> {
         inspect_path,
         test_path,
         end_path,
+        list_path,
         spec,
     })
 }
@@ -342,7 +346,7 @@ fn is_in_body(spec: &Spec, id: &str) -> bool {
 }
 
 /// A label stands in no call, and no answer can be compared with one.
-fn labels(spec: &Spec, paths: [&Option<PathTemplate>; 5]) -> Checked {
+fn labels(spec: &Spec, paths: [&Option<PathTemplate>; 6]) -> Checked {
     let in_path = |id: &str| paths.into_iter().flatten().any(|path| path.uses(id));
     for id in spec.ids.iter().filter(|id| spec.is_label(id)) {
         let is_sent = in_path(id) || is_in_body(spec, id);

@@ -109,6 +109,19 @@ impl Client {
         Ok(withheld.fold(shown, |shown, key| shown.withhold(&key)))
     }
 
+    /// The ids of the endpoints that deliver to this address, as far as one call lists them; none where no such call is described.
+    #[expect(clippy::result_large_err, reason = "an outcome is what every other call returns, and few are made")]
+    pub fn delivering_to(&self, endpoint: &Endpoint, url: &str, api_key: &Secret) -> Result<Vec<String>, Outcome> {
+        let (Some(request), Some(list)) = (request::list(endpoint), &endpoint.provider.spec().rotate.list) else {
+            return Ok(Vec::new());
+        };
+        let reply = match self.call(endpoint, &request, api_key) {
+            Outcome::Success(reply) => reply,
+            other => return Err(other),
+        };
+        answer::delivering_to(list, &reply, url).map_err(|error| unreadable(reply.status, error.to_string()))
+    }
+
     /// The same without that secret, looking through a list's pages where there is no call for one endpoint.
     #[expect(clippy::result_large_err, reason = "an outcome is what every other call returns, and few are made")]
     fn show(&self, endpoint: &Endpoint, api_key: &Secret, deadline: Instant) -> Result<Inspected, Outcome> {

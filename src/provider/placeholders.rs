@@ -12,7 +12,7 @@ use super::words;
 const PROSE: [&str; 8] = ["title", "about", "says", "why", "scope", "hazards", "sources", "uncarried"];
 
 /// Where words stand for something, and which. Paths say themselves what they take, and `force.body` where it takes it.
-const PLACES: [(&str, &[&str]); 13] = [
+const PLACES: [(&str, &[&str]); 14] = [
     ("force.body", &["reason"]),
     ("auth.schemes.value", &["key"]),
     ("auth.schemes.path", &["key"]),
@@ -24,6 +24,7 @@ const PLACES: [(&str, &[&str]); 13] = [
     ("rotate.path", ANY),
     ("rotate.read", ANY),
     ("end.path", ANY),
+    ("rotate.list.path", ANY),
     ("inspect.path", ANY),
     ("test_delivery.path", ANY),
 ];

@@ -5,19 +5,22 @@ use super::spec::{EndKind, EndSpec, Method, RotateKind, Signs, Spec};
 
 /// `kind = "replace"`: what it needs, and what would speak of the first endpoint where the second is meant.
 pub(super) fn check(spec: &Spec) -> Checked {
-    if spec.rotate.kind != RotateKind::Replace {
-        return require(
-            spec.rotate.uncarried.is_empty(),
-            "rotate.uncarried",
-            "goes with `kind = \"replace\"`",
-            "take it out: the endpoint keeps what it has",
-        );
+    let (rotate, without) = (&spec.rotate, "take it out: what is made is another endpoint");
+    if rotate.kind != RotateKind::Replace {
+        let fix = "take it out: the endpoint stays the one that it is";
+        require(rotate.list.is_none(), "rotate.list", "goes with `kind = \"replace\"`", fix)?;
+        return require(rotate.uncarried.is_empty(), "rotate.uncarried", "goes with `kind = \"replace\"`", fix);
     }
-    for (pointer, words) in &spec.rotate.uncarried {
+    if let Some(list) = &rotate.list {
+        let pointers = [("items", &list.items), ("id", &list.id), ("url", &list.url)];
+        pointers.iter().try_for_each(|(word, pointer)| rules::pointer(&format!("rotate.list.{word}"), pointer))?;
+        let url = spec.inspect.as_ref().and_then(|inspect| inspect.answer.url.as_ref());
+        require(url.is_some(), "rotate.list", "needs `inspect.answer.url`", "say where the endpoint's own address is")?;
+    }
+    for (pointer, words) in &rotate.uncarried {
         rules::pointer("rotate.uncarried", pointer)?;
         rules::words("rotate.uncarried", words)?;
     }
-    let (rotate, without) = (&spec.rotate, "take it out: what is made is another endpoint");
     require(
         rotate.method == Some(Method::Post),
         "rotate.method",
@@ -55,6 +58,13 @@ pub(super) fn check(spec: &Spec) -> Checked {
 
 /// `[end]`: a page where a person does it, or a call; the second only where it removes one of two endpoints.
 pub(super) fn check_end(spec: &Spec, end: &EndSpec) -> Checked {
+    let replaces = spec.rotate.kind == RotateKind::Replace;
+    require(
+        !replaces || end.kind == EndKind::Call,
+        "end.kind",
+        "is not `call`",
+        "what a call has made is removed by a call: `kind = \"call\"` and `path`",
+    )?;
     match (end.kind, &end.page, &end.path) {
         (EndKind::Hand, Some(page), None) => rules::words("end.where", page),
         (EndKind::Hand, None, _) => require(false, "end.where", "is missing", "say where to look and what to press"),
@@ -68,7 +78,7 @@ pub(super) fn check_end(spec: &Spec, end: &EndSpec) -> Checked {
             require(false, "end.where", "is of no use where a call ends it", "take it out, or write `kind = \"hand\"`")
         }
         (EndKind::Call, None, Some(_)) => require(
-            spec.rotate.kind == RotateKind::Replace,
+            replaces,
             "end.kind",
             "needs `kind = \"replace\"` of `[rotate]`",
             "where a person rotates, a person ends the old secret: `kind = \"hand\"` and `where`",

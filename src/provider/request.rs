@@ -177,6 +177,11 @@ pub fn inspect(endpoint: &Endpoint, page: u32) -> Option<Request> {
     Some(request)
 }
 
+/// The call that lists the endpoint with others, where one may have been made of which nobody knows.
+pub fn list(endpoint: &Endpoint) -> Option<Request> {
+    Some(plain(endpoint, Method::Get, endpoint.provider.list_path.as_ref()?))
+}
+
 /// The call that removes the endpoint, where one ends the old secret. It may be sent again at any time: what is gone is gone.
 pub fn end(endpoint: &Endpoint) -> Option<Request> {
     Some(plain(endpoint, Method::Delete, endpoint.provider.end_path.as_ref()?))

@@ -48,6 +48,14 @@ impl Carried {
         self.0.is_empty()
     }
 
+    /// The name of the first thing that another endpoint has otherwise. In which order a list comes says nothing.
+    pub fn differs(&self, other: &Self) -> Option<&str> {
+        let is_other = |(name, value): &(&String, &Option<Value>)| {
+            other.0.get(*name).is_none_or(|theirs| sorted(value.as_ref()) != sorted(theirs.as_ref()))
+        };
+        self.0.iter().find(is_other).map(|(name, _)| name.as_str())
+    }
+
     fn lacks(&self, value: &Value) -> bool {
         let name = value.as_str().and_then(|text| text.strip_prefix('{')?.strip_suffix('}')?.strip_prefix(CARRY));
         name.is_some_and(|name| matches!(self.0.get(name), Some(None)))
@@ -79,6 +87,27 @@ impl Carried {
             }
             _ => {}
         }
+    }
+}
+
+/// A value with its lists in one order; nothing is as good as an empty one.
+fn sorted(value: Option<&Value>) -> Value {
+    match value {
+        None => Value::Null,
+        Some(Value::String(text)) if text.is_empty() => Value::Null,
+        Some(Value::Array(items)) if items.is_empty() => Value::Null,
+        Some(Value::Array(items)) => {
+            let mut items: Vec<Value> = items.iter().map(|item| sorted(Some(item))).collect();
+            items.sort_by_key(Value::to_string);
+            items.into()
+        }
+        Some(Value::Object(fields)) if fields.is_empty() => Value::Null,
+        Some(Value::Object(fields)) => fields
+            .iter()
+            .map(|(name, value)| (name.clone(), sorted(Some(value))))
+            .collect::<serde_json::Map<_, _>>()
+            .into(),
+        Some(value) => value.clone(),
     }
 }
 
@@ -200,6 +229,21 @@ mod tests {
         let sent = filled(&template.to_string(), None, &Carried::read(&all, &rotate).unwrap()).unwrap();
         let sent: Value = serde_json::from_slice(&sent).unwrap();
         assert_eq!(sent["hook"]["about"], "{carry.kind}", "what was read is text");
+    }
+
+    #[test]
+    fn what_another_endpoint_has_otherwise_is_named() {
+        let rotate = rotate(&["url", "events"], &["about"]);
+        let of = |item: &Value| Carried::read(item, &rotate).unwrap();
+        let first = of(&json!({ "url": "x", "events": ["a", "b"], "about": null }));
+        for (other, name) in [
+            (json!({ "url": "x", "events": ["b", "a"], "about": "" }), None),
+            (json!({ "url": "x", "events": ["a"] }), Some("events")),
+            (json!({ "url": "x", "events": ["a", "b"], "about": "c" }), Some("about")),
+            (json!({ "url": "x?y", "events": ["a", "b"] }), Some("url")),
+        ] {
+            assert_eq!(first.differs(&of(&other)), name, "{other}");
+        }
     }
 
     #[test]

@@ -122,7 +122,7 @@ impl Runner<'_> {
             }
             return Err(self.overlap_open(until));
         }
-        Ok(Some(self.evidence(&inspected)))
+        Ok(Some(Evidence { alike: self.alike(&inspected), ..self.evidence(&inspected) }))
     }
 
     /// What an inspect answer says, without anything secret.

@@ -70,7 +70,8 @@ pub(super) fn doubtful_hint(doubt: &Doubt) -> Advice {
             go_on()
         ],
         Doubt::Unlike { .. } => {
-            advice!["mend it at the provider, then ", Verb::Cutover.here(), "; if that is meant, say why: ", go_on()]
+            let said = Verb::Cutover.here().with("done", Step::End.name()).open("confirm", "ID").open("reason", "TEXT");
+            advice!["mend it at the provider, then ", Verb::Cutover.here(), "; if that is meant, say why: ", said]
         }
         Doubt::Leaked { .. } => advice![
             "as soon as the provider takes another rotation: ",

@@ -68,6 +68,12 @@ fn nothing_is_removed_that_nobody_has_agreed_to_or_while_the_second_is_not_seen(
         assert!(!world.fake().calls.contains(&"remove"), "{what}");
         assert_eq!(world.run(None), "finished", "{what}: {:?}", world.person.heard);
     }
+    // Nor where the first cannot be shown, unless it is gone.
+    let mut world = verified();
+    world.fake().looks = [Answer::Yes, Answer::Yes, Answer::No(503, "")].into();
+    assert_eq!((world.run(None).as_str(), world.recorded().as_str()), ("refused", ""));
+    world.fake().endpoints.as_mut().unwrap().remove("whk_1");
+    assert_eq!(world.run(None), "finished");
     let mut world = verified();
     world.fake().endpoints.as_mut().unwrap().remove("whk_2");
     assert_eq!((world.run(None).as_str(), world.recorded().as_str()), ("refused", ""));
@@ -76,7 +82,9 @@ fn nothing_is_removed_that_nobody_has_agreed_to_or_while_the_second_is_not_seen(
 
 #[test]
 fn an_endpoint_that_does_not_look_like_the_first_takes_its_place_for_a_reason_alone() {
-    for (field, value) in [("url", json!("https://b.test/")), ("status", json!("disabled"))] {
+    for (field, value) in
+        [("url", json!("https://b.test/")), ("status", json!("disabled")), ("about", json!("what the first has not"))]
+    {
         for reason in [None, Some("it is meant")] {
             let mut world = verified();
             let mut fake = world.fake();
@@ -97,11 +105,14 @@ fn what_may_have_been_removed_is_removed_once_more_without_another_word() {
     for (answers, came_to, recorded) in [
         (vec![Answer::Lost, Answer::Yes], "finished", "ending ending end:word"),
         (vec![Answer::Cut, Answer::Yes], "finished", "ending ending end:word"),
-        (vec![Answer::No(404, "")], "finished", "ending end:word"),
+        (vec![Answer::No(404, "")], "endunknown", "ending"),
         (vec![Answer::No(429, ""), Answer::Yes], "finished", "ending notended ending end:word"),
         (vec![Answer::No(401, "")], "refused", "ending notended"),
         (vec![Answer::Off], "notsent", "ending notended"),
         (vec![Answer::Cut; 4], "endunknown", "ending ending ending ending"),
+        (vec![Answer::Cut, Answer::No(401, "")], "endunknown", "ending ending"),
+        (vec![Answer::Cut, Answer::Off], "endunknown", "ending ending"),
+        (vec![Answer::Lost, Answer::No(429, ""), Answer::No(422, "")], "endunknown", "ending ending ending"),
     ] {
         let mut world = verified();
         world.fake().answers = answers.clone().into();

@@ -141,9 +141,9 @@ pub enum RunError {
     /// The first endpoint has what the call that makes a second one cannot say.
     #[error("nothing was sent: a second endpoint at {provider} would not be like the first: {what}")]
     Uncarried { provider: String, what: String },
-    /// The call that removes the first endpoint was sent, and its outcome is not known.
-    #[error("whether {provider} has removed the old endpoint is unknown: {why}")]
-    EndUnknown { provider: String, why: String },
+    /// The call that removes an endpoint was sent, and its outcome is not known.
+    #[error("whether {provider} has removed the endpoint `{endpoint}` is unknown: {why}")]
+    EndUnknown { provider: String, endpoint: String, is_back: bool, why: String },
     /// What came of the call was found in a store alone.
     #[error("nothing was removed, because nobody knows the id of the new endpoint at {provider}")]
     NoSecond { provider: String },
@@ -151,7 +151,7 @@ pub enum RunError {
     NoWayBack { why: String, only_forward: bool },
     /// `until` is when the old secret may end, where the provider keeps it for a while.
     #[error("{provider} applied the lost call, and nobody has the secret: it has to be rotated again")]
-    SecretLost { provider: String, until: Option<Timestamp>, can_force: bool, is_second: bool },
+    SecretLost { provider: String, until: Option<Timestamp>, can_force: bool, second: Option<String> },
 }
 
 impl RunError {
@@ -286,11 +286,11 @@ impl RunError {
                 Verb::Cutover.here().with("done", Step::Verify.name()).open("reason", "TEXT")
             ],
             Self::Uncarried { .. } => {
-                "have a person make the second endpoint: `hand/NAME` as the target's endpoint, with the same stores"
-                    .into()
+                "have a person make the second one: `hand/NAME` in the target, same stores".into()
             }
-            Self::EndUnknown { .. } => {
-                advice![Verb::Cutover.here(), " sends it again, which does no harm where it is gone already"]
+            Self::EndUnknown { is_back, .. } => {
+                let verb = if *is_back { Verb::Rollback } else { Verb::Cutover };
+                advice![verb.here(), " sends it again, which does no harm where it is gone already"]
             }
             Self::NoSecond { .. } => advice![
                 "see that there are two endpoints, remove the old one there, then say so: ",
@@ -299,10 +299,12 @@ impl RunError {
             Self::CannotProbe { .. } => "leave --probe-first out, or mend that".into(),
             Self::NoWayBack { only_forward: true, .. } => "go forward: deploy the new secret to the receivers".into(),
             Self::NoWayBack { .. } => slots(),
-            Self::SecretLost { is_second: true, provider, .. } => advice![
-                format!("it is that of a second endpoint: remove it at {provider}, then rotate again: "),
-                Verb::Rotate.here()
-            ],
+            Self::SecretLost { second: Some(id), provider, .. } => {
+                advice![
+                    format!("it is that of a second endpoint{id}: remove it at {provider}, then rotate again: "),
+                    Verb::Rotate.here()
+                ]
+            }
             Self::SecretLost { until: None, .. } => advice!["rotate again at once: ", Verb::Rotate.here()],
             Self::SecretLost { can_force: true, until: Some(until), .. } => advice![
                 format!("receivers live on the old secret until {until}; "),

@@ -120,6 +120,9 @@ pub struct Evidence {
     /// What the slots of each readable store held, by its reference; whsec 0.1.0 did not note it.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub held: BTreeMap<String, Held>,
+    /// The endpoints that deliver to the same address, by their ids, where a rotation makes one more.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub alike: Option<Vec<String>>,
     /// Since when what is live in every store is dead, because an earlier rotation had replaced it; on the provider's clock.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub dead_since: Option<Timestamp>,

@@ -74,7 +74,10 @@ impl Rotation {
 
     /// Whether it was given up before its secret went live, so that what is live ends, or has ended, with the old one.
     pub fn gave_up_before_live(&self) -> bool {
-        self.closed_as(Outcome::Abandoned) && self.answered().is_some() && !self.done.contains_key(&Step::Promote)
+        // On the way back from a second endpoint the first one's secret stays what it is.
+        let is_undone = self.second().is_some() && self.rolled_back.is_some();
+        let is_given_up = self.closed_as(Outcome::Abandoned) && !is_undone;
+        is_given_up && self.answered().is_some() && !self.done.contains_key(&Step::Promote)
     }
 
     /// Whether it says of a leak that nobody has dealt with it. What was given up before anything was sent says nothing.

@@ -44,6 +44,7 @@ impl Record {
                 let called_by = self.provider_time(self.sent.last().map_or(*at, |sent| sent.ours));
                 self.call = Call::Answered(answered.clone().with_believable_end(&self.plan, called_by));
                 self.applied = true;
+                self.second.clone_from(&answered.endpoint);
                 if self.made.is_some() {
                     // What was seen before our own call is no measure of what comes after it.
                     self.after = None;
@@ -59,6 +60,7 @@ impl Record {
                 self.applied = true;
             }
             Event::NotApplied { .. } => {
+                self.second = None;
                 // Recorded only where no attempt may have been applied, so the key is as good as new; or of what was given, and is not
                 // what it was taken for.
                 self.applied = false;

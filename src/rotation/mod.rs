@@ -139,6 +139,8 @@ pub struct Record {
     pub last_overruled: Option<Fingerprint>,
     /// What was found at the provider that only asks, while nobody has answered.
     pub doubt: Option<String>,
+    /// The id of the endpoint that takes the place of the first, as the answer said it, whatever became of its secret since.
+    pub second: Option<String>,
     /// Whether the call that ends the old secret may have been carried out, and the reason that was given with the word for it.
     pub ending: Option<Option<String>>,
     /// When a leak of the old secret was declared of a rotation that was not begun for one.
@@ -222,6 +224,7 @@ impl Record {
             last_overruled: None,
             doubt: None,
             notified: BTreeSet::new(),
+            second: None,
             ending: None,
             leak_declared_at: None,
             new_leaked: None,
@@ -273,7 +276,7 @@ impl Record {
 
     /// The id of the endpoint that takes the place of the first, once there is one.
     pub fn second(&self) -> Option<&str> {
-        self.answered()?.endpoint.as_deref()
+        self.second.as_deref()
     }
 
     /// The endpoint's own id by now: the second's, once the first is removed.

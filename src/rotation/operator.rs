@@ -67,6 +67,9 @@ impl Comparison {
     /// Whether something that a rotation changes has changed. `None` where nothing of the kind can be compared.
     pub fn changed(&self) -> Option<bool> {
         let now = self.now.as_ref()?;
+        if !self.made().is_empty() {
+            return Some(true);
+        }
         let pairs = [
             (&self.before.version, &now.version),
             (&self.before.fingerprint, &now.fingerprint),
@@ -82,8 +85,24 @@ impl Comparison {
         Some(comparable.any(|(before, now)| before != now))
     }
 
+    /// The endpoints that have come since, to deliver where the first does.
+    pub fn made(&self) -> Vec<&String> {
+        let before = self.before.alike.as_deref();
+        let now = self.now.as_ref().and_then(|now| now.alike.as_deref());
+        let (Some(before), Some(now)) = (before, now) else { return Vec::new() };
+        now.iter().filter(|id| !before.contains(id)).collect()
+    }
+
     /// What is known of the call, a line each.
     pub fn words(&self) -> Vec<String> {
+        if let made @ [_, ..] = self.made().as_slice() {
+            let ids: Vec<String> = made.iter().map(|id| format!("`{id}`")).collect();
+            let since = format!(
+                "a second endpoint with the same URL has come since, so that the call was applied: {}",
+                ids.join(", ")
+            );
+            return vec![since];
+        }
         if self.makes_second {
             let look = "a second endpoint with the same URL at the provider says that the call was applied: look there";
             return vec![look.to_owned()];

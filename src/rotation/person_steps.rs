@@ -8,10 +8,9 @@ use super::lease::Meanwhile;
 use super::operator::{Awaited, News, Reply};
 use super::runner::Runner;
 use super::seal::Sealed;
-use super::{Ending, Event, How, Probed, RunError, Step};
+use super::{Answered, Ending, Event, How, Probed, RunError, Step};
 use crate::delivery::probe::{Prober, Report, Secrets};
 use crate::http::shown_address;
-use crate::provider::request::Request;
 use crate::secret::{Fingerprint, Secret};
 use crate::store::{Slot, readable};
 
@@ -42,10 +41,10 @@ impl Runner<'_> {
                 }
                 self.probe()?;
                 // The word for it was given before the call was sent, whose answer nobody has; receivers may tell otherwise since.
-                if let Some((request, reason)) = self.to_send_again()
+                if let Some(reason) = self.to_send_again()
                     && self.rotation.contradicting(Step::Verify).is_empty()
                 {
-                    return self.remove_first(&request, reason);
+                    return self.remove_first(reason);
                 }
             }
             if self.operator.wants_to_stop() {
@@ -53,7 +52,8 @@ impl Runner<'_> {
             }
             let reply = self.awaits(Awaited::Step(step), |operator, rotation| operator.do_step(rotation, step));
             // Whoever was waited for may have taken days.
-            self.looked = self.looked.filter(|_| self.lock.is_held());
+            let has_waited = !self.lock.is_held();
+            self.looked = self.looked.filter(|_| !has_waited);
             if matches!(reply, Reply::Done { .. } | Reply::LookAgain) {
                 match self.reacquire()? {
                     Meanwhile::Nothing => {}
@@ -70,16 +70,22 @@ impl Runner<'_> {
                             return Ok(true);
                         }
                     }
+                    if step == Step::End && has_waited {
+                        // What receivers and slots were found to have was found before.
+                        if self.rotation.answered().is_some_and(|answered| !self.has_new(answered)) {
+                            return Ok(true);
+                        }
+                        self.probed = false;
+                        self.probe()?;
+                    }
                     if is_gated {
                         let refusal = |url, finds| RunError::Contradicted { step, url, finds };
                         let proof = if step == Step::End { Step::Verify } else { step };
                         self.overrule(proof, reason.as_deref(), refusal)?;
                     }
-                    if step == Step::End
-                        && let Some(Ending::Call(request)) = self.rotation.plan.ending.clone()
-                    {
+                    if step == Step::End && matches!(self.rotation.plan.ending, Some(Ending::Call(_))) {
                         self.probed = false;
-                        return self.remove_first(&request, reason);
+                        return self.remove_first(reason);
                     }
                     if step == Step::Verify && reason.is_none() && self.rotation.is_unsent() {
                         return Err(RunError::Unproved { provider: self.endpoint.provider.title().to_owned() });
@@ -105,13 +111,15 @@ impl Runner<'_> {
         }
     }
 
-    /// The call that may have ended the old secret, and the reason that was given for it.
-    fn to_send_again(&self) -> Option<(Request, Option<String>)> {
-        let reason = self.rotation.ending.clone()?;
-        match self.rotation.plan.ending.clone()? {
-            Ending::Call(request) => Some((request, reason)),
-            Ending::ByHand { .. } => None,
-        }
+    /// The reason that was given for a call that may have ended the old secret, where there was one.
+    fn to_send_again(&self) -> Option<Option<String>> {
+        let is_call = matches!(self.rotation.plan.ending, Some(Ending::Call(_)));
+        self.rotation.ending.clone().filter(|_| is_call)
+    }
+
+    /// Whether a seal or a store has the new secret still.
+    fn has_new(&self, answered: &Answered) -> bool {
+        self.seals.exists(self.rotation.id) || self.is_stored(answered)
     }
 
     /// Fails as `refusal` says where receivers do the opposite of a step, unless there is a reason, which is on record then.

@@ -5,7 +5,7 @@ use super::lease::Meanwhile;
 use super::look::{LAG_PAUSE, LAG_TRIES};
 use super::operator::{Awaited, Comparison, Ruling};
 use super::runner::Runner;
-use super::{Answered, Call, Ending, Event, ExpirySource, Outcome, RunError};
+use super::{Answered, Call, Ending, Event, Evidence, ExpirySource, Outcome, RunError};
 use crate::provider::answer::{self, Inspected};
 use crate::provider::request;
 use crate::secret::{Fingerprint, Secret};
@@ -92,14 +92,25 @@ impl Runner<'_> {
                 let until = sent.filter(|_| !ends).and_then(|sent| self.rotation.plan.documented_end(sent));
                 let until = until.filter(|until| *until > self.rotation.provider_now((self.now)()));
                 let provider = self.endpoint.provider.title().to_owned();
-                let (can_force, is_second) = (self.can_force(), comparison.makes_second);
-                let error = RunError::SecretLost { provider, until, can_force, is_second };
+                let error = RunError::SecretLost {
+                    provider,
+                    until,
+                    can_force: self.can_force(),
+                    second: self.stray(&comparison),
+                };
                 let said = reason.map(|reason| format!(" ({reason})")).unwrap_or_default();
                 self.record(&[Event::Closed { outcome: Outcome::Failed, reason: Some(format!("{error}{said}")) }])?;
                 Err(error)
             }
             Ruling::NotNow | Ruling::NobodyToAsk => Err(self.still_unknown(comparison)),
         }
+    }
+
+    /// The endpoint that the lost call has made, in words that follow on it, where it makes one.
+    fn stray(&self, comparison: &Comparison) -> Option<String> {
+        let known = self.rotation.second().map(str::to_owned);
+        let known = known.or_else(|| comparison.made().first().map(|id| (*id).clone()));
+        comparison.makes_second.then(|| known.map_or_else(String::new, |id| format!(", `{id}`")))
     }
 
     fn still_unknown(&self, comparison: Comparison) -> RunError {
@@ -152,7 +163,7 @@ impl Runner<'_> {
         let makes_second = matches!(self.rotation.plan.ending, Some(Ending::Call(_)));
         match self.ask_provider() {
             Ok(inspected) => {
-                let now = Some(self.evidence(&inspected));
+                let now = Some(Evidence { alike: self.alike(&inspected), ..self.evidence(&inspected) });
                 (Comparison { before, now, why: None, makes_second }, Some(inspected))
             }
             Err(why) => (Comparison { before, now: None, why: Some(why.to_string()), makes_second }, None),

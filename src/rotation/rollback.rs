@@ -13,6 +13,10 @@ impl Runner<'_> {
     /// Puts the old secret back into the live slot of every store while the provider still honours it.
     pub fn roll_back(&mut self, reason: Option<String>) -> Result<(), RunError> {
         let direction = self.rotation.plan.direction;
+        if let Some(second) = self.rotation.second().filter(|_| !self.rotation.done.contains_key(&Step::End)) {
+            let second = second.to_owned();
+            return self.remove_second(&second, reason);
+        }
         if matches!(self.rotation.next((self.now)()), Next::Reconcile) {
             return Err(self.lost(self.why_unknown()));
         }
@@ -29,9 +33,6 @@ impl Runner<'_> {
         }
         if self.rotation.done.contains_key(&Step::End) {
             return Err(no_way_back("it was ended at the provider"));
-        }
-        if let Some(second) = answered.endpoint.as_deref() {
-            return self.remove_second(second, reason);
         }
         let failed = |source| RunError::StoreFailed { step: Step::Promote, sealed: None, source };
         let mut replaced = false;

@@ -64,6 +64,12 @@ impl Runner<'_> {
         })
     }
 
+    /// The endpoints that deliver where this one does, if that can be told.
+    pub(super) fn alike(&self, shown: &Inspected) -> Option<Vec<String>> {
+        self.endpoint.provider.spec().rotate.list.as_ref()?;
+        self.client.delivering_to(self.endpoint, shown.url.as_deref()?, self.api_key?).ok()
+    }
+
     /// Keeps what the second endpoint is made with; fails where the first has something that it would lack.
     pub(super) fn take_what_is_carried(&mut self, shown: &Inspected) -> Result<(), RunError> {
         if let Some(what) = &shown.uncarried {

@@ -16,7 +16,7 @@ pub use delivery::{
     Encoding, Grammar, Hash, KeyDecoding, ProbeSpec, SignatureSpec, TestAnswerSpec, TestDeliverySpec, TimestampForm,
 };
 pub use overlap::{EndKind, EndSpec, OverlapKind, OverlapSpec, Signs};
-pub use rotate::{RotateAnswerSpec, RotateKind, RotateSpec, SecretForm, SecretSpec};
+pub use rotate::{RotateAnswerSpec, RotateKind, RotateSpec, SecondsSpec, SecretForm, SecretSpec};
 
 /// A whole description.
 #[derive(Clone, Debug, Deserialize, Serialize)]

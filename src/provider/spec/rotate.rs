@@ -40,10 +40,25 @@ pub struct RotateSpec {
     /// Path template of the call (GET) that shows the new secret, where the rotate call's own answer does not. `answer` is of that
     /// one then.
     pub read: Option<String>,
+    /// With `kind = "replace"`: the call (GET) that lists endpoints, in which one is found whose answer is lost.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub list: Option<SecondsSpec>,
     /// Absent where the secret is ours to make.
     pub answer: Option<RotateAnswerSpec>,
     /// What it is made like then. In `body`, `"{secret}"` stands for it. Where a person rotates: what the page shows looks like.
     pub secret: Option<SecretSpec>,
+}
+
+/// A list of endpoints, as far as it comes with one call.
+#[derive(Clone, Debug, Deserialize, Serialize)]
+#[serde(deny_unknown_fields)]
+pub struct SecondsSpec {
+    pub path: String,
+    /// The array in the answer.
+    pub items: String,
+    /// An endpoint's own id, and the address that it delivers to, within one item.
+    pub id: String,
+    pub url: String,
 }
 
 /// Who makes the new secret.

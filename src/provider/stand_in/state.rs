@@ -118,6 +118,10 @@ impl Shared {
         if self.reaches(&seen, Method::Delete, self.provider.end_path.as_ref()) {
             return self.remove(&seen);
         }
+        if self.reaches(&seen, Method::Get, self.provider.list_path.as_ref()) {
+            let body = wording::listed(self, &self.state());
+            return Act::Answer(self.answer_with(200, body));
+        }
         if self.reaches(&seen, Method::Get, self.provider.read_path.as_ref()) {
             let body = wording::read(self, &self.state());
             return Act::Answer(self.answer_with(200, body));

@@ -72,6 +72,23 @@ pub(super) fn inspected(shared: &Shared, state: &state::State, page: u32) -> Str
     body.to_string()
 }
 
+/// The endpoints that there are, with the address that all of them deliver to.
+pub(super) fn listed(shared: &Shared, state: &state::State) -> String {
+    let spec = shared.provider.spec();
+    let Some(list) = &spec.rotate.list else { return String::new() };
+    let shown = item(shared, state);
+    let url = spec.inspect.as_ref().and_then(|inspect| shown.pointer(inspect.answer.url.as_ref()?).cloned());
+    let entry = |live: &Live| {
+        let mut entry = json!({});
+        put(&mut entry, Some(&list.id), json!(live.own));
+        put(&mut entry, Some(&list.url), json!(url));
+        entry
+    };
+    let mut body = json!({});
+    put(&mut body, Some(&list.items), state.live.iter().map(entry).collect());
+    body.to_string()
+}
+
 /// The endpoint as it is shown.
 pub(super) fn item(shared: &Shared, state: &state::State) -> Value {
     let mut item = json!({});
