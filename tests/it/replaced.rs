@@ -397,7 +397,7 @@ fn at_a_terminal_its_id_is_typed() {
         .expect("is removed")
         .expect("drop: done?");
     scene.deploy(&[""]);
-    terminal.types("\r").expect("done: hooks lives on").expect("id = \"made_1\"");
+    terminal.types("\r").expect("done: hooks lives on").expect_folded("id = \"made_1\"");
     terminal.exits(0);
     assert_eq!(scene.endpoints(), ["made_1"]);
 }
