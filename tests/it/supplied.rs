@@ -284,7 +284,8 @@ fn providers_are_listed_by_what_their_rotation_is_like() {
     let at = |words: &str| shown.find(words).unwrap_or_else(|| panic!("no `{words}` in {shown}"));
     let order =
         ["ends the old one early", "\nsvix ", "runs out by itself", "\nlayers ", "ends with the call", "\nhopae "];
-    let order = order.into_iter().chain(["whsec makes the new secret", "\nbitbucket ", "\nwoocommerce "]).map(at);
+    let made = ["whsec makes the new secret", "\nbitbucket ", "\nwoocommerce ", "a second endpoint", "\nstripe-api "];
+    let order = order.into_iter().chain(made).chain(["on the provider's page", "\nslack "]).map(at);
     assert!(order.is_sorted(), "{shown}");
     let listed = sandbox.run(&["provider", "list", "--json"]).exits(0).json();
     assert_eq!(listed["providers"].as_array().unwrap().len(), whsec::provider::Catalog::builtin().names().len());

@@ -67,6 +67,7 @@ enum Group {
     RunsOut,
     EndsWithTheCall,
     Given,
+    Replaced,
     ByHand,
 }
 
@@ -74,6 +75,7 @@ impl Group {
     fn of(provider: &Provider) -> Self {
         match (provider.takes(), provider.force()) {
             _ if provider.is_by_hand() => Self::ByHand,
+            _ if provider.replaces() => Self::Replaced,
             (Some(_), _) => Self::Given,
             (None, Force::Call) => Self::EndsEarly,
             (None, Force::SameCall) => Self::EndsWithTheCall,
@@ -87,6 +89,9 @@ impl Group {
             Self::RunsOut => "Both secrets live for a while, and the old one runs out by itself:",
             Self::EndsWithTheCall => "The old secret ends with the call, or nobody says when:",
             Self::ByHand => "You make the new secret on the provider's page, and whsec takes it from there:",
+            Self::Replaced => {
+                "whsec has a second endpoint made like the first, and removes the first once receivers accept it:"
+            }
             Self::Given => "whsec makes the new secret, and gives it to the provider once receivers accept it:",
         }
     }

@@ -106,6 +106,9 @@ fn maker(provider: &Provider) -> String {
                 made.form.name()
             )
         }
+        None if provider.replaces() => {
+            "made by the provider with a second endpoint, which takes the place of the first".to_owned()
+        }
         None => "made by the provider".to_owned(),
     }
 }
