@@ -6,10 +6,11 @@
 
 use std::time::Duration;
 
+use super::facts::LONGEST_CALL;
 use super::issue::pause;
 use super::operator::{Doubt, News};
 use super::runner::Runner;
-use super::{Event, How, Outcome, RunError, Step};
+use super::{Event, How, Outcome, RolledBack, RunError, Step};
 use crate::provider::answer::{self, Inspected, Refusal, Unknown};
 use crate::provider::spec::Meaning;
 use crate::provider::{Endpoint, request};
@@ -23,6 +24,12 @@ impl Runner<'_> {
     /// Removes the first endpoint, for a reason where one was given. `false` where others have gone on meanwhile.
     pub(super) fn remove_first(&mut self, reason: Option<String>) -> Result<bool, RunError> {
         let Some(second) = self.rotation.second().map(str::to_owned) else { return self.ended_elsewhere(reason) };
+        // A removal that nobody has heard of may be under way still.
+        let is_recent = |back: &RolledBack| (self.now)().duration_since(back.at) < LONGEST_CALL;
+        if self.rotation.rolled_back.as_ref().is_some_and(is_recent) {
+            let why = format!("the way back may have removed `{second}` a moment ago; wait a minute");
+            return Err(RunError::TooEarly { step: Step::End, why });
+        }
         if !self.is_as_good(&second, reason.as_deref())? {
             return Ok(false);
         }

@@ -134,6 +134,14 @@ fn a_process_that_died_beside_the_call_goes_on_with_it() {
     world.journals(&[Event::Ending { digest: "sha256:0".to_owned(), reason: None }]);
     world.person.always = None;
     assert_eq!((world.run(Some(Step::End)).as_str(), world.recorded().as_str()), ("finished", "ending end:word"));
+    // A second endpoint that is not like the first by now takes a word of its own.
+    for reason in [None, Some("it is meant")] {
+        let mut world = verified();
+        world.journals(&[Event::Ending { digest: "sha256:0".to_owned(), reason: None }]);
+        world.fake().endpoints.as_mut().unwrap().get_mut("whk_2").unwrap()["about"] = json!("more");
+        world.person.always = reason.map(|reason| Reply::Done { reason: Some(reason.to_owned()) });
+        assert_eq!(world.run(Some(Step::End)), if reason.is_some() { "finished" } else { "doubtful" });
+    }
     // Receivers that refuse the new secret by now are a matter for a person.
     let mut world = verified().probing(&[("https://r.test/", "o")]);
     world.journals(&[Event::Ending { digest: "sha256:0".to_owned(), reason: None }]);
@@ -176,6 +184,8 @@ fn on_the_way_back_the_second_endpoint_is_removed_and_the_first_goes_on() {
     world.fake().answers = [Answer::Off].into();
     assert!(world.process(|runner| runner.roll_back(None)).is_err());
     assert_eq!((own_ids(&world), world.rotation.closed.is_none()), (vec!["whk_1", "whk_2"], true));
+    // Forward not before the removal that nobody has heard of is certainly over.
+    assert_eq!(world.run(Some(Step::End)), "tooearly", "{:?}", world.person.heard);
     world.process(|runner| runner.roll_back(None)).unwrap();
     assert_eq!(own_ids(&world), ["whk_1"]);
 }

@@ -31,6 +31,8 @@ impl Runner<'_> {
         if is_gated && self.prober.is_some() {
             self.operator.tell(self.rotation, News::Begins(step));
         }
+        // What stands in the way of a call that was agreed to once, until somebody agrees anew.
+        let mut doubtful = None;
         loop {
             if is_provable && self.prove(step)? {
                 return Ok(true);
@@ -41,10 +43,13 @@ impl Runner<'_> {
                 }
                 self.probe()?;
                 // The word for it was given before the call was sent, whose answer nobody has; receivers may tell otherwise since.
-                if let Some(reason) = self.to_send_again()
+                if let Some(reason) = self.to_send_again().filter(|_| doubtful.is_none())
                     && self.rotation.contradicting(Step::Verify).is_empty()
                 {
-                    return self.remove_first(reason);
+                    match self.remove_first(reason) {
+                        Err(error @ RunError::Doubtful { .. }) => doubtful = Some(error),
+                        ended => return ended,
+                    }
                 }
             }
             if self.operator.wants_to_stop() {
@@ -106,7 +111,7 @@ impl Runner<'_> {
                     self.operator.tell(self.rotation, News::Begins(step));
                     return self.prove(step);
                 }
-                Reply::NotNow | Reply::NobodyToAsk => return Ok(false),
+                Reply::NotNow | Reply::NobodyToAsk => return doubtful.map_or(Ok(false), Err),
             }
         }
     }
