@@ -11,6 +11,7 @@ use crate::config::{Target, TargetStore};
 use crate::delivery::probe::Prober;
 use crate::provider::Carried;
 use crate::provider::client::Client;
+use crate::rotation::agreed::Agreed;
 use crate::rotation::guide::StoreNames;
 use crate::rotation::journal::Journal;
 use crate::rotation::lock::EndpointLock;
@@ -115,6 +116,7 @@ impl Workspace {
             attempts_left: ATTEMPTS,
             prober: self.prober.as_ref(),
             probed: false,
+            agreed: Agreed::default(),
             looked: None,
             carried: Carried::default(),
         }

@@ -48,12 +48,12 @@ impl Carried {
         self.0.is_empty()
     }
 
-    /// The name of the first thing that another endpoint has otherwise. In which order a list comes says nothing.
-    pub fn differs(&self, other: &Self) -> Option<&str> {
-        let is_other = |(name, value): &(&String, &Option<Value>)| {
+    /// The names of what another endpoint has otherwise. In which order a list comes says nothing.
+    pub fn differs<'a>(&'a self, other: &'a Self) -> impl Iterator<Item = &'a str> {
+        let is_other = move |(name, value): &(&String, &Option<Value>)| {
             other.0.get(*name).is_none_or(|theirs| sorted(value.as_ref()) != sorted(theirs.as_ref()))
         };
-        self.0.iter().find(is_other).map(|(name, _)| name.as_str())
+        self.0.iter().filter(is_other).map(|(name, _)| name.as_str())
     }
 
     fn lacks(&self, value: &Value) -> bool {
@@ -242,7 +242,7 @@ mod tests {
             (json!({ "url": "x", "events": ["a", "b"], "about": "c" }), Some("about")),
             (json!({ "url": "x?y", "events": ["a", "b"] }), Some("url")),
         ] {
-            assert_eq!(first.differs(&of(&other)), name, "{other}");
+            assert_eq!(first.differs(&of(&other)).next(), name, "{other}");
         }
     }
 

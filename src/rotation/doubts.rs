@@ -83,6 +83,22 @@ pub(super) fn doubtful_hint(doubt: &Doubt) -> Advice {
     }
 }
 
+/// What to say where a ruling on a lost call is against what the provider shows.
+pub(super) fn against_hint(applied: bool) -> Advice {
+    let (is, other, said) = match applied {
+        false => ("if it was, ", "applied", "not-applied"),
+        true => ("if it was not, ", "not-applied", "applied"),
+    };
+    advice![
+        is,
+        Verb::Cutover.here().with("resolve", other),
+        "; if you know better, say why: ",
+        Flag::with("resolve", said),
+        " ",
+        Flag::open("reason", "TEXT")
+    ]
+}
+
 /// Says that the old secret has ended, where the provider's clock does not.
 fn word_of_the_end() -> Command {
     Verb::Cutover.here().with("done", Step::Wait.name()).open("reason", "TEXT")
@@ -107,6 +123,13 @@ pub(super) fn clock_hint(provider: &str, unheard: &Unheard, ours_is_past: bool) 
         false => "; nothing is lost meanwhile".into(),
     };
     advice![mend, ", then ", Verb::Cutover.here(), word]
+}
+
+pub(super) fn failed_words(step: Step) -> String {
+    match step {
+        Step::End => "nothing was removed: no store is seen to have the new secret".to_owned(),
+        _ => format!("the secret is rotated and safe, but not every store took the step `{}`", step.name()),
+    }
 }
 
 pub(super) fn drift_words(is_sent: bool) -> &'static str {

@@ -6,7 +6,9 @@ use jiff::Timestamp;
 use thiserror::Error;
 
 use super::Step;
-use super::doubts::{clock_hint, doubtful_hint, doubtful_words, drift_hint, drift_words, superseded_hint};
+use super::doubts::{
+    against_hint, clock_hint, doubtful_hint, doubtful_words, drift_hint, drift_words, failed_words, superseded_hint,
+};
 use super::drift::{self, Drift};
 use super::journal::JournalError;
 use super::lock::LockError;
@@ -69,7 +71,7 @@ pub enum RunError {
     #[error("{}", doubtful_words(.provider, .doubt, *.is_live))]
     Doubtful { provider: String, doubt: Doubt, is_live: bool },
     /// The secret is safe, but a store does not have it yet.
-    #[error("the secret is rotated and safe, but not every store took the step `{}`", .step.name())]
+    #[error("{}", failed_words(*.step))]
     StoreFailed {
         step: Step,
         sealed: Option<PathBuf>,
@@ -241,20 +243,7 @@ impl RunError {
             Self::OtherStores => advice![Verb::Cutover.here(), " goes on with the stores as they are now"],
             Self::Lacking { .. } => advice![Verb::Cutover.here(), " puts it there"],
             Self::GivenUp { .. } => slots(),
-            Self::AgainstEvidence { applied, .. } => {
-                let (is, other, said) = match applied {
-                    false => ("if it was, ", "applied", "not-applied"),
-                    true => ("if it was not, ", "not-applied", "applied"),
-                };
-                advice![
-                    is,
-                    Verb::Cutover.here().with("resolve", other),
-                    "; if you know better, say why: ",
-                    Flag::with("resolve", said),
-                    " ",
-                    reason()
-                ]
-            }
+            Self::AgainstEvidence { applied, .. } => against_hint(*applied),
             Self::ClockUnheard { provider, unheard, ours_is_past } => clock_hint(provider, unheard, *ours_is_past),
             Self::KeyNeeded { .. } => advice![Verb::Doctor.alone(), " shows where a key is looked for"],
             Self::TooEarly { .. } => advice![Verb::Cutover.here(), " shows what is due"],

@@ -48,7 +48,7 @@ impl Rotation {
     /// Whether it was abandoned where what is live may be dead: nobody knows what came of the call, or the new secret never
     /// went live and the old one has ended.
     pub fn left_a_dead_secret(&self, now: Timestamp) -> bool {
-        let is_unknown = self.closed_as(Outcome::Abandoned) && self.lacks_answer();
+        let is_unknown = self.closed_as(Outcome::Abandoned) && self.lacks_answer() && !self.is_undone();
         is_unknown || (self.gave_up_before_live() && !self.old_secret_lives(now))
     }
 
@@ -74,10 +74,14 @@ impl Rotation {
 
     /// Whether it was given up before its secret went live, so that what is live ends, or has ended, with the old one.
     pub fn gave_up_before_live(&self) -> bool {
-        // On the way back from a second endpoint the first one's secret stays what it is.
-        let is_undone = self.second().is_some() && self.rolled_back.is_some();
-        let is_given_up = self.closed_as(Outcome::Abandoned) && !is_undone;
+        let is_given_up = self.closed_as(Outcome::Abandoned) && !self.is_undone();
         is_given_up && self.answered().is_some() && !self.done.contains_key(&Step::Promote)
+    }
+
+    /// Whether it went back from a second endpoint with the first one untouched, whose secret stays what it is.
+    fn is_undone(&self) -> bool {
+        let is_touched = self.ending.is_some() || self.done.contains_key(&Step::End);
+        self.second().is_some() && self.rolled_back.is_some() && !is_touched
     }
 
     /// Whether it says of a leak that nobody has dealt with it. What was given up before anything was sent says nothing.

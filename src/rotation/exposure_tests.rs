@@ -8,7 +8,7 @@ use crate::rotation::tests::{answered, fold, noon, rotation, time};
 use crate::rotation::{Answered, Direction, Event, Evidence, How, at_hand};
 use uuid::Uuid;
 
-use Direction::{Contain, Force, OverlapSwitch};
+use Direction::{Contain, Force, OverlapSwitch, UntilEnded};
 
 /// A rotation of a live secret `o` that has brought a letter, told in words.
 fn told(direction: Direction, words: &str, brings: char) -> Rotation {
@@ -24,6 +24,13 @@ fn told(direction: Direction, words: &str, brings: char) -> Rotation {
             "unreadable" => Event::Unreadable { status: 200, why: "bare".to_owned() },
             "refused" => Event::NotApplied { why: "no".to_owned(), status: None, request_id: None },
             "answered" => Event::Answered(Answered { fingerprint: print(brings), ..answered(direction) }),
+            "named" => Event::Answered(Answered {
+                fingerprint: print(brings),
+                endpoint: Some("whk_2".to_owned()),
+                ..answered(direction)
+            }),
+            "ending" => Event::Ending { digest: String::new(), reason: None },
+            "notended" => Event::NotEnded { why: "no".to_owned(), status: None },
             "back" => Event::RolledBack { reason: None },
             "leak-new" => new(print(brings)),
             "leak-old" => new(print('p')),
@@ -69,6 +76,16 @@ fn everything_that_is_said_of_a_rotation_follows_from_what_has_happened() {
         (OverlapSwitch, "sent answered stage leak-old drop", "sent overlap leak contained", "stored"),
         (OverlapSwitch, "sent answered stage leak-new drop", "sent overlap leak leaking", "stored"),
         (Contain, "sent answered stage promote deploy verify drop", "sent overlap leak contained", "waiting"),
+        (UntilEnded, "sent named stage back abandoned", "sent overlap back", "abandoned"),
+        (UntilEnded, "sent named lost back abandoned", "lacking sent back", "abandoned"),
+        (UntilEnded, "sent named stage back ending notended abandoned", "sent overlap back", "abandoned"),
+        (UntilEnded, "sent named stage back ending abandoned", "sent overlap back given-up later-dead", "abandoned"),
+        (
+            UntilEnded,
+            "sent named stage back ending end abandoned",
+            "sent back given-up dead later-dead unsettled",
+            "abandoned",
+        ),
         (Force, "", "leak leaking", "planned"),
         (Force, "sent refused failed", "leak leaking uncontained", "failed"),
         (Force, "sent refused failed dealt", "leak leaking", "failed"),

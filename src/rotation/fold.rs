@@ -1,6 +1,6 @@
 //! What each event changes in what is known of a rotation: its only writer.
 
-use super::{Call, Closed, Entry, Event, How, Outcome, Proof, Record, RolledBack, SentAt, Step};
+use super::{Answered, Call, Closed, Entry, Event, How, Outcome, Proof, Record, RolledBack, SentAt, Step};
 use crate::store::Slot;
 
 impl Record {
@@ -44,7 +44,7 @@ impl Record {
                 let called_by = self.provider_time(self.sent.last().map_or(*at, |sent| sent.ours));
                 self.call = Call::Answered(answered.clone().with_believable_end(&self.plan, called_by));
                 self.applied = true;
-                self.second.clone_from(&answered.endpoint);
+                self.made_second(answered);
                 if self.made.is_some() {
                     // What was seen before our own call is no measure of what comes after it.
                     self.after = None;
@@ -60,7 +60,6 @@ impl Record {
                 self.applied = true;
             }
             Event::NotApplied { .. } => {
-                self.second = None;
                 // Recorded only where no attempt may have been applied, so the key is as good as new; or of what was given, and is not
                 // what it was taken for.
                 self.applied = false;
@@ -138,6 +137,13 @@ impl Record {
                 self.applied |= *outcome == Outcome::Failed && self.lacks_answer();
                 self.closed = Some(Closed { at: *at, by: by.clone(), outcome: *outcome, reason: reason.clone() });
             }
+        }
+    }
+
+    /// An answer that was gathered from elsewhere does not name the endpoint that an earlier one did.
+    pub(super) fn made_second(&mut self, answered: &Answered) {
+        if answered.endpoint.is_some() {
+            self.second.clone_from(&answered.endpoint);
         }
     }
 

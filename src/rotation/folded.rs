@@ -73,6 +73,7 @@ impl Rotation {
 
     /// Takes in an answer that the journal did not take: the seal has it, or the stores.
     pub(super) fn keep_unrecorded(&mut self, answered: Answered) {
+        self.0.made_second(&answered);
         self.0.call = Call::Answered(answered);
     }
 

@@ -118,8 +118,10 @@ fn what_is_next_follows_from_who_does_the_step_and_when() {
     assert_eq!([it.next(at(86_399)), it.next(at(86_400))], [Next::Wait(end), Next::Run(Step::Wait)]);
     it.plan.overlap = None;
     let silent = Answered { expires_at: None, expires_source: ExpirySource::Unknown, ..answered(OverlapSwitch) };
-    it.keep_unrecorded(silent);
+    it.keep_unrecorded(silent.clone());
     assert_eq!(it.next(noon()), Next::Ask(Step::Wait), "nobody says when");
+    it.keep_unrecorded(Answered { endpoint: Some("whk_2".to_owned()), ..silent });
+    assert_eq!(it.second(), Some("whk_2"));
     // A store that joined is behind, and comes first.
     let mut it = up_to(OverlapSwitch, Step::Promote);
     fold(&mut it, noon(), Event::StoreJoined { store: planned("c"), held: None });

@@ -96,13 +96,18 @@ impl Runner<'_> {
     /// Fails where the new secret, which is to go live, is said to have leaked, unless somebody says why all the same. `false`
     /// where others have gone on meanwhile.
     pub(super) fn refuse_leaked(&mut self) -> Result<bool, RunError> {
-        let Some((_, reason)) = &self.rotation.new_leaked else { return Ok(true) };
-        let new = self.answered()?.fingerprint.to_string();
-        let doubt = Doubt::Leaked { new, reason: reason.clone() };
+        let Some(doubt) = self.doubt_of_leak()? else { return Ok(true) };
         let why = doubt.to_string();
         let Some(reason) = self.ask_for_reason(doubt)? else { return Ok(false) };
         self.record(&[Event::Overridden { why, reason, slot: None }])?;
         Ok(true)
+    }
+
+    /// That the new secret is said to have leaked, where it is.
+    pub(super) fn doubt_of_leak(&self) -> Result<Option<Doubt>, RunError> {
+        let Some((_, reason)) = &self.rotation.new_leaked else { return Ok(None) };
+        let new = self.answered()?.fingerprint.to_string();
+        Ok(Some(Doubt::Leaked { new, reason: reason.clone() }))
     }
 
     /// Seals what the plan names as leaked before it leaves the stores: without it nobody could prove that receivers refuse it.

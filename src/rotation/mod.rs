@@ -10,6 +10,7 @@ use uuid::Uuid;
 
 use crate::secret::Fingerprint;
 
+pub mod agreed;
 mod bring_up;
 mod busy;
 pub mod changed;

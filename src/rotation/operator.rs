@@ -61,15 +61,17 @@ pub struct Comparison {
     pub why: Option<String>,
     /// Whether the call was to make a second endpoint, which shows itself and is compared with nothing.
     pub makes_second: bool,
+    /// The second endpoint that an answer has named, whose secret nobody has.
+    pub second: Option<String>,
 }
 
 impl Comparison {
     /// Whether something that a rotation changes has changed. `None` where nothing of the kind can be compared.
     pub fn changed(&self) -> Option<bool> {
-        let now = self.now.as_ref()?;
         if !self.made().is_empty() {
             return Some(true);
         }
+        let now = self.now.as_ref()?;
         let pairs = [
             (&self.before.version, &now.version),
             (&self.before.fingerprint, &now.fingerprint),
@@ -85,16 +87,30 @@ impl Comparison {
         Some(comparable.any(|(before, now)| before != now))
     }
 
-    /// The endpoints that have come since, to deliver where the first does.
+    /// The endpoints that have come since, to deliver where the first does; the one that an answer has named alone.
     pub fn made(&self) -> Vec<&String> {
+        if let Some(second) = &self.second {
+            return vec![second];
+        }
         let before = self.before.alike.as_deref();
         let now = self.now.as_ref().and_then(|now| now.alike.as_deref());
         let (Some(before), Some(now)) = (before, now) else { return Vec::new() };
         now.iter().filter(|id| !before.contains(id)).collect()
     }
 
+    /// The endpoint that the call has made, where it is known which that is.
+    pub fn the_made(&self) -> Option<&String> {
+        match self.made()[..] {
+            [made] => Some(made),
+            _ => None,
+        }
+    }
+
     /// What is known of the call, a line each.
     pub fn words(&self) -> Vec<String> {
+        if let Some(second) = &self.second {
+            return vec![format!("an answer has named the second endpoint, `{second}`, so that the call was applied")];
+        }
         if let made @ [_, ..] = self.made().as_slice() {
             let ids: Vec<String> = made.iter().map(|id| format!("`{id}`")).collect();
             let since = format!(

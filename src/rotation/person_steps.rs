@@ -4,11 +4,12 @@
 use jiff::Timestamp;
 use uuid::Uuid;
 
+use super::agreed::Agreed;
 use super::lease::Meanwhile;
 use super::operator::{Awaited, News, Reply};
 use super::runner::Runner;
 use super::seal::Sealed;
-use super::{Answered, Ending, Event, How, Probed, RunError, Step};
+use super::{Ending, Event, How, Probed, RunError, Step};
 use crate::delivery::probe::{Prober, Report, Secrets};
 use crate::http::shown_address;
 use crate::secret::{Fingerprint, Secret};
@@ -23,6 +24,10 @@ impl Runner<'_> {
         if step == Step::Issue {
             return self.take();
         }
+        if step == Step::End && matches!(self.rotation.plan.ending, Some(Ending::Call(_))) {
+            return self.end_by_call();
+        }
+        self.agreed = Agreed::default();
         let is_provable = matches!(step, Step::Verify | Step::Drop);
         // What receivers do decides whether the old secret may be ended, and it is asked for right before that.
         let is_gated = is_provable || step == Step::End;
@@ -31,8 +36,6 @@ impl Runner<'_> {
         if is_gated && self.prober.is_some() {
             self.operator.tell(self.rotation, News::Begins(step));
         }
-        // What stands in the way of a call that was agreed to once, until somebody agrees anew.
-        let mut doubtful = None;
         loop {
             if is_provable && self.prove(step)? {
                 return Ok(true);
@@ -42,23 +45,13 @@ impl Runner<'_> {
                     return Ok(true);
                 }
                 self.probe()?;
-                // The word for it was given before the call was sent, whose answer nobody has; receivers may tell otherwise since.
-                if let Some(reason) = self.to_send_again().filter(|_| doubtful.is_none())
-                    && self.rotation.contradicting(Step::Verify).is_empty()
-                {
-                    match self.remove_first(reason) {
-                        Err(error @ RunError::Doubtful { .. }) => doubtful = Some(error),
-                        ended => return ended,
-                    }
-                }
             }
             if self.operator.wants_to_stop() {
                 return Ok(false);
             }
             let reply = self.awaits(Awaited::Step(step), |operator, rotation| operator.do_step(rotation, step));
             // Whoever was waited for may have taken days.
-            let has_waited = !self.lock.is_held();
-            self.looked = self.looked.filter(|_| !has_waited);
+            self.looked = self.looked.filter(|_| self.lock.is_held());
             if matches!(reply, Reply::Done { .. } | Reply::LookAgain) {
                 match self.reacquire()? {
                     Meanwhile::Nothing => {}
@@ -75,22 +68,10 @@ impl Runner<'_> {
                             return Ok(true);
                         }
                     }
-                    if step == Step::End && has_waited {
-                        // What receivers and slots were found to have was found before.
-                        if self.rotation.answered().is_some_and(|answered| !self.has_new(answered)) {
-                            return Ok(true);
-                        }
-                        self.probed = false;
-                        self.probe()?;
-                    }
                     if is_gated {
                         let refusal = |url, finds| RunError::Contradicted { step, url, finds };
                         let proof = if step == Step::End { Step::Verify } else { step };
                         self.overrule(proof, reason.as_deref(), refusal)?;
-                    }
-                    if step == Step::End && matches!(self.rotation.plan.ending, Some(Ending::Call(_))) {
-                        self.probed = false;
-                        return self.remove_first(reason);
                     }
                     if step == Step::Verify && reason.is_none() && self.rotation.is_unsent() {
                         return Err(RunError::Unproved { provider: self.endpoint.provider.title().to_owned() });
@@ -111,24 +92,13 @@ impl Runner<'_> {
                     self.operator.tell(self.rotation, News::Begins(step));
                     return self.prove(step);
                 }
-                Reply::NotNow | Reply::NobodyToAsk => return doubtful.map_or(Ok(false), Err),
+                Reply::NotNow | Reply::NobodyToAsk => return Ok(false),
             }
         }
     }
 
-    /// The reason that was given for a call that may have ended the old secret, where there was one.
-    fn to_send_again(&self) -> Option<Option<String>> {
-        let is_call = matches!(self.rotation.plan.ending, Some(Ending::Call(_)));
-        self.rotation.ending.clone().filter(|_| is_call)
-    }
-
-    /// Whether a seal or a store has the new secret still.
-    fn has_new(&self, answered: &Answered) -> bool {
-        self.seals.exists(self.rotation.id) || self.is_stored(answered)
-    }
-
     /// Fails as `refusal` says where receivers do the opposite of a step, unless there is a reason, which is on record then.
-    fn overrule(
+    pub(super) fn overrule(
         &mut self,
         step: Step,
         reason: Option<&str>,
@@ -193,7 +163,7 @@ impl Runner<'_> {
     }
 
     /// Asks every receiver what it accepts and journals it; once, until something has changed.
-    fn probe(&mut self) -> Result<(), RunError> {
+    pub(super) fn probe(&mut self) -> Result<(), RunError> {
         let Some(prober) = self.prober.filter(|_| !self.probed && !self.rotation.plan.receivers.is_empty()) else {
             return Ok(());
         };

@@ -108,9 +108,7 @@ impl Runner<'_> {
 
     /// The endpoint that the lost call has made, in words that follow on it, where it makes one.
     fn stray(&self, comparison: &Comparison) -> Option<String> {
-        let known = self.rotation.second().map(str::to_owned);
-        let known = known.or_else(|| comparison.made().first().map(|id| (*id).clone()));
-        comparison.makes_second.then(|| known.map_or_else(String::new, |id| format!(", `{id}`")))
+        comparison.makes_second.then(|| comparison.the_made().map_or_else(String::new, |id| format!(", `{id}`")))
     }
 
     fn still_unknown(&self, comparison: Comparison) -> RunError {
@@ -161,12 +159,13 @@ impl Runner<'_> {
     pub(super) fn compare(&mut self) -> (Comparison, Option<Inspected>) {
         let before = self.rotation.before.clone();
         let makes_second = matches!(self.rotation.plan.ending, Some(Ending::Call(_)));
+        let second = self.rotation.second().map(str::to_owned);
         match self.ask_provider() {
             Ok(inspected) => {
                 let now = Some(Evidence { alike: self.alike(&inspected), ..self.evidence(&inspected) });
-                (Comparison { before, now, why: None, makes_second }, Some(inspected))
+                (Comparison { before, now, why: None, makes_second, second }, Some(inspected))
             }
-            Err(why) => (Comparison { before, now: None, why: Some(why.to_string()), makes_second }, None),
+            Err(why) => (Comparison { before, now: None, why: Some(why.to_string()), makes_second, second }, None),
         }
     }
 
@@ -184,7 +183,7 @@ impl Runner<'_> {
         {
             return Ok(false);
         }
-        let answered = self.gathered(secret, inspected);
+        let answered = self.gathered(secret, inspected, comparison);
         self.keep(secret, answered)?;
         Ok(true)
     }
@@ -204,7 +203,8 @@ impl Runner<'_> {
         if is_another || (inspected.secret.is_none() && comparison.changed() == Some(false)) {
             return Ok(false);
         }
-        let answered = self.gathered(&secret, &Inspected { date: inspected.date, ..Inspected::default() });
+        let shown = Inspected { date: inspected.date, ..Inspected::default() };
+        let answered = self.gathered(&secret, &shown, comparison);
         self.keep(&secret, answered)?;
         Ok(true)
     }
@@ -225,7 +225,7 @@ impl Runner<'_> {
     }
 
     /// The facts of an answer that nobody has, as far as the provider shows them now.
-    fn gathered(&self, secret: &Secret, inspected: &Inspected) -> Answered {
+    fn gathered(&self, secret: &Secret, inspected: &Inspected, comparison: &Comparison) -> Answered {
         let ends = self.rotation.plan.direction.ends_old_secret();
         let clock_ahead_ms = inspected.date.map_or(self.rotation.clock_ahead_ms, |date| self.ahead(date));
         let answered = Answered {
@@ -243,7 +243,7 @@ impl Runner<'_> {
             clock_ahead_ms,
             replayed: false,
             notice: None,
-            endpoint: None,
+            endpoint: comparison.the_made().cloned(),
         };
         answered.with_believable_end(&self.rotation.plan, self.called_by(clock_ahead_ms))
     }

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 
+use super::agreed::Agreed;
 use super::journal::{Journal, JournalError};
 use super::lock::EndpointLock;
 use super::operator::{News, Operator};
@@ -51,6 +52,8 @@ pub struct Runner<'a> {
     /// Whether this process has looked at what the provider shows since anybody was waited for, and whether what only asks was
     /// asked about then.
     pub looked: Option<bool>,
+    /// What somebody has agreed to in this process for the removal of the first of two endpoints.
+    pub agreed: Agreed,
 }
 
 impl<'a> Runner<'a> {

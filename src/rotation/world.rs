@@ -9,6 +9,7 @@ use std::time::Duration;
 use serde_json::json;
 use tempfile::TempDir;
 
+use super::agreed::Agreed;
 use super::fake_provider::{Fake, provider_of, replacing_provider, setting_provider};
 use super::fakes::{self, Others, Person, Shelf, first_word};
 use super::journal::Journal;
@@ -196,6 +197,7 @@ impl World {
             attempts_left: ATTEMPTS,
             prober: self.prober.as_ref(),
             probed: false,
+            agreed: Agreed::default(),
             looked: None,
             carried: Carried::default(),
         })
