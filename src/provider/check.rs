@@ -6,8 +6,10 @@ use std::time::Duration;
 use super::path::PathTemplate;
 use super::rules::{self, Checked, Flaw, flaw, require};
 use super::signature::Scheme;
-use super::spec::{Cutover, KeyForm, RotateKind, SecretSpec, Signs, Spec};
-use super::{Id, ProviderError, auth, by_hand, overlap, parse, placeholders, replace, sections};
+use super::spec::{Cutover, RotateKind, SecretSpec, Signs, Spec};
+use super::{
+    Id, Idempotency, ProviderError, auth, by_hand, idempotency, overlap, parse, placeholders, replace, sections,
+};
 use crate::http::{Url, parse_base_url};
 
 /// Most ids that an endpoint is named by.
@@ -60,19 +62,6 @@ pub enum Force {
     SameCall,
     /// Not at the provider.
     Unavailable,
-}
-
-/// How the provider recognises a repeated request.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Idempotency {
-    pub header: String,
-    pub form: KeyForm,
-    /// Longest key in characters.
-    pub max_length: usize,
-    /// How long a key is remembered.
-    pub window: Duration,
-    /// The header that marks a replayed answer.
-    pub replayed: Option<String>,
 }
 
 impl Provider {
@@ -267,8 +256,9 @@ fn check(spec: Spec) -> Result<Provider, Flaw> {
     uses_all("rotate.read", read_path.as_ref(), &named)?;
     uses_all("end.path", end_path.as_ref(), &named)?;
     uses_all("test_delivery.path", test_path.as_ref(), &named)?;
-    uses_all("inspect.path", inspect_path.as_ref().filter(|_| !listed), &named)?;
-    let idempotency = sections::idempotency(&spec)?;
+    let not_in_look: Vec<&String> = named.iter().copied().filter(|id| !is_in_look(&spec, id)).collect();
+    uses_all("inspect.path", inspect_path.as_ref().filter(|_| !listed), &not_in_look)?;
+    let idempotency = idempotency::check(&spec)?;
     let signature = spec.signature.as_ref().map(Scheme::check).transpose()?;
     let choice = overlap::choice(&spec)?;
     Ok(Provider {
@@ -345,11 +335,16 @@ fn is_in_body(spec: &Spec, id: &str) -> bool {
     spec.rotate.body.as_ref().is_some_and(|body| sections::has_value(body, &format!("{{{id}}}")))
 }
 
+fn is_in_look(spec: &Spec, id: &str) -> bool {
+    let body = spec.inspect.as_ref().and_then(|inspect| inspect.body.as_ref());
+    body.is_some_and(|body| sections::has_value(body, &format!("{{{id}}}")))
+}
+
 /// A label stands in no call, and no answer can be compared with one.
 fn labels(spec: &Spec, paths: [&Option<PathTemplate>; 6]) -> Checked {
     let in_path = |id: &str| paths.into_iter().flatten().any(|path| path.uses(id));
     for id in spec.ids.iter().filter(|id| spec.is_label(id)) {
-        let is_sent = in_path(id) || is_in_body(spec, id);
+        let is_sent = in_path(id) || is_in_body(spec, id) || is_in_look(spec, id);
         require(!is_sent, &format!("id.{id}"), "is a label, and stands in a call", "take one of the two out")?;
     }
     let is_own = spec.ids.last().is_some_and(|id| spec.is_label(id));

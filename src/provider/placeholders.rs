@@ -3,17 +3,18 @@
 
 use serde_json::Value;
 
+use super::idempotency;
 use super::nearest::nearest;
 use super::rules::{Checked, Flaw, flaw};
 use super::spec::{OverlapKind, RotateKind, Spec};
-use super::words;
+use super::words::{self, IDEMPOTENCY_KEY};
 
 /// Keys whose texts are for people, and are sent to nobody.
 const PROSE: [&str; 8] = ["title", "about", "says", "why", "scope", "hazards", "sources", "uncarried"];
 
 /// Where words stand for something, and which. Paths say themselves what they take, and `force.body` where it takes it.
 const PLACES: [(&str, &[&str]); 14] = [
-    ("force.body", &["reason"]),
+    (FORCE, &["reason"]),
     ("auth.schemes.value", &["key"]),
     ("auth.schemes.path", &["key"]),
     ("probe.body", &["id", "time", "seconds"]),
@@ -31,14 +32,19 @@ const PLACES: [(&str, &[&str]); 14] = [
 const ANY: &[&str] = &[];
 /// The body of the rotate call, whose words are those of the description.
 const BODY: &str = "rotate.body";
+/// The body of a call that only shows.
+const LOOK: &str = "inspect.body";
+/// The body of the rotate call with which the old secret ends at once.
+const FORCE: &str = "force.body";
 /// Where a person rotates or ends the old secret, in whose words ids stand for themselves.
 const PAGES: [&str; 2] = ["rotate.where", "end.where"];
 
 /// Every word that stands for something somewhere, but for the names of ids.
-const KNOWN: [&str; 14] = [
+const KNOWN: [&str; 15] = [
     "body",
     "form",
     "id",
+    "idempotency_key",
     "key",
     "mac",
     "method",
@@ -52,10 +58,18 @@ const KNOWN: [&str; 14] = [
     "url",
 ];
 
+/// What the words in bodies may be.
+#[derive(Default)]
+struct Words {
+    /// In that of the rotate call.
+    of_body: Vec<String>,
+    ids: Vec<String>,
+}
+
 /// Refuses a word in braces that stands for nothing where it is.
 pub(super) fn check(spec: &Spec) -> Checked {
     match serde_json::to_value(spec) {
-        Ok(value) => walk(&of_body(spec), "", &value),
+        Ok(value) => walk(&Words { of_body: of_body(spec), ids: spec.ids.clone() }, "", &value),
         // A description that was read can be written.
         Err(_) => Ok(()),
     }
@@ -71,6 +85,9 @@ fn of_body(spec: &Spec) -> Vec<String> {
     if spec.overlap.kind == OverlapKind::Chosen {
         words.push(words::OVERLAP.trim_matches(['{', '}']).to_owned());
     }
+    if idempotency::is_in_body(spec) {
+        words.push(IDEMPOTENCY_KEY.to_owned());
+    }
     if spec.rotate.kind == RotateKind::Set {
         words.push(words::SECRET.to_owned());
     }
@@ -79,14 +96,14 @@ fn of_body(spec: &Spec) -> Vec<String> {
     words
 }
 
-fn walk(of_body: &[String], key: &str, value: &Value) -> Checked {
+fn walk(words: &Words, key: &str, value: &Value) -> Checked {
     match value {
-        Value::String(text) => look(of_body, key, text),
-        Value::Array(items) => items.iter().try_for_each(|item| walk(of_body, key, item)),
+        Value::String(text) => look(words, key, text),
+        Value::Array(items) => items.iter().try_for_each(|item| walk(words, key, item)),
         Value::Object(fields) => {
             fields.iter().filter(|(name, _)| !is_prose(key, name)).try_for_each(|(name, value)| {
-                look(&[], key, name)?;
-                walk(of_body, &if key.is_empty() { name.clone() } else { format!("{key}.{name}") }, value)
+                look(&Words::default(), key, name)?;
+                walk(words, &if key.is_empty() { name.clone() } else { format!("{key}.{name}") }, value)
             })
         }
         _ => Ok(()),
@@ -98,19 +115,27 @@ fn is_prose(key: &str, name: &str) -> bool {
     PROSE.contains(&name) && !key.split('.').any(|part| part == "body")
 }
 
-fn look(of_body: &[String], key: &str, text: &str) -> Checked {
+fn look(words: &Words, key: &str, text: &str) -> Checked {
     let is_in = |place: &str| key.strip_prefix(place).is_some_and(|rest| rest.is_empty() || rest.starts_with('.'));
     let known = match PLACES.iter().find(|(place, _)| is_in(place)) {
         Some((_, [])) => return Ok(()),
+        // The call that ends the old secret at once has the key as well.
+        Some((place, known)) if *place == FORCE => {
+            let key = words.of_body.iter().filter(|word| *word == IDEMPOTENCY_KEY);
+            known.iter().copied().chain(key.map(String::as_str)).collect()
+        }
         Some((_, known)) => known.to_vec(),
-        None if is_in(BODY) || PAGES.into_iter().any(is_in) => of_body.iter().map(String::as_str).collect(),
+        None if is_in(BODY) || PAGES.into_iter().any(is_in) => words.of_body.iter().map(String::as_str).collect(),
+        None if is_in(LOOK) => words.ids.iter().map(String::as_str).collect(),
         None => Vec::new(),
     };
     if let Some(word) = in_braces(text).find(|word| !known.contains(word)) {
         return Err(unknown(key, word, &known));
     }
+    // A reason among other text is found elsewhere.
+    let is_whole = |word: &str| is_in(BODY) || is_in(LOOK) || (is_in(FORCE) && word == IDEMPOTENCY_KEY);
     match in_braces(text).next() {
-        Some(word) if is_in(BODY) && text.len() != word.len() + 2 => Err(flaw(
+        Some(word) if is_whole(word) && text.len() != word.len() + 2 => Err(flaw(
             key,
             format!("has `{{{word}}}` among other text, which would be sent as it stands"),
             "a word stands for a whole value there",

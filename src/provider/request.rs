@@ -170,6 +170,8 @@ pub fn inspect(endpoint: &Endpoint, page: u32) -> Option<Request> {
     let inspect = endpoint.provider.spec().inspect.as_ref()?;
     let path = endpoint.provider.inspect_path.as_ref()?;
     let mut request = plain(endpoint, inspect.method, path);
+    let body = inspect.body.as_ref().map(|body| words::in_place(body, &endpoint.ids_now(), None, None));
+    add_body(&mut request, body.as_deref(), JSON);
     if let Some(list) = &inspect.list {
         ask(&mut request.url, &list.page, &page.to_string());
         ask(&mut request.url, &list.size, &list.size_value.to_string());
@@ -233,7 +235,7 @@ fn rotate_with(
     let rotate = &endpoint.provider.spec().rotate;
     let mut request = plain(endpoint, rotate.method?, endpoint.provider.rotate_path.as_ref()?);
     request.headers.extend(rotate.headers.iter().map(|(name, value)| (name.clone(), value.clone())));
-    let body = body.map(|body| words::in_place(body, &endpoint.ids_now(), overlap));
+    let body = body.map(|body| words::in_place(body, &endpoint.ids_now(), overlap, key));
     add_body(&mut request, body.as_deref(), rotate.media_type.as_deref().unwrap_or(JSON));
     add_key(&mut request, &endpoint.provider, key);
     Some(request)
@@ -270,9 +272,8 @@ fn add_body(request: &mut Request, body: Option<&Value>, media_type: &str) {
 }
 
 fn add_key(request: &mut Request, provider: &Provider, key: Option<&str>) {
-    if let (Some(idempotency), Some(key)) = (provider.idempotency(), key) {
-        request.headers.push((idempotency.header.clone(), key.to_owned()));
-    }
+    let header = provider.idempotency().and_then(|idempotency| idempotency.header.clone());
+    request.headers.extend(header.zip(key.map(str::to_owned)));
 }
 
 fn check_reason(provider: &Provider, reason: &str, most: usize) -> Result<(), RequestError> {

@@ -1,19 +1,9 @@
 //! Rules for the sections of a description, and for what one of them says about another.
 
-use std::time::Duration;
-
-use super::check::Idempotency;
-use super::duration;
 use super::form::FORM;
 use super::options;
-use super::rules::{self, Checked, Flaw, MOST_ENTRIES, flaw, optional_pointer, pointer, require};
-use super::spec::{ErrorsSpec, KeyDecoding, KeyForm, Method, OverlapKind, RotateKind, SecretForm, SecretSpec, Spec};
-
-/// Longest idempotency key where the description names no bound, and the longest that any description may name.
-const LONGEST_KEY: usize = 255;
-
-/// Shortest time that a provider must remember a key for it to be of use.
-const SHORTEST_WINDOW: Duration = Duration::from_secs(60);
+use super::rules::{self, Checked, MOST_ENTRIES, flaw, optional_pointer, pointer, require};
+use super::spec::{ErrorsSpec, KeyDecoding, Method, OverlapKind, RotateKind, SecretForm, SecretSpec, Spec};
 
 /// Bounds of what a secret is made of: 128 random bits, and no more than one block of HMAC-SHA256.
 const FEWEST_BYTES: usize = 16;
@@ -25,7 +15,7 @@ pub(crate) const REASON: &str = "{reason}";
 /// Fixed and optional headers: legal, and each set in one place.
 pub(crate) fn headers(spec: &Spec) -> Checked {
     let mut taken: Vec<String> = spec.auth.schemes.iter().map(|scheme| scheme.header.clone()).collect();
-    taken.extend(spec.idempotency.iter().map(|idempotency| idempotency.header.clone()));
+    taken.extend(spec.idempotency.iter().filter_map(|idempotency| idempotency.header.clone()));
     options::check(spec, &mut taken)?;
     taken.push("content-type".to_owned());
     rules::headers("headers", &spec.headers, &taken)?;
@@ -78,12 +68,17 @@ pub(crate) fn answers(spec: &Spec) -> Checked {
         "write the method that rotates",
     )?;
     let Some(inspect) = &spec.inspect else { return Ok(()) };
+    let is_post = inspect.method == Method::Post && inspect.reads;
     require(
-        inspect.method == Method::Get,
+        inspect.method == Method::Get || is_post,
         "inspect.method",
         "is not GET",
-        "only a call that changes nothing can inspect",
+        "only a call that changes nothing can inspect: where a POST only shows, write `reads = true` beside it",
     )?;
+    let has_post_words = inspect.reads || inspect.body.is_some();
+    require(is_post || !has_post_words, "inspect", "has `reads` or `body`, which go with POST", "take them out")?;
+    let is_paged = is_post && inspect.list.is_some();
+    require(!is_paged, "inspect.list", "goes with GET", "describe a call that shows one endpoint")?;
     let shown = &inspect.answer;
     let fields = [
         &shown.url,
@@ -276,6 +271,8 @@ pub(crate) fn bodies(spec: &Spec) -> Checked {
     let rotate = spec.rotate.body.as_ref();
     let test = spec.test_delivery.as_ref();
     rotate.map_or(Ok(()), |body| rules::body("rotate.body", body))?;
+    let look = spec.inspect.as_ref().and_then(|inspect| inspect.body.as_ref());
+    look.map_or(Ok(()), |body| rules::body("inspect.body", body))?;
     test.and_then(|test| test.body.as_ref()).map_or(Ok(()), |body| rules::body("test_delivery.body", body))?;
     if let Some(test) = test {
         require(
@@ -284,8 +281,13 @@ pub(crate) fn bodies(spec: &Spec) -> Checked {
             "is GET",
             "write the method that sends a delivery",
         )?;
-        let keyed = !test.idempotency || spec.idempotency.is_some();
-        require(keyed, "test_delivery.idempotency", "needs `[idempotency]`", "describe the key, or take this out")?;
+        let keyed = !test.idempotency || spec.idempotency.as_ref().is_some_and(|key| key.header.is_some());
+        require(
+            keyed,
+            "test_delivery.idempotency",
+            "needs `[idempotency]` with a `header`",
+            "describe the key, or take this out",
+        )?;
         let answer = &test.answer;
         optional_pointer("test_delivery.answer.success", answer.success.as_ref())?;
         optional_pointer("test_delivery.answer.status", answer.status.as_ref())?;
@@ -343,39 +345,4 @@ pub(crate) fn words(spec: &Spec) -> Checked {
         require(dated, "sources.read", "is not a day", "write it like `2026-11-20`")?;
     }
     Ok(())
-}
-
-/// `[idempotency]`: a header, a form, a bound and a window.
-pub(crate) fn idempotency(spec: &Spec) -> Result<Option<Idempotency>, Flaw> {
-    let Some(written) = &spec.idempotency else { return Ok(None) };
-    rules::header_name("idempotency.header", &written.header)?;
-    let shared = spec.auth.schemes.iter().any(|scheme| scheme.header.eq_ignore_ascii_case(&written.header));
-    require(!shared, "idempotency.header", "is the header of the API key", "set each header in one place")?;
-    if let Some(replayed) = &written.replayed {
-        rules::header_name("idempotency.replayed", replayed)?;
-    }
-    let max_length = match (written.form, written.max_length) {
-        (KeyForm::Uuid, None) => 36,
-        (KeyForm::Uuid, Some(_)) => {
-            return Err(flaw(
-                "idempotency.max_length",
-                "goes with `form = \"token\"`",
-                "take it out: a UUID has 36 characters",
-            ));
-        }
-        (KeyForm::Token, most) => most.unwrap_or(LONGEST_KEY),
-    };
-    let fits = (36..=LONGEST_KEY).contains(&max_length);
-    require(
-        fits,
-        "idempotency.max_length",
-        "is not between 36 and 255",
-        "a key that whsec makes is a UUID of 36 characters",
-    )?;
-    let window = duration(&written.window).filter(|window| *window >= SHORTEST_WINDOW);
-    let Some(window) = window else {
-        return Err(flaw("idempotency.window", "is not a duration of a minute or more", "write it like `24h`"));
-    };
-    let header = written.header.clone();
-    Ok(Some(Idempotency { header, form: written.form, max_length, window, replayed: written.replayed.clone() }))
 }

@@ -20,9 +20,12 @@ pub(super) const CARRY: &str = "carry.";
 /// Stands in a body for how long the old secret is to live, in seconds: a number, where it is the caller's to say.
 pub(super) const OVERLAP: &str = "{overlap_s}";
 
+/// Stands in a body for the idempotency key, where that is not a header.
+pub(super) const IDEMPOTENCY_KEY: &str = "idempotency_key";
+
 /// Whether an id of this name would be taken for another word of a body.
 pub(super) fn is_taken(name: &str) -> bool {
-    [SECRET, "overlap_s", "reason", "key"].contains(&name)
+    [SECRET, IDEMPOTENCY_KEY, "overlap_s", "reason", "key"].contains(&name)
 }
 
 /// What the provider showed of an endpoint and wants to be sent back, by name; `None` of what it has not. It may hold what is nobody
@@ -127,6 +130,8 @@ pub(super) fn filled(template: &str, secret: Option<&Secret>, carried: &Carried)
         out.extend_from_slice(before.as_bytes());
         let value = match word.strip_prefix(CARRY) {
             Some(name) => carried.0.get(name).and_then(Option::as_ref).map(|value| Zeroizing::new(value.to_string())),
+            // A request that was made without a key has its word still.
+            None if word == IDEMPOTENCY_KEY => None,
             None => secret.map(|secret| Zeroizing::new(Value::from(secret.expose()).to_string())),
         };
         out.extend_from_slice(value.ok_or_else(|| word.to_owned())?.as_bytes());
@@ -142,7 +147,9 @@ fn next(template: &str) -> Option<(&str, &str, &str)> {
     while let Some(at) = template.get(from..)?.find("\"{").map(|at| from + at) {
         let inner = template.get(at + 2..)?;
         if let Some((word, after)) = inner.split_once("}\"")
-            && (word == SECRET || (word.starts_with(CARRY) && !word.contains(['"', '{', '\\'])))
+            && (word == SECRET
+                || word == IDEMPOTENCY_KEY
+                || (word.starts_with(CARRY) && !word.contains(['"', '{', '\\'])))
         {
             return Some((template.get(..at)?, word, after));
         }
@@ -151,10 +158,19 @@ fn next(template: &str) -> Option<(&str, &str, &str)> {
     None
 }
 
-/// A body with the endpoint's ids in the places of their names, and how long the old secret is to live in its own.
-pub(super) fn in_place<'a>(body: &'a Value, ids: &[super::Id], overlap: Option<Duration>) -> Cow<'a, Value> {
-    let value = |name: &str| ids.iter().find(|id| id.name == name).map(|id| Value::from(id.value.as_str()));
-    let with = |other| in_place(other, ids, overlap).into_owned();
+/// A body with the endpoint's ids in the places of their names, and how long the old secret is to live and the idempotency key in
+/// their own.
+pub(super) fn in_place<'a>(
+    body: &'a Value,
+    ids: &[super::Id],
+    overlap: Option<Duration>,
+    key: Option<&str>,
+) -> Cow<'a, Value> {
+    let value = |name: &str| match name {
+        IDEMPOTENCY_KEY => key.map(Value::from),
+        name => ids.iter().find(|id| id.name == name).map(|id| Value::from(id.value.as_str())),
+    };
+    let with = |other| in_place(other, ids, overlap, key).into_owned();
     match body {
         Value::String(text) if text == OVERLAP => {
             overlap.map_or(Cow::Borrowed(body), |overlap| Cow::Owned(overlap.as_secs().into()))
@@ -251,9 +267,9 @@ mod tests {
         let ids = [super::super::Id { name: "hook".to_owned(), value: "{7f}".to_owned() }];
         let body = json!({ "data": { "id": "{hook}", "list": ["{hook}", "x {hook}"], "{hook}": "{secret}" } });
         let expected = json!({ "data": { "id": "{7f}", "list": ["{7f}", "x {hook}"], "{hook}": "{secret}" } });
-        assert_eq!(*in_place(&body, &ids, None), expected);
+        assert_eq!(*in_place(&body, &ids, None, None), expected);
         let seconds = json!({ "for": ["{overlap_s}", "x{overlap_s}"] });
-        let chosen = in_place(&seconds, &ids, Some(Duration::from_secs(7_200)));
+        let chosen = in_place(&seconds, &ids, Some(Duration::from_secs(7_200)), None);
         assert_eq!(*chosen, json!({ "for": [7_200, "x{overlap_s}"] }));
     }
 }

@@ -26,6 +26,7 @@ mod hostile_checkout;
 mod identity;
 mod journals;
 mod journals_before;
+mod keyed;
 mod kill;
 mod layers;
 mod leaks;

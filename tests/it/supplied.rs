@@ -375,6 +375,11 @@ fn a_refusal_within_an_answer_of_success_is_one() {
     let noted = Arc::clone(&told);
     let server = Server::start(move |request| {
         let body: Value = serde_json::from_slice(&request.body).unwrap();
+        if body["query"].as_str().unwrap().starts_with("query") {
+            let shown =
+                json!({ "url": "https://a.example/", "enabled": true, "updatedAt": "2026-01-01T00:00:00.000Z" });
+            return says(200, json!({ "data": { "webhook": shown } }));
+        }
         noted.lock().unwrap().push(body["variables"]["id"].clone());
         let mut errors = vec![json!({ "message": "Entity not found", "extensions": { "type": "invalid input" } })];
         let calls = noted.lock().unwrap().len();

@@ -123,7 +123,11 @@ pub fn print(provider: &Provider, session: &Session) {
             Some(_) => "yes: the same secret is sent again".to_owned(),
             None => "no: a repeated call would rotate again".to_owned(),
         },
-        |found| format!("by `{}` for {}", found.header, duration_text(found.window)),
+        |found| {
+            let place =
+                found.header.as_ref().map_or_else(|| "a key in the body".to_owned(), |header| format!("`{header}`"));
+            format!("by {place} for {}", duration_text(found.window))
+        },
     );
     let no_base_url = if provider.is_by_hand() { "" } else { "none: the target has to name one" };
     let mut lines = vec![

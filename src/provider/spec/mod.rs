@@ -223,7 +223,8 @@ pub struct ForceSpec {
 #[derive(Clone, Debug, Deserialize, Serialize)]
 #[serde(deny_unknown_fields)]
 pub struct IdempotencySpec {
-    pub header: String,
+    /// The header that carries the key. Left out where `{idempotency_key}` in the body does.
+    pub header: Option<String>,
     pub form: KeyForm,
     /// Longest key in characters, with `token`.
     pub max_length: Option<usize>,
@@ -248,7 +249,12 @@ pub enum KeyForm {
 #[serde(deny_unknown_fields)]
 pub struct InspectSpec {
     pub method: Method,
+    /// That a `POST` changes nothing.
+    #[serde(default)]
+    pub reads: bool,
     pub path: String,
+    /// The body of a `POST`.
+    pub body: Option<serde_json::Value>,
     /// With this, the answer is one page of a list from which the endpoint is picked by its id.
     pub list: Option<ListSpec>,
     #[serde(default)]

@@ -35,6 +35,17 @@ impl Shared {
         method.is_some_and(|method| self.reaches(seen, method, self.provider.rotate_path.as_ref()))
     }
 
+    /// Whether a request that may be the rotate call is the one that shows the endpoint, by its body.
+    pub(super) fn only_looks(&self, seen: &Seen) -> bool {
+        let Ok(endpoint) = self.provider.endpoint(None, &self.options.ids, None, &Default::default()) else {
+            return false;
+        };
+        let look = request::inspect(&endpoint, 1);
+        let sent = |request: &request::Request| serde_json::from_str(request.body.as_deref()?).ok();
+        let body: Option<serde_json::Value> = look.as_ref().and_then(sent);
+        body.is_some() && body == serde_json::from_str(&seen.body).ok()
+    }
+
     pub(super) fn is_authentic(&self, seen: &Seen) -> bool {
         let schemes = &self.provider.spec().auth.schemes;
         schemes.iter().any(|scheme| {
@@ -54,7 +65,9 @@ impl Shared {
             return false;
         };
         let sent = serde_json::from_str::<serde_json::Value>(&seen.body).unwrap_or_default();
-        let same = |name: &String, value: &serde_json::Value| value == "{reason}" || sent.get(name) == Some(value);
+        let same = |name: &String, value: &serde_json::Value| {
+            ["{reason}", "{idempotency_key}"].iter().any(|word| value == word) || sent.get(name) == Some(value)
+        };
         self.provider.force() == Force::Call && expected.iter().all(|(name, value)| same(name, value))
     }
 }

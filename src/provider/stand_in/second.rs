@@ -8,10 +8,10 @@ use crate::provider::{Carried, Provider, request};
 
 impl Shared {
     /// The body that makes an endpoint just as the one that there is.
-    pub(super) fn carries_over(&self) -> Option<Zeroizing<Vec<u8>>> {
+    pub(super) fn carries_over(&self, key: Option<&str>) -> Option<Zeroizing<Vec<u8>>> {
         let endpoint = self.provider.endpoint(None, &self.options.ids, None, &Default::default()).ok()?;
         let shown = Carried::read(&wording::item(self, &self.state()), &self.provider.spec().rotate).ok()?;
-        request::rotate(&endpoint, None)?.body_with(None, &shown).ok()
+        request::rotate(&endpoint, key)?.body_with(None, &shown).ok()
     }
 
     /// Removes an endpoint with its secret.

@@ -1,14 +1,13 @@
 //! Looks into a request that the stand-in has got.
 
+use serde_json::Value;
+
 use super::Seen;
+use crate::provider::form::FORM;
+use crate::provider::{Idempotency, Provider};
 
 /// What stands where a body has this word.
-pub(super) fn in_place_of<'a>(
-    word: &str,
-    template: &serde_json::Value,
-    sent: &'a serde_json::Value,
-) -> Option<&'a serde_json::Value> {
-    use serde_json::Value;
+pub(super) fn in_place_of<'a>(word: &str, template: &Value, sent: &'a Value) -> Option<&'a Value> {
     match (template, sent) {
         (Value::String(text), sent) if text == word => Some(sent),
         (Value::Object(fields), Value::Object(_)) => {
@@ -19,6 +18,24 @@ pub(super) fn in_place_of<'a>(
         }
         _ => None,
     }
+}
+
+/// The idempotency key of a request: in its header, or in the place of a rotate or a force call's body.
+pub(super) fn key_of(provider: &Provider, idempotency: &Idempotency, seen: &Seen) -> Option<String> {
+    if let Some(name) = &idempotency.header {
+        return header(seen, name).map(str::to_owned);
+    }
+    let spec = provider.spec();
+    let sent = match spec.rotate.media_type.as_deref() {
+        Some(FORM) => {
+            let fields = form_urlencoded::parse(seen.body.as_bytes());
+            fields.map(|(name, value)| (name.into_owned(), Value::from(value.as_ref()))).collect()
+        }
+        _ => serde_json::from_str(&seen.body).ok()?,
+    };
+    let bodies = [spec.rotate.body.as_ref(), spec.force.as_ref().and_then(|force| force.body.as_ref())];
+    let found = bodies.into_iter().flatten().find_map(|body| in_place_of("{idempotency_key}", body, &sent)?.as_str());
+    found.map(str::to_owned)
 }
 
 /// The value of a header.

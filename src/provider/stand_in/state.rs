@@ -11,7 +11,7 @@ use uuid::Uuid;
 
 use super::fault::{Fault, Tail, Then};
 use super::second::own_id;
-use super::seen::{header, in_place_of, query};
+use super::seen::{in_place_of, key_of, query};
 use super::{Ledger, Seen, Shared, StandInOptions, wording};
 use crate::provider::signature::{Scheme, Sent, sign};
 use crate::provider::spec::{KeyDecoding, Meaning, Method};
@@ -112,7 +112,7 @@ impl Shared {
         if !self.is_authentic(&seen) {
             return self.refuse(Meaning::Auth);
         }
-        if self.rotates(&seen, spec.rotate.method) {
+        if self.rotates(&seen, spec.rotate.method) && !self.only_looks(&seen) {
             return self.rotate(&seen);
         }
         if self.reaches(&seen, Method::Delete, self.provider.end_path.as_ref()) {
@@ -147,9 +147,12 @@ impl Shared {
     fn rotate(&self, seen: &Seen) -> Act {
         let now = (self.options.clock)();
         let idempotency = self.provider.idempotency();
-        let key = idempotency.and_then(|idempotency| header(seen, &idempotency.header));
+        let key = idempotency.and_then(|idempotency| key_of(&self.provider, idempotency, seen));
+        if key.is_none() && idempotency.is_some_and(|idempotency| idempotency.header.is_none()) {
+            return self.refuse(Meaning::Invalid);
+        }
         let request = format!("{} {}\n{}", seen.method, seen.path, seen.body);
-        if let Some(key) = key {
+        if let Some(key) = key.as_deref() {
             if request::check_key(&self.provider, key).is_err() {
                 return self.refuse(Meaning::Invalid);
             }
@@ -160,7 +163,9 @@ impl Shared {
         if self.provider.takes().is_some() && !(self.given(seen).is_some() && self.carries_back(seen)) {
             return self.refuse(Meaning::Invalid);
         }
-        if self.provider.replaces() && self.carries_over().is_none_or(|body| *body != *seen.body.as_bytes()) {
+        if self.provider.replaces()
+            && self.carries_over(key.as_deref()).is_none_or(|body| *body != *seen.body.as_bytes())
+        {
             return self.refuse(Meaning::Invalid);
         }
         let fault = self.state().faults.pop_front();
