@@ -42,10 +42,10 @@ impl NewTarget {
                 *store = paths::reference(reference, folder, home).to_string();
             }
         }
-        if let Some(path) =
-            self.api_key.as_deref().and_then(|key| key.strip_prefix("file:")).filter(|path| !path.is_empty())
-        {
-            self.api_key = Some(format!("file:{}", paths::absolute(Path::new(path), folder, home).display()));
+        // The account of a keychain entry has another name there, where none is written.
+        let key = self.api_key.as_deref().filter(|key| !key.starts_with("keychain:"));
+        if let Some(Ok(reference)) = key.map(Reference::parse) {
+            self.api_key = Some(paths::reference(reference, folder, home).to_string());
         }
     }
 

@@ -110,6 +110,8 @@ pub enum KeySource {
     Keychain { service: String, account: String },
     /// The output of a program; one newline at its end does not count.
     Command(Vec<String>),
+    /// The live slot of a store.
+    Store(Reference),
 }
 
 impl Config {

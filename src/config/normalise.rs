@@ -12,7 +12,7 @@ use super::{Config, ConfigError, ConfigFile, KeySource, Position, Target, Target
 use crate::http::{Url, is_loopback};
 use crate::provider::{self, Catalog, Provider};
 use crate::secret;
-use crate::store::{self, Reference, Surroundings};
+use crate::store::{self, Access, Reference, SlotNames, Surroundings};
 
 /// Longest name of a target, in characters.
 const LONGEST_NAME: usize = 64;
@@ -54,7 +54,6 @@ pub(super) fn target(draft: &Draft, config: &Config, catalog: &Catalog) -> Resul
     }
     let home = config.home.as_deref();
     let ca = draft.ca.as_ref().map(|ca| paths::absolute(ca.as_ref(), &draft.folder, home));
-    let api_key = draft.api_key.as_ref().map(|key| key_source(key, draft, config)).transpose()?;
     let surroundings = Surroundings {
         commands: config.commands.clone(),
         target: draft.name.clone(),
@@ -63,6 +62,7 @@ pub(super) fn target(draft: &Draft, config: &Config, catalog: &Catalog) -> Resul
         environment: config.environment.clone(),
         rotation: None,
     };
+    let api_key = draft.api_key.as_ref().map(|key| key_source(key, draft, config, &surroundings)).transpose()?;
     Ok(Target {
         endpoint,
         stores: stores(draft, &surroundings, config)?,
@@ -209,7 +209,12 @@ fn receiver(written: &Placed<String>) -> Result<String, ConfigError> {
 }
 
 /// Never quotes what is written: it may be the key itself.
-fn key_source(written: &Placed<RawKey>, draft: &Draft, config: &Config) -> Result<KeySource, ConfigError> {
+fn key_source(
+    written: &Placed<RawKey>,
+    draft: &Draft,
+    config: &Config,
+    surroundings: &Surroundings,
+) -> Result<KeySource, ConfigError> {
     let wrong = |why: &str| bad(&written.place, "`api_key`", why.to_owned());
     let home = config.home.as_deref();
     let text = match &written.value {
@@ -233,10 +238,22 @@ fn key_source(written: &Placed<RawKey>, draft: &Draft, config: &Config) -> Resul
             }
             Ok(KeySource::Keychain { service: service.to_owned(), account: account.to_owned() })
         }
-        Some(("command", _)) => {
-            Err(wrong("runs a program when it is written { command = [\"PROGRAM\", \"ARGUMENT\"] }"))
+        Some(("command", name)) if !config.commands.contains_key(name) => Err(wrong(
+            "names no program under [commands]; one of its own is written { command = [\"PROGRAM\", \"ARGUMENT\"] }",
+        )),
+        Some((scheme, _)) if Reference::is_scheme(scheme) => {
+            let form = format!("names nothing that a store could hold; it is written like a `store` with `{scheme}:`");
+            let reference = Reference::parse(text).map_err(|_| wrong(&form))?;
+            let reference = paths::reference(reference, &draft.folder, home);
+            let store = store::open(&reference, &SlotNames::default(), surroundings).map_err(|_| wrong(&form))?;
+            match store.access() {
+                Access::ReadWrite => Ok(KeySource::Store(reference)),
+                _ => Err(wrong("names a store that cannot be read")),
+            }
         }
-        _ => Err(wrong("says where the key is (`keychain:…`, `env:…`, `file:…`), and never holds the key itself")),
+        _ => Err(wrong(
+            "says where the key is (`keychain:…`, `env:…`, `file:…`, or a store such as `vault:…`), and never holds the key itself",
+        )),
     }
 }
 

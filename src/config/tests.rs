@@ -220,6 +220,11 @@ fn every_mistake_is_named_with_its_place_and_a_way_out() {
         ),
         ("api_key = \"env:\"", "config.toml:4:11: `api_key` names no environment variable after `env:`"),
         ("api_key = { command = [] }", "config.toml:4:11: `api_key` names no program"),
+        (
+            "api_key = \"vault:layers\"",
+            "config.toml:4:11: `api_key` names nothing that a store could hold; it is written like a `store` with `vault:`",
+        ),
+        ("api_key = \"stdout:\"", "config.toml:4:11: `api_key` names a store that cannot be read"),
     ] {
         let error = own(&format!("{target}{line}")).unwrap_err();
         assert_eq!(words(&error).0, message, "{line}");
@@ -228,9 +233,14 @@ fn every_mistake_is_named_with_its_place_and_a_way_out() {
 
 #[test]
 fn a_key_pasted_into_the_config_is_never_repeated() {
-    for value in
-        ["\"lp_live_hidden\"", "{ value = \"lp_live_hidden\" }", "[\"lp_live_hidden\"]", "\"keychain:lp_live_hidden/\""]
-    {
+    for value in [
+        "\"lp_live_hidden\"",
+        "\"vault:lp_live_hidden\"",
+        "\"command:lp_live_hidden\"",
+        "{ value = \"lp_live_hidden\" }",
+        "[\"lp_live_hidden\"]",
+        "\"keychain:lp_live_hidden/\"",
+    ] {
         let text = format!("[targets.a]\nprovider = \"layers\"\nid = \"1\"\napi_key = {value}");
         let (message, hint) = words(&own(&text).unwrap_err());
         assert!(!format!("{message}{hint}").contains("hidden"), "{message}");

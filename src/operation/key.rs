@@ -16,7 +16,7 @@ use crate::provider::{Endpoint, ProviderError};
 use crate::rotation::KeyOrigin;
 use crate::secret::{self, Secret};
 use crate::shell;
-use crate::store::{self, Slot, Store};
+use crate::store::{self, Reference, Slot, SlotNames, Store, StoreError, Surroundings};
 use crate::system::program::{self, COMMAND_DEADLINE};
 
 /// The keychain service under which `login` saves keys.
@@ -58,7 +58,7 @@ pub fn find(context: &Context, target: &Target, file: Option<&Path>) -> Result<A
     }
     let found = match (file, &target.api_key) {
         (Some(path), _) => from_file(context, &context.folders().current.join(path))?,
-        (None, Some(source)) => from_source(context, source, &target.surroundings.private)?,
+        (None, Some(source)) => from_source(context, source, &target.surroundings)?,
         (None, None) => match from_variable(context, &endpoint.provider.spec().auth.env)? {
             Some(found) => found,
             None => saved(endpoint)?,
@@ -91,7 +91,7 @@ pub fn read_key(mut from: impl Read) -> std::io::Result<Secret> {
     Ok(Secret::new(without_newline(&text)))
 }
 
-fn from_source(context: &Context, source: &KeySource, private: &[String]) -> Result<ApiKey, Error> {
+fn from_source(context: &Context, source: &KeySource, surroundings: &Surroundings) -> Result<ApiKey, Error> {
     match source {
         KeySource::Env(name) => from_variable(context, name)?.ok_or_else(|| {
             let message =
@@ -110,13 +110,14 @@ fn from_source(context: &Context, source: &KeySource, private: &[String]) -> Res
                 )),
             }
         }
+        KeySource::Store(reference) => from_store(reference, surroundings),
         KeySource::Command(arguments) => {
             let program = arguments.first().map_or("", String::as_str);
             let failed = |error| {
                 let hint = format!("`api_key` runs `{program}`; try it by hand");
                 Stop::new(Kind::Auth, format!("the API key's program failed: {error}"), hint)
             };
-            let printed = program::output(arguments, COMMAND_DEADLINE, private).map_err(failed)?;
+            let printed = program::output(arguments, COMMAND_DEADLINE, &surroundings.private).map_err(failed)?;
             let unusable = |why: &str| failed(program::failed(arguments, why.to_owned()));
             let text = std::str::from_utf8(&printed).map_err(|_| unusable("printed something that is not UTF-8"))?;
             let key = Secret::new(without_newline(text));
@@ -125,6 +126,22 @@ fn from_source(context: &Context, source: &KeySource, private: &[String]) -> Res
             }
             let origin = KeyOrigin { words: format!("the program `{program}`"), is_printed: true };
             Ok(ApiKey { secret: key, origin })
+        }
+    }
+}
+
+fn from_store(reference: &Reference, surroundings: &Surroundings) -> Result<ApiKey, Error> {
+    let way = format!("the store `{reference}`");
+    let failed = |error: StoreError| {
+        let hint = error.hint().unwrap_or_else(|| "mend the store, or give the key as --api-key-file FILE".into());
+        Stop::new(Kind::Auth, format!("the API key cannot be read: {error}"), hint)
+    };
+    let opened = store::open(reference, &SlotNames::default(), surroundings).map_err(failed)?;
+    match opened.get(Slot::Current).map_err(failed)? {
+        Some(key) => Ok(ApiKey::found(Secret::new(without_newline(key.expose())), way)),
+        None => {
+            let message = format!("{way}, where the target says its API key is, has nothing there");
+            Err(Stop::new(Kind::Auth, message, "put the key there, or give it as --api-key-file FILE"))
         }
     }
 }
@@ -226,7 +243,7 @@ mod tests {
         fs::write(&path, "k\n").unwrap();
         for (mode, taken) in [(0o600, true), (0o440, true), (0o620, false), (0o602, false)] {
             fs::set_permissions(&path, PermissionsExt::from_mode(mode)).unwrap();
-            let found = from_source(&bare(), &KeySource::File(path.clone()), &[]);
+            let found = from_source(&bare(), &KeySource::File(path.clone()), &Surroundings::default());
             assert_eq!(found.is_ok(), taken, "{mode:o}");
             if let Err(error) = found {
                 assert_eq!(error.kind(), Kind::Auth);
@@ -246,7 +263,7 @@ mod tests {
             return;
         }
         chown(&path, Some(12_345), None).unwrap();
-        let error = from_source(&bare(), &KeySource::File(path.clone()), &[]).unwrap_err();
+        let error = from_source(&bare(), &KeySource::File(path.clone()), &Surroundings::default()).unwrap_err();
         assert_eq!((error.kind(), error.words().contains("another user owns the API key file")), (Kind::Auth, true));
         let words = shlex::split(error.advice().unwrap().to_string().split("then: ").nth(1).unwrap()).unwrap();
         assert_eq!(words.last().map(String::as_str), path.to_str());
@@ -256,7 +273,7 @@ mod tests {
     fn a_key_program_that_prints_no_key_is_named() {
         let key = |script: &str| {
             let program = ["sh", "-c", script].map(str::to_owned).to_vec();
-            from_source(&bare(), &KeySource::Command(program), &[])
+            from_source(&bare(), &KeySource::Command(program), &Surroundings::default())
         };
         assert_eq!(key("echo key").unwrap().secret.expose(), "key");
         for (script, says) in [
@@ -273,9 +290,28 @@ mod tests {
     }
 
     #[test]
+    fn a_key_is_what_a_store_has_live() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("keys.json");
+        fs::write(&path, "{\"layers\":{\"key\":\"k1\\n\",\"none\":\"\"}}").unwrap();
+        let key = |pointer: &str| {
+            let reference = Reference::parse(&format!("json:{}#{pointer}", path.display())).unwrap();
+            from_source(&bare(), &KeySource::Store(reference), &Surroundings::default())
+        };
+        let found = key("/layers/key").unwrap();
+        assert_eq!((found.secret.expose(), found.origin.is_printed), ("k1", false));
+        assert!(found.origin.words.starts_with("the store `json:/"), "{}", found.origin.words);
+        let empty = key("/layers/none").unwrap_err();
+        assert_eq!((empty.kind(), empty.words().contains("has nothing there")), (Kind::Auth, true));
+        fs::write(&path, "{").unwrap();
+        let broken = key("/layers/key").unwrap_err();
+        assert_eq!((broken.kind(), broken.words().contains("the API key cannot be read")), (Kind::Auth, true));
+    }
+
+    #[test]
     fn a_source_that_the_target_names_does_not_fall_through() {
         let source = KeySource::Env("WHSEC_TEST_NO_SUCH_VARIABLE".to_owned());
-        let error = from_source(&bare(), &source, &[]).unwrap_err();
+        let error = from_source(&bare(), &source, &Surroundings::default()).unwrap_err();
         assert_eq!(error.kind(), Kind::Auth);
         assert!(error.words().contains("WHSEC_TEST_NO_SUCH_VARIABLE"));
     }

@@ -67,6 +67,11 @@ pub enum Reference {
 }
 
 impl Reference {
+    /// Whether references begin with this word.
+    pub fn is_scheme(name: &str) -> bool {
+        SCHEMES.iter().any(|scheme| scheme.name == name)
+    }
+
     /// Reads a reference. Paths stay as written, `~/` and relative ones too. Fails with
     /// [`StoreError::BadReference`], whose hint shows the form or the nearest scheme.
     pub fn parse(text: &str) -> Result<Self, StoreError> {

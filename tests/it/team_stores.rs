@@ -62,6 +62,31 @@ fn a_rotation_goes_through_vault_and_leaves_the_rest_as_it_was() {
 }
 
 #[test]
+fn the_api_key_of_a_runner_that_has_nothing_comes_from_a_store() {
+    let scene = Scene::new("signa");
+    let key = scene.sandbox.api_key.expose();
+    scene.vault.write("ops/signa", json!({ "api_key": key }));
+    let file = scene.sandbox.path("key");
+    scene.sandbox.edit_config(&format!("file:{}", file.display()), "vault:secret/ops/signa#api_key");
+    std::fs::remove_file(file).unwrap();
+    let run = scene.run("rotate hooks --yes").exits(0);
+    assert!(!format!("{}{}", run.stdout, run.stderr).contains(key));
+    assert_eq!(scene.field("key").as_deref(), Some(scene.sandbox.newest().expose()));
+    let shown = scene.run("target show hooks").exits(0);
+    assert!(shown.stdout.contains("vault:secret/ops/signa#api_key"), "{}", shown.stdout);
+    // Nothing is read from elsewhere, and nothing is sent, where the store does not have it.
+    let asked = scene.sandbox.requests();
+    scene.vault.write("ops/signa", json!({ "api_key": "" }));
+    let run = scene.run("force-rotate hooks --reason leaked --yes --confirm id0-7Qx");
+    run.exits(3)
+        .says("the store `vault:secret/ops/signa#api_key`, where the target says its API key is, has nothing there");
+    scene.vault.fail(Some(Fault::Sealed));
+    let run = scene.run("force-rotate hooks --reason leaked --yes --confirm id0-7Qx");
+    run.exits(3).says("the API key cannot be read: `vault:secret/ops/signa#api_key`: Vault is sealed");
+    assert_eq!(scene.sandbox.requests(), asked);
+}
+
+#[test]
 fn what_vault_refuses_is_found_before_anything_is_sent() {
     let faults = [
         (Fault::Sealed, "Vault is sealed"),

@@ -84,6 +84,7 @@ fn key_source(source: &KeySource) -> String {
         KeySource::Env(name) => format!("env:{name}"),
         KeySource::File(path) => format!("file:{}", path.display()),
         KeySource::Keychain { service, account } => format!("keychain:{service}/{account}"),
+        KeySource::Store(reference) => reference.to_string(),
         KeySource::Command(arguments) => format!("command {}", arguments.first().map_or("", String::as_str)),
     }
 }
