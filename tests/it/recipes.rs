@@ -1,6 +1,8 @@
-//! The receivers that `provider show` prints, as Python and Node run them: each accepts what we sign, and refuses what we refuse.
+//! The receivers that `provider show` prints, as Python, Node and Go run them: each accepts what we sign, and refuses what we refuse.
 
+use std::fmt::Write as _;
 use std::io::Write;
+use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
 use base64::Engine;
@@ -37,6 +39,43 @@ for (const line of require('node:fs').readFileSync(0, 'utf8').trim().split('\\n'
   const { secrets, headers, body, url, method } = JSON.parse(line);
   const more = [url, method].slice(0, accepts.length - 3);
   console.log(JSON.stringify(accepts(secrets, headers, Buffer.from(body, 'base64'), ...more)));
+}
+";
+
+/// What is given to the receiver of the scheme whose number is the argument. The first mark stands for the imports of all, the
+/// second for their calls.
+const GO: &str = "package main
+
+import (
+\t\"encoding/json\"
+\t\"net/http\"
+\t\"os\"
+\t\"strconv\"
+IMPORTS)
+
+type delivery struct {
+\tSecrets     []string
+\tHeaders     map[string]string
+\tBody        []byte
+\tURL, Method string
+}
+
+var judges = []func(given delivery, header http.Header) bool{
+CALLS}
+
+func main() {
+\tscheme, _ := strconv.Atoi(os.Args[1])
+\tfor decoder := json.NewDecoder(os.Stdin); decoder.More(); {
+\t\tvar given delivery
+\t\tif err := decoder.Decode(&given); err != nil {
+\t\t\tpanic(err)
+\t\t}
+\t\theader := http.Header{}
+\t\tfor name, value := range given.Headers {
+\t\t\theader.Set(name, value)
+\t\t}
+\t\tos.Stdout.WriteString(strconv.FormatBool(judges[scheme](given, header)) + \"\\n\")
+\t}
 }
 ";
 
@@ -124,7 +163,19 @@ fn cases(scheme: &Scheme) -> Vec<(&'static str, Value, bool)> {
             let digits = "9".repeat(400);
             (name, value.replace(&scheme.stamp(now), &digits))
         });
-        for headers in [forged.unwrap_or_default(), Vec::new(), long.collect()] {
+        // What a moment is written with is judged, too, where whoever wrote it has the secret.
+        let written = |stamp: String| {
+            let signature = scheme
+                .signature(&scheme.keyed(&new).unwrap(), "msg_1", &stamp, Sent::to(url, body.as_bytes()))
+                .unwrap();
+            let headers = scheme.headers("msg_1", now, &[scheme.written(&signature)]);
+            let headers = headers.into_iter().map(|(name, value)| (name, value.replace(&scheme.stamp(now), &stamp)));
+            headers.collect::<Vec<_>>()
+        };
+        let is_number = scheme.tolerance().is_some() && scheme.stamp(now).bytes().all(|byte| byte.is_ascii_digit());
+        let odd = [format!("+{}", scheme.stamp(now)), format!("{}.0", scheme.stamp(now))];
+        let odd = odd.into_iter().filter(|_| is_number).map(written);
+        for headers in [forged.unwrap_or_default(), Vec::new(), long.collect()].into_iter().chain(odd) {
             let named: serde_json::Map<_, _> =
                 headers.iter().map(|(name, value)| (name.to_lowercase(), json!(value))).collect();
             let case = json!({
@@ -147,18 +198,51 @@ fn run(program: &str, arguments: &[&str], cases: &[(&str, Value, bool)]) -> Vec<
     String::from_utf8(output.stdout).unwrap().lines().map(|line| serde_json::from_str(line).unwrap()).collect()
 }
 
+/// The receivers in Go, each a package of its own as it is shown, built into one program.
+fn build(folder: &Path, schemes: &[(String, Scheme)]) -> PathBuf {
+    let (mut imports, mut calls) = (String::new(), String::new());
+    for (at, (name, scheme)) in schemes.iter().enumerate() {
+        let recipe = receivers(scheme).into_iter().find(|recipe| recipe.language == "Go").unwrap();
+        let parameters = recipe.lines.iter().find(|line| line.starts_with("func Accepts(")).unwrap();
+        let more = [("address", ", given.URL"), ("method", ", given.Method")];
+        let more = more.into_iter().filter(|(parameter, _)| parameters.contains(parameter)).map(|(_, given)| given);
+        let more: String = more.collect();
+        writeln!(imports, "\ts{at} \"receivers/s{at}\" // {}", name.lines().next().unwrap()).unwrap();
+        writeln!(calls, "\tfunc(given delivery, header http.Header) bool {{").unwrap();
+        writeln!(calls, "\t\treturn s{at}.Accepts(given.Secrets, header, given.Body{more})\n\t}},").unwrap();
+        std::fs::create_dir(folder.join(format!("s{at}"))).unwrap();
+        std::fs::write(folder.join(format!("s{at}/receiver.go")), recipe.lines.join("\n") + "\n").unwrap();
+    }
+    std::fs::write(folder.join("main.go"), GO.replace("IMPORTS", &imports).replace("CALLS", &calls)).unwrap();
+    std::fs::write(folder.join("go.mod"), "module receivers\n\ngo 1.19\n").unwrap();
+    let unformatted = Command::new("gofmt").args(["-l", "-d", "."]).current_dir(folder).output();
+    let unformatted = unformatted.unwrap_or_else(|error| panic!("gofmt: {error}"));
+    let (said, errors) = (String::from_utf8_lossy(&unformatted.stdout), String::from_utf8_lossy(&unformatted.stderr));
+    assert!(unformatted.status.success() && !said.contains("receiver.go"), "gofmt: {said}{errors}");
+    let mut build = Command::new("go");
+    build.args(["build", "-o", "judge", "."]).current_dir(folder);
+    build.envs([("GO111MODULE", "on"), ("GOFLAGS", "-mod=mod"), ("GOPROXY", "off"), ("GOTOOLCHAIN", "local")]);
+    // It is kept: where the standard library has to be compiled, that is done once.
+    build.env("GOCACHE", concat!(env!("CARGO_TARGET_TMPDIR"), "/go")).env("GOPATH", folder.join("go"));
+    let built = build.output().unwrap_or_else(|error| panic!("go: {error}"));
+    assert!(built.status.success(), "go build: {}", String::from_utf8_lossy(&built.stderr));
+    folder.join("judge")
+}
+
 #[test]
-#[ignore = "needs python3 and node; run by tests/run"]
+#[ignore = "needs python3, node and go; run by tests/run"]
 fn each_receiver_that_is_shown_judges_as_we_do() {
-    let (mut right, mut wrong, mut schemes_seen) = (0, 0, 0);
-    for (name, scheme) in schemes() {
-        let cases = cases(&scheme);
-        schemes_seen += 1;
-        for recipe in receivers(&scheme) {
+    let (mut right, mut wrong, schemes) = (0, 0, schemes());
+    let folder = tempfile::tempdir().unwrap();
+    let judge = build(folder.path(), &schemes);
+    for (at, (name, scheme)) in schemes.iter().enumerate() {
+        let cases = cases(scheme);
+        for recipe in receivers(scheme) {
             let code = recipe.lines.join("\n");
             let said = match recipe.language {
                 "Python" => run("python3", &["-c", &format!("{code}\n{PYTHON}")], &cases),
-                _ => run("node", &["-e", &format!("{code}\n{JAVASCRIPT}")], &cases),
+                "JavaScript" => run("node", &["-e", &format!("{code}\n{JAVASCRIPT}")], &cases),
+                _ => run(judge.to_str().unwrap(), &[&at.to_string()], &cases),
             };
             assert_eq!(said.len(), cases.len());
             for ((kind, case, accepted), said) in cases.iter().zip(&said) {
@@ -169,9 +253,10 @@ fn each_receiver_that_is_shown_judges_as_we_do() {
     }
     assert!(right > 1_000 && wrong > 1_000, "{right} right, {wrong} wrong");
     println!(
-        "PROMISE 11 | receivers that provider show prints, in Python and JavaScript | cases {} | failures 0 | {schemes_seen} schemes: \
+        "PROMISE 11 | receivers that provider show prints, in Python, JavaScript and Go | cases {} | failures 0 | {} schemes: \
          {right} accepted, {wrong} refused, as by verify",
-        right + wrong
+        right + wrong,
+        schemes.len()
     );
 }
 
@@ -179,7 +264,10 @@ fn each_receiver_that_is_shown_judges_as_we_do() {
 fn every_scheme_has_a_receiver_in_each_language_that_fits_on_a_screen() {
     for (name, scheme) in schemes() {
         for recipe in receivers(&scheme) {
-            assert!((8..=24).contains(&recipe.lines.len()), "{name}: {} lines", recipe.lines.len());
+            // Go has a line for each import, and three for what is one elsewhere.
+            let most = if recipe.language == "Go" { 50 } else { 24 };
+            let count = recipe.lines.len();
+            assert!((8..=most).contains(&count), "{name}, {}: {count} lines", recipe.language);
             for line in &recipe.lines {
                 assert!(line.len() <= 160 && !line.contains('\n'), "{name}: {line}");
             }

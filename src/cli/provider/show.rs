@@ -12,7 +12,7 @@ use crate::provider::{Force, Overlap, Provider, duration_text};
 
 /// Show what is known about a provider
 ///
-/// With a receiver of its deliveries in Python and in JavaScript, which accepts the live secret and the coming one.
+/// With a receiver of its deliveries in Python, in JavaScript and in Go, which accepts the live secret and the coming one.
 ///
 /// Examples:
 ///   whsec provider show layers
