@@ -11,14 +11,16 @@ use super::person;
 use super::rotate::SecretArgs;
 use super::session::Session;
 use super::{ask, complete, outcome, start};
-use crate::operation::changes;
 use crate::operation::find::OpenEndpoint;
 use crate::operation::report::End;
 use crate::operation::resume::{self, Needs, Open, Stand};
-use crate::operation::workspace::Workspace;
+use crate::operation::workspace::{Resources, Workspace};
+use crate::operation::{Error, changes};
+use crate::rotation::changed::Change;
 use crate::rotation::lease::Meanwhile;
 use crate::rotation::operator::Ruling;
-use crate::rotation::{Doer, Rest, RolledBack, Step};
+use crate::rotation::runner::Runner;
+use crate::rotation::{Doer, Rest, RolledBack, Rotation, RunError, Step};
 use crate::time::moment;
 use crate::ui::prompt::Answers;
 
@@ -139,26 +141,20 @@ fn go_on(args: &Args, session: &Session, open: Open) -> anyhow::Result<Exit> {
         Needs::Forward(back) => go_forward(session, &open.found.workspace, back)?,
     }
     let Open { found: OpenEndpoint { workspace, mut resources, changes, .. }, mut rotation } = open;
-    let (context, signals) = (session.context()?, session.signals()?);
-    let stopped = || signals.arrived();
     let let_go = (args.let_go.as_slice(), args.reason.as_deref());
-    let mut told = person::of(session, &workspace, &resources, Answers::default(), &stopped)?;
-    let settled = changes::settle(context, &workspace, &mut resources, &mut rotation, &changes, let_go, &mut told);
-    drop(told);
-    if let Err(error) = settled {
+    if let Err(error) = take_in(session, &workspace, &mut resources, &mut rotation, &changes, let_go)? {
         return outcome::tell(session, "cutover", &rotation, &workspace, Err(error));
     }
-    resume::refuse_shared(context, &workspace, &resources, &rotation)?;
+    resume::refuse_shared(session.context()?, &workspace, &resources, &rotation)?;
+    let signals = session.signals()?;
+    let stopped = || signals.arrived();
     let mut person = person::of(session, &workspace, &resources, args.answers(session), &stopped)?;
     let mut runner = workspace.runner(&mut rotation, &resources, &mut person);
     let reason = args.reason.as_deref().unwrap_or_default();
     if let Err(error) = overrule::overrule(session, &workspace, &mut runner, &args.overrides, reason) {
         return outcome::failed(session, "cutover", &rotation, &workspace, error);
     }
-    let outcome = runner.reacquire().and_then(|meanwhile| match meanwhile {
-        Meanwhile::Stopped => Ok(Rest::Stopped),
-        Meanwhile::Nothing | Meanwhile::WentOn => runner.run(None),
-    });
+    let outcome = run_on(&mut runner);
     let unused = std::mem::take(&mut person.answers.done);
     for step in unused.into_iter().filter(|_| outcome.is_ok()) {
         let why = resume::no_effect(&rotation, step);
@@ -167,14 +163,41 @@ fn go_on(args: &Args, session: &Session, open: Open) -> anyhow::Result<Exit> {
     if person.answers.is_piped && outcome.is_ok() {
         session.output.warn("--secret had no effect: the new secret is there already");
     }
-    // What comes next is the rotation that it was to replace.
-    let is_through = !rotation.left_the_other_open();
-    let end = |rest| match rest {
-        Rest::Finished if is_through => End::Done,
+    let outcome = outcome.map(|rest| end_of(rest, &rotation));
+    outcome::tell(session, "cutover", &rotation, &workspace, outcome)
+}
+
+/// Takes in what the config says otherwise by now.
+pub(super) fn take_in(
+    session: &Session,
+    workspace: &Workspace,
+    resources: &mut Resources,
+    rotation: &mut Rotation,
+    changes: &[Change],
+    let_go: (&[String], Option<&str>),
+) -> anyhow::Result<Result<(), Error>> {
+    let signals = session.signals()?;
+    let stopped = || signals.arrived();
+    let mut told = person::of(session, workspace, resources, Answers::default(), &stopped)?;
+    Ok(changes::settle(session.context()?, workspace, resources, rotation, changes, let_go, &mut told))
+}
+
+/// Goes on as far as it goes, once no other process is at work.
+pub(super) fn run_on(runner: &mut Runner<'_>) -> Result<Rest, RunError> {
+    match runner.reacquire()? {
+        Meanwhile::Stopped => Ok(Rest::Stopped),
+        Meanwhile::Nothing | Meanwhile::WentOn => runner.run(None),
+    }
+}
+
+/// What a run that came to rest means to whoever called.
+pub(super) fn end_of(rest: Rest, rotation: &Rotation) -> End {
+    match rest {
+        // What comes next is the rotation that it was to replace.
+        Rest::Finished if !rotation.left_the_other_open() => End::Done,
         Rest::Finished | Rest::Person(_) | Rest::Clock(_) => End::Open,
         Rest::Stopped => End::Stopped,
-    };
-    outcome::tell(session, "cutover", &rotation, &workspace, outcome.map(end))
+    }
 }
 
 /// Asks for a yes before the new secret goes live again that somebody has taken back.

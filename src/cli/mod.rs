@@ -44,6 +44,7 @@ mod status;
 mod store;
 mod table;
 mod target;
+mod tend;
 mod verify;
 
 /// Rotate webhook signing secrets without losing one
@@ -146,6 +147,7 @@ enum Command {
     #[command(visible_alias = "resume")]
     Cutover(cutover::Args),
     Status(status::Args),
+    Tend(tend::Args),
     Finish(finish::Args),
     Rollback(rollback::Args),
     Abandon(abandon::Args),
@@ -173,6 +175,7 @@ impl Command {
             Self::Inspect(_) => "inspect",
             Self::Cutover(_) => "cutover",
             Self::Status(_) => "status",
+            Self::Tend(_) => "tend",
             Self::Finish(_) => "finish",
             Self::Rollback(_) => "rollback",
             Self::Abandon(_) => "abandon",
@@ -199,6 +202,7 @@ impl Command {
             Self::Inspect(args) => inspect::run(args, session),
             Self::Cutover(args) => cutover::run(args, session),
             Self::Status(args) => status::run(args, session),
+            Self::Tend(args) => tend::run(args, session),
             Self::Finish(args) => finish::run(args, session),
             Self::Rollback(args) => rollback::run(args, session),
             Self::Abandon(args) => abandon::run(args, session),

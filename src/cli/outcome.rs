@@ -20,6 +20,19 @@ pub fn tell(
     workspace: &Workspace,
     outcome: Result<End, impl Into<Error>>,
 ) -> anyhow::Result<Exit> {
+    let (exit, object) = told(session, command, rotation, workspace, outcome)?;
+    session.output.json(&object);
+    Ok(exit)
+}
+
+/// The same with the object for whoever prints it.
+pub fn told(
+    session: &Session,
+    command: &str,
+    rotation: &Rotation,
+    workspace: &Workspace,
+    outcome: Result<End, impl Into<Error>>,
+) -> anyhow::Result<(Exit, Value)> {
     let report = Report::of(workspace, rotation, session.now(), outcome.map_err(Into::into));
     let (exit, error) = match &report.end {
         End::Failed(failure) => say_failure(session, &report, failure),
@@ -37,8 +50,7 @@ pub fn tell(
         session.output.say(&format!(" note: {}", session.written_of(advice, &rotation.plan)));
     }
     let write = |command: &Command| session.written_out(command);
-    session.output.json(&report::object(command, rotation, report.at, exit.code(), &write, error));
-    Ok(exit)
+    Ok((exit, report::object(command, rotation, report.at, exit.code(), &write, error)))
 }
 
 /// The same of an error: what a question of ours ended in is no news of the rotation.

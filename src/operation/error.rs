@@ -120,6 +120,11 @@ impl Error {
         }
     }
 
+    /// Whether another whsec is at work on the endpoint this moment.
+    pub fn is_busy(&self) -> bool {
+        matches!(self.run(), Some((RunError::Lock(LockError::Held { .. }), _)))
+    }
+
     /// What it means to whoever called.
     pub fn kind(&self) -> Kind {
         self.judged().0

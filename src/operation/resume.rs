@@ -55,6 +55,21 @@ pub fn stand(context: &Context, name: &str, asked: &Asked, asserts: bool) -> Res
     Ok(Stand::Over { found, rotation, refused })
 }
 
+/// The targets of which a rotation is open, oldest first, each under the name by which it is found. Of two endpoints that go by one
+/// name each is named by its rotation.
+pub fn open_ones(context: &Context) -> Result<Vec<String>, Error> {
+    let open = find::journal(context)?.open_rotations()?;
+    let shares = |rotation: &Rotation| {
+        let is_other = |other: &&Rotation| other.plan.endpoint_key != rotation.plan.endpoint_key;
+        open.iter().filter(is_other).any(|other| other.plan.target == rotation.plan.target)
+    };
+    let name = |rotation: &Rotation| match shares(rotation) {
+        true => rotation.id.to_string(),
+        false => rotation.plan.target.clone(),
+    };
+    Ok(open.iter().map(name).collect())
+}
+
 impl Open {
     /// What has to be agreed to.
     pub fn needs(&self) -> Needs<'_> {

@@ -66,6 +66,7 @@ mod superseded;
 mod supplied;
 mod svix;
 mod team_stores;
+mod tend;
 mod terminal;
 mod unreadable;
 mod verify;

@@ -155,6 +155,14 @@ fn cases(scheme: &Scheme) -> Vec<(&'static str, Value, bool)> {
             });
             cases.push((kind, case, accepted));
         }
+        // What is no secret of this form is no reason to refuse what the other one signs.
+        let headers = by(&[&old], now);
+        let named: serde_json::Map<_, _> =
+            headers.iter().map(|(name, value)| (name.to_lowercase(), json!(value))).collect();
+        let case = json!({
+            "secrets": ["whsec_!!", old.expose()], "headers": named, "body": STANDARD.encode(&body), "url": url, "method": "POST",
+        });
+        cases.push(("beside no secret", case, true));
         // No coming secret is nobody's secret: neither a delivery without anything nor what an empty key signs is accepted.
         let forged = whsec::provider::signature::Scheme::keyed_by(scheme, b"")
             .and_then(|key| scheme.signature(&key, "msg_1", &scheme.stamp(now), Sent::to(url, body.as_bytes())))

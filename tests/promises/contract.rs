@@ -182,8 +182,13 @@ const KINDS: [(i32, &str); 10] = [
 ];
 
 /// Commands that may ask the provider for a new secret, each of which gets a world of its own.
-const CALLING: &[&str] =
-    &[ROTATE, "force-rotate hooks --confirm ID --done prepare --reason leaked", "cutover hooks", VERIFIED];
+const CALLING: &[&str] = &[
+    ROTATE,
+    "force-rotate hooks --confirm ID --done prepare --reason leaked",
+    "cutover hooks",
+    "tend hooks",
+    VERIFIED,
+];
 const LOOKING: &[&str] = &[
     "rotate hooks --dry-run",
     "inspect hooks",

@@ -14,7 +14,7 @@ use crate::ui::text::alarming;
 const BAR: i64 = 30;
 
 /// Everything about a target on one line.
-pub(super) fn line(row: &Row, now: Timestamp) -> String {
+pub(in crate::cli) fn line(row: &Row, now: Timestamp) -> String {
     red_if_failing(row, words(row, now, true))
 }
 

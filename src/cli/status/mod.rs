@@ -10,7 +10,8 @@ use crate::advice::Verb;
 use crate::operation::status::{self, Looked, Row, Wanted};
 use crate::rotation::Plan;
 use crate::ui::board::Board;
-use lines::{line, wall};
+pub(super) use lines::line;
+use lines::wall;
 
 mod lines;
 
@@ -51,7 +52,7 @@ pub fn run(args: &Args, session: &Session) -> anyhow::Result<Exit> {
     if args.watch {
         return watch(args, session);
     }
-    let Looked { mut rows, damage, .. } = look(args, session)?;
+    let Looked { mut rows, damage, .. } = look(session, &args.targets, args.max_age)?;
     let now = session.now();
     rows.sort_by_key(|row| row.failing_since.is_none());
     for row in rows.iter().filter(|_| !session.global.quiet) {
@@ -70,7 +71,7 @@ pub fn run(args: &Args, session: &Session) -> anyhow::Result<Exit> {
             .output
             .say("no target is configured and no rotation is open; begin with `whsec rehearse` or `whsec target add`");
     }
-    let exit = exit_of(&rows, args);
+    let exit = if args.exit_code { exit_of(&rows) } else { Exit::Done };
     session.output.json(&result::object("status", exit, serde_json::json!({ "status": "done", "targets": rows })));
     Ok(exit)
 }
@@ -78,7 +79,7 @@ pub fn run(args: &Args, session: &Session) -> anyhow::Result<Exit> {
 fn watch(args: &Args, session: &Session) -> anyhow::Result<Exit> {
     let signals = session.signals()?;
     let mut board = Board::new(&session.output);
-    let Looked { rows: mut shown, mut open, mut damage } = look(args, session)?;
+    let Looked { rows: mut shown, mut open, mut damage } = look(session, &args.targets, args.max_age)?;
     let mut told: Vec<Row> = Vec::new();
     while !signals.arrived() {
         let now = session.now();
@@ -102,18 +103,18 @@ fn watch(args: &Args, session: &Session) -> anyhow::Result<Exit> {
             told.clone_from(&shown);
         }
         std::thread::sleep(LOOK_EVERY);
-        match look(args, session) {
+        match look(session, &args.targets, args.max_age) {
             Ok(looked) => (shown, open, damage) = (looked.rows, looked.open, looked.damage),
             // A display goes on; what it shows is a moment old.
             Err(error) => session.output.warn(&format!("{error:#}")),
         }
     }
-    Ok(if args.exit_code { exit_of(&shown, args) } else { signals.exit() })
+    Ok(if args.exit_code { exit_of(&shown) } else { signals.exit() })
 }
 
-fn exit_of(rows: &[Row], args: &Args) -> Exit {
+/// What `--exit-code` makes of what there is to show.
+pub fn exit_of(rows: &[Row]) -> Exit {
     match () {
-        () if !args.exit_code => Exit::Done,
         () if rows.iter().any(|row| row.overdue || !row.foreign.is_empty()) => Exit::Overdue,
         () if rows.iter().any(|row| row.trouble.is_some()) => Exit::Usage,
         () if rows.iter().any(|row| row.status.is_some()) => Exit::Open,
@@ -121,8 +122,9 @@ fn exit_of(rows: &[Row], args: &Args) -> Exit {
     }
 }
 
-fn look(args: &Args, session: &Session) -> anyhow::Result<Looked> {
+/// Where these targets stand, or all.
+pub fn look(session: &Session, targets: &[String], max_age: Option<std::time::Duration>) -> anyhow::Result<Looked> {
     let again = |verb: Verb, plan: &Plan| session.again(verb.name(), plan);
-    let wanted = Wanted { targets: &args.targets, max_age: args.max_age, again: &again };
+    let wanted = Wanted { targets, max_age, again: &again };
     Ok(status::look(session.context()?, wanted)?)
 }

@@ -93,17 +93,25 @@ pub(super) fn lines(words: &Words<'_>) -> Vec<String> {
     match words.mac {
         None => say(format!("    entry = {before}secret")),
         Some((_, hash, encoding, key)) => {
-            say(match key {
-                KeyDecoding::Raw => "    key = secret.encode()".to_owned(),
+            let decoded = match key {
+                KeyDecoding::Raw => None,
                 KeyDecoding::Base64AfterPrefix => {
-                    "    key = base64.b64decode(secret.removeprefix(\"whsec_\"), validate=True)".to_owned()
+                    Some("base64.b64decode(secret.removeprefix(\"whsec_\"), validate=True)")
                 }
-                KeyDecoding::Base64 => "    key = base64.b64decode(secret, validate=True)".to_owned(),
-                KeyDecoding::Hex => "    key = bytes.fromhex(secret)".to_owned(),
-            });
-            if key != KeyDecoding::Raw {
-                say("    if not key:".to_owned());
-                say("        continue".to_owned());
+                KeyDecoding::Base64 => Some("base64.b64decode(secret, validate=True)"),
+                KeyDecoding::Hex => Some("bytes.fromhex(secret)"),
+            };
+            match decoded {
+                None => say("    key = secret.encode()".to_owned()),
+                // One that cannot be a secret keeps the other from nothing.
+                Some(decoded) => {
+                    say("    try:".to_owned());
+                    say(format!("        key = {decoded}"));
+                    say("    except ValueError:".to_owned());
+                    say("        continue".to_owned());
+                    say("    if not key:".to_owned());
+                    say("        continue".to_owned());
+                }
             }
             let mac = format!("hmac.new(key, signed, hashlib.{})", hash.name().to_lowercase());
             say(match encoding {

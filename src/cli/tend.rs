@@ -1,0 +1,191 @@
+//! `whsec tend`: does everything that is due and needs nobody, at targets that are named or wherever a rotation is open.
+
+use clap_complete::engine::ArgValueCandidates;
+use serde_json::{Value, json};
+
+use super::exit::{self, Exit};
+use super::session::Session;
+use super::status::{self, line};
+use super::{complete, cutover, outcome, result};
+use crate::operation::resume::{self, Needs, Open, Stand};
+use crate::operation::status::{Looked, Row};
+use crate::operation::workspace::Workspace;
+use crate::operation::{Error, report};
+use crate::rotation::Rotation;
+use crate::rotation::journal::JournalError;
+use crate::ui::prompt::Answers;
+
+/// Do what is due and needs nobody, wherever a rotation is open
+///
+/// For cron, CI and Kubernetes: each rotation goes on as by `whsec cutover` where nobody can be asked. An answer that was lost is
+/// asked for again where that is safe, what is sealed is stored, receivers are probed, waits end with the provider's clock, secrets
+/// are promoted and retired. It begins no rotation, says nothing that a person has to say, and overrides nothing. Where nothing is due
+/// nothing is changed, so that it may run as often as you like, and beside itself.
+///
+/// Exits 0 where nothing is open, 11 where a person or the clock is waited for, 12 where something is overdue, 10 where some of several
+/// failed and the failure's own code where all did.
+///
+/// Examples:
+///   whsec tend --all
+///   whsec tend payments orders --json
+#[derive(Debug, clap::Args)]
+#[command(verbatim_doc_comment)]
+pub struct Args {
+    /// Targets' names, or PROVIDER/ID[/ID]
+    #[arg(required_unless_present = "all", add = ArgValueCandidates::new(complete::targets))]
+    targets: Vec<String>,
+    /// Wherever a rotation is open
+    #[arg(long, conflicts_with = "targets")]
+    all: bool,
+}
+
+/// What came of one target.
+struct Tended {
+    name: String,
+    /// The exit code that it would have alone.
+    exit: Exit,
+    /// Its object of JSON; nothing where there was nothing to do.
+    told: Option<Value>,
+}
+
+impl Tended {
+    fn has_failed(&self) -> bool {
+        !matches!(self.exit, Exit::Done | Exit::Open)
+    }
+}
+
+/// Runs the command.
+pub fn run(args: &Args, session: &Session) -> anyhow::Result<Exit> {
+    let mut names = if args.all { resume::open_ones(session.operating()?)? } else { args.targets.clone() };
+    let mut seen = std::collections::BTreeSet::new();
+    names.retain(|name| seen.insert(name.clone()));
+    if names.is_empty() {
+        session.output.say("nothing to do: no rotation is open");
+    }
+    let signals = session.signals()?;
+    let mut tended = Vec::new();
+    for name in names.iter().take_while(|_| !signals.arrived()) {
+        if names.len() > 1 {
+            session.output.say(&format!("{name}:"));
+        }
+        let one = tend(session, name).unwrap_or_else(|error| failed(session, name, &error));
+        tended.push(one);
+    }
+    let (rows, damage) = looked(args, session, &tended)?;
+    tended.extend(damage.map(|error| failed(session, "the journal", &error.into())));
+    let now = session.now();
+    let is_shown = |row: &&Row| !args.all || row.status.is_some() || row.overdue;
+    for row in rows.iter().filter(|_| !session.global.quiet).filter(is_shown) {
+        session.output.data(&line(row, now));
+    }
+    let exit = match of_failures(&tended) {
+        _ if signals.arrived() => signals.exit(),
+        Some(failed) => failed,
+        None => status::exit_of(&rows),
+    };
+    let error = error_of(session, exit, &tended);
+    let told: Vec<&Value> = tended.iter().filter_map(|one| one.told.as_ref()).collect();
+    let state = if matches!(exit, Exit::Done | Exit::Open | Exit::Overdue) { "done" } else { "failed" };
+    let fields = json!({ "status": state, "targets": rows, "tended": told, "error": error });
+    session.output.json(&result::object("tend", exit, fields));
+    Ok(exit)
+}
+
+/// Where the targets stand by now, but for those that there are none of; and what is wrong with a part of the journal that nothing
+/// open is in.
+fn looked(args: &Args, session: &Session, tended: &[Tended]) -> anyhow::Result<(Vec<Row>, Option<JournalError>)> {
+    let is_there = |one: &&Tended| one.exit != Exit::NotFound;
+    let known: Vec<String> = tended.iter().filter(is_there).map(|one| one.name.clone()).collect();
+    if known.is_empty() && !args.all {
+        return Ok((Vec::new(), None));
+    }
+    let Looked { rows, damage, .. } = status::look(session, if args.all { &[] } else { &known }, None)?;
+    Ok((rows, damage))
+}
+
+/// What failures come to together: that of all of them, where all have failed alike; `None` where none has.
+fn of_failures(tended: &[Tended]) -> Option<Exit> {
+    let first = tended.iter().find(|one| one.has_failed())?.exit;
+    let are_alike = tended.iter().all(|one| one.exit == first);
+    Some(if are_alike { first } else { Exit::Partial })
+}
+
+/// The error that goes with an exit code: that of the first target with it, or which of them have failed.
+fn error_of(session: &Session, exit: Exit, tended: &[Tended]) -> Value {
+    if exit != Exit::Partial {
+        let first = tended.iter().find(|one| one.exit == exit).and_then(|one| one.told.as_ref());
+        return first.map_or(Value::Null, |told| told["error"].clone());
+    }
+    let failed: Vec<&str> = tended.iter().filter(|one| one.has_failed()).map(|one| one.name.as_str()).collect();
+    let message = format!("{} of {} targets failed: {}", failed.len(), tended.len(), failed.join(", "));
+    let hint = "what each of them says stands above; the others are as they should be";
+    exit::say(&session.output, &exit::Fault { exit, message, hint: Some(hint.into()) })
+}
+
+fn failed(session: &Session, name: &str, error: &anyhow::Error) -> Tended {
+    // What another process is at is tended.
+    if error.downcast_ref::<Error>().is_some_and(Error::is_busy) {
+        session.output.say(&format!("another whsec is at work on `{name}`: left to it"));
+        return Tended { name: name.to_owned(), exit: Exit::Open, told: None };
+    }
+    let fault = exit::report(error);
+    let said = exit::say(&session.output, &fault);
+    let told = result::object("tend", fault.exit, json!({ "target": name, "error": said }));
+    Tended { name: name.to_owned(), exit: fault.exit, told: Some(told) }
+}
+
+fn tend(session: &Session, name: &str) -> anyhow::Result<Tended> {
+    match resume::stand(session.operating()?, name, &Default::default(), false)? {
+        Stand::Never => Ok(nothing(
+            session,
+            name,
+            &format!("nothing to do: `{name}` has never been rotated with whsec on this machine"),
+        )),
+        // What there is to be done about one that is over is in its row.
+        Stand::Over { refused: None, .. } => {
+            Ok(nothing(session, name, &format!("nothing to do: no rotation of `{name}` is open")))
+        }
+        Stand::Over { refused: Some(error), .. } => Err(error.into()),
+        Stand::Open(open) => match open.needs() {
+            Needs::Nothing => go_on(session, name, open),
+            // Whoever began it has not agreed to it, or somebody has gone back: what it waits for is a person.
+            Needs::Consent | Needs::Forward(_) => {
+                told(session, name, &open.rotation, &open.found.workspace, Ok(report::End::Open))
+            }
+        },
+    }
+}
+
+fn nothing(session: &Session, name: &str, words: &str) -> Tended {
+    session.output.say(words);
+    Tended { name: name.to_owned(), exit: Exit::Done, told: None }
+}
+
+fn go_on(session: &Session, name: &str, open: Open) -> anyhow::Result<Tended> {
+    let Open { found, mut rotation } = open;
+    let (workspace, mut resources) = (found.workspace, found.resources);
+    let settled = cutover::take_in(session, &workspace, &mut resources, &mut rotation, &found.changes, (&[], None))?;
+    let outcome = match settled {
+        Ok(()) => {
+            resume::refuse_shared(session.context()?, &workspace, &resources, &rotation)?;
+            let signals = session.signals()?;
+            let stopped = || signals.arrived();
+            let mut person = super::person::of(session, &workspace, &resources, Answers::default(), &stopped)?;
+            let rest = cutover::run_on(&mut workspace.runner(&mut rotation, &resources, &mut person));
+            rest.map(|rest| cutover::end_of(rest, &rotation)).map_err(Error::from)
+        }
+        Err(error) => Err(error),
+    };
+    told(session, name, &rotation, &workspace, outcome)
+}
+
+fn told(
+    session: &Session,
+    name: &str,
+    rotation: &Rotation,
+    workspace: &Workspace,
+    outcome: Result<report::End, Error>,
+) -> anyhow::Result<Tended> {
+    let (exit, object) = outcome::told(session, "tend", rotation, workspace, outcome)?;
+    Ok(Tended { name: name.to_owned(), exit, told: Some(object) })
+}
