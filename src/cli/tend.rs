@@ -74,8 +74,7 @@ pub fn run(args: &Args, session: &Session) -> anyhow::Result<Exit> {
     let (rows, damage) = looked(args, session, &tended)?;
     tended.extend(damage.map(|error| failed(session, "the journal", &error.into())));
     let now = session.now();
-    let is_shown = |row: &&Row| !args.all || row.status.is_some() || row.overdue;
-    for row in rows.iter().filter(|_| !session.global.quiet).filter(is_shown) {
+    for row in rows.iter().filter(|_| !session.global.quiet) {
         session.output.data(&line(row, now));
     }
     let exit = match of_failures(&tended) {
@@ -99,7 +98,9 @@ fn looked(args: &Args, session: &Session, tended: &[Tended]) -> anyhow::Result<(
     if known.is_empty() && !args.all {
         return Ok((Vec::new(), None));
     }
-    let Looked { rows, damage, .. } = status::look(session, if args.all { &[] } else { &known }, None)?;
+    let Looked { mut rows, damage, .. } = status::look(session, if args.all { &[] } else { &known }, None)?;
+    // What is wrong with a target that nothing is open of is no business of this command.
+    rows.retain(|row| !args.all || row.status.is_some() || row.overdue);
     Ok((rows, damage))
 }
 

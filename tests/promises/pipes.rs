@@ -28,6 +28,7 @@ const LINES: &[&str] = &[
     "cutover hooks --done deploy",
     "status",
     "status --exit-code",
+    "tend --all",
     "finish hooks",
     "rollback hooks",
     "abandon hooks --reason tried --yes --confirm ID",
