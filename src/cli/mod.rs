@@ -225,7 +225,29 @@ impl Command {
 
 /// The whole command definition, for completions, man pages and tests.
 pub fn command() -> clap::Command {
-    Cli::command()
+    flowing(Cli::command())
+}
+
+/// The same with each paragraph of a command's help in one line, for whatever width it is wrapped to: where its lines end in the
+/// source is no matter. Lines that are indented stay as they are.
+fn flowing(command: clap::Command) -> clap::Command {
+    let about = command.get_long_about().map(|about| {
+        let mut text = String::new();
+        for line in about.to_string().lines() {
+            let goes_on = !text.is_empty() && !text.ends_with('\n') && !line.is_empty() && !line.starts_with(' ');
+            text.push_str(if text.is_empty() {
+                ""
+            } else if goes_on {
+                " "
+            } else {
+                "\n"
+            });
+            text.push_str(line);
+        }
+        text
+    });
+    let command = about.into_iter().fold(command, clap::Command::long_about);
+    command.mut_subcommands(flowing)
 }
 
 /// Runs one command line from its arguments to its exit code.

@@ -45,6 +45,7 @@ fn a_lost_answer_is_asked_for_again_with_the_key_that_its_body_had() {
     let sandbox = Sandbox::new("signa");
     sandbox.description("signa", &with_key_in_body());
     let shown = sandbox.run(&["provider", "show", "signa"]).exits(0).stdout;
+    assert!(shown.contains("func Accepts(") && !shown.contains("\\u{"), "{shown}");
     assert!(shown.contains("by a key in the body for 1d"), "{shown}");
     let (server, told) = remembering();
     sandbox.edit_config(&sandbox.stand_in.base_url(), &server.url());

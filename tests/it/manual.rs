@@ -75,3 +75,16 @@ fn the_example_in_the_manual_is_valid() {
     let (example, _) = rest.split_once(".fi\n").unwrap();
     whsec::provider::Provider::parse(&example.replace("\\-", "-"), "man/whsec-provider.5").unwrap();
 }
+
+#[test]
+fn where_a_line_of_help_ends_is_for_the_terminal_to_say() {
+    fn look(command: &clap::Command) {
+        let about = command.get_long_about().map(ToString::to_string).unwrap_or_default();
+        for paragraph in about.split("\n\n") {
+            let mut lines = paragraph.lines().skip(1);
+            assert!(lines.all(|line| line.starts_with(' ')), "{}: {paragraph}", command.get_name());
+        }
+        command.get_subcommands().for_each(look);
+    }
+    look(&whsec::cli::command());
+}

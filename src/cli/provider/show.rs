@@ -31,7 +31,9 @@ pub fn run(args: &Args, session: &Session) -> anyhow::Result<Exit> {
     let receivers = Scheme::of(&provider).map(|scheme| recipe::receivers(&scheme));
     for recipe in receivers.iter().flatten() {
         let head = [String::new(), format!("a receiver in {}:", recipe.language), String::new()];
-        head.iter().chain(&recipe.lines).for_each(|line| session.output.data(line));
+        // A tab would be shown as what it is.
+        let lines = head.iter().chain(&recipe.lines).map(|line| line.replace('\t', "    "));
+        lines.for_each(|line| session.output.data(&line));
     }
     let code = |recipe: &Recipe| (recipe.language.to_lowercase(), recipe.lines.join("\n").into());
     let receivers: serde_json::Map<_, _> = receivers.iter().flatten().map(code).collect();
