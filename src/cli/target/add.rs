@@ -51,7 +51,7 @@ pub struct Args {
     /// Look for deliveries at this receiver
     #[arg(long = "receiver", value_name = "URL", value_hint = ValueHint::Url)]
     pub(super) receivers: Vec<String>,
-    /// Take the API key from `keychain:SERVICE[/ACCOUNT]`, `env:NAME` or `file:PATH`
+    /// Take the API key from `keychain:SERVICE[/ACCOUNT]`, `env:NAME`, `file:PATH` or a store such as `vault:…`
     #[arg(long, value_name = "REF", value_hint = ValueHint::Other)]
     pub(super) api_key_from: Option<String>,
     /// Choose how receivers take the new secret: `either` or `switch`
