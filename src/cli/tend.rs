@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 use super::exit::{self, Exit};
 use super::session::Session;
 use super::status::{self, line};
-use super::{complete, cutover, outcome, result};
+use super::{Global, complete, cutover, outcome, result};
 use crate::operation::resume::{self, Needs, Open, Stand};
 use crate::operation::status::{Looked, Row};
 use crate::operation::workspace::Workspace;
@@ -19,11 +19,12 @@ use crate::ui::prompt::Answers;
 ///
 /// For cron, CI and Kubernetes: each rotation goes on as by `whsec cutover` where nobody can be asked. An answer that was lost is
 /// asked for again where that is safe, what is sealed is stored, receivers are probed, waits end with the provider's clock, secrets
-/// are promoted and retired. It begins no rotation, says nothing that a person has to say, and overrides nothing. Where nothing is due
-/// nothing is changed, so that it may run as often as you like, and beside itself.
+/// are promoted and retired. It begins no rotation, gives no provider a secret of ours that it was not given yet, says nothing that a
+/// person has to say, and overrides nothing. It may run as often as you like, and beside itself; while receivers are waited for each
+/// run probes them, so every few minutes is often enough.
 ///
 /// Exits 0 where nothing is open, 11 where a person or the clock is waited for, 12 where something is overdue, 10 where some of several
-/// failed and the failure's own code where all did.
+/// failed and the failure's own code where all failed with it.
 ///
 /// Examples:
 ///   whsec tend --all
@@ -46,6 +47,8 @@ struct Tended {
     exit: Exit,
     /// Its object of JSON; nothing where there was nothing to do.
     told: Option<Value>,
+    /// Whether there is such a target.
+    is_known: bool,
 }
 
 impl Tended {
@@ -56,6 +59,8 @@ impl Tended {
 
 /// Runs the command.
 pub fn run(args: &Args, session: &Session) -> anyhow::Result<Exit> {
+    // Nobody is asked, whoever looks on: what a question would have shown is said.
+    let session = &Session::new(Global { no_input: true, ..session.global.clone() }, session.output.clone());
     let mut names = if args.all { resume::open_ones(session.operating()?)? } else { args.targets.clone() };
     let mut seen = std::collections::BTreeSet::new();
     names.retain(|name| seen.insert(name.clone()));
@@ -71,21 +76,38 @@ pub fn run(args: &Args, session: &Session) -> anyhow::Result<Exit> {
         let one = tend(session, name).unwrap_or_else(|error| failed(session, name, &error));
         tended.push(one);
     }
-    let (rows, damage) = looked(args, session, &tended)?;
-    tended.extend(damage.map(|error| failed(session, "the journal", &error.into())));
+    let left: Vec<String> = names.iter().skip(tended.len()).cloned().collect();
+    if !left.is_empty() {
+        session.output.warn(&format!("not come to before the signal: {}", left.join(", ")));
+    }
+    let is_whole = left.is_empty();
+    let rows = match looked(args, session, &tended) {
+        Ok((rows, damage)) => {
+            tended.extend(damage.map(|error| failed(session, "the journal", &error.into())));
+            rows
+        }
+        // What was done is told all the same.
+        Err(error) => {
+            tended.push(failed(session, "where they stand", &error));
+            Vec::new()
+        }
+    };
+    if let (true, Err(error)) = (args.all, session.config()) {
+        tended.push(failed(session, "the config", &error));
+    }
     let now = session.now();
     for row in rows.iter().filter(|_| !session.global.quiet) {
         session.output.data(&line(row, now));
     }
     let exit = match of_failures(&tended) {
-        _ if signals.arrived() => signals.exit(),
+        _ if signals.arrived() && !is_whole => signals.exit(),
         Some(failed) => failed,
         None => status::exit_of(&rows),
     };
-    let error = error_of(session, exit, &tended);
+    let error = error_of(session, exit, &tended, &rows);
     let told: Vec<&Value> = tended.iter().filter_map(|one| one.told.as_ref()).collect();
     let state = if matches!(exit, Exit::Done | Exit::Open | Exit::Overdue) { "done" } else { "failed" };
-    let fields = json!({ "status": state, "targets": rows, "tended": told, "error": error });
+    let fields = json!({ "status": state, "targets": rows, "tended": told, "left": left, "error": error });
     session.output.json(&result::object("tend", exit, fields));
     Ok(exit)
 }
@@ -93,12 +115,15 @@ pub fn run(args: &Args, session: &Session) -> anyhow::Result<Exit> {
 /// Where the targets stand by now, but for those that there are none of; and what is wrong with a part of the journal that nothing
 /// open is in.
 fn looked(args: &Args, session: &Session, tended: &[Tended]) -> anyhow::Result<(Vec<Row>, Option<JournalError>)> {
-    let is_there = |one: &&Tended| one.exit != Exit::NotFound;
-    let known: Vec<String> = tended.iter().filter(is_there).map(|one| one.name.clone()).collect();
+    let mut known: Vec<String> = tended.iter().filter(|one| one.is_known).map(|one| one.name.clone()).collect();
     if known.is_empty() && !args.all {
         return Ok((Vec::new(), None));
     }
-    let Looked { mut rows, damage, .. } = status::look(session, if args.all { &[] } else { &known }, None)?;
+    if args.all {
+        // Where nothing is open the stores are asked: this may not be the machine that a rotation was begun on.
+        known = if tended.is_empty() { session.target_names() } else { Vec::new() };
+    }
+    let Looked { mut rows, damage, .. } = status::look(session, &known, None)?;
     // What is wrong with a target that nothing is open of is no business of this command.
     rows.retain(|row| !args.all || row.status.is_some() || row.overdue);
     Ok((rows, damage))
@@ -112,14 +137,18 @@ fn of_failures(tended: &[Tended]) -> Option<Exit> {
 }
 
 /// The error that goes with an exit code: that of the first target with it, or which of them have failed.
-fn error_of(session: &Session, exit: Exit, tended: &[Tended]) -> Value {
+fn error_of(session: &Session, exit: Exit, tended: &[Tended], rows: &[Row]) -> Value {
     if exit != Exit::Partial {
         let first = tended.iter().find(|one| one.exit == exit).and_then(|one| one.told.as_ref());
         return first.map_or(Value::Null, |told| told["error"].clone());
     }
     let failed: Vec<&str> = tended.iter().filter(|one| one.has_failed()).map(|one| one.name.as_str()).collect();
     let message = format!("{} of {} targets failed: {}", failed.len(), tended.len(), failed.join(", "));
-    let hint = "what each of them says stands above; the others are as they should be";
+    let overdue: Vec<&str> = rows.iter().filter(|row| row.overdue).map(|row| row.target.as_str()).collect();
+    let hint = match overdue.as_slice() {
+        [] => "what each of them says stands above".to_owned(),
+        overdue => format!("what each of them says stands above; overdue: {}", overdue.join(", ")),
+    };
     exit::say(&session.output, &exit::Fault { exit, message, hint: Some(hint.into()) })
 }
 
@@ -127,12 +156,16 @@ fn failed(session: &Session, name: &str, error: &anyhow::Error) -> Tended {
     // What another process is at is tended.
     if error.downcast_ref::<Error>().is_some_and(Error::is_busy) {
         session.output.say(&format!("another whsec is at work on `{name}`: left to it"));
-        return Tended { name: name.to_owned(), exit: Exit::Open, told: None };
+        let told = result::object("tend", Exit::Open, json!({ "target": name, "error": null }));
+        return Tended { name: name.to_owned(), exit: Exit::Open, told: Some(told), is_known: true };
     }
-    let fault = exit::report(error);
+    let fault = session.fault(error, Some(name));
     let said = exit::say(&session.output, &fault);
     let told = result::object("tend", fault.exit, json!({ "target": name, "error": said }));
-    Tended { name: name.to_owned(), exit: fault.exit, told: Some(told) }
+    // What is wrong with a target of the config is in its row; a name that is none has no row.
+    let is_of_config = error.downcast_ref::<Error>().is_some_and(Error::is_of_config);
+    let is_known = !is_of_config || session.trouble(name).is_some();
+    Tended { name: name.to_owned(), exit: fault.exit, told: Some(told), is_known }
 }
 
 fn tend(session: &Session, name: &str) -> anyhow::Result<Tended> {
@@ -148,9 +181,10 @@ fn tend(session: &Session, name: &str) -> anyhow::Result<Tended> {
         }
         Stand::Over { refused: Some(error), .. } => Err(error.into()),
         Stand::Open(open) => match open.needs() {
-            Needs::Nothing => go_on(session, name, open),
-            // Whoever began it has not agreed to it, or somebody has gone back: what it waits for is a person.
-            Needs::Consent | Needs::Forward(_) => {
+            Needs::Nothing if !open.rotation.is_unsent() => go_on(session, name, open),
+            // Whoever began it has not agreed to it, somebody has gone back, or the provider has not been given our secret, which may
+            // end the old one at once: what it waits for is a person.
+            Needs::Nothing | Needs::Consent | Needs::Forward(_) => {
                 told(session, name, &open.rotation, &open.found.workspace, Ok(report::End::Open))
             }
         },
@@ -159,7 +193,7 @@ fn tend(session: &Session, name: &str) -> anyhow::Result<Tended> {
 
 fn nothing(session: &Session, name: &str, words: &str) -> Tended {
     session.output.say(words);
-    Tended { name: name.to_owned(), exit: Exit::Done, told: None }
+    Tended { name: name.to_owned(), exit: Exit::Done, told: None, is_known: true }
 }
 
 fn go_on(session: &Session, name: &str, open: Open) -> anyhow::Result<Tended> {
@@ -188,5 +222,5 @@ fn told(
     outcome: Result<report::End, Error>,
 ) -> anyhow::Result<Tended> {
     let (exit, object) = outcome::told(session, "tend", rotation, workspace, outcome)?;
-    Ok(Tended { name: name.to_owned(), exit, told: Some(object) })
+    Ok(Tended { name: name.to_owned(), exit, told: Some(object), is_known: true })
 }

@@ -125,6 +125,11 @@ impl Error {
         matches!(self.run(), Some((RunError::Lock(LockError::Held { .. }), _)))
     }
 
+    /// Whether it is what a config, or a name in the place of one, says.
+    pub fn is_of_config(&self) -> bool {
+        matches!(self, Self::Config(_))
+    }
+
     /// What it means to whoever called.
     pub fn kind(&self) -> Kind {
         self.judged().0
