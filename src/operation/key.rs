@@ -138,7 +138,11 @@ fn from_store(reference: &Reference, surroundings: &Surroundings) -> Result<ApiK
     };
     let opened = store::open(reference, &SlotNames::default(), surroundings).map_err(failed)?;
     match opened.get(Slot::Current).map_err(failed)? {
-        Some(key) => Ok(ApiKey::found(Secret::new(without_newline(key.expose())), way)),
+        Some(key) => {
+            // A program may print another one each time.
+            let origin = KeyOrigin { words: way, is_printed: matches!(reference, Reference::Command { .. }) };
+            Ok(ApiKey { secret: Secret::new(without_newline(key.expose())), origin })
+        }
         None => {
             let message = format!("{way}, where the target says its API key is, has nothing there");
             Err(Stop::new(Kind::Auth, message, "put the key there, or give it as --api-key-file FILE"))

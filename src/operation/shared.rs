@@ -4,7 +4,7 @@
 use super::context::Context;
 use super::error::{Error, Kind, Stop};
 use super::workspace;
-use crate::config::{Config, Target};
+use crate::config::{Config, KeySource, Target};
 use crate::rotation::journal::Journal;
 use crate::rotation::{Plan, PlannedStore, Rotation};
 use crate::store::{self, Reference, Slot, Store, Surroundings, places};
@@ -22,8 +22,19 @@ pub fn refuse_configured(
     let ours: Vec<Placed> = stores.iter().flat_map(|store| placed(store.as_ref())).collect();
     // One that is broken says so when it is used.
     let catalog = context.catalog()?;
-    let others = config.names().filter_map(|name| config.named(name, catalog).ok());
-    for other in others.filter_map(|other| context.followed(other).ok()) {
+    let named = |name: &str| config.named(name, catalog).ok();
+    for keyed in config.names().filter_map(named).chain([target.clone()]) {
+        let key = key_place(&keyed);
+        if let Some((_, place)) = ours.iter().find(|(_, place)| key.as_ref() == Some(place)) {
+            let message = format!(
+                "nothing was sent: the slot `{place}` of `{}` holds the API key of `{}`",
+                target.name, keyed.name
+            );
+            let hint = "a rotation puts the secret there, and the key is gone: keep the two apart";
+            return Err(Stop::new(Kind::Usage, message, hint));
+        }
+    }
+    for other in config.names().filter_map(named).filter_map(|other| context.followed(other).ok()) {
         if other.endpoint.key() == target.endpoint.key() {
             continue;
         }
@@ -59,6 +70,21 @@ pub fn refuse_journaled(journal: &Journal, target: &Target, stores: &[Box<dyn St
         }
     }
     Ok(())
+}
+
+/// Where a target's API key is, as far as that is a place where secrets may be put.
+fn key_place(target: &Target) -> Option<String> {
+    let reference = match target.api_key.as_ref()? {
+        KeySource::Store(reference) => reference.clone(),
+        KeySource::File(path) => Reference::File { path: path.clone() },
+        KeySource::Keychain { service, account } => {
+            Reference::Keychain { service: service.clone(), account: account.clone() }
+        }
+        KeySource::Env(_) | KeySource::Command(_) => return None,
+    };
+    let store = store::open(&reference, &store::SlotNames::default(), &target.surroundings).ok()?;
+    let places = places(&reference, store.as_ref());
+    places.into_iter().find(|(slot, _)| *slot == Slot::Current).map(|(_, place)| place)
 }
 
 fn holds_theirs(store: &dyn Store, slot: Slot, other: &Rotation) -> Result<bool, Error> {

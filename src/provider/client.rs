@@ -70,6 +70,12 @@ impl Client {
         self.call_with(endpoint, request, api_key, (None, &Carried::default()))
     }
 
+    /// The same, with no more time than that, however long calls may take otherwise.
+    pub fn call_within(&self, most: Duration, endpoint: &Endpoint, request: &Request, api_key: &Secret) -> Outcome {
+        let deadline = Instant::now() + self.timeout.min(most);
+        self.call_until(endpoint, request, api_key, (None, &Carried::default()), deadline)
+    }
+
     /// The same with the secret that we have made, if we have, and what was read to be sent back, which go where the request has
     /// places for them.
     pub fn call_with(

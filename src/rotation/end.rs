@@ -22,6 +22,9 @@ const REMOVE: &str = "remove the endpoint";
 const SHOW_NEW: &str = "show the new endpoint";
 const SHOW_OLD: &str = "show the old endpoint";
 
+/// How long a removal may take.
+const LONGEST_CALL_BACK: Duration = LONGEST_CALL.unsigned_abs();
+
 impl Runner<'_> {
     /// The step `end` where whsec sends the call; `false` where it has to wait for somebody. Whatever was asked, and however long that
     /// took, all that may speak against the removal is looked at once more before it.
@@ -173,8 +176,9 @@ impl Runner<'_> {
                 }
                 Way::Back { reason } => self.go_back(reason, attempt == 1)?,
             }
-            self.operator.awaits_answer(Some(self.client.timeout()));
-            let outcome = self.client.call(&endpoint, &request, key);
+            // Whoever goes forward afterwards counts on it that an attempt is over by then.
+            self.operator.awaits_answer(Some(self.client.timeout().min(LONGEST_CALL_BACK)));
+            let outcome = self.client.call_within(LONGEST_CALL_BACK, &endpoint, &request, key);
             self.operator.awaits_answer(None);
             let (error, again_in) = match outcome {
                 answer::Outcome::Success(_) => return Ok(()),

@@ -243,7 +243,8 @@ impl Runner<'_> {
             clock_ahead_ms,
             replayed: false,
             notice: None,
-            endpoint: comparison.the_made().cloned(),
+            // One that no answer has named, and that has come since, may be anybody's: no call of ours removes it.
+            endpoint: comparison.second.clone(),
         };
         answered.with_believable_end(&self.rotation.plan, self.called_by(clock_ahead_ms))
     }

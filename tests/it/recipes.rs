@@ -160,7 +160,7 @@ fn cases(scheme: &Scheme) -> Vec<(&'static str, Value, bool)> {
         let named: serde_json::Map<_, _> =
             headers.iter().map(|(name, value)| (name.to_lowercase(), json!(value))).collect();
         let case = json!({
-            "secrets": ["whsec_!!", old.expose()], "headers": named, "body": STANDARD.encode(&body), "url": url, "method": "POST",
+            "secrets": ["whsec_!!", "ab!!", "YWI=-", old.expose()], "headers": named, "body": STANDARD.encode(&body), "url": url, "method": "POST",
         });
         cases.push(("beside no secret", case, true));
         // No coming secret is nobody's secret: neither a delivery without anything nor what an empty key signs is accepted.

@@ -163,3 +163,24 @@ fn a_store_that_breaks_after_the_answer_keeps_the_seal_and_cutover_completes_it(
         assert_eq!((sandbox.rotations(), sandbox.rotate_requests().len()), (1, 1), "{name}");
     }
 }
+
+/// A rotation would put the secret in the key's place, and every later call would send that as the key.
+#[test]
+fn a_slot_that_holds_an_api_key_takes_no_secret() {
+    let sandbox = Sandbox::new("layers");
+    let file = sandbox.path("key").display().to_string();
+    for (key, place) in [("#HOOK_SECRET", "HOOK_SECRET"), ("#HOOK_SECRET_NEW", "HOOK_SECRET_NEW")] {
+        let key = format!("dotenv:{}{key}", sandbox.dotenv().display());
+        sandbox.edit_config(&format!("api_key = \"file:{file}"), &format!("api_key = \"{key}"));
+        let text = std::fs::read_to_string(sandbox.dotenv()).unwrap();
+        let run = sandbox.rotate();
+        assert_eq!(run.code, 2, "{}", run.stderr);
+        assert!(run.stderr.contains(place) && run.stderr.contains("holds the API key of `hooks`"), "{}", run.stderr);
+        assert_eq!(std::fs::read_to_string(sandbox.dotenv()).unwrap(), text);
+        sandbox.edit_config(&format!("api_key = \"{key}"), &format!("api_key = \"file:{file}"));
+    }
+    sandbox.stores(&[&format!("file:{file}")]);
+    sandbox.rotate().exits(2).says("holds the API key of `hooks`");
+    assert_eq!(std::fs::read_to_string(&file).unwrap(), sandbox.api_key.expose());
+    assert_eq!(sandbox.rotations(), 0);
+}

@@ -77,12 +77,13 @@ pub(super) fn lines(words: &Words<'_>) -> Vec<String> {
         Some((_, hash, encoding, key)) => {
             say(match key {
                 KeyDecoding::Raw => "  const key = secret;".to_owned(),
-                KeyDecoding::Base64AfterPrefix => {
-                    "  const key = Buffer.from(secret.replace(/^whsec_/, \"\"), \"base64\");".to_owned()
-                }
-                KeyDecoding::Base64 => "  const key = Buffer.from(secret, \"base64\");".to_owned(),
-                KeyDecoding::Hex => "  const key = Buffer.from(secret, \"hex\");".to_owned(),
+                KeyDecoding::Base64AfterPrefix => "  const text = secret.replace(/^whsec_/, \"\");".to_owned(),
+                KeyDecoding::Base64 | KeyDecoding::Hex => "  const text = secret;".to_owned(),
             });
+            let form = if key == KeyDecoding::Hex { "hex" } else { "base64" };
+            if key != KeyDecoding::Raw {
+                say(format!("  const key = Buffer.from(text, \"{form}\");"));
+            }
             let (hash, encoding) = (
                 hash.name().to_lowercase(),
                 match encoding {
@@ -92,7 +93,9 @@ pub(super) fn lines(words: &Words<'_>) -> Vec<String> {
                 },
             );
             if key != KeyDecoding::Raw {
-                say("  if (!key.length) return false;".to_owned());
+                // What Node leaves out of a text is not what whoever signs has left out.
+                let same = if key == KeyDecoding::Hex { "text.toLowerCase()" } else { "text" };
+                say(format!("  if (!key.length || key.toString(\"{form}\") !== {same}) return false;"));
             }
             say(format!("  const mac = crypto.createHmac(\"{hash}\", key).update(signed).digest(\"{encoding}\");"));
             say(format!("  const entry = Buffer.from({before}mac);"));
