@@ -1,7 +1,7 @@
 //! Prints, in one run on loopback: one whole-process rotation into a dotenv file beside the pipeline that people write by
 //! hand, start-up beside `curl --version`, peak memory, and the binary's size. Needs uuidgen, curl, jq and GNU time.
 //!
-//! `cargo bench --bench rotate`
+//! `cargo bench --bench rotate`; with a journal that machines share as well: `tests/postgres/session.sh cargo bench --bench rotate`
 
 #![allow(clippy::unwrap_used, clippy::print_stdout)]
 
@@ -59,6 +59,14 @@ fn main() {
 
     let state = dir.join("state");
     std::fs::create_dir(&state).unwrap();
+    let journal = std::env::var("WHSEC_TEST_POSTGRES").ok();
+    let team = dir.join("team");
+    if let Some(journal) = &journal {
+        let mut init = Command::new(WHSEC);
+        init.args(["journal", "init", journal, "--quiet", "--state-dir"]).arg(&team);
+        time(init.env("DBUS_SESSION_BUS_ADDRESS", "unix:path=/nonexistent").stderr(Stdio::null()));
+    }
+    let mut shared = Vec::new();
     let mut ours = Vec::new();
     let mut by_hand = Vec::new();
     // The first round makes journal and identity, as the first rotation on a machine does; it is not counted.
@@ -66,7 +74,13 @@ fn main() {
         let mut whsec = Command::new(WHSEC);
         arguments(&mut whsec, dir, &state, &base);
         let took = time(&mut whsec);
-        close(dir, &state, &base);
+        close(dir, &state, &base, None);
+        if let Some(journal) = &journal {
+            let mut whsec = Command::new(WHSEC);
+            arguments(&mut whsec, dir, &team, &base);
+            shared.push(time(whsec.env("WHSEC_JOURNAL", journal)));
+            close(dir, &team, &base, Some(journal));
+        }
         let mut pipeline = Command::new("bash");
         let pipeline = time(pipeline.args(["-c", PIPELINE]).env("BASE", &base).env("DIR", dir));
         if round > 0 {
@@ -76,6 +90,9 @@ fn main() {
     }
     println!("one rotation into a dotenv file, whole process, loopback, {ROUNDS} rounds (median, fastest, slowest):");
     row("whsec rotate --detach", &mut ours);
+    if journal.is_some() {
+        row("the same, its journal in PostgreSQL", &mut shared);
+    }
     row("uuidgen | curl | jq | sed, sync, mv", &mut by_hand);
 
     let mut version = (0..ROUNDS).map(|_| time(Command::new(WHSEC).arg("--version"))).collect::<Vec<_>>();
@@ -94,7 +111,7 @@ fn main() {
 }
 
 /// Closes the rotation, so that the next one may begin; not timed.
-fn close(dir: &Path, state: &Path, base: &str) {
+fn close(dir: &Path, state: &Path, base: &str, journal: Option<&String>) {
     let mut command = Command::new(WHSEC);
     command.args([
         "abandon",
@@ -109,6 +126,7 @@ fn close(dir: &Path, state: &Path, base: &str) {
     ]);
     command.arg(state).arg("--api-key-file").arg(dir.join("key"));
     command.env("DBUS_SESSION_BUS_ADDRESS", "unix:path=/nonexistent").stderr(Stdio::null());
+    command.envs(journal.map(|journal| ("WHSEC_JOURNAL", journal)));
     time(&mut command);
 }
 

@@ -99,6 +99,7 @@ verbs! {
     TargetRemove "target remove",
     TargetTrust "target trust",
     ProviderList "provider list",
+    JournalInit "journal init",
     Login "login",
     Doctor "doctor",
 }

@@ -24,6 +24,8 @@ pub mod provider;
 pub mod delivery;
 pub mod store;
 
+pub mod documents;
+
 pub mod config;
 
 pub mod rotation;

@@ -23,6 +23,7 @@ mod force_rotate;
 mod harden;
 mod history;
 mod inspect;
+mod journal;
 mod login;
 mod logout;
 mod mistyped;
@@ -162,6 +163,7 @@ enum Command {
     Provider(provider::Args),
     Login(login::Args),
     Logout(logout::Args),
+    Journal(journal::Args),
     Doctor(doctor::Args),
     Completions(completions::Args),
 }
@@ -190,6 +192,7 @@ impl Command {
             Self::Provider(_) => "provider",
             Self::Login(_) => "login",
             Self::Logout(_) => "logout",
+            Self::Journal(args) => args.name(),
             Self::Doctor(_) => "doctor",
             Self::Completions(_) => "completions",
         }
@@ -217,6 +220,7 @@ impl Command {
             Self::Provider(args) => provider::run(args, session),
             Self::Login(args) => login::run(args, session),
             Self::Logout(args) => logout::run(args, session),
+            Self::Journal(args) => journal::run(args, session),
             Self::Doctor(args) => doctor::run(args, session),
             Self::Completions(args) => completions::run(args, session),
         }

@@ -9,6 +9,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
+use crate::documents::Location;
 use crate::provider::spec::Cutover;
 use crate::provider::{Catalog, Endpoint};
 use crate::secret;
@@ -18,7 +19,6 @@ use draft::Draft;
 pub use draft::Overrides;
 pub use error::{ConfigError, Position};
 pub use file::{ConfigFile, Trust};
-pub use raw::IdentityPlace;
 
 mod draft;
 pub mod edit;
@@ -47,6 +47,8 @@ pub struct Config {
     private: Arc<[String]>,
     /// Where sealed copies are encrypted to.
     pub seal: Seal,
+    /// Where rotations are recorded that several machines go on with; absent: in the state folder.
+    pub journal: Option<Location>,
     /// CA certificates (PEM file) that are accepted beside the system's own.
     pub ca: Option<PathBuf>,
     /// What stores see of the world; empty until `cli` sets it.
@@ -64,6 +66,17 @@ pub struct Seal {
     pub recipients: Vec<String>,
     /// Where the identity is kept; absent: the keychain where there is one, else a file.
     pub identity: Option<IdentityPlace>,
+}
+
+/// Where the key that opens seals is kept.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum IdentityPlace {
+    /// In the OS keychain.
+    Keychain,
+    /// In a private file in the state folder.
+    File,
+    /// Where this reference says: a team's identity, which is made by whoever makes the journal.
+    Store(Reference),
 }
 
 /// An endpoint that the operator looks after, ready to be used.
@@ -172,7 +185,11 @@ impl Config {
                     Some(recipients) => normalise::recipients(&recipients, file)?,
                     None => config.seal.recipients,
                 };
-                config.seal.identity = seal.identity.or(config.seal.identity);
+                let identity = seal.identity.map(|text| normalise::identity(&text, file, home)).transpose()?;
+                config.seal.identity = identity.or(config.seal.identity);
+            }
+            if let Some(journal) = raw.journal {
+                config.journal = Some(normalise::journal(&journal.into_inner().at, file)?);
             }
         }
         config.commands = Arc::new(commands);

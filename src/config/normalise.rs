@@ -8,7 +8,8 @@ use toml::Spanned;
 
 use super::draft::{Draft, Ids, Placed};
 use super::raw::RawKey;
-use super::{Config, ConfigError, ConfigFile, KeySource, Position, Target, TargetStore, paths};
+use super::{Config, ConfigError, ConfigFile, IdentityPlace, KeySource, Position, Target, TargetStore, paths};
+use crate::documents::{BadLocation, Location};
 use crate::http::{Url, is_loopback};
 use crate::provider::{self, Catalog, Provider};
 use crate::secret;
@@ -124,6 +125,33 @@ pub(super) fn recipients(recipients: &Spanned<Vec<String>>, file: &ConfigFile) -
         return Err(wrong("is empty; leave it out to use your own".to_owned()));
     }
     Ok(recipients.get_ref().clone())
+}
+
+/// Where the identity that opens seals is kept.
+pub(super) fn identity(
+    text: &Spanned<String>,
+    file: &ConfigFile,
+    home: Option<&Path>,
+) -> Result<IdentityPlace, ConfigError> {
+    let wrong = |why: String| bad(&file.place(text.span().start), "`identity`", why);
+    match text.get_ref().as_str() {
+        "keychain" => return Ok(IdentityPlace::Keychain),
+        "file" => return Ok(IdentityPlace::File),
+        _ => {}
+    }
+    let reference = Reference::parse(text.get_ref())
+        .map_err(|error| wrong(format!("is neither `keychain` nor `file` nor a store: {error}")))?;
+    match reference {
+        Reference::Stdout => Err(wrong("has to be one that can be read".to_owned())),
+        Reference::Age { .. } => Err(wrong("cannot be encrypted for itself".to_owned())),
+        _ if is_reserved(&reference) => Err(wrong("is said as `keychain`".to_owned())),
+        _ => Ok(IdentityPlace::Store(paths::reference(reference, file.folder(), home))),
+    }
+}
+
+/// Where the journal is that several machines share.
+pub(super) fn journal(text: &Spanned<String>, file: &ConfigFile) -> Result<Location, ConfigError> {
+    text.get_ref().parse().map_err(|error: BadLocation| bad(&file.place(text.span().start), "`at`", error.why))
 }
 
 fn ids(draft: &Draft, provider: &Provider) -> Result<Vec<(String, String)>, ConfigError> {

@@ -23,6 +23,7 @@ pub(crate) struct RawConfig {
     #[serde(default)]
     pub targets: BTreeMap<Spanned<String>, RawTarget>,
     pub seal: Option<Spanned<RawSeal>>,
+    pub journal: Option<Spanned<RawJournal>>,
     #[serde(default)]
     pub commands: BTreeMap<Spanned<String>, CommandSpec>,
     /// A file of CA certificates (PEM) that are accepted beside the system's own.
@@ -74,17 +75,14 @@ pub(crate) struct RawTarget {
 #[serde(deny_unknown_fields)]
 pub(crate) struct RawSeal {
     pub recipients: Option<Spanned<Vec<String>>>,
-    pub identity: Option<IdentityPlace>,
+    pub identity: Option<Spanned<String>>,
 }
 
-/// Where the key that opens seals is kept.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
-#[serde(rename_all = "lowercase")]
-pub enum IdentityPlace {
-    /// In the OS keychain.
-    Keychain,
-    /// In a private file in the state folder.
-    File,
+/// Where rotations are recorded that several machines go on with.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct RawJournal {
+    pub at: Spanned<String>,
 }
 
 /// One string or a list of them.

@@ -25,6 +25,7 @@ const SENDS_KEY: &str = "it decides where or how your API key is sent";
 const RUNS: &str = "it runs a program";
 const READS_KEY: &str = "it decides which of your keys is used";
 const SEALS: &str = "it decides who can open the sealed copy of a new secret";
+const RECORDS: &str = "it decides where rotations are recorded, and can hide those that are open";
 const CHANGES_REQUEST: &str = "it changes what is asked of the provider";
 const OUTSIDE: &str = "only `dotenv:`, `json:`, `file:` and `age:` stores inside the checkout are";
 const SLOT: &str = "a slot's name may hold letters, digits, `_` and `-` there, nothing that leads elsewhere";
@@ -32,9 +33,10 @@ const SLOT: &str = "a slot's name may hold letters, digits, `_` and `-` there, n
 /// Refuses everything that a checkout's file may not say. `slots` and stores are judged as written, before anything
 /// is opened.
 pub(crate) fn check(raw: &RawConfig, file: &ConfigFile) -> Result<(), ConfigError> {
-    let RawConfig { targets, seal, commands, ca, notify, unread: _ } = raw;
+    let RawConfig { targets, seal, journal, commands, ca, notify, unread: _ } = raw;
     refuse_any(file, "ca", ca.as_ref(), SENDS_KEY)?;
     refuse_any(file, "seal", seal.as_ref(), SEALS)?;
+    refuse_any(file, "journal", journal.as_ref(), RECORDS)?;
     refuse_any(file, "notify", notify.as_ref(), RUNS)?;
     if let Some(name) = commands.keys().next() {
         return Err(refused(file, "commands", name.span().start, RUNS));

@@ -279,7 +279,7 @@ fn take_in(
     let stores = workspace::open_stores(&target).map_err(failed)?;
     shared::refuse_configured(context, context.config_at_hand()?, &target, &stores)?;
     shared::refuse_journaled(&workspace.journal, &target, &stores)?;
-    let planned = workspace::planned(&target, &stores).map_err(failed)?;
+    let planned = workspace::planned(&target, &stores, workspace.journal.shared().is_some()).map_err(failed)?;
     let new = Resources { stores, api_key: None };
     workspace.runner(rotation, &new, operator).take_in(&planned)?;
     for store in &planned {
@@ -309,7 +309,7 @@ pub fn refuse_without_the_secret(
     let Some((of, left)) = without_the_secret(&workspace.target, Some(rotation)) else { return Ok(()) };
     let Some(new) = rotation.new_secret().cloned() else { return Ok(()) };
     let stores = workspace::open_stores(&workspace.target)?;
-    let planned = workspace::planned(&workspace.target, &stores)?;
+    let planned = workspace::planned(&workspace.target, &stores, workspace.journal.shared().is_some())?;
     let has = |reference: &String| {
         let mut named = readable(&stores).filter(|store| store.reference() == *reference);
         named.any(|store| slots::holds(store, Slot::Current, &new).unwrap_or(false))

@@ -6,6 +6,7 @@ use std::cell::OnceCell;
 use std::ffi::OsString;
 use std::fmt;
 use std::path::{Path, PathBuf};
+use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -13,7 +14,8 @@ use jiff::Timestamp;
 
 use super::error::{Error, Kind, Stop};
 use super::folders::Folders;
-use super::{followed, seals};
+use super::followed;
+use super::seals::Keeper;
 use crate::advice::Advice;
 use crate::config::trust::{self, Ledger};
 use crate::config::{Config, ConfigFile, Overrides, Target};
@@ -21,8 +23,7 @@ use crate::delivery::probe::PATIENCE;
 use crate::http;
 use crate::provider::Catalog;
 use crate::provider::client::{Client, ClientOptions};
-use crate::rotation::journal::Journal;
-use crate::rotation::seal::Seals;
+use crate::rotation::shared::Shared;
 use crate::rotation::state_key::StateKey;
 use crate::secret;
 use crate::store::{Environment, NoEnvelope, Surroundings};
@@ -84,17 +85,20 @@ pub struct Context {
     config: OnceCell<Config>,
     /// What there is without a config that can be read.
     bare: OnceCell<Config>,
+    /// The journal that several machines share, if there is one: one connection for all that this process does.
+    shared: OnceCell<Option<Rc<Shared>>>,
 }
 
 impl Context {
     /// A context that has looked at nothing yet.
     pub fn new(world: World) -> Self {
-        Self { world, catalog: OnceCell::new(), config: OnceCell::new(), bare: OnceCell::new() }
+        let (catalog, config, bare) = (OnceCell::new(), OnceCell::new(), OnceCell::new());
+        Self { world, catalog, config, bare, shared: OnceCell::new() }
     }
 
     /// The same, with every file to be read anew: the config of a process that waits may be a day old.
     pub fn anew(&self) -> Self {
-        Self::new(self.world.clone())
+        Self { shared: self.shared.clone(), ..Self::new(self.world.clone()) }
     }
 
     /// Where files live.
@@ -232,10 +236,12 @@ impl Context {
     /// A target with the endpoint that has taken the place of the one that it names, where one has.
     pub fn followed(&self, target: Target) -> Result<Target, Error> {
         let has_journal = |folder: &Path| folder.join("journal.sqlite").exists();
-        if !target.endpoint.provider.replaces() || !self.folders().state_dir().is_ok_and(has_journal) {
+        if !target.endpoint.provider.replaces()
+            || (self.location()?.is_none() && !self.folders().state_dir().is_ok_and(has_journal))
+        {
             return Ok(target);
         }
-        let journal = Journal::open_to_look(self.state_dir()?)?;
+        let journal = self.journal_to_look()?;
         let followed = Target { endpoint: followed::follow(&journal, target.endpoint)?, ..target };
         if !followed.stores_from_checkout {
             return Ok(followed);
@@ -266,9 +272,14 @@ impl Context {
         })
     }
 
-    /// The seals of the state folder.
-    pub fn seals(&self) -> Result<Seals, Error> {
-        seals::open(self.folders(), &self.config_at_hand()?.seal)
+    /// Where the journal is kept that several machines share, once it is open.
+    pub(super) fn shared(&self) -> &OnceCell<Option<Rc<Shared>>> {
+        &self.shared
+    }
+
+    /// Who keeps the identity that opens seals.
+    pub fn keeper(&self) -> Result<Keeper, Error> {
+        Ok(Keeper::new(self.config_at_hand()?, self.folders(), self.environment()))
     }
 
     /// The client that talks to the target's provider, with the target's CA certificates.
@@ -281,6 +292,11 @@ impl Context {
         self.client_with(target, PATIENCE)
     }
 
+    /// How long a call to a provider may take.
+    pub fn longest_call(&self) -> Duration {
+        self.world.timeout.unwrap_or(CALL_TIMEOUT)
+    }
+
     fn client_with(&self, target: &Target, usual: Duration) -> Result<Client, Error> {
         let ca = target.ca.as_deref().map(read_ca).transpose()?;
         if ca.is_none() && http::distrusts_environment() && !http::is_loopback(&target.endpoint.base_url) {
@@ -291,16 +307,20 @@ impl Context {
     }
 
     fn with_environment(&self, mut config: Config) -> Config {
-        let (seal, folders) = (config.seal.clone(), self.folders().clone());
+        let keeper = Keeper::new(&config, self.folders(), self.environment());
         let envelope = move || {
-            let found = seals::open(&folders, &seal).and_then(|seals| Ok(seals.envelope()?));
+            let found = keeper.seals(false).and_then(|seals| Ok(seals.envelope()?));
             found.map_err(|error| NoEnvelope { why: error.words(), hint: error.advice().unwrap_or_default() })
         };
+        config.environment = self.environment().with_envelope(envelope);
+        config
+    }
+
+    /// What stores see of the world, without an identity for encrypted files.
+    fn environment(&self) -> Environment {
         let variables = Arc::clone(&self.world.variables);
         let text = move |name: &str| variables(name).and_then(|value| value.into_string().ok());
-        let environment = Environment::new(text, self.folders().home.clone(), self.world.clock);
-        config.environment = environment.with_envelope(envelope);
-        config
+        Environment::new(text, self.folders().home.clone(), self.world.clock)
     }
 
     fn is_trusted(&self, file: &ConfigFile) -> bool {
@@ -332,7 +352,7 @@ fn read_ca(path: &Path) -> Result<Vec<u8>, Error> {
 }
 
 /// Fills a cell on first use; a failure is not kept.
-fn once<T>(cell: &OnceCell<T>, fill: impl FnOnce() -> Result<T, Error>) -> Result<&T, Error> {
+pub(super) fn once<T>(cell: &OnceCell<T>, fill: impl FnOnce() -> Result<T, Error>) -> Result<&T, Error> {
     if let Some(value) = cell.get() {
         return Ok(value);
     }

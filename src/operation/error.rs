@@ -9,11 +9,13 @@ use thiserror::Error;
 
 use crate::advice::Advice;
 use crate::config::ConfigError;
+use crate::documents::DocumentsError;
 use crate::provider::spec::Meaning;
 use crate::provider::{ProviderError, RequestError};
 use crate::rotation::journal::JournalError;
 use crate::rotation::lock::LockError;
 use crate::rotation::seal::SealError;
+use crate::rotation::shared_error::SharedError;
 use crate::rotation::state_key::StateKeyError;
 use crate::rotation::{KeyOrigin, RunError, Unasked, Unheard};
 use crate::store::StoreError;
@@ -159,7 +161,7 @@ impl Error {
             Self::Request(error) => (Kind::Usage, error.hint()),
             Self::Run(error) => (of_run(error), advice_of_run(error, None)),
             Self::Keyed(Keyed { error, key }) => (of_run(error), advice_of_run(error, Some(key))),
-            Self::Journal(error) => (Kind::Failed, error.hint()),
+            Self::Journal(error) => (of_journal(error), error.hint()),
             Self::StateKey(error) => (Kind::Failed, error.hint()),
             Self::Seal(error) => (Kind::Store, error.hint()),
             Self::Store(error) => (of_store(error), error.hint()),
@@ -181,7 +183,7 @@ pub fn judge(cause: &(dyn StdError + 'static)) -> Option<(Kind, Option<Advice>)>
     } else if let Some(error) = cause.downcast_ref::<RunError>() {
         (of_run(error), advice_of_run(error, None))
     } else if let Some(error) = cause.downcast_ref::<JournalError>() {
-        (Kind::Failed, error.hint())
+        (of_journal(error), error.hint())
     } else if let Some(error) = cause.downcast_ref::<StateKeyError>() {
         (Kind::Failed, error.hint())
     } else if let Some(error) = cause.downcast_ref::<SealError>() {
@@ -219,17 +221,46 @@ fn of_store(error: &StoreError) -> Kind {
     }
 }
 
+fn of_journal(error: &JournalError) -> Kind {
+    match error {
+        JournalError::AlreadyOpen { .. } => Kind::Conflict,
+        JournalError::Shared(error) => of_shared(error),
+        _ => Kind::Failed,
+    }
+}
+
+fn of_shared(error: &SharedError) -> Kind {
+    match error {
+        SharedError::Documents(error) => match error {
+            DocumentsError::Unreachable { .. } => Kind::Unavailable,
+            DocumentsError::Refused { .. } => Kind::Auth,
+            DocumentsError::Unfit { .. } => Kind::Store,
+            DocumentsError::Missing { .. } => Kind::NotFound,
+            DocumentsError::Login { .. } => Kind::Usage,
+            DocumentsError::TooLarge { .. } => Kind::Failed,
+        },
+        SharedError::TakenOver { .. } | SharedError::Contended { .. } => Kind::Conflict,
+        SharedError::DoesNotOpen { .. } => Kind::Store,
+        SharedError::Damaged { .. }
+        | SharedError::Newer { .. }
+        | SharedError::OtherKey { .. }
+        | SharedError::Encrypt { .. } => Kind::Failed,
+    }
+}
+
 fn of_run(error: &RunError) -> Kind {
     match error {
-        RunError::Journal(JournalError::AlreadyOpen { .. })
-        | RunError::Lock(LockError::Held { .. })
+        RunError::Journal(error) => of_journal(error),
+        RunError::Lock(LockError::Shared(error)) => of_shared(error),
+        RunError::Lock(LockError::Held { .. })
         | RunError::OverlapOpen { .. }
         | RunError::Undone { .. }
         | RunError::GivenUp { .. }
         | RunError::Pending { .. }
         | RunError::OtherStores
+        | RunError::TakenOver { .. }
         | RunError::Superseded { .. } => Kind::Conflict,
-        RunError::Journal(_) | RunError::Lock(_) | RunError::SameSecret { .. } => Kind::Failed,
+        RunError::Lock(_) | RunError::SameSecret { .. } => Kind::Failed,
         RunError::StoreCheck(_) | RunError::SealCheck(_) => Kind::Store,
         RunError::Refused { refusal, .. } => of_refusal(refusal.meaning),
         RunError::NotSent { .. } | RunError::CheckFailed { .. } => Kind::Unavailable,

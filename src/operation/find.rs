@@ -30,7 +30,7 @@ pub struct OpenEndpoint {
 
 /// The journal of this state folder, to be looked at: on a read-only disk it takes no events.
 pub fn journal(context: &Context) -> Result<Journal, Error> {
-    let journal = Journal::open_to_look(context.state_dir()?)?;
+    let journal = context.journal_to_look()?;
     identify(context, &journal)?;
     Ok(journal)
 }

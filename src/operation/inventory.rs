@@ -158,9 +158,9 @@ fn gather(context: &Context, name: &str, asked: &Asked, warn: &dyn Fn(&str)) -> 
 /// The old secret that left the stores before receivers were proved to refuse it.
 fn sealed_old(context: &Context, rotation: &Rotation) -> Option<Secret> {
     let id = old_seal(rotation.id);
-    let state = context.state_dir().ok()?;
     // Opening the seals of a state folder may make their identity; looking does not.
-    if !seal::path(state, id).exists() {
+    let is_shared = context.shared_journal().ok()?.is_some();
+    if !is_shared && !seal::path(context.state_dir().ok()?, id).exists() {
         return None;
     }
     let seals = context.seals().ok()?;

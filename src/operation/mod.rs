@@ -16,6 +16,7 @@ mod followed;
 mod identify;
 pub mod inspect;
 pub mod inventory;
+pub mod journal;
 pub mod key;
 pub mod moved;
 pub mod notify;

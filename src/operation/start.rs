@@ -98,7 +98,7 @@ pub fn decide(context: &Context, mut target: Target, intent: &Intent<'_>) -> Res
     let id = Uuid::new_v4();
     target.surroundings.rotation = Some(id);
     let stores = workspace::open_stores(&target)?;
-    plan.stores = workspace::planned(&target, &stores)?;
+    plan.stores = workspace::planned(&target, &stores, context.location()?.is_some())?;
     changes::note_flags(context, &mut plan)?;
     workspace::refuse_bare_stdout(context, &plan)?;
     shared::refuse_configured(context, context.config()?, &target, &stores)?;
@@ -128,6 +128,7 @@ impl Decided {
             }
             Issuing::Call(_) => Some(key::find(context, &target, intent.api_key_file)?),
         };
+        context.refuse_left_behind(&target.endpoint.key())?;
         let mut workspace = Workspace::open(context, target, None)?;
         workspace.key_origin = api_key.as_ref().map(|key| key.origin.clone());
         let resources = Resources { stores, api_key };

@@ -7,6 +7,7 @@ use super::context::Context;
 use super::error::{Error, Kind, Stop};
 use super::identify::identify;
 use super::key::ApiKey;
+use crate::advice::{Verb, advice};
 use crate::config::{Target, TargetStore};
 use crate::delivery::probe::Prober;
 use crate::provider::Carried;
@@ -20,6 +21,7 @@ use crate::rotation::runner::Runner;
 use crate::rotation::seal::Seals;
 use crate::rotation::{ATTEMPTS, KeyOrigin, Plan, PlannedStore, Rest, Rotation, RunError, Step};
 use crate::store::{self, Reference, Slot, Store};
+use crate::system::host;
 
 /// An endpoint with its lock, journal, seals, stores and client.
 pub struct Workspace {
@@ -45,13 +47,17 @@ impl Workspace {
     /// Takes the endpoint's lock and opens what a rotation needs. A journal that is `at_hand` was opened to look, which is no other
     /// one where the folder has a lock to take.
     pub fn open(context: &Context, target: Target, at_hand: Option<Journal>) -> Result<Self, Error> {
-        let state = context.state_dir()?;
         let by = context.actor().to_owned();
         let holder = format!("{by}, process {}, since {}", std::process::id(), context.now());
-        let lock = EndpointLock::take(state, &target.endpoint.key(), &holder).map_err(RunError::from)?;
+        let endpoint = target.endpoint.key();
+        let lock = match context.shared_journal()? {
+            Some(shared) => EndpointLock::lease(shared, &endpoint, &holder, context.longest_call()),
+            None => EndpointLock::take(context.state_dir()?, &endpoint, &holder),
+        };
+        let lock = lock.map_err(RunError::from)?;
         let journal = match at_hand {
             Some(journal) => journal,
-            None => Journal::open(state)?,
+            None => context.journal()?,
         };
         identify(context, &journal)?;
         Ok(Self {
@@ -140,10 +146,15 @@ pub fn open_stores(target: &Target) -> Result<Vec<Box<dyn Store>>, Error> {
     Ok(target.stores.iter().map(open).collect::<Result<_, _>>()?)
 }
 
-/// The target's stores as a plan keeps them.
-pub fn planned(target: &Target, stores: &[Box<dyn Store>]) -> Result<Vec<PlannedStore>, Error> {
+/// What the server of a store on one machine begins with.
+const HOST: &str = "host:";
+
+/// The target's stores as a plan keeps them. Where other machines may go on, one that only this machine has is bound to it.
+pub fn planned(target: &Target, stores: &[Box<dyn Store>], is_shared: bool) -> Result<Vec<PlannedStore>, Error> {
+    let host = is_shared.then(|| format!("{HOST}{}", host()));
     let planned = |wanted: &TargetStore, store: &dyn Store| {
-        Ok(PlannedStore { reference: store.reference(), names: wanted.names.clone(), server: store.server()? })
+        let server = store.server()?.or_else(|| host.clone().filter(|_| is_of_one_machine(&wanted.reference)));
+        Ok(PlannedStore { reference: store.reference(), names: wanted.names.clone(), server })
     };
     target.stores.iter().zip(stores).map(|(wanted, store)| planned(wanted, store.as_ref())).collect()
 }
@@ -154,9 +165,31 @@ pub fn open_planned(target: &Target, planned: &[PlannedStore]) -> Result<Vec<Box
     planned.iter().map(|planned| open_one(target, planned)).collect()
 }
 
+fn is_of_one_machine(reference: &Reference) -> bool {
+    match reference {
+        Reference::Dotenv { .. } | Reference::Json { .. } | Reference::File { .. } | Reference::Keychain { .. } => true,
+        // Encrypted files go along with a checkout, and programs may keep things anywhere.
+        Reference::Age { .. } | Reference::Command { .. } | Reference::Stdout => false,
+        Reference::Vault { .. } | Reference::AwsSm { .. } | Reference::Kubernetes { .. } => false,
+    }
+}
+
 fn open_one(target: &Target, planned: &PlannedStore) -> Result<Box<dyn Store>, Error> {
     let store = store::open(&Reference::parse(&planned.reference)?, &planned.names, &target.surroundings)?;
     match &planned.server {
+        Some(begun) if begun.starts_with(HOST) => {
+            let (there, here) = (begun.trim_start_matches(HOST), host());
+            if there == here {
+                return Ok(store);
+            }
+            let message =
+                format!("`{}` is on `{there}`, where this rotation was begun, and this is `{here}`", planned.reference);
+            let hint = advice![
+                "go on there; where that machine is gone, close it: ",
+                Verb::Abandon.here().open("reason", "TEXT")
+            ];
+            Err(Stop::new(Kind::Usage, message, hint))
+        }
         Some(begun) => Ok(store::bound(store, begun)?),
         None => Ok(store),
     }

@@ -8,8 +8,8 @@ use rusqlite::types::Value;
 use rusqlite::{Connection, Transaction, TransactionBehavior, params_from_iter};
 
 use super::heads;
-use super::journal::{BUSY, Journal, JournalError};
-use super::journal_error::is_not_as_written;
+use super::journal_error::{JournalError, is_not_as_written};
+use super::local::{BUSY, Local};
 use super::schema::{APPLICATION_ID, HEADED, MIGRATIONS, STAMPED, SUMMED};
 use super::sums::Sums;
 use crate::stamp::StampKey;
@@ -26,7 +26,7 @@ struct FileState {
     is_ours: rusqlite::Result<bool>,
 }
 
-impl Journal {
+impl Local {
     /// The same journal, ready to be read.
     pub(super) fn ready(mut self) -> Result<Self, JournalError> {
         let begun = Instant::now();

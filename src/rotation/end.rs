@@ -10,7 +10,7 @@ use super::facts::LONGEST_CALL;
 use super::issue::pause;
 use super::lease::Meanwhile;
 use super::operator::{Awaited, Doubt, News, Reply};
-use super::runner::Runner;
+use super::runner::{BEFORE_A_CALL, Runner};
 use super::{Event, How, Outcome, RunError, Step};
 use crate::provider::answer::{self, Inspected, Refusal, Unknown};
 use crate::provider::spec::Meaning;
@@ -176,6 +176,7 @@ impl Runner<'_> {
                 }
                 Way::Back { reason } => self.go_back(reason, attempt == 1)?,
             }
+            self.hold(LONGEST_CALL_BACK + BEFORE_A_CALL)?;
             // Whoever goes forward afterwards counts on it that an attempt is over by then.
             self.operator.awaits_answer(Some(self.client.timeout().min(LONGEST_CALL_BACK)));
             let outcome = self.client.call_within(LONGEST_CALL_BACK, &endpoint, &request, key);

@@ -7,7 +7,8 @@ use rusqlite::{Connection, Transaction, TransactionBehavior, params};
 use super::Plan;
 use super::heads::{self, Standing};
 use super::journal_error::not_as_written;
-use super::rows::{self, Row};
+use super::row::Row;
+use super::rows;
 use crate::stamp::StampKey;
 
 /// The key of a plan's endpoint by now; nothing where that cannot be told, and then the key stays.

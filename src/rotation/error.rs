@@ -14,6 +14,7 @@ use super::journal::JournalError;
 use super::lock::LockError;
 use super::operator::{Comparison, Doubt};
 use super::seal::SealError;
+use super::shared_error::taken_over_hint;
 use super::superseded::Difference;
 use super::unasked::{Theirs, Unheard};
 use crate::advice::{Advice, Flag, Verb, advice};
@@ -28,6 +29,9 @@ pub enum RunError {
     Journal(#[from] JournalError),
     #[error(transparent)]
     Lock(#[from] LockError),
+    /// Somebody else holds the endpoint by now, and goes on.
+    #[error("another whsec has taken this endpoint over meanwhile ({by}); nothing more is done here")]
+    TakenOver { by: String, sealed: Option<PathBuf> },
     /// A store or the seal failed before anything was sent.
     #[error("nothing was sent, because a store failed its check")]
     StoreCheck(#[source] StoreError),
@@ -163,7 +167,8 @@ impl RunError {
         let reason = || Flag::open("reason", "TEXT");
         Some(match self {
             Self::Journal(error) => return error.hint(),
-            Self::Lock(error) => error.hint(),
+            Self::Lock(error) => return error.hint(),
+            Self::TakenOver { sealed, .. } => taken_over_hint(sealed.as_deref()),
             Self::StoreCheck(error) => return error.hint(),
             Self::SealCheck(error) | Self::SealFailed(error) => return error.hint(),
             Self::Refused { refusal, can_force, .. } => refusal_hint(refusal, *can_force, self.nothing_changed()),

@@ -283,6 +283,6 @@ impl Operator for Person {
         self.joined.iter().filter(is_new).cloned().collect()
     }
     fn wants_to_stop(&self) -> bool {
-        self.stop_at.is_some_and(|word| self.heard.iter().any(|heard| heard == word))
+        self.stop_at.is_some_and(|word| self.heard.iter().any(|heard| heard.starts_with(word)))
     }
 }

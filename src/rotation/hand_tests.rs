@@ -61,7 +61,7 @@ fn it_is_asked_for_when_all_else_is_ready_and_nothing_is_ever_sent() {
         assert_eq!(world.run(None), "finished", "{:?}", world.person.heard);
         assert_eq!((world.recorded().as_str(), world.slots().as_str()), (recorded, "-n-"), "{direction:?}");
         assert_eq!((world.sealed(), world.fake().calls.len()), ((false, false), 0));
-        let known = world.journal.find(world.rotation.id).unwrap().unwrap();
+        let known = world.journal.find(&world.rotation.plan.endpoint_key, world.rotation.id).unwrap().unwrap();
         assert_eq!((&known.done, &known.call), (&world.rotation.done, &world.rotation.call));
     }
 }

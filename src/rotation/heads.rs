@@ -10,7 +10,8 @@ use rusqlite::{Connection, OptionalExtension, params};
 use serde::{Deserialize, Serialize};
 
 use super::journal_error::not_as_written;
-use super::rows::{self, Row};
+use super::row::Row;
+use super::rows;
 use super::sums::has_no_orphans;
 use super::{Rotation, exposure};
 use crate::stamp::StampKey;

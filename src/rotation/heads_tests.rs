@@ -176,7 +176,7 @@ fn e2_a_rotation_that_is_put_back_as_it_was_is_noticed() {
     // Its own stamp holds: that was so once.
     connection.execute("DELETE FROM events WHERE seq = 2", []).unwrap();
     connection.execute("UPDATE rotations SET sum = ?1", [before]).unwrap();
-    assert!(journal.find(open.id).unwrap().is_some());
+    assert!(journal.find(&open.plan.endpoint_key, open.id).unwrap().is_some());
     assert!(journal.find_open(&open.plan.endpoint_key).is_err() && journal.open_rotations().is_err());
     let lost = Event::Lost { why: String::new(), status: None };
     assert!(journal.append(&mut open, "ana@box", noon(), &[lost]).is_err(), "it was stamped anew");

@@ -10,7 +10,7 @@ use jiff::{SignedDuration, Timestamp};
 use super::error::ROTATE;
 use super::facts::LONGEST_CALL;
 use super::operator::{Doubt, News};
-use super::runner::Runner;
+use super::runner::{BEFORE_A_CALL, Runner};
 use super::seal::Sealed;
 use super::superseded::Finding;
 use super::{Answered, Call, Event, ExpirySource, Issuing, KeyMark, Outcome, RunError, SentAt, Step};
@@ -69,6 +69,7 @@ impl Runner<'_> {
             self.attempts_left = self.attempts_left.saturating_sub(1);
             self.record(&[Event::Sent { attempt, digest: request.digest(), key: mark.clone() }])?;
             self.operator.tell(self.rotation, News::Sending { attempt });
+            self.hold(self.client.timeout() + BEFORE_A_CALL)?;
             self.operator.awaits_answer(Some(self.client.timeout()));
             let outcome = self.client.call_with(self.endpoint, &request, key, (made.as_ref(), &self.carried));
             self.operator.awaits_answer(None);

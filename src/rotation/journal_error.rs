@@ -4,15 +4,17 @@ use std::path::{Path, PathBuf};
 
 use thiserror::Error;
 
-use super::lock::read_only_hint;
+use super::lock_error::read_only_hint;
+use super::shared_error::SharedError;
 use super::state_key::StateKeyError;
 use crate::advice::{Advice, Verb, advice};
+use crate::documents::DocumentsError;
 use crate::system::private;
 
 /// Why the journal cannot be used. Nothing was sent.
 #[derive(Debug, Error)]
 pub enum JournalError {
-    #[error("the journal `{path}` is damaged or not a whsec journal")]
+    #[error("the journal `{path}` is damaged, or none of whsec")]
     Damaged {
         path: PathBuf,
         #[source]
@@ -36,8 +38,16 @@ pub enum JournalError {
     LogUnread { log: PathBuf },
     #[error("the journal `{path}` was removed or replaced while whsec ran")]
     Gone { path: PathBuf },
+    #[error(transparent)]
+    Shared(#[from] SharedError),
     #[error("`{endpoint}` has an open rotation already")]
     AlreadyOpen { endpoint: String },
+}
+
+impl From<DocumentsError> for JournalError {
+    fn from(error: DocumentsError) -> Self {
+        Self::Shared(error.into())
+    }
 }
 
 impl JournalError {
@@ -55,6 +65,7 @@ impl JournalError {
                     .into()
             }
             Self::Key(error) => return error.hint(),
+            Self::Shared(error) => return error.hint(),
             Self::Newer { .. } => "install the newer whsec on this machine".into(),
             Self::Unusable { path, .. } => {
                 format!("see whether `{}` is writable and the disk has room", path.parent().unwrap_or(path).display()).into()

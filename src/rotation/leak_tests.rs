@@ -5,7 +5,6 @@ use std::collections::BTreeSet;
 use super::*;
 use crate::delivery::probe::Verdict;
 use crate::rotation::fakes::{print, secret};
-use crate::rotation::lock::EndpointLock;
 use crate::rotation::tests::{answered, events, fold, noon, rotation};
 use crate::rotation::world::World;
 use crate::rotation::{Answered, Evidence, How, Outcome};
@@ -90,7 +89,7 @@ fn a_leak_is_declared_once_and_not_of_what_is_over() {
     }
     let mut world = World::after(OverlapSwitch, STORE, Step::Promote);
     world.lock.release();
-    let theirs = EndpointLock::take(world.folder(), &world.rotation.plan.endpoint_key, "ben").unwrap();
+    let theirs = world.others_take("ben");
     world.person.stop_at = Some("begun");
     world.person.heard.push("begun".to_owned());
     assert!(!world.process(|runner| runner.declare_leak("a log", leak(None))).unwrap());

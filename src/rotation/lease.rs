@@ -28,7 +28,7 @@ pub fn has_moved(journal: &Journal, rotation: &Rotation) -> bool {
     if journal.in_place().is_err() {
         return true;
     }
-    let Ok(now) = journal.find(rotation.id) else { return false };
+    let Ok(now) = journal.find(&rotation.plan.endpoint_key, rotation.id) else { return false };
     let is_same = |now: &Rotation| {
         let is_done = now.done == rotation.done && now.call == rotation.call;
         is_done && now.closed.is_none() && now.plan.forced == rotation.plan.forced
@@ -115,7 +115,7 @@ impl Runner<'_> {
     pub fn catch_up(&mut self) -> Result<Rotation, RunError> {
         let before = self.rotation.clone();
         self.journal.in_place().map_err(|error| self.unrecorded(error))?;
-        let now = self.journal.find(before.id).map_err(|error| self.unrecorded(error))?;
+        let now = self.journal.find(&before.plan.endpoint_key, before.id).map_err(|error| self.unrecorded(error))?;
         if let Some(now) = now {
             *self.rotation = now.known_as(&before);
         }

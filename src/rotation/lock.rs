@@ -1,134 +1,93 @@
-//! One process at a time on one endpoint: an advisory lock that dies with its holder.
+//! One process at a time on one endpoint: by a file's lock on this machine, by a lease where several share the journal.
 
-use std::cell::Cell;
-use std::fs::{File, OpenOptions, TryLockError};
-use std::io::{self, Read, Seek, Write};
-use std::path::{Path, PathBuf};
+use std::path::Path;
+use std::rc::Rc;
+use std::time::Duration;
 
-use crate::advice::{Advice, Verb, advice};
-use sha2::{Digest, Sha256};
-use thiserror::Error;
-
-use crate::system::text::hex;
+use super::file_lock::FileLock;
+use super::held::NotTaken;
+pub use super::lock_error::LockError;
+use super::shared::Shared;
+use super::shared_error::SharedError;
+use crate::time::span;
 
 /// Held as long as the value lives, but for the time between [`Self::release`] and [`Self::reacquire`].
 #[derive(Debug)]
-pub struct EndpointLock {
-    file: File,
-    path: PathBuf,
+pub enum EndpointLock {
+    File(FileLock),
+    Lease(Lease),
+}
+
+/// An endpoint of a shared journal. It is given back at the end, and over by itself where this process ends without that.
+#[derive(Debug)]
+pub struct Lease {
+    journal: Rc<Shared>,
+    endpoint: String,
     holder: String,
-    is_held: Cell<bool>,
-}
-
-/// Why the lock was not taken.
-#[derive(Debug, Error)]
-pub enum LockError {
-    #[error("another whsec works on this endpoint ({holder})")]
-    Held { holder: String },
-    #[error("nothing was sent, because the state folder `{folder}` is read-only")]
-    ReadOnly { folder: PathBuf },
-    #[error("cannot lock `{path}`")]
-    Io {
-        path: PathBuf,
-        #[source]
-        source: io::Error,
-    },
-}
-
-impl LockError {
-    /// What the operator can do about it.
-    pub fn hint(&self) -> Advice {
-        match self {
-            Self::Held { .. } => advice![
-                "wait until it is through (",
-                Verb::Status.alone(),
-                " shows where it stands), or stop it there with Ctrl-C: what it has done is kept"
-            ],
-            Self::ReadOnly { folder } => read_only_hint(folder).into(),
-            Self::Io { path, source } => {
-                let folder = path.parent().unwrap_or(path).display();
-                match source.kind() {
-                    io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => {
-                        format!("nothing was sent; make room on the disk of `{folder}`, then run it again").into()
-                    }
-                    _ => format!("nothing was sent; see whether `{folder}` is a folder of yours and writable").into(),
-                }
-            }
-        }
-    }
-}
-
-/// What can be done about a state folder on a read-only disk.
-pub(super) fn read_only_hint(folder: &Path) -> String {
-    format!("make `{}` writable, then run it again; what only looks works meanwhile", folder.display())
+    /// The longest that a call may take.
+    call: Duration,
 }
 
 impl EndpointLock {
-    /// Takes the endpoint's lock at once or fails. `holder` tells the next one who has it.
+    /// Takes the endpoint's lock in a state folder at once or fails. `holder` tells the next one who has it.
     pub fn take(state: &Path, endpoint_key: &str, holder: &str) -> Result<Self, LockError> {
-        let digest = Sha256::digest(endpoint_key.as_bytes());
-        let name = hex(&digest[..12]);
-        let folder = state.join("locks");
-        let path = folder.join(name);
-        let io = |source| match crate::system::private::is_read_only(state) {
-            true => LockError::ReadOnly { folder: state.to_owned() },
-            false => LockError::Io { path: path.clone(), source },
-        };
-        crate::system::private::folder(&folder).map_err(io)?;
-        let mut options = OpenOptions::new();
-        options.read(true).write(true).create(true).truncate(false);
-        std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
-        let file = options.open(&path).map_err(io)?;
-        let lock = Self { file, path: path.clone(), holder: holder.to_owned(), is_held: Cell::new(false) };
-        lock.lock()?;
-        lock.note().map_err(io)?;
-        Ok(lock)
+        FileLock::take(state, endpoint_key, holder).map(Self::File)
+    }
+
+    /// The same in a shared journal, where calls take no longer than that.
+    pub fn lease(journal: Rc<Shared>, endpoint_key: &str, holder: &str, call: Duration) -> Result<Self, LockError> {
+        let lease = Lease { journal, endpoint: endpoint_key.to_owned(), holder: holder.to_owned(), call };
+        lease.take().map(|()| Self::Lease(lease))
     }
 
     /// Lets others act on the endpoint while this process only waits.
     pub fn release(&self) {
-        // Where that fails nobody is worse off than before.
-        if self.is_held() {
-            self.is_held.set(self.file.unlock().is_err());
+        match self {
+            Self::File(file) => file.release(),
+            Self::Lease(lease) => lease.journal.give_back(&lease.endpoint),
         }
     }
 
     /// Whether nobody else can act on the endpoint now.
     pub fn is_held(&self) -> bool {
-        self.is_held.get()
+        match self {
+            Self::File(file) => file.is_held(),
+            Self::Lease(lease) => lease.journal.has(&lease.endpoint),
+        }
     }
 
     /// Takes the lock that was let go of, at once, or fails.
     pub fn reacquire(&self) -> Result<(), LockError> {
-        self.lock()?;
-        // A disk that is full by now is no reason to stop with a secret half way.
-        let _ = self.note();
-        Ok(())
-    }
-
-    /// Tells the next one who has the lock.
-    fn note(&self) -> io::Result<()> {
-        let mut file = &self.file;
-        file.set_len(0)?;
-        file.rewind()?;
-        file.write_all(self.holder.as_bytes())
-    }
-
-    fn lock(&self) -> Result<(), LockError> {
-        let mut file = &self.file;
-        match file.try_lock() {
-            Ok(()) => {
-                self.is_held.set(true);
-                Ok(())
-            }
-            Err(TryLockError::WouldBlock) => {
-                let mut text = String::new();
-                // The note only serves the message; who holds the lock may be writing it this moment.
-                let _ = file.rewind().and_then(|()| file.take(300).read_to_string(&mut text));
-                let holder = Some(text.trim()).filter(|text| !text.is_empty()).unwrap_or("begun this moment");
-                Err(LockError::Held { holder: holder.to_owned() })
-            }
-            Err(TryLockError::Error(source)) => Err(LockError::Io { path: self.path.clone(), source }),
+        match self {
+            Self::File(file) => file.reacquire(),
+            Self::Lease(lease) => lease.take(),
         }
+    }
+
+    /// Sees to it that nobody else can act on the endpoint for so long from now on, or fails.
+    pub fn keep(&self, at_least: Duration) -> Result<(), SharedError> {
+        match self {
+            // It is held as long as this process lives.
+            Self::File(_) => Ok(()),
+            Self::Lease(lease) => lease.journal.keep(&lease.endpoint, at_least),
+        }
+    }
+}
+
+impl Lease {
+    fn take(&self) -> Result<(), LockError> {
+        self.journal.take(&self.endpoint, &self.holder, self.call).map_err(|why| match why {
+            NotTaken::Held { holder, left } => {
+                let left = span(left.try_into().unwrap_or(jiff::SignedDuration::MAX));
+                LockError::Held { holder: format!("{holder}; free in {left} at the latest") }
+            }
+            NotTaken::Failed(error) => LockError::Shared(error),
+        })
+    }
+}
+
+impl Drop for Lease {
+    fn drop(&mut self) {
+        self.journal.give_back(&self.endpoint);
     }
 }

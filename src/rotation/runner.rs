@@ -10,12 +10,17 @@ use super::journal::{Journal, JournalError};
 use super::lock::EndpointLock;
 use super::operator::{News, Operator};
 use super::seal::Seals;
+use super::shared_error::SharedError;
 use super::{Answered, Call, Event, KeyOrigin, Rotation, RunError, Step};
 use crate::delivery::probe::Prober;
 use crate::provider::client::Client;
 use crate::provider::{Carried, Endpoint};
 use crate::secret::Secret;
 use crate::store::{Access, Slot, Store, readable, slots};
+
+/// How long the endpoint has to be this process's beyond what a call may take, and for a change of a store.
+pub(super) const BEFORE_A_CALL: Duration = Duration::from_secs(15);
+pub(super) const BEFORE_A_STORE: Duration = Duration::from_secs(30);
 
 /// A rotation and everything that it acts on.
 pub struct Runner<'a> {
@@ -94,8 +99,17 @@ impl Runner<'_> {
         Ok(())
     }
 
+    /// Sees to it that nobody else can act on the endpoint for so long from now on, or fails.
+    pub(super) fn hold(&self, at_least: Duration) -> Result<(), RunError> {
+        self.lock.keep(at_least).map_err(|error| self.unrecorded(error.into()))
+    }
+
     /// A failing journal means that nothing happened only as long as nothing was sent.
     pub(super) fn unrecorded(&self, source: JournalError) -> RunError {
+        if let JournalError::Shared(SharedError::TakenOver { by }) = source {
+            let sealed = self.seals.exists(self.rotation.id).then(|| self.seals.path(self.rotation.id));
+            return RunError::TakenOver { by, sealed };
+        }
         match self.rotation.call {
             Call::NotApplied => RunError::Journal(source),
             Call::Answered(_) => RunError::NotRecorded { is_answered: true, source },

@@ -7,6 +7,7 @@
 use std::fs::{File, TryLockError};
 use std::io;
 use std::path::{Path, PathBuf};
+use std::rc::Rc;
 use std::str::FromStr;
 use std::thread::sleep;
 use std::time::{Duration, Instant};
@@ -16,13 +17,14 @@ use age::x25519::{Identity, Recipient};
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use serde::{Deserialize, Serialize};
-use thiserror::Error;
 use uuid::Uuid;
 use zeroize::Zeroizing;
 
 use super::Answered;
-use super::state_key::{StateKey, StateKeyError};
-use crate::advice::{Advice, Verb, advice};
+use super::copies::{Copied, Copies, path_in};
+pub use super::seal_error::SealError;
+use super::shared::Shared;
+use super::state_key::StateKey;
 use crate::secret::{Fingerprint, Secret};
 use crate::store::envelope::{self, Envelope};
 use crate::store::{Slot, Store, StoreError};
@@ -43,11 +45,11 @@ const PATIENCE: Duration = Duration::from_secs(60);
 
 /// Where seals are, and whom they are for.
 pub struct Seals {
-    state: PathBuf,
     folder: PathBuf,
     recipients: Vec<Recipient>,
     identity: Box<dyn Store>,
     key: StateKey,
+    copies: Copies,
 }
 
 /// What a seal holds.
@@ -61,68 +63,6 @@ pub struct Sealed {
     /// The whole answer where no secret could be read from it, in base64: byte for byte, and never much larger.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     answer: Option<Zeroizing<String>>,
-}
-
-/// A seal could not be made or opened.
-#[derive(Debug, Error)]
-pub enum SealError {
-    #[error("`{text}` is not an age recipient (`age1…`)")]
-    BadRecipient { text: String },
-    #[error("the seal's identity in `{store}` is missing or not an age identity")]
-    NoIdentity { store: String },
-    #[error("cannot keep the seal's identity")]
-    Identity(#[source] StoreError),
-    #[error("cannot write the seal `{path}`")]
-    Write {
-        path: PathBuf,
-        #[source]
-        source: FileError,
-    },
-    #[error("cannot read the seal `{path}`")]
-    Read {
-        path: PathBuf,
-        #[source]
-        source: io::Error,
-    },
-    #[error("the seal `{path}` does not open with the identity in `{store}`")]
-    DoesNotOpen { path: PathBuf, store: String },
-    #[error("the seal `{path}` was not made here for this rotation")]
-    NotOurs { path: PathBuf },
-    #[error("the seal `{path}` holds {holds}, and the journal says {says}")]
-    OtherSecret { path: PathBuf, holds: Fingerprint, says: Fingerprint },
-    #[error(transparent)]
-    Key(#[from] StateKeyError),
-    #[error("cannot lock `{path}`")]
-    Lock {
-        path: PathBuf,
-        #[source]
-        source: io::Error,
-    },
-    #[error("encryption failed")]
-    Encrypt,
-}
-
-impl SealError {
-    /// What the operator can do about it.
-    pub fn hint(&self) -> Option<Advice> {
-        match self {
-            Self::BadRecipient { .. } => {
-                Some("`[seal] recipients` takes what `age-keygen` prints as the public key".into())
-            }
-            Self::NoIdentity { .. } | Self::DoesNotOpen { .. } => {
-                Some(advice!["was the identity moved or replaced? ", Verb::Doctor.alone(), " shows where it should be"])
-            }
-            Self::NotOurs { .. } | Self::OtherSecret { .. } => Some(
-                "nothing in it is used: keep a copy, find out who writes in the state folder, and move it away; if the folder \
-                 was moved here, its `state-key` belongs to it"
-                    .into(),
-            ),
-            Self::Key(error) => error.hint(),
-            Self::Identity(error) => error.hint(),
-            Self::Write { source, .. } => source.hint().map(Advice::from),
-            Self::Read { .. } | Self::Lock { .. } | Self::Encrypt => None,
-        }
-    }
 }
 
 impl Sealed {
@@ -176,10 +116,7 @@ impl Seals {
         places: &dyn Fn() -> Result<Places, StoreError>,
     ) -> Result<Self, SealError> {
         let note = state.join("seal-recipient");
-        let mut recipients = Vec::new();
-        for text in team {
-            recipients.push(Recipient::from_str(text).map_err(|_| SealError::BadRecipient { text: text.clone() })?);
-        }
+        let mut recipients = parsed(team)?;
         let noted = || std::fs::read_to_string(&note).ok().and_then(|text| Recipient::from_str(text.trim()).ok());
         // An identity is kept before it is noted, so that where it is noted its place is settled.
         let places = || places().map_err(SealError::Identity);
@@ -209,7 +146,21 @@ impl Seals {
         };
         recipients.push(own);
         let key = StateKey::open(state)?;
-        Ok(Self { state: state.to_owned(), folder: folder(state), recipients, identity, key })
+        Ok(Self { copies: Copies::in_folder(folder(state)), folder: folder(state), recipients, identity, key })
+    }
+
+    /// Seals whose identity is a team's, in a store that several machines have. Nothing of it is noted on this machine; it is made
+    /// only where `may_make` says so, because two machines that made one each would lock each other out.
+    pub fn of_team(state: &Path, team: &[String], identity: Box<dyn Store>, may_make: bool) -> Result<Self, SealError> {
+        let is_there = identity.get(Slot::Current).map_err(SealError::Identity)?.is_some();
+        if !is_there && !may_make {
+            return Err(SealError::NoIdentity { store: identity.reference() });
+        }
+        let own = own_recipient(identity.as_ref())?;
+        let mut recipients = parsed(team)?;
+        recipients.push(own);
+        let key = StateKey::open(state)?;
+        Ok(Self { copies: Copies::in_folder(folder(state)), folder: folder(state), recipients, identity, key })
     }
 
     /// Where the identity is kept, as a store reference.
@@ -217,20 +168,38 @@ impl Seals {
         self.identity.reference()
     }
 
-    /// The file of one rotation's seal.
-    pub fn path(&self, rotation: Uuid) -> PathBuf {
-        path(&self.state, rotation)
+    /// The same seals, kept where several machines share a journal: for its recipients as well, and vouched for by its key.
+    pub fn in_journal(mut self, journal: Rc<Shared>) -> Result<Self, SealError> {
+        for text in journal.recipients() {
+            let recipient = Recipient::from_str(text).map_err(|_| SealError::BadRecipient { text: text.clone() })?;
+            if !self.recipients.iter().any(|known| known.to_string() == *text) {
+                self.recipients.insert(0, recipient);
+            }
+        }
+        self.key.stamps = journal.stamps.clone();
+        self.copies.journal = Some(journal);
+        Ok(self)
     }
 
-    /// Whether a rotation's seal is there.
+    /// Everybody whom a seal is for, this machine's own recipient last.
+    pub fn recipients(&self) -> Vec<String> {
+        self.recipients.iter().map(ToString::to_string).collect()
+    }
+
+    /// Where one rotation's seal is: a file, or words where it is not on this machine.
+    pub fn path(&self, rotation: Uuid) -> PathBuf {
+        self.copies.place(rotation)
+    }
+
+    /// Whether a rotation's seal is there. Where that cannot be told it may be.
     pub fn exists(&self, rotation: Uuid) -> bool {
-        self.path(rotation).exists()
+        self.copies.are_there(rotation)
     }
 
     /// Proves that a seal can be written and opened: a canary goes the same way beside where it would be, and is removed.
     pub fn prove(&self, canary: &Secret) -> Result<(), SealError> {
         let id = Uuid::nil();
-        let path = self.path(id);
+        let path = path_in(&self.folder, id);
         let cipher = self.cipher(id, &Sealed::new(None, canary.expose()))?;
         let mut opened = Err(SealError::DoesNotOpen { path: path.clone(), store: self.identity_place() });
         let proved = Place::new(path.clone()).prove(
@@ -253,9 +222,9 @@ impl Seals {
         }
     }
 
-    /// Writes the seal durably. The secret is on disk only encrypted.
+    /// Writes the seal durably. The secret is kept only encrypted.
     pub fn seal(&self, rotation: Uuid, content: &Sealed) -> Result<(), SealError> {
-        write(&self.path(rotation), &self.cipher(rotation, content)?)
+        self.copies.write(rotation, &self.cipher(rotation, content)?)
     }
 
     /// The seal's bytes, in a folder that is there.
@@ -267,11 +236,18 @@ impl Seals {
         envelope::encrypt(&self.recipients, &plain).ok_or(SealError::Encrypt)
     }
 
-    /// Opens a rotation's seal with this machine's identity. Refuses one that was not made here for this rotation.
+    /// Opens a rotation's seal with this machine's identity. Refuses one that was not made here for this rotation. Of several
+    /// copies the newest one that opens counts.
     pub fn unseal(&self, rotation: Uuid) -> Result<Sealed, SealError> {
-        let path = self.path(rotation);
-        let cipher = std::fs::read(&path).map_err(|source| SealError::Read { path, source })?;
-        self.opened(rotation, &cipher)
+        let mut refused = None;
+        for copy in self.copies.of(rotation)? {
+            match self.opened(rotation, &copy.cipher) {
+                Ok(sealed) => return Ok(sealed),
+                Err(error) => refused = refused.or(Some(error)),
+            }
+        }
+        let (path, source) = (self.path(rotation), io::ErrorKind::NotFound.into());
+        Err(refused.unwrap_or(SealError::Read { path, source }))
     }
 
     fn opened(&self, rotation: Uuid, cipher: &[u8]) -> Result<Sealed, SealError> {
@@ -286,14 +262,16 @@ impl Seals {
 
     /// The secret in a rotation's seal, provided that it is the one that the journal has of it.
     pub fn secret_of(&self, rotation: Uuid, says: Option<&Fingerprint>) -> Result<Secret, SealError> {
-        let secret = self.unseal(rotation)?.secret();
-        match says {
-            Some(says) if *says != secret.fingerprint() => {
-                let (path, holds) = (self.path(rotation), secret.fingerprint());
-                Err(SealError::OtherSecret { path, holds, says: says.clone() })
+        let newest = self.unseal(rotation)?.secret();
+        let Some(says) = says.filter(|says| **says != newest.fingerprint()) else { return Ok(newest) };
+        // A machine that came too late may have sealed another one after that.
+        for copy in self.copies.of(rotation)? {
+            let found = self.opened(rotation, &copy.cipher).map(|sealed| sealed.secret());
+            if let Some(found) = found.ok().filter(|found| found.fingerprint() == *says) {
+                return Ok(found);
             }
-            _ => Ok(secret),
         }
+        Err(SealError::OtherSecret { path: self.path(rotation), holds: newest.fingerprint(), says: says.clone() })
     }
 
     /// What is in a seal without its stamp, which is on a line of its own; one of version 0.1.0 has none.
@@ -321,19 +299,24 @@ impl Seals {
         identity.ok_or_else(|| SealError::NoIdentity { store: self.identity.reference() })
     }
 
-    /// Removes a rotation's seal; none there is as good.
+    /// Removes a rotation's seal; none there is as good. What a machine that came too late has sealed beside it stays.
     pub fn remove(&self, rotation: Uuid) -> Result<(), SealError> {
-        let path = self.path(rotation);
-        match std::fs::remove_file(&path) {
-            Err(source) if source.kind() != io::ErrorKind::NotFound => Err(SealError::Read { path, source }),
-            _ => Ok(()),
+        let copies = self.copies.of(rotation)?;
+        let secret =
+            |copy: &Copied| self.opened(rotation, &copy.cipher).ok().map(|sealed| sealed.secret().fingerprint());
+        let newest = if copies.len() > 1 { copies.iter().find_map(secret) } else { None };
+        for copy in &copies {
+            if copies.len() == 1 || secret(copy).is_some_and(|secret| Some(secret) == newest) {
+                self.copies.remove(copy)?;
+            }
         }
+        Ok(())
     }
 }
 
 /// The file of one rotation's seal in a state folder.
 pub fn path(state: &Path, rotation: Uuid) -> PathBuf {
-    folder(state).join(format!("{rotation}.age"))
+    path_in(&folder(state), rotation)
 }
 
 fn folder(state: &Path) -> PathBuf {
@@ -359,6 +342,11 @@ fn alone(state: &Path) -> Result<File, SealError> {
             Err(TryLockError::Error(source)) => return Err(io(source)),
         }
     }
+}
+
+fn parsed(recipients: &[String]) -> Result<Vec<Recipient>, SealError> {
+    let parsed = |text: &String| Recipient::from_str(text).map_err(|_| SealError::BadRecipient { text: text.clone() });
+    recipients.iter().map(parsed).collect()
 }
 
 fn own_recipient(store: &dyn Store) -> Result<Recipient, SealError> {

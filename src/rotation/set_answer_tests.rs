@@ -49,7 +49,7 @@ fn only_an_answer_that_is_json_or_nothing_at_all_is_a_yes() {
                 (came_to, recorded),
                 "{body}"
             );
-            let known = world.journal.find(world.rotation.id).unwrap().unwrap();
+            let known = world.journal.find(&world.rotation.plan.endpoint_key, world.rotation.id).unwrap().unwrap();
             assert_eq!(
                 (known.answered().is_some(), world.heard("(answered)")),
                 (came_to.is_empty(), came_to.is_empty())

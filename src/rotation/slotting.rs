@@ -8,7 +8,7 @@ use std::collections::BTreeSet;
 use super::drift::{self, Act, Drift};
 use super::guard::{self, refuse};
 use super::operator::News;
-use super::runner::Runner;
+use super::runner::{BEFORE_A_STORE, Runner};
 use super::{Event, How, RunError, Step};
 use crate::secret::{Fingerprint, Secret};
 use crate::store::slots::{self, Held};
@@ -152,6 +152,10 @@ impl Runner<'_> {
             let is_done = self.rotation.stores_done.contains(&(step, reference.clone()));
             if is_done || left_out.contains(&reference) {
                 continue;
+            }
+            // A journal that cannot be reached now is no reason to leave a store without the secret; another holder is.
+            if let Err(error @ RunError::TakenOver { .. }) = self.hold(BEFORE_A_STORE) {
+                return Err(error);
             }
             match self.patiently(store.as_ref(), &act) {
                 Ok(()) => {

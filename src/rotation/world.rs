@@ -18,9 +18,11 @@ use super::operator::Reply;
 use super::run::Rest;
 use super::runner::Runner;
 use super::seal::{Places, Seals};
+use super::shared::Shared;
 use super::tests::rotation;
 use super::*;
 use crate::delivery::probe::Prober;
+use crate::documents::Memory;
 use crate::http::Received;
 use crate::provider::client::{Client, ClientOptions, Wire};
 use crate::provider::{Carried, Endpoint, Provider, request};
@@ -50,6 +52,9 @@ pub struct World {
     client: Client,
     stores: Vec<Box<dyn Store>>,
     folder: TempDir,
+    /// Where the journal is that several machines share, if it is one, and who opens it.
+    memory: Option<Memory>,
+    identity: Shelf,
 }
 
 impl World {
@@ -81,11 +86,19 @@ impl World {
         let shelves: Vec<Shelf> = stores.iter().map(|(name, access)| Shelf::new(name, *access)).collect();
         shelves.iter().for_each(|shelf| shelf.put("-o-"));
         let fake = Arc::new(Mutex::new(Fake::new()));
-        let lock = Rc::new(EndpointLock::take(folder.path(), &endpoint.key(), "ana").unwrap());
         let identity = Shelf::new("identity", Access::ReadWrite);
-        let places = || Ok(Places { first: Box::new(identity.clone()), otherwise: None });
+        // The same rules hold where several machines share the journal: `tests/run` asks all of them of either.
+        let memory = std::env::var_os("WHSEC_TEST_SHARED").map(|_| Memory::default());
+        let (journal, seals) = opened(folder.path(), &identity, memory.as_ref());
+        let lock = match journal.shared() {
+            Some(shared) => EndpointLock::lease(Rc::clone(shared), &endpoint.key(), "ana", Duration::from_secs(30)),
+            None => EndpointLock::take(folder.path(), &endpoint.key(), "ana"),
+        };
+        let lock = Rc::new(lock.unwrap());
         Self {
-            journal: Journal::open(folder.path()).unwrap(),
+            journal,
+            memory,
+            identity,
             rotation: begun,
             person: Person::new(folder.path()),
             stores: shelves.iter().map(|shelf| Box::new(shelf.clone()) as Box<dyn Store>).collect(),
@@ -95,7 +108,7 @@ impl World {
             key: Some(Secret::new("a key of the test's own")),
             origin: Some(KeyOrigin { words: "the file `/k`".to_owned(), is_printed: false }),
             prober: None,
-            seals: Seals::open(folder.path(), &[], &places).unwrap(),
+            seals,
             endpoint,
             lock,
             folder,
@@ -230,12 +243,23 @@ impl World {
 
     /// What somebody else journals of this rotation.
     pub fn others(&self, events: Vec<Event>) -> Others {
-        let id = self.rotation.id;
+        let (id, key) = (self.rotation.id, self.rotation.plan.endpoint_key.clone());
+        let (identity, memory) = (self.identity.clone(), self.memory.clone());
         Box::new(move |folder| {
-            let journal = Journal::open(folder).unwrap();
-            let mut rotation = journal.find(id).unwrap().unwrap();
+            let (journal, _) = opened(folder, &identity, memory.as_ref());
+            let mut rotation = journal.find(&key, id).unwrap().unwrap();
             journal.append(&mut rotation, "ben@box", fakes::now(), &events).unwrap();
         })
+    }
+
+    /// Somebody else takes the endpoint, which this process has let go of.
+    pub fn others_take(&self, holder: &str) -> EndpointLock {
+        let key = &self.rotation.plan.endpoint_key;
+        let (journal, _) = opened(self.folder(), &self.identity, self.memory.as_ref());
+        match journal.shared() {
+            Some(shared) => EndpointLock::lease(Rc::clone(shared), key, holder, Duration::from_secs(30)).unwrap(),
+            None => EndpointLock::take(self.folder(), key, holder).unwrap(),
+        }
     }
 
     /// Where the state is.
@@ -248,6 +272,15 @@ impl World {
         let id = self.rotation.id;
         (self.seals.exists(id), self.seals.exists(person_steps::old_seal(id)))
     }
+}
+
+/// The journal of a state folder, or the one in memory that goes with this identity, and the seals beside it.
+fn opened(folder: &Path, identity: &Shelf, memory: Option<&Memory>) -> (Journal, Seals) {
+    let places = || Ok(Places { first: Box::new(identity.clone()), otherwise: None });
+    let seals = Seals::open(folder, &[], &places).unwrap();
+    let Some(memory) = memory else { return (Journal::open(folder).unwrap(), seals) };
+    let shared = Rc::new(Shared::make(memory.open(), None, &seals.envelope().unwrap(), "identity").unwrap());
+    (Journal::Shared(Rc::clone(&shared)), seals.in_journal(shared).unwrap())
 }
 
 /// In a word what came of a run.
@@ -324,7 +357,7 @@ fn the_world_turns_in_every_direction() {
         let slots = if direction.is_set() { "-?-" } else { "-n-" };
         assert_eq!((world.recorded().as_str(), world.slots().as_str()), (recorded, slots), "{direction:?}");
         assert_eq!(world.sealed(), (false, false));
-        let known = world.journal.find(world.rotation.id).unwrap().unwrap();
+        let known = world.journal.find(&world.rotation.plan.endpoint_key, world.rotation.id).unwrap().unwrap();
         assert_eq!((&known.done, &known.call), (&world.rotation.done, &world.rotation.call));
     }
 }

@@ -36,6 +36,12 @@ pub fn encrypt(recipients: &[Recipient], plain: &[u8]) -> Option<Vec<u8>> {
     Some(cipher)
 }
 
+/// The same for recipients as they are written; `None` if one of them is none.
+pub fn encrypt_for(recipients: &[String], plain: &[u8]) -> Option<Vec<u8>> {
+    let recipients: Option<Vec<Recipient>> = recipients.iter().map(|recipient| recipient.parse().ok()).collect();
+    encrypt(&recipients?, plain)
+}
+
 /// Decrypts what was encrypted for this identity; `None` if it was not.
 pub fn decrypt(identity: &Identity, cipher: &[u8]) -> Option<Zeroizing<Vec<u8>>> {
     age::decrypt(identity, cipher).ok().map(Zeroizing::new)

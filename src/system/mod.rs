@@ -2,8 +2,10 @@
 //! its own; what a secret, a store or a rotation is, is not known here.
 
 mod admission;
+mod clock;
 mod error;
 mod folder;
+mod host;
 mod most;
 mod opened;
 pub mod owned;
@@ -15,5 +17,7 @@ mod swap;
 pub mod text;
 mod way;
 
+pub use clock::steady_now;
 pub use error::{FileError, FileFault, Holder, ProgramError};
 pub use folder::LOCK_DEADLINE;
+pub use host::host;

@@ -30,8 +30,9 @@ pub fn run(
     ended: &dyn Fn() -> bool,
 ) -> bool {
     let total = countdown.until.duration_since(countdown.provider_now);
-    let begun = steady_now();
-    let left = || total.saturating_sub(SignedDuration::from_millis(millis(steady_now().saturating_sub(begun))));
+    let begun = crate::system::steady_now();
+    let left =
+        || total.saturating_sub(SignedDuration::from_millis(millis(crate::system::steady_now().saturating_sub(begun))));
     let bar = (shown && output.is_terminal()).then(|| bar(total));
     let until = moment(countdown.until);
     let mut lines: Vec<i64> = LINES_AT.into_iter().filter(|at| *at < total.as_secs()).collect();
@@ -41,9 +42,9 @@ pub fn run(
     let mut called = Duration::ZERO;
     loop {
         let left = left();
-        let is_asked = steady_now().saturating_sub(called) >= SECOND;
+        let is_asked = crate::system::steady_now().saturating_sub(called) >= SECOND;
         if is_asked {
-            called = steady_now();
+            called = crate::system::steady_now();
         }
         let has_ended = is_asked && ended();
         let is_stopped = stopped();
@@ -96,18 +97,4 @@ fn finish(bar: Option<&ProgressBar>) {
 
 fn millis(span: Duration) -> i64 {
     i64::try_from(span.as_millis()).unwrap_or(i64::MAX)
-}
-
-/// A clock that no clock change moves and that runs on while a laptop sleeps.
-#[cfg(target_os = "linux")]
-fn steady_now() -> Duration {
-    let time = rustix::time::clock_gettime(rustix::time::ClockId::Boottime);
-    Duration::new(u64::try_from(time.tv_sec).unwrap_or(0), u32::try_from(time.tv_nsec).unwrap_or(0))
-}
-
-/// A clock that no clock change moves.
-#[cfg(not(target_os = "linux"))]
-fn steady_now() -> Duration {
-    static BEGIN: std::sync::OnceLock<std::time::Instant> = std::sync::OnceLock::new();
-    BEGIN.get_or_init(std::time::Instant::now).elapsed()
 }

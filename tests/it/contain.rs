@@ -143,6 +143,7 @@ fn c3_a_lost_answer_is_had_again_and_contains_the_leak() {
     sandbox.until("a rotation", |sandbox| sandbox.rotations() == 1);
     child.kill().unwrap();
     child.wait().unwrap();
+    sandbox.let_leases_end();
     assert_eq!(sandbox.run(&["status", "--json"]).json()["targets"][0]["status"], "unknown");
     let run = force(&sandbox, &[]).exits(0);
     assert_eq!((run.json()["direction"].as_str(), sandbox.rotations()), (Some("contain"), 1));

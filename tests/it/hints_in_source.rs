@@ -11,6 +11,14 @@ use whsec::advice::Verb;
 
 /// Wordings with a command that other tests arrange, and those tests.
 const ELSEWHERE: &[(&str, &str)] = &[
+    ("makes one, and `[journal] at` or WHSEC_JOURNAL names it", "the_journal_is_shown_whichever_it_is"),
+    ("make one: `whsec journal init", "places_that_cannot_hold_a_journal_are_refused_by_what_is_wrong"),
+    ("go on there; where that machine is gone", "a_store_of_one_machine_is_gone_on_with_there"),
+    ("name the team's identity", "who_is_no_recipient_is_let_in_by_one_who_is"),
+    (
+        "shows where it stands, `whsec cutover TARGET` goes on",
+        "a_machine_that_wakes_up_after_it_was_taken_over_records_and_does_nothing",
+    ),
     ("remove that one: ", "a_leak_is_contained_by_going_on_or_by_a_new_endpoint"),
     (
         "mend it at the provider, then",

@@ -41,7 +41,7 @@ fn refuses(sandbox: &Sandbox, what: &str) {
         vec!["history"],
     ] {
         let run = sandbox.run(&arguments).exits(1);
-        assert!(run.stderr.contains("is damaged or not a whsec journal"), "{what}: {arguments:?}\n{}", run.stderr);
+        assert!(run.stderr.contains("is damaged, or none of whsec"), "{what}: {arguments:?}\n{}", run.stderr);
         assert!(run.stderr.contains("hint: nothing was sent; keep a copy of"), "{what}: {}", run.stderr);
     }
     assert_eq!(sandbox.requests(), before, "{what}");
@@ -154,15 +154,15 @@ fn e2_a_damaged_rotation_that_is_over_hides_no_open_one() {
     assert_eq!(connection.execute(change, []).unwrap(), 1);
     drop(connection);
     let sent = sandbox.rotate_requests().len();
-    let status = sandbox.run(&["status"]).exits(1).says("is damaged or not a whsec journal");
+    let status = sandbox.run(&["status"]).exits(1).says("is damaged, or none of whsec");
     assert!(status.stdout.contains("next: deploy"), "{}", status.stdout);
     let json = sandbox.run(&["status", "--json"]).exits(1).json();
     assert_eq!((&json["status"], &json["targets"][0]["step"]), (&"failed".into(), &"deploy".into()), "{json}");
     sandbox.run(&["doctor"]).exits(1);
-    sandbox.run(&["history"]).exits(1).says("is damaged or not a whsec journal");
+    sandbox.run(&["history"]).exits(1).says("is damaged, or none of whsec");
     sandbox.run(&["cutover", "hooks", "--done", "deploy", "--done", "verify", "--done", "drop"]).exits(0);
     // What comes next depends on all that was.
-    sandbox.rotate().exits(1).says("is damaged or not a whsec journal");
+    sandbox.rotate().exits(1).says("is damaged, or none of whsec");
     assert_eq!(sandbox.rotate_requests().len(), sent);
 }
 
@@ -186,7 +186,7 @@ fn a_plan_that_cannot_be_read_is_damage() {
     connection.execute_batch("UPDATE rotations SET plan = '{\"steps\": []}'").unwrap();
     drop(connection);
     let before = sandbox.requests();
-    sandbox.rotate().exits(1).says("is damaged or not a whsec journal");
+    sandbox.rotate().exits(1).says("is damaged, or none of whsec");
     assert_eq!(sandbox.requests(), before);
 }
 
@@ -204,4 +204,53 @@ fn the_journal_is_private_and_holds_no_secret() {
     }
     let mode = std::fs::metadata(sandbox.state()).unwrap().mode() & 0o777;
     assert_eq!(mode, 0o700);
+}
+
+#[test]
+fn the_journal_is_shown_whichever_it_is() {
+    let sandbox = Sandbox::new("layers");
+    let shown = sandbox.run(&["journal", "show", "--json"]).exits(0).json();
+    assert_eq!(shown["journal"]["shared"], sandbox.journal.is_some());
+    if sandbox.journal.is_none() {
+        let at = sandbox.state().join("journal.sqlite").display().to_string();
+        assert_eq!(shown["journal"]["at"], at);
+        sandbox.run(&["journal", "prove"]).exits(4).says("whsec journal init URL");
+        for (at, why) in [("sqlite:x", "is no place for a journal"), ("postgres://h", "one database")] {
+            sandbox.run(&["journal", "init", at]).exits(2).says(why);
+        }
+        return;
+    }
+    sandbox.run(&["journal", "prove"]).exits(0);
+}
+
+#[test]
+fn a_shared_journal_is_named_by_the_users_own_file_and_well() {
+    let sandbox = Sandbox::new("layers");
+    let config = sandbox.config_text();
+    for (at, why) in [
+        ("postgres://ops:hunter2@db.example.com/whsec", "PGPASSWORD"),
+        ("s3://bucket/prefix", "object store"),
+        ("nowhere", "is no address"),
+    ] {
+        sandbox.config(&format!("{config}\n[journal]\nat = \"{at}\"\n"));
+        sandbox.run(&["rotate", "hooks", "--yes"]).exits(2).says(why).says("config.toml:").says_not("hunter2");
+    }
+    // The user's own state folder is never taken in place of one that cannot be read.
+    sandbox.config(&format!("{config}\n[journal]\nat = \"postgres://127.0.0.1:1/whsec\"\n[zzz]\n"));
+    sandbox.run(&["status"]).exits(2).says("zzz");
+    sandbox.config(&format!("{config}\n[journal]\nat = \"postgres://127.0.0.1:1/whsec\"\n"));
+    if sandbox.journal.is_none() {
+        for arguments in [&["status"][..], &["tend", "--all"], &["rotate", "hooks", "--yes"], &["history"]] {
+            sandbox.run(arguments).exits(13).says("cannot reach");
+        }
+    }
+    sandbox.config(&config);
+    std::fs::write(sandbox.path("work/whsec.toml"), "[journal]\nat = \"postgres://db.example.com/whsec\"\n").unwrap();
+    sandbox.run(&["status"]).exits(2).says("whsec.toml:1:1").says("where rotations are recorded");
+    // What is rehearsed is recorded nowhere else.
+    std::fs::remove_file(sandbox.path("work/whsec.toml")).unwrap();
+    let mut rehearse = sandbox.command(&["rehearse"]);
+    let rehearsed = sandbox.watch(rehearse.env("WHSEC_JOURNAL", "postgres://127.0.0.1:1/whsec").output().unwrap());
+    assert_eq!(rehearsed.code, 0, "{}", rehearsed.stderr);
+    assert_eq!(sandbox.requests(), 0);
 }

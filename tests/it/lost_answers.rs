@@ -37,6 +37,7 @@ fn killed_before_the_answer(sandbox: &Sandbox) {
     sandbox.until("the call", |sandbox| sandbox.rotations() == 1);
     child.kill().unwrap();
     sandbox.finish(child);
+    sandbox.let_leases_end();
 }
 
 #[test]

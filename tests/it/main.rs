@@ -57,6 +57,7 @@ mod screen;
 #[path = "../servers/mod.rs"]
 mod servers;
 mod setup;
+mod shared;
 mod shipping;
 mod signals;
 mod still_leaking;

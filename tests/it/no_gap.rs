@@ -109,6 +109,7 @@ fn walk(github: &GitHub, kills: u64) {
     let history = github.run("history hooks --json").exits(0).json();
     let newest = history["rotations"].as_array().and_then(|rotations| rotations.last());
     assert_eq!(newest.map(|newest| &newest["status"]), Some(&"done".into()), "{history}");
+    assert!(github.sandbox.leftovers().is_empty(), "{:?}", github.sandbox.leftovers());
 }
 
 #[test]

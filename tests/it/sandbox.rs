@@ -28,6 +28,8 @@ pub struct Sandbox {
     pub stand_in: StandIn,
     pub api_key: Secret,
     secrets: RefCell<Vec<Secret>>,
+    /// A journal of its own in the server that `tests/postgres/session.sh` has started, where it has.
+    pub journal: Option<String>,
     ids: Vec<(String, String)>,
 }
 
@@ -132,7 +134,9 @@ impl Sandbox {
             },
         )
         .unwrap();
-        let sandbox = Self { folder, provider, stand_in, api_key, secrets: RefCell::default(), ids: ids.clone() };
+        let journal = std::env::var("WHSEC_TEST_POSTGRES").ok().map(|server| new_database(&server));
+        let secrets = RefCell::default();
+        let sandbox = Self { folder, provider, stand_in, api_key, secrets, journal, ids: ids.clone() };
         for folder in ["home", "state", "work", "home/.config/whsec"] {
             std::fs::create_dir_all(sandbox.path(folder)).unwrap();
         }
@@ -150,6 +154,9 @@ impl Sandbox {
             sandbox.dotenv().display(),
             sandbox.path("key").display(),
         ));
+        if let Some(journal) = &sandbox.journal {
+            sandbox.run(&["journal", "init", journal]).exits(0);
+        }
         sandbox
     }
 
@@ -221,7 +228,23 @@ impl Sandbox {
             .env("DBUS_SESSION_BUS_ADDRESS", "unix:path=/nonexistent")
             .current_dir(self.path("work"))
             .stdin(Stdio::null());
+        if let Some(journal) = &self.journal {
+            command.env("WHSEC_JOURNAL", journal);
+        }
         command
+    }
+
+    /// Lets the leases of whoever was killed end, by the clock of the journal's place; of a state folder's own there are none.
+    pub fn let_leases_end(&self) {
+        self.sql("UPDATE whsec.docs SET written_at = written_at - interval '10 min' WHERE key LIKE 'heads/%'");
+    }
+
+    /// Does something at the journal's server, if there is one, and yields what it says.
+    pub fn sql(&self, sql: &str) -> String {
+        let Some(journal) = &self.journal else { return String::new() };
+        let done = Command::new("psql").args(["-q", "-X", "-A", "-t", journal, "-c", sql]).output().unwrap();
+        assert!(done.status.success(), "{}", String::from_utf8_lossy(&done.stderr));
+        String::from_utf8_lossy(&done.stdout).trim().to_owned()
     }
 
     /// Runs a command to its end.
@@ -433,4 +456,13 @@ fn collect(folder: &Path, found: &mut Vec<(PathBuf, Vec<u8>)>) {
 fn set_private(path: &Path) {
     use std::os::unix::fs::PermissionsExt;
     std::fs::set_permissions(path, std::fs::Permissions::from_mode(0o600)).unwrap();
+}
+
+/// A database of a test's own.
+fn new_database(server: &str) -> String {
+    let name = format!("t{}", uuid::Uuid::new_v4().simple());
+    let made =
+        Command::new("psql").args(["-q", "-X", server, "-c", &format!("CREATE DATABASE {name}")]).output().unwrap();
+    assert!(made.status.success(), "{}", String::from_utf8_lossy(&made.stderr));
+    format!("{}/{name}", server.rsplit_once('/').unwrap().0)
 }

@@ -132,6 +132,7 @@ fn what_waits_for_a_person_or_the_clock_is_left_and_what_is_due_is_done() {
 fn an_answer_that_was_lost_is_asked_for_again_and_nothing_else_is_sent() {
     let sandbox = Sandbox::new("layers");
     begun(&sandbox).kill_and_wait();
+    sandbox.let_leases_end();
     let run = sandbox.run(&["tend", "--all"]).exits(11);
     assert!(run.stdout.contains("hooks") && run.stdout.contains("stored"), "{}", run.stdout);
     assert_eq!((sandbox.slot("_NEW").as_ref(), sandbox.rotations()), (Some(&sandbox.newest()), 1));

@@ -104,7 +104,7 @@ fn a_damaged_journal_sends_nothing_new() {
                 }
             }
             same += requests.len() - before;
-            refused += usize::from(run.stderr.contains("is damaged or not a whsec journal"));
+            refused += usize::from(run.stderr.contains("is damaged, or none of whsec"));
             match world.rotations() {
                 1 => Ok(()),
                 made => Err(format!("{made} rotations")),

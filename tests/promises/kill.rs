@@ -11,7 +11,7 @@ use nix::sys::signal::Signal;
 use crate::report::{Dice, Tally, is_full, note, seed};
 use crate::share;
 use crate::tracer;
-use crate::world::{Clock, FILES, Kept, World};
+use crate::world::{Clock, FILES, Kept, World, is_over_postgres};
 
 /// The commands that are killed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -91,6 +91,21 @@ const KEYCHAIN: &[Scenario] = &[
     Scenario { verb: Verb::Finish, provider: "layers", stores: &[Kept::Keychain] },
 ];
 
+/// With a journal that machines share: whoever is killed is gone with its state folder.
+const SHARED: &[Scenario] = &[
+    Scenario { verb: Verb::Rotate, provider: "layers", stores: FILES },
+    Scenario { verb: Verb::Rotate, provider: "signa", stores: &[Kept::Dotenv] },
+    Scenario { verb: Verb::Rotate, provider: "verifa", stores: FILES },
+    Scenario { verb: Verb::Rotate, provider: "github", stores: FILES },
+    Scenario { verb: Verb::Rotate, provider: "stripe-api", stores: &[Kept::Json] },
+    Scenario { verb: Verb::Force, provider: "signa", stores: FILES },
+    Scenario { verb: Verb::ForceOpen, provider: "signa", stores: &[Kept::Dotenv] },
+    Scenario { verb: Verb::Cutover, provider: "layers", stores: FILES },
+    Scenario { verb: Verb::Cutover, provider: "stripe-api", stores: &[Kept::Dotenv] },
+    Scenario { verb: Verb::Resume, provider: "signa", stores: FILES },
+    Scenario { verb: Verb::Rollback, provider: "signa", stores: FILES },
+];
+
 /// A place to kill at.
 #[derive(Clone, Copy, Debug)]
 pub enum Point {
@@ -115,6 +130,8 @@ pub enum Key {
 const SAMPLE: u64 = 5;
 /// Points after each key moment.
 const AFTER_KEY: u64 = 2;
+/// The same where each case takes a database of its own.
+const SAMPLE_SHARED: u64 = 4;
 /// The same where each case takes a keychain's time.
 const SAMPLE_KEYCHAIN: u64 = 3;
 const WORKERS: usize = 3;
@@ -194,6 +211,7 @@ impl Scenario {
             Verb::Resume => {
                 let rotate = world.command(&["rotate", "hooks", "--yes"]);
                 assert!(tracer::run(&rotate, Signal::SIGKILL, |_| world.rotations() == 1).struck);
+                world.loses_its_machine();
             }
             Verb::Finish => {
                 world.run("rotate hooks --yes").exits(0);
@@ -307,7 +325,7 @@ impl Scenario {
         let words: Vec<&str> = line.split_whitespace().collect();
         let (mut was_sealed, mut since) = (false, 0);
         let traced = tracer::run(&world.command(&words), signal, |call| {
-            let is_sealed = world.rotations() > 0 && world.has_seal();
+            let is_sealed = !world.is_shared() && world.rotations() > 0 && world.has_seal();
             was_sealed |= is_sealed;
             let (holds, offset) = match point {
                 Point::Call(at) => return call == at,
@@ -318,6 +336,7 @@ impl Scenario {
             since += u64::from(holds);
             holds && since == offset + 1
         });
+        let was_sealed = was_sealed || (world.is_shared() && world.rotations() > 0 && world.has_seal());
         (traced, was_sealed)
     }
 
@@ -325,6 +344,9 @@ impl Scenario {
     /// run.
     fn keys(&self) -> Vec<Point> {
         let keys: &[Key] = match self.verb {
+            // Whether it is sealed there is not seen from outside at every call.
+            Verb::Rotate | Verb::Force | Verb::ForceOpen if is_over_postgres() && !self.calls_late() => &[Key::Rotated],
+            _ if is_over_postgres() => &[],
             Verb::Rotate if self.calls_late() => &[],
             Verb::Rotate if self.is_by_hand() => &[Key::Sealed, Key::Unsealed],
             Verb::Cutover if self.calls_late() => &[Key::Rotated, Key::Unsealed],
@@ -430,6 +452,7 @@ fn sweep(scenarios: &[Scenario], wanted: u64, figures: &Figures) -> Tally {
                     assert!(matches!(traced.output.status.code(), Some(0 | 11)), "not struck: {:?}", traced.output);
                 }
                 world.sandbox.watch(traced.output);
+                world.loses_its_machine();
                 let again_first = matches!(at, Point::Call(at) if at % 2 == 0);
                 let unknown = scenario.recover(world, again_first, sealed)?;
                 figures.unknown.fetch_add(usize::from(unknown), Ordering::SeqCst);
@@ -468,6 +491,15 @@ fn killed_at_any_system_call_nothing_is_lost_and_cutover_goes_on() {
         assert!(kills >= 150, "only {kills} runs were killed");
     }
     tally.promise(2, "killed at a system call, then cutover", &figure(&figures));
+}
+
+#[test]
+#[ignore = "sweep: run by tests/run with tests/postgres/session.sh"]
+fn shared_killed_at_any_system_call_and_gone_with_its_machine_the_next_one_goes_on() {
+    assert!(is_over_postgres(), "tests/postgres/session.sh starts a server for this");
+    let figures = Figures::default();
+    let tally = sweep(SHARED, SAMPLE_SHARED, &figures);
+    tally.promise(2, "the same with a shared journal, the state folder gone each time", &figure(&figures));
 }
 
 #[test]

@@ -50,6 +50,9 @@ const LINES: &[&str] = &[
     "logout layers",
     "store check dotenv:./receiver.env#OTHER",
     "store copy dotenv:./receiver.env#HOOK_SECRET file:./copied",
+    "journal init postgres://127.0.0.1:1/none",
+    "journal show",
+    "journal prove",
     "doctor",
     "completions bash",
 ];

@@ -83,10 +83,21 @@ const PAGE: &str = "page";
 /// The name of a seal that is written and removed again.
 const TRIED: &str = "00000000-0000-0000-0000-000000000000";
 
+/// Whether worlds have a journal that machines share.
+pub fn is_over_postgres() -> bool {
+    std::env::var_os("WHSEC_TEST_POSTGRES").is_some()
+}
+
 impl World {
     pub fn new(provider: &str, stores: &'static [Kept], clock: &Clock) -> Self {
         AHEAD[clock.0].store(0, Ordering::SeqCst);
         let sandbox = Sandbox::with_clock(provider, CLOCKS[clock.0]);
+        if sandbox.journal.is_some() {
+            // Every machine of the team has it.
+            let identity = sandbox.path("team-identity");
+            std::fs::rename(sandbox.state().join("seal-identity"), &identity).unwrap();
+            sandbox.edit_config("identity = \"file\"", &format!("identity = \"file:{}\"", identity.display()));
+        }
         let old = sandbox.newest();
         let service = format!("whsec-{}", uuid::Uuid::new_v4().simple());
         let mut references = Vec::new();
@@ -159,6 +170,20 @@ impl World {
         command
     }
 
+    /// Whether its journal is shared by machines.
+    pub fn is_shared(&self) -> bool {
+        self.sandbox.journal.is_some()
+    }
+
+    /// Where the journal is shared, the machine is gone with its state folder, and as much time passes as its leases last.
+    pub fn loses_its_machine(&self) {
+        if self.is_shared() {
+            // One that was killed at once has not made any.
+            let _ = std::fs::remove_dir_all(self.sandbox.state());
+            self.sandbox.let_leases_end();
+        }
+    }
+
     /// Runs a command line to its end.
     pub fn run(&self, line: &str) -> Run {
         let id = self.sandbox.id();
@@ -178,6 +203,7 @@ impl World {
         for folder in ["state", "work"] {
             copy(&self.sandbox.path(folder), &kept.join(folder));
         }
+        self.sandbox.sql("DROP TABLE IF EXISTS whsec.kept; CREATE TABLE whsec.kept AS SELECT * FROM whsec.docs");
         self.snapshot = Some(Snapshot { folder: kept, ahead: AHEAD[self.clock].load(Ordering::SeqCst) });
     }
 
@@ -189,6 +215,7 @@ impl World {
             std::fs::remove_dir_all(self.sandbox.path(folder)).unwrap();
             copy(&kept.folder.join(folder), &self.sandbox.path(folder));
         }
+        self.sandbox.sql("TRUNCATE whsec.docs; INSERT INTO whsec.docs SELECT * FROM whsec.kept");
     }
 
     /// What is live now is the old secret of what follows, and rotations count from here.
@@ -275,6 +302,10 @@ impl World {
                 return Err(format!("the API key in {}", path.display()));
             }
         }
+        let documents = self.sandbox.sql("SELECT encode(body, 'escape') FROM whsec.docs");
+        if secrets.iter().chain([&self.sandbox.api_key]).any(|secret| documents.contains(secret.expose())) {
+            return Err("a secret in plain text in the shared journal".to_owned());
+        }
         Ok(())
     }
 
@@ -286,6 +317,9 @@ impl World {
 
     /// Whether a seal is there.
     pub fn has_seal(&self) -> bool {
+        if self.is_shared() {
+            return self.sandbox.sql("SELECT EXISTS (SELECT 1 FROM whsec.docs WHERE key LIKE 'seals/%')") == "t";
+        }
         let Ok(entries) = std::fs::read_dir(self.sandbox.state().join("seals")) else { return false };
         let names = entries.flatten().map(|entry| entry.path());
         // One that only tries whether a seal can be written is nobody's.
@@ -363,6 +397,9 @@ impl World {
             return Err(format!("the stores' folder has {names:?} at the end"));
         }
         self.check_no_plaintext(&["work"])?;
+        if self.is_shared() && self.has_seal() {
+            return Err("a seal is left in the shared journal at the end".to_owned());
+        }
         for (path, _) in self.files() {
             let text = path.to_string_lossy();
             if text.contains(".whsec-")

@@ -2,17 +2,56 @@
 
 use super::Check;
 use crate::cli::session::Session;
+use crate::documents::Location;
+use crate::rotation::Rotation;
 use crate::rotation::journal::{Journal, JournalError};
 use crate::rotation::seal::Sealed;
 use crate::system::private;
 
 /// Whether all of the journal is as it was written, and whether a sealed copy can be made and opened.
 pub fn look(session: &Session) -> Vec<Check> {
+    match session.context().and_then(|context| Ok(context.location()?)) {
+        Ok(Some(location)) => return vec![shared(session, &location), seal(session)],
+        Ok(None) => {}
+        Err(error) => return vec![Check::failed("journal", &error)],
+    }
     let exists = session.folders().and_then(|folders| Ok(folders.state_dir()?.is_dir())).unwrap_or(false);
     if !exists {
         return vec![Check::note("journal", "there is none yet", "the first rotation makes it")];
     }
     vec![journal(session), seal(session)]
+}
+
+/// The journal that several machines share.
+fn shared(session: &Session, location: &Location) -> Check {
+    let open = session.context().and_then(|context| {
+        let doubts = context.doubts(location)?;
+        let journal = context.journal()?;
+        journal.verify()?;
+        Ok((doubts, journal.open_rotations()?))
+    });
+    match open {
+        Err(error) => Check::failed("journal", &error),
+        Ok((doubts, _)) if !doubts.is_empty() => {
+            Check::bad("journal", format!("{location}: {}", doubts.join("; ")), "see to that at the server")
+        }
+        Ok((_, open)) => {
+            let open = words(&open);
+            match location.key() {
+                Some(_) => Check::ok("journal", format!("{location}, shared; {open}")),
+                None => Check::note(
+                    "journal",
+                    format!("{location}, shared, and whoever writes there could put another in its place; {open}"),
+                    "name it with its key, which is behind `#` in what `journal show` says",
+                ),
+            }
+        }
+    }
+}
+
+fn words(open: &[Rotation]) -> String {
+    let names: Vec<&str> = open.iter().map(|rotation| rotation.plan.target.as_str()).collect();
+    if names.is_empty() { "no rotation is open".to_owned() } else { format!("open rotations: {}", names.join(", ")) }
 }
 
 fn journal(session: &Session) -> Check {
@@ -27,11 +66,8 @@ fn journal(session: &Session) -> Check {
         Ok(journal.open_rotations()?)
     });
     match open {
-        Ok(open) if open.is_empty() => Check::ok("journal", "no rotation is open"),
-        Ok(open) => {
-            let names: Vec<String> = open.iter().map(|rotation| rotation.plan.target.clone()).collect();
-            Check::note("journal", format!("open rotations: {}", names.join(", ")), "whsec status")
-        }
+        Ok(open) if open.is_empty() => Check::ok("journal", words(&open)),
+        Ok(open) => Check::note("journal", words(&open), "whsec status"),
         Err(error) => Check::failed("journal", &error),
     }
 }

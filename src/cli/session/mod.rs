@@ -16,6 +16,7 @@ use crate::advice::Advice;
 use crate::config::{Config, Target};
 use crate::http;
 use crate::operation::context::World;
+use crate::operation::journal::VARIABLE as SHARED_JOURNAL;
 use crate::operation::{Context, Folders, Note};
 use crate::provider::Catalog;
 use crate::system::program;
@@ -54,13 +55,15 @@ impl Session {
             Note::Said(advice) => output.say(&words(advice)),
             Note::Detail(advice) => output.detail(&words(advice)),
         };
+        // What is rehearsed is recorded nowhere else.
+        let is_rehearsed = self.comes_back_with.is_some();
         let world = World {
             config_file: self.global.config.as_ref().map(|path| folders.current.join(path)),
             folders,
             timeout: self.global.timeout,
             actor: actor(),
             clock: Timestamp::now,
-            variables: Arc::new(|name| env::var_os(name)),
+            variables: Arc::new(move |name| env::var_os(name).filter(|_| !is_rehearsed || name != SHARED_JOURNAL)),
             has_other_output: self.output.is_json(),
             hear: Arc::new(hear),
         };

@@ -1,0 +1,50 @@
+//! Why documents cannot be had or written.
+
+use thiserror::Error;
+
+use crate::advice::{Advice, Value, Verb, advice};
+
+/// Why documents cannot be had or written. `at` is where they are.
+#[derive(Clone, Debug, Error)]
+pub enum DocumentsError {
+    #[error("cannot reach `{at}`: {why}")]
+    Unreachable { at: String, why: String },
+    #[error("`{at}` refuses: {why}")]
+    Refused { at: String, why: String },
+    #[error("`{at}` cannot hold a journal: {why}")]
+    Unfit { at: String, why: String },
+    /// Nobody has made the place ready.
+    #[error("there is no journal at `{at}`")]
+    Missing { at: String },
+    #[error("`{name}` would be larger than a document may be")]
+    TooLarge { name: String },
+    #[error("cannot use `{what}`: {why}")]
+    Login { what: String, why: String },
+}
+
+impl DocumentsError {
+    /// What the operator can do about it.
+    pub fn hint(&self) -> Option<Advice> {
+        Some(match self {
+            Self::Unreachable { .. } => {
+                "see whether the server runs and this machine may reach it; nothing is begun without its journal".into()
+            }
+            Self::Refused { .. } => {
+                "it needs SELECT, INSERT, UPDATE and DELETE on whsec.docs; the password is looked for in PGPASSWORD, then in \
+                 PGPASSFILE or ~/.pgpass"
+                    .into()
+            }
+            Self::Unfit { .. } => "name one that can".into(),
+            Self::Missing { at } => advice![
+                "make one: ",
+                Verb::JournalInit.on([Value::Given(at.clone())])
+            ],
+            Self::TooLarge { .. } | Self::Login { .. } => return None,
+        })
+    }
+
+    /// Whether the same may work a moment later.
+    pub(super) fn may_pass(&self) -> bool {
+        matches!(self, Self::Unreachable { .. })
+    }
+}

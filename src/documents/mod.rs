@@ -1,0 +1,181 @@
+//! Documents that several machines share: small texts under names, each written only as the next after the one that was read.
+//!
+//! Four verbs, and whoever stands above needs no others: `read`, `write_if`, `list`, `delete`. That a write is refused unless it
+//! follows what was read is all the safety there is; no lock is held anywhere. What they say is not known here.
+
+use std::fmt;
+use std::thread::sleep;
+use std::time::{Duration, Instant};
+
+pub use error::DocumentsError;
+pub use location::{BadLocation, KEY_DIGITS, Location, Login};
+#[cfg(test)]
+pub use memory::{Lie, Memory, Mishap};
+pub use proof::prove;
+
+mod error;
+mod location;
+#[cfg(test)]
+mod memory;
+mod postgres;
+mod proof;
+
+/// How long a place is tried that cannot be reached, and the pause between two tries.
+const PATIENCE: Duration = Duration::from_secs(10);
+const PAUSE: Duration = Duration::from_millis(250);
+/// How often it is tried in that time.
+const TRIES: u32 = 3;
+
+/// Longest body that is read or written, in bytes.
+pub const LARGEST: usize = 4 << 20;
+
+/// A place of documents, open.
+pub struct Documents {
+    backend: Backend,
+    at: String,
+    /// Between two tries.
+    pause: Duration,
+}
+
+enum Backend {
+    Postgres(Box<postgres::Postgres>),
+    #[cfg(test)]
+    Memory(memory::Memory),
+}
+
+/// What tells one state of a document from every other one that it ever had.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct Tag(String);
+
+/// A document as it is.
+#[derive(Clone, Debug)]
+pub struct Document {
+    pub body: Vec<u8>,
+    pub tag: Tag,
+    /// How long ago it was written, by the place's own clock: no other clock has a say.
+    pub age: Duration,
+}
+
+impl Documents {
+    /// Where a location leads, with what is needed to be let in. Nothing is reached yet.
+    pub fn at(location: &Location, login: Login) -> Result<Self, DocumentsError> {
+        let backend = Backend::Postgres(Box::new(postgres::Postgres::new(location, login)?));
+        Ok(Self { backend, at: location.to_string(), pause: PAUSE })
+    }
+
+    /// Where they are, for people.
+    pub fn place(&self) -> &str {
+        &self.at
+    }
+
+    /// Makes the place ready to be written to for the first time; where it is already, nothing happens.
+    pub fn prepare(&self) -> Result<(), DocumentsError> {
+        match &self.backend {
+            Backend::Postgres(postgres) => self.patiently(|| postgres.prepare()),
+            #[cfg(test)]
+            Backend::Memory(_) => Ok(()),
+        }
+    }
+
+    /// What speaks against keeping a journal there, though it works: in words, one each.
+    pub fn doubts(&self) -> Result<Vec<String>, DocumentsError> {
+        match &self.backend {
+            Backend::Postgres(postgres) => self.patiently(|| postgres.doubts()),
+            #[cfg(test)]
+            Backend::Memory(_) => Ok(Vec::new()),
+        }
+    }
+
+    /// A document, if there is one of this name.
+    pub fn read(&self, name: &str) -> Result<Option<Document>, DocumentsError> {
+        self.patiently(|| match &self.backend {
+            Backend::Postgres(postgres) => postgres.read(name),
+            #[cfg(test)]
+            Backend::Memory(memory) => memory.read(name),
+        })
+    }
+
+    /// All documents whose names begin so, with their names, sorted.
+    pub fn read_all(&self, prefix: &str) -> Result<Vec<(String, Document)>, DocumentsError> {
+        self.patiently(|| match &self.backend {
+            Backend::Postgres(postgres) => postgres.read_all(prefix),
+            #[cfg(test)]
+            Backend::Memory(memory) => memory.read_all(prefix),
+        })
+    }
+
+    /// The names that begin so, sorted, each with what tells its state.
+    pub fn list(&self, prefix: &str) -> Result<Vec<(String, Tag)>, DocumentsError> {
+        self.patiently(|| match &self.backend {
+            Backend::Postgres(postgres) => postgres.list(prefix),
+            #[cfg(test)]
+            Backend::Memory(memory) => memory.list(prefix),
+        })
+    }
+
+    /// Writes a document as the next after `before`, or as the first of its name. `None` where it is not as it was any more.
+    ///
+    /// Where the answer is lost the document is read: the body says whether it is this one, so no two writes may have the same.
+    pub fn write_if(&self, name: &str, body: &[u8], before: Option<&Tag>) -> Result<Option<Tag>, DocumentsError> {
+        if body.len() > LARGEST {
+            return Err(DocumentsError::TooLarge { name: name.to_owned() });
+        }
+        let mut is_first = true;
+        self.patiently(|| {
+            let write = match &self.backend {
+                Backend::Postgres(postgres) => postgres.write_if(name, body, before),
+                #[cfg(test)]
+                Backend::Memory(memory) => memory.write_if(name, body, before),
+            };
+            if !std::mem::replace(&mut is_first, false) && matches!(write, Ok(None)) {
+                let found = self.read_once(name)?;
+                return Ok(found.filter(|found| found.body == body).map(|found| found.tag));
+            }
+            write
+        })
+    }
+
+    /// Removes a document; none there is as good.
+    pub fn delete(&self, name: &str) -> Result<(), DocumentsError> {
+        self.patiently(|| match &self.backend {
+            Backend::Postgres(postgres) => postgres.delete(name),
+            #[cfg(test)]
+            Backend::Memory(memory) => memory.delete(name),
+        })
+    }
+
+    /// Tries again what may work a moment later.
+    fn patiently<T>(&self, mut act: impl FnMut() -> Result<T, DocumentsError>) -> Result<T, DocumentsError> {
+        let begun = Instant::now();
+        let mut tries = 1;
+        loop {
+            match act() {
+                Err(error) if error.may_pass() && tries < TRIES && begun.elapsed() < PATIENCE => sleep(self.pause),
+                done => return done,
+            }
+            tries += 1;
+        }
+    }
+
+    /// Has a server do something, whatever comes of it.
+    #[cfg(test)]
+    fn ask(&self, sql: &str) {
+        if let Backend::Postgres(postgres) = &self.backend {
+            let _ = postgres.ask(sql);
+        }
+    }
+
+    fn read_once(&self, name: &str) -> Result<Option<Document>, DocumentsError> {
+        match &self.backend {
+            Backend::Postgres(postgres) => postgres.read(name),
+            #[cfg(test)]
+            Backend::Memory(memory) => memory.read(name),
+        }
+    }
+}
+
+impl fmt::Debug for Documents {
+    fn fmt(&self, to: &mut fmt::Formatter<'_>) -> fmt::Result {
+        to.debug_tuple("Documents").field(&self.at).finish()
+    }
+}

@@ -1,0 +1,144 @@
+//! The journal that goes with a context's config: the state folder's own, or one that several machines share.
+
+use std::ffi::OsStr;
+use std::rc::Rc;
+
+use super::context::{Context, once};
+use super::error::{Error, Kind, Stop};
+use crate::documents::{self, Documents, Location, Login};
+use crate::rotation::Rotation;
+use crate::rotation::journal::{Journal, JournalError};
+use crate::rotation::seal::Seals;
+use crate::rotation::shared::Shared;
+
+/// Names a shared journal in place of the config.
+pub const VARIABLE: &str = "WHSEC_JOURNAL";
+/// The state folder's own, as the variable names it.
+const LOCAL: &str = "local";
+
+impl Context {
+    /// Where the shared journal is, if there is one.
+    pub fn location(&self) -> Result<Option<Location>, Error> {
+        if let Some(text) = self.variable(VARIABLE).filter(|text| !text.is_empty()) {
+            return if text == LOCAL { Ok(None) } else { named(&text).map(Some) };
+        }
+        match self.config() {
+            Ok(config) => Ok(config.journal.clone()),
+            // Another journal than the one that is named would know nothing of what is open there.
+            Err(error) if self.may_name_a_journal() => Err(error),
+            Err(_) => Ok(None),
+        }
+    }
+
+    /// The journal that several machines share, if there is one.
+    pub fn shared_journal(&self) -> Result<Option<Rc<Shared>>, Error> {
+        let open = || {
+            let Some(location) = self.location()? else { return Ok(None) };
+            // Whose identity opens it is in the config, and another one would say that it cannot be opened.
+            self.config()?;
+            let own = self.keeper()?.seals(false)?;
+            let documents = self.documents(&location)?;
+            let shared = Shared::open(documents, location.key(), &own.envelope()?, &own.identity_place());
+            let shared = Rc::new(shared.map_err(JournalError::from)?);
+            let left: Vec<String> = self.left_behind()?.into_iter().map(|open| open.plan.target.clone()).collect();
+            if !left.is_empty() {
+                let (left, own) = (left.join(", "), format!("{VARIABLE}={LOCAL}"));
+                self.warn(format!(
+                    "open in this state folder's own journal, which is not looked at now: {left}; {own} goes on there"
+                ));
+            }
+            Ok(Some(shared))
+        };
+        once(self.shared(), open).cloned()
+    }
+
+    /// What is open in this state folder's own journal, where another one is named.
+    fn left_behind(&self) -> Result<Vec<Rotation>, Error> {
+        match self.folders().state_dir() {
+            Ok(state) if state.join("journal.sqlite").exists() => Ok(Journal::open_to_look(state)?.open_rotations()?),
+            _ => Ok(Vec::new()),
+        }
+    }
+
+    /// Refuses to begin a rotation of an endpoint of which one is open in this state folder's own journal, where another is named.
+    pub fn refuse_left_behind(&self, endpoint: &str) -> Result<(), Error> {
+        let Some(_) = self.shared_journal()? else { return Ok(()) };
+        let Some(open) = self.left_behind()?.into_iter().find(|open| open.plan.endpoint_key == endpoint) else {
+            return Ok(());
+        };
+        let message = format!(
+            "nothing was sent: a rotation of `{}` is open in this state folder's own journal",
+            open.plan.target
+        );
+        Err(Stop::new(Kind::Conflict, message, format!("bring it to its end there first, with {VARIABLE}={LOCAL}")))
+    }
+
+    /// Makes a shared journal, or names those of `[seal] recipients` who are new to it.
+    pub fn make_shared_journal(&self, location: &Location) -> Result<Shared, Error> {
+        let own = self.keeper()?.seals(true)?;
+        self.documents(location)?.prepare().map_err(JournalError::from)?;
+        self.prove(location)?;
+        let documents = self.documents(location)?;
+        let made = Shared::make(documents, location.key(), &own.envelope()?, &own.identity_place());
+        Ok(made.map_err(JournalError::from)?)
+    }
+
+    /// The journal, to go on with what is in it.
+    pub fn journal(&self) -> Result<Journal, Error> {
+        match self.shared_journal()? {
+            Some(shared) => Ok(Journal::Shared(shared)),
+            None => Ok(Journal::open(self.state_dir()?)?),
+        }
+    }
+
+    /// The same to be looked at: on a read-only disk it takes no events.
+    pub fn journal_to_look(&self) -> Result<Journal, Error> {
+        match self.shared_journal()? {
+            Some(shared) => Ok(Journal::Shared(shared)),
+            None => Ok(Journal::open_to_look(self.state_dir()?)?),
+        }
+    }
+
+    /// The seals that go with the journal.
+    pub fn seals(&self) -> Result<Seals, Error> {
+        let seals = self.keeper()?.seals(false)?;
+        match self.shared_journal()? {
+            Some(shared) => Ok(seals.in_journal(shared)?),
+            None => Ok(seals),
+        }
+    }
+
+    /// The documents at a location, with what lets in from the environment.
+    pub fn documents(&self, location: &Location) -> Result<Documents, Error> {
+        Ok(Documents::at(location, self.login(location)?).map_err(JournalError::from)?)
+    }
+
+    /// What speaks against keeping a journal at a place, though it works.
+    pub fn doubts(&self, location: &Location) -> Result<Vec<String>, Error> {
+        Ok(self.documents(location)?.doubts().map_err(JournalError::from)?)
+    }
+
+    /// Proves that a place can hold a journal. Yields what speaks against it though it works.
+    pub fn prove(&self, location: &Location) -> Result<Vec<String>, Error> {
+        let login = self.login(location)?;
+        let open = || Documents::at(location, login.clone());
+        let proved = || documents::prove(&open).and_then(|()| open()?.doubts());
+        Ok(proved().map_err(JournalError::from)?)
+    }
+
+    fn login(&self, location: &Location) -> Result<Login, Error> {
+        let text = |name: &str| self.variable(name).and_then(|value| value.into_string().ok());
+        Ok(location.login(&text, self.folders().home.as_deref()).map_err(JournalError::from)?)
+    }
+
+    fn may_name_a_journal(&self) -> bool {
+        self.config_files().is_ok_and(|files| files.iter().any(|file| file.text.contains("journal")))
+    }
+}
+
+fn named(text: &OsStr) -> Result<Location, Error> {
+    text.to_string_lossy().parse().map_err(|error| {
+        let message = format!("{VARIABLE} {error}");
+        Stop::new(Kind::Usage, message, "it takes what `[journal] at` does: postgres://HOST/DATABASE")
+    })
+}

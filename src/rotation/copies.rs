@@ -1,0 +1,110 @@
+//! Where seals lie: a file each in the state folder, or documents beside a shared journal.
+//!
+//! In a shared journal every seal is a document of its own, written once and by whoever has something to seal: a machine that was
+//! taken over meanwhile can still keep what it got. Where that cannot be written the file of this machine takes its place.
+
+use std::io;
+use std::path::{Path, PathBuf};
+use std::rc::Rc;
+
+use uuid::Uuid;
+
+use super::seal_error::SealError;
+use super::shared::Shared;
+use super::shared_error::SharedError;
+use crate::system::private;
+
+/// The places of seals.
+pub(super) struct Copies {
+    folder: PathBuf,
+    pub journal: Option<Rc<Shared>>,
+}
+
+/// A seal as it lies somewhere.
+pub(super) struct Copied {
+    place: Place,
+    pub cipher: Vec<u8>,
+}
+
+enum Place {
+    File(PathBuf),
+    Document(String),
+}
+
+impl Copies {
+    /// Files alone.
+    pub fn in_folder(folder: PathBuf) -> Self {
+        Self { folder, journal: None }
+    }
+
+    /// Where a seal is, for people.
+    pub fn place(&self, id: Uuid) -> PathBuf {
+        let file = path_in(&self.folder, id);
+        match &self.journal {
+            Some(journal) if !file.exists() => PathBuf::from(format!("{} as seals/{id}", journal.place())),
+            _ => file,
+        }
+    }
+
+    /// Whether there is any. Where that cannot be told there may be one.
+    pub fn are_there(&self, id: Uuid) -> bool {
+        let in_journal = |journal: &Rc<Shared>| journal.documents.list(&prefix(id)).map_or(true, |all| !all.is_empty());
+        path_in(&self.folder, id).exists() || self.journal.as_ref().is_some_and(in_journal)
+    }
+
+    /// All that there are, the newest first; that of this machine where the journal could not be written is the last.
+    pub fn of(&self, id: Uuid) -> Result<Vec<Copied>, SealError> {
+        let mut found = Vec::new();
+        if let Some(journal) = &self.journal {
+            let all = journal.documents.read_all(&prefix(id)).map_err(SharedError::from)?;
+            let copied = |(name, document): (String, crate::documents::Document)| Copied {
+                place: Place::Document(name),
+                cipher: document.body,
+            };
+            found.extend(all.into_iter().rev().map(copied));
+        }
+        let path = path_in(&self.folder, id);
+        match std::fs::read(&path) {
+            Ok(cipher) => found.push(Copied { place: Place::File(path), cipher }),
+            Err(source) if source.kind() == io::ErrorKind::NotFound => {}
+            Err(source) => return Err(SealError::Read { path, source }),
+        }
+        Ok(found)
+    }
+
+    /// Keeps a seal.
+    pub fn write(&self, id: Uuid, cipher: &[u8]) -> Result<(), SealError> {
+        if let Some(journal) = &self.journal {
+            // By the fence, so that the newest stands last; the rest tells seals of one holder apart, in their order.
+            let name = format!("{}{:012}-{}.age", prefix(id), journal.fence(), journal.next_seal());
+            if journal.documents.write_if(&name, cipher, None).is_ok_and(|written| written.is_some()) {
+                return Ok(());
+            }
+        }
+        let path = path_in(&self.folder, id);
+        private::write(&path, cipher).map_err(|source| SealError::Write { path, source })
+    }
+
+    /// Removes a seal.
+    pub fn remove(&self, copied: &Copied) -> Result<(), SealError> {
+        match (&copied.place, &self.journal) {
+            (Place::File(path), _) => match std::fs::remove_file(path) {
+                Err(source) if source.kind() != io::ErrorKind::NotFound => {
+                    Err(SealError::Read { path: path.clone(), source })
+                }
+                _ => Ok(()),
+            },
+            (Place::Document(name), Some(journal)) => Ok(journal.documents.delete(name).map_err(SharedError::from)?),
+            (Place::Document(_), None) => Ok(()),
+        }
+    }
+}
+
+/// The file of one rotation's seal.
+pub(super) fn path_in(folder: &Path, id: Uuid) -> PathBuf {
+    folder.join(format!("{id}.age"))
+}
+
+fn prefix(id: Uuid) -> String {
+    format!("seals/{id}/")
+}
