@@ -34,7 +34,9 @@ impl DocumentsError {
                  PGPASSFILE or ~/.pgpass"
                     .into()
             }
-            Self::Unfit { .. } => "name one that can".into(),
+            Self::Unfit { .. } => {
+                "after a failover wait for the server that takes writes; another journal would know of no rotation that is open in this one".into()
+            }
             Self::Missing { at } => advice![
                 "make one: ",
                 Verb::JournalInit.on([Value::Given(at.clone())])

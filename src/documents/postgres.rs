@@ -10,6 +10,7 @@ use rustls::ClientConfig;
 use rustls::pki_types::CertificateDer;
 use rustls::pki_types::pem::PemObject;
 use rustls_platform_verifier::Verifier;
+use sha2::{Digest, Sha256};
 use tokio::runtime::{Builder, Runtime};
 use tokio_postgres::error::SqlState;
 use tokio_postgres::types::{ToSql, Type};
@@ -18,9 +19,12 @@ use tokio_postgres_rustls::MakeRustlsConnect;
 
 use super::location::Host;
 use super::{Document, DocumentsError, Location, Login, Tag};
+use crate::system::text::hex;
 
 /// How long a connection, and an answer, may take.
-const CONNECT: Duration = Duration::from_secs(5);
+const CONNECT: Duration = Duration::from_secs(10);
+/// The same to one of its addresses.
+const CONNECT_ONE: Duration = Duration::from_secs(4);
 const ANSWER: Duration = Duration::from_secs(10);
 
 const TABLE: &str = r#"
@@ -53,7 +57,7 @@ impl Postgres {
         let unfit = |why: &str| DocumentsError::Unfit { at: at.clone(), why: why.to_owned() };
         let mut config = Config::new();
         config.user(&login.user).dbname(&location.database).port(location.port).application_name("whsec");
-        config.connect_timeout(CONNECT).keepalives_idle(Duration::from_secs(30));
+        config.connect_timeout(CONNECT_ONE).keepalives_idle(Duration::from_secs(30));
         match &location.host {
             Host::Name(host) => config.host(host),
             Host::Socket(folder) => config.host_path(folder),
@@ -106,12 +110,13 @@ impl Postgres {
     }
 
     pub fn list(&self, prefix: &str) -> Result<Vec<(String, Tag)>, DocumentsError> {
-        let sql = format!("SELECT key, rev FROM whsec.docs WHERE {BEGINS} ORDER BY key");
+        let sql = format!("SELECT key, rev, encode(sha256(body), 'hex') FROM whsec.docs WHERE {BEGINS} ORDER BY key");
         let rows = self.query(&sql, &[(&prefix, Type::TEXT)])?;
-        rows.iter().map(|row| Ok((self.get(row, 0)?, tag(self.get(row, 1)?)))).collect()
+        rows.iter().map(|row| Ok((self.get(row, 0)?, tag(self.get(row, 1)?, self.get(row, 2)?)))).collect()
     }
 
     pub fn write_if(&self, name: &str, body: &[u8], before: Option<&Tag>) -> Result<Option<Tag>, DocumentsError> {
+        let written = body;
         let (name, body): (Value<'_>, Value<'_>) = ((&name, Type::TEXT), (&body, Type::BYTEA));
         let rows = match before {
             None => {
@@ -120,14 +125,16 @@ impl Postgres {
                 self.query(insert, &[name, body])?
             }
             Some(Tag(rev)) => {
-                // One that is not a number is nobody's, and no document has it.
+                // One that is none is nobody's, and no document has it.
+                let (rev, sum) = rev.split_once('-').unwrap_or(("-1", ""));
                 let rev: i64 = rev.parse().unwrap_or(-1);
+                // A server that was put back to an earlier state counts anew, and no two bodies are the same.
                 let update = "UPDATE whsec.docs SET body = $2, rev = rev + 1, written_at = clock_timestamp() \
-                              WHERE key = $1 AND rev = $3 RETURNING rev";
-                self.query(update, &[name, body, (&rev, Type::INT8)])?
+                              WHERE key = $1 AND rev = $3 AND encode(sha256(body), 'hex') = $4 RETURNING rev";
+                self.query(update, &[name, body, (&rev, Type::INT8), (&sum, Type::TEXT)])?
             }
         };
-        rows.first().map(|row| self.get(row, 0).map(tag)).transpose()
+        rows.first().map(|row| Ok(tag(self.get(row, 0)?, &sum(written)))).transpose()
     }
 
     pub fn delete(&self, name: &str) -> Result<(), DocumentsError> {
@@ -141,9 +148,10 @@ impl Postgres {
 
     fn document(&self, row: &Row, at: usize) -> Result<Document, DocumentsError> {
         let age: i64 = self.get(row, at + 2)?;
+        let body: Vec<u8> = self.get(row, at)?;
         Ok(Document {
-            body: self.get(row, at)?,
-            tag: tag(self.get(row, at + 1)?),
+            tag: tag(self.get(row, at + 1)?, &sum(&body)),
+            body,
             age: Duration::from_millis(u64::try_from(age).unwrap_or_default()),
         })
     }
@@ -217,7 +225,8 @@ impl Postgres {
                 DocumentsError::Missing { at }
             }
             code if *code == SqlState::INVALID_CATALOG_NAME => DocumentsError::Refused { at, why },
-            code if *code == SqlState::READ_ONLY_SQL_TRANSACTION => DocumentsError::Unfit { at, why },
+            // What was the primary is none any more: the next connection may lead to the one that is.
+            code if *code == SqlState::READ_ONLY_SQL_TRANSACTION => self.unreachable(why),
             // Who it is (28), what is allowed (42501).
             code if code.code().starts_with("28") || *code == SqlState::INSUFFICIENT_PRIVILEGE => {
                 DocumentsError::Refused { at, why }
@@ -231,8 +240,12 @@ impl Postgres {
     }
 }
 
-fn tag(rev: i64) -> Tag {
-    Tag(rev.to_string())
+fn tag(rev: i64, sum: &str) -> Tag {
+    Tag(format!("{rev}-{sum}"))
+}
+
+fn sum(body: &[u8]) -> String {
+    hex(&Sha256::digest(body))
 }
 
 /// The innermost reason, in words.

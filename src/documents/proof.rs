@@ -141,6 +141,11 @@ mod tests {
         documents.delete("a/1").unwrap();
         documents.delete("a/1").unwrap();
         assert!(documents.read("a/1").unwrap().is_none());
+        // A server that was put back to an earlier state counts anew.
+        let before = documents.read("b/1").unwrap().unwrap().tag;
+        documents.delete("b/1").unwrap();
+        documents.write_if("b/1", b"another one", None).unwrap().unwrap();
+        assert!(documents.write_if("b/1", b"over it", Some(&before)).unwrap().is_none());
         // A connection that is cut is made anew, and the write is done once.
         let tag = documents.read("b/1").unwrap().unwrap().tag;
         let other = open().unwrap();

@@ -80,11 +80,11 @@ pub fn close(
     workspace.journal.append(rotation, context.actor(), context.now(), std::slice::from_ref(&closed))?;
     operator.tell(rotation, News::Recorded(&closed));
     if rotation.is_never_sent() {
-        workspace.seals.remove(rotation.id).map_err(RunError::SealFailed)?;
+        workspace.seals.remove(rotation.id, None).map_err(RunError::SealFailed)?;
     }
     // Of a leak that is not contained, the next rotation has to prove that receivers refuse it.
     if rotation.contained() != Some(false) {
-        workspace.seals.remove(old_seal(rotation.id)).map_err(RunError::SealFailed)?;
+        workspace.seals.remove(old_seal(rotation.id), None).map_err(RunError::SealFailed)?;
     }
     Ok(Closing::Closed)
 }

@@ -241,9 +241,11 @@ fn of_shared(error: &SharedError) -> Kind {
         },
         SharedError::TakenOver { .. } | SharedError::Contended { .. } => Kind::Conflict,
         SharedError::DoesNotOpen { .. } => Kind::Store,
+        SharedError::Unnamed { .. } => Kind::Usage,
         SharedError::Damaged { .. }
         | SharedError::Newer { .. }
         | SharedError::OtherKey { .. }
+        | SharedError::Headless { .. }
         | SharedError::Encrypt { .. } => Kind::Failed,
     }
 }

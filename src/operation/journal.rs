@@ -1,6 +1,7 @@
 //! The journal that goes with a context's config: the state folder's own, or one that several machines share.
 
 use std::ffi::OsStr;
+use std::path::PathBuf;
 use std::rc::Rc;
 
 use super::context::{Context, once};
@@ -10,46 +11,91 @@ use crate::rotation::Rotation;
 use crate::rotation::journal::{Journal, JournalError};
 use crate::rotation::seal::Seals;
 use crate::rotation::shared::Shared;
+use crate::rotation::shared_error::SharedError;
+use crate::system::private;
 
 /// Names a shared journal in place of the config.
 pub const VARIABLE: &str = "WHSEC_JOURNAL";
 /// The state folder's own, as the variable names it.
 const LOCAL: &str = "local";
 
+/// The file of a state folder that says which shared journal its rotations are in.
+const NOTE: &str = "journal-at";
+
 impl Context {
-    /// Where the shared journal is, if there is one.
+    /// Where the shared journal is, if there is one. Fails where nothing names the one that was used here last: another one knows
+    /// nothing of what is open in it.
     pub fn location(&self) -> Result<Option<Location>, Error> {
         if let Some(text) = self.variable(VARIABLE).filter(|text| !text.is_empty()) {
             return if text == LOCAL { Ok(None) } else { named(&text).map(Some) };
         }
-        match self.config() {
-            Ok(config) => Ok(config.journal.clone()),
-            // Another journal than the one that is named would know nothing of what is open there.
-            Err(error) if self.may_name_a_journal() => Err(error),
-            Err(_) => Ok(None),
+        let named = match self.config() {
+            Ok(config) => config.journal.clone(),
+            Err(error) if self.may_name_a_journal() => return Err(error),
+            Err(_) => None,
+        };
+        match self.noted().filter(|_| named.is_none()) {
+            None => Ok(named),
+            Some((at, file)) => {
+                let message =
+                    format!("rotations of this state folder are in the journal `{at}`, which nothing names now");
+                let hint = format!(
+                    "name it again, in `[journal] at` or {VARIABLE}; where that one is over, remove `{}`; {VARIABLE}={LOCAL} uses this \
+                     folder's own",
+                    file.display()
+                );
+                Err(Stop::new(Kind::Conflict, message, hint))
+            }
         }
     }
 
-    /// The journal that several machines share, if there is one.
+    /// The journal that several machines share, if there is one. It has to be named with its key.
     pub fn shared_journal(&self) -> Result<Option<Rc<Shared>>, Error> {
         let open = || {
-            let Some(location) = self.location()? else { return Ok(None) };
-            // Whose identity opens it is in the config, and another one would say that it cannot be opened.
-            self.config()?;
-            let own = self.keeper()?.seals(false)?;
-            let documents = self.documents(&location)?;
-            let shared = Shared::open(documents, location.key(), &own.envelope()?, &own.identity_place());
-            let shared = Rc::new(shared.map_err(JournalError::from)?);
-            let left: Vec<String> = self.left_behind()?.into_iter().map(|open| open.plan.target.clone()).collect();
+            let Some(shared) = self.shared_journal_to_show()? else { return Ok(None) };
+            if self.location()?.is_none_or(|location| location.key().is_none()) {
+                let (at, key) = (shared.place().to_owned(), shared.fingerprint());
+                return Err(JournalError::Shared(SharedError::Unnamed { at, key }).into());
+            }
+            self.note(&shared);
+            let left: Vec<String> =
+                self.left_behind().into_iter().flatten().map(|open| open.plan.target.clone()).collect();
             if !left.is_empty() {
                 let (left, own) = (left.join(", "), format!("{VARIABLE}={LOCAL}"));
                 self.warn(format!(
                     "open in this state folder's own journal, which is not looked at now: {left}; {own} goes on there"
                 ));
             }
-            Ok(Some(shared))
+            Ok(Some(Rc::new(shared)))
         };
         once(self.shared(), open).cloned()
+    }
+
+    /// The same however it is named, to be shown and proved: nothing may be sealed for those whom it names.
+    pub fn shared_journal_to_show(&self) -> Result<Option<Shared>, Error> {
+        let Some(location) = self.location()? else { return Ok(None) };
+        // Whose identity opens it is in the config, and another one would say that it cannot be opened.
+        self.config()?;
+        let own = self.keeper()?.seals(false)?;
+        let documents = self.documents(&location)?;
+        let shared = Shared::open(documents, location.key(), &own.envelope()?, &own.identity_place());
+        Ok(Some(shared.map_err(JournalError::from)?))
+    }
+
+    /// The shared journal that this state folder's rotations were in last, and the file that says so.
+    fn noted(&self) -> Option<(String, PathBuf)> {
+        let file = self.folders().state_dir().ok()?.join(NOTE);
+        Some((std::fs::read_to_string(&file).ok()?.trim().to_owned(), file))
+    }
+
+    fn note(&self, shared: &Shared) {
+        let at = format!("{}#{}", shared.place(), shared.fingerprint());
+        if self.noted().is_none_or(|(noted, _)| noted != at)
+            && let Ok(state) = self.state_dir()
+        {
+            // On a read-only disk nothing is begun either.
+            let _ = private::write(&state.join(NOTE), format!("{at}\n").as_bytes());
+        }
     }
 
     /// What is open in this state folder's own journal, where another one is named.
@@ -132,7 +178,7 @@ impl Context {
     }
 
     fn may_name_a_journal(&self) -> bool {
-        self.config_files().is_ok_and(|files| files.iter().any(|file| file.text.contains("journal")))
+        self.config_files().map_or(true, |files| files.iter().any(|file| file.text.contains("journal")))
     }
 }
 

@@ -21,7 +21,7 @@ use crate::rotation::runner::Runner;
 use crate::rotation::seal::Seals;
 use crate::rotation::{ATTEMPTS, KeyOrigin, Plan, PlannedStore, Rest, Rotation, RunError, Step};
 use crate::store::{self, Reference, Slot, Store};
-use crate::system::host;
+use crate::system::{host, is_same_host};
 
 /// An endpoint with its lock, journal, seals, stores and client.
 pub struct Workspace {
@@ -179,7 +179,7 @@ fn open_one(target: &Target, planned: &PlannedStore) -> Result<Box<dyn Store>, E
     match &planned.server {
         Some(begun) if begun.starts_with(HOST) => {
             let (there, here) = (begun.trim_start_matches(HOST), host());
-            if there == here {
+            if is_same_host(there, &here) {
                 return Ok(store);
             }
             let message =

@@ -46,7 +46,7 @@ impl Runner<'_> {
         // A run that was cut off as it ended may have left sealed secrets from before of a rotation that is over.
         let over = earlier.iter().filter(|rotation| rotation.closed.is_some());
         let left = over.flat_map(|over| seals_from_before(over).chain(over.is_never_sent().then_some(over.id)));
-        left.into_iter().try_for_each(|seal| self.seals.remove(seal)).map_err(RunError::SealCheck)?;
+        left.into_iter().try_for_each(|seal| self.seals.remove(seal, None)).map_err(RunError::SealCheck)?;
         let mut evidence = self.inspect()?.unwrap_or_default();
         // One wild answer ends no overlap.
         let known = earlier.first().map(|rotation| rotation.clock_ahead_ms);

@@ -72,17 +72,38 @@ impl Copies {
         Ok(found)
     }
 
-    /// Keeps a seal.
+    /// Keeps a seal: on this machine first, which takes no time to speak of, and where others find it as soon as that can be
+    /// written.
     pub fn write(&self, id: Uuid, cipher: &[u8]) -> Result<(), SealError> {
-        if let Some(journal) = &self.journal {
-            // By the fence, so that the newest stands last; the rest tells seals of one holder apart, in their order.
-            let name = format!("{}{:012}-{}.age", prefix(id), journal.fence(), journal.next_seal());
-            if journal.documents.write_if(&name, cipher, None).is_ok_and(|written| written.is_some()) {
-                return Ok(());
-            }
-        }
         let path = path_in(&self.folder, id);
-        private::write(&path, cipher).map_err(|source| SealError::Write { path, source })
+        let kept = private::write(&path, cipher);
+        if let Some(journal) = &self.journal
+            && self.publish(journal, id, cipher).is_ok()
+        {
+            // It is no loss if it stays.
+            let _ = std::fs::remove_file(&path);
+            return Ok(());
+        }
+        kept.map_err(|source| SealError::Write { path, source })
+    }
+
+    /// Puts what only this machine has where others find it.
+    pub fn share(&self, id: Uuid) -> Result<(), SealError> {
+        let path = path_in(&self.folder, id);
+        let Some(journal) = &self.journal else { return Ok(()) };
+        let Ok(cipher) = std::fs::read(&path) else { return Ok(()) };
+        self.publish(journal, id, &cipher)?;
+        let _ = std::fs::remove_file(&path);
+        Ok(())
+    }
+
+    fn publish(&self, journal: &Shared, id: Uuid, cipher: &[u8]) -> Result<(), SharedError> {
+        // By the fence, so that the newest stands last; the rest tells seals of one holder apart, in their order.
+        let name = format!("{}{:012}-{}.age", prefix(id), journal.fence(), journal.next_seal());
+        match journal.documents.write_if(&name, cipher, None)? {
+            Some(_) => Ok(()),
+            None => Err(journal.damaged(&name)),
+        }
     }
 
     /// Removes a seal.

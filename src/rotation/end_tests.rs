@@ -301,7 +301,7 @@ fn the_endpoint_that_an_answer_has_named_stays_known_whatever_comes_after() {
     let mut world = agreeing();
     assert_eq!(world.run(Some(Step::Issue)), "finished", "{:?}", world.person.heard);
     world.shelves.iter().for_each(|shelf| shelf.put("-o-"));
-    world.seals.remove(world.rotation.id).unwrap();
+    world.seals.remove(world.rotation.id, None).unwrap();
     world.rotation.plan.idempotency_key = None;
     world.journals(&[Event::Lost { why: "it could be kept nowhere".to_owned(), status: None }]);
     world.fake().looks = [Answer::Off; 9].into();

@@ -62,7 +62,7 @@ impl Runner<'_> {
 
     /// Seals what was given, before others are looked at: they may be in the way of all the rest. `false` where a signal came first.
     fn seal_gift(&mut self, secret: Secret) -> Result<bool, RunError> {
-        let is_theirs = self.seals.exists(self.rotation.id);
+        let is_theirs = self.seals.keeps(self.rotation.id);
         let sealed = match is_theirs {
             true => Ok(()),
             false => self.seals.seal(self.rotation.id, &Sealed::new(None, secret.expose())),
@@ -141,7 +141,7 @@ impl Runner<'_> {
             Event::NotApplied { why: why.clone(), status: None, request_id: None },
             Event::Closed { outcome: Outcome::Failed, reason: Some(why) },
         ])?;
-        self.seals.remove(self.rotation.id).map_err(RunError::SealFailed)?;
+        self.seals.remove(self.rotation.id, None).map_err(RunError::SealFailed)?;
         Ok(error)
     }
 

@@ -7,7 +7,7 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
-use super::row::Row;
+use super::row::{Row, Stored};
 use super::{Entry, Rotation, exposure};
 use crate::documents::Tag;
 
@@ -79,13 +79,7 @@ impl Head {
     }
 
     /// Records entries of a rotation; the first ones also record it as open. `over` is its row where it is over and not named here.
-    /// Yields the rows that nothing depends on any more, which leave the head.
-    pub fn record(
-        &mut self,
-        rotation: &Rotation,
-        entries: &[Entry],
-        over: Option<Row>,
-    ) -> Result<Vec<Row>, Unrecorded> {
+    pub fn record(&mut self, rotation: &Rotation, entries: &[Entry], over: Option<Row>) -> Result<(), Unrecorded> {
         let id = rotation.id.to_string();
         if let Some((earlier, closed)) = rotation.makes_way(entries) {
             self.add(&earlier.to_string(), &[closed])?;
@@ -103,7 +97,7 @@ impl Head {
         {
             row.replaces = None;
         }
-        Ok(self.settle())
+        Ok(())
     }
 
     fn begin(&mut self, rotation: &Rotation) -> Result<Row, Unrecorded> {
@@ -122,13 +116,19 @@ impl Head {
         let row = self.standing.iter_mut().find(|row| row.id == id).ok_or(Unrecorded::Unwritable)?;
         for entry in entries {
             let stored = row.take(entry).map_err(|_| Unrecorded::Unwritable)?;
-            row.events.push(stored);
+            // Where the answer to a write was lost, and others have written since, it is there already.
+            let is_there =
+                |known: &&Stored| known.at == stored.at && known.by == stored.by && known.event == stored.event;
+            if row.events.iter().find(is_there).is_none() {
+                row.events.push(stored);
+            }
         }
         Ok(())
     }
 
-    /// Leaves out what nothing depends on any more. What cannot be read here stays.
-    fn settle(&mut self) -> Vec<Row> {
+    /// Leaves out what nothing depends on any more, and yields it. What cannot be read here stays. Of a head as it was read: what
+    /// leaves it is as it was written, whoever moves it.
+    pub fn leave(&mut self) -> Vec<Row> {
         self.standing.sort_by_key(Row::begun);
         let known: Vec<Option<Rotation>> = self.standing.iter().map(Row::rotation).collect();
         let newest_first: Vec<&Rotation> = known.iter().rev().flatten().collect();

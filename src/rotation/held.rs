@@ -8,11 +8,13 @@ use std::time::Duration;
 use uuid::Uuid;
 
 use super::head::{Head, Held, Lease};
-use super::row::Row;
 use super::shared::{Found, Shared, TRIES, head_name};
 use super::shared_error::SharedError;
 use crate::documents::Tag;
 use crate::system::steady_now;
+
+/// The longest call that a lease is made longer for.
+const LONGEST_CALL: Duration = Duration::from_secs(300);
 
 /// An endpoint was not taken.
 pub enum NotTaken {
@@ -33,7 +35,8 @@ impl From<SharedError> for NotTaken {
 impl Shared {
     /// Takes an endpoint, unless somebody else has it. `call` is the longest that a call may take.
     pub fn take(&self, endpoint: &str, holder: &str, call: Duration) -> Result<(), NotTaken> {
-        let seconds = self.about.lease.max(2 * call.as_secs() + 60);
+        // However long somebody gives a call: who is killed in it keeps others waiting no longer than that.
+        let seconds = self.about.lease.max(2 * call.min(LONGEST_CALL).as_secs() + 60);
         for _ in 0..TRIES {
             let Found { mut head, tag, age } = self.head(endpoint)?;
             // What this very process could not give back is its own still.
@@ -45,10 +48,17 @@ impl Shared {
             head.fence += 1;
             head.lease = Some(Lease { holder: holder.to_owned(), seconds, spent_ms: 0 });
             if self.write(&mut head, tag.as_ref(), true)? {
+                self.lost.borrow_mut().remove(endpoint);
                 return Ok(());
             }
         }
         Err(self.contended(&head_name(endpoint)).into())
+    }
+
+    /// How long the endpoint is this process's still without another sign of life.
+    pub fn left(&self, endpoint: &str) -> Duration {
+        let until = self.held.borrow().get(endpoint).map(|held| held.until);
+        until.map_or(Duration::ZERO, |until| until.saturating_sub(steady_now()))
     }
 
     /// Who is at work, each with the endpoint and for how long at most.
@@ -65,7 +75,7 @@ impl Shared {
         let Some(held) = self.held.borrow_mut().remove(endpoint) else { return };
         let _ = self.change_from::<SharedError>(endpoint, Some(held), false, |head| {
             head.lease = None;
-            Ok(Vec::new())
+            Ok(())
         });
     }
 
@@ -88,16 +98,19 @@ impl Shared {
             // It was let go of, or lost: whoever has it now has it.
             None => return Err(SharedError::TakenOver { by: "it was not held any more".to_owned() }),
         }
-        self.change(endpoint, |_| Ok(Vec::new()))
+        self.change(endpoint, |_| Ok(()))
     }
 
     /// Changes a head, as often as others come in between. Rows that leave it are written beside it first. Fails where this process
-    /// had the endpoint and somebody else has taken it since.
+    /// had the endpoint and somebody else has taken it since, from then on.
     pub(super) fn change<E: From<SharedError>>(
         &self,
         endpoint: &str,
-        change: impl FnMut(&mut Head) -> Result<Vec<Row>, E>,
+        change: impl FnMut(&mut Head) -> Result<(), E>,
     ) -> Result<(), E> {
+        if let Some(by) = self.lost.borrow().get(endpoint) {
+            return Err(SharedError::TakenOver { by: by.clone() }.into());
+        }
         let held = self.held.borrow().get(endpoint).cloned();
         let keeps = held.is_some();
         self.change_from(endpoint, held, keeps, change)
@@ -108,7 +121,7 @@ impl Shared {
         endpoint: &str,
         held: Option<Held>,
         keeps: bool,
-        mut change: impl FnMut(&mut Head) -> Result<Vec<Row>, E>,
+        mut change: impl FnMut(&mut Head) -> Result<(), E>,
     ) -> Result<(), E> {
         let fence = held.as_ref().map(|held| held.fence);
         let mut at_hand = held.map(|held| Found { head: held.head, tag: Some(held.tag), age: Duration::ZERO });
@@ -121,16 +134,20 @@ impl Shared {
                 Some(fence) if head.fence != fence => {
                     self.held.borrow_mut().remove(endpoint);
                     let by = head.lease.map_or_else(|| "who is through by now".to_owned(), |lease| lease.holder);
+                    self.lost.borrow_mut().insert(endpoint.to_owned(), by.clone());
                     return Err(SharedError::TakenOver { by }.into());
                 }
                 // A sign of life of whoever has it, and of nobody else.
                 Some(_) => head.lease.iter_mut().for_each(|lease| lease.spent_ms = 0),
                 None => head.spend(age),
             }
-            for row in change(&mut head)? {
-                self.write_over(&row)?;
+            // What has left the head before this process could move it is not moved by it: then the head is another one by now.
+            let mut is_current = true;
+            for row in head.leave() {
+                is_current &= self.write_over(&row)?;
             }
-            if self.write(&mut head, tag.as_ref(), keeps)? {
+            change(&mut head)?;
+            if is_current && self.write(&mut head, tag.as_ref(), keeps)? {
                 return Ok(());
             }
         }

@@ -29,11 +29,13 @@ fn an_endpoint_is_taken_by_one_and_free_again_at_once_or_by_the_places_clock() {
     for _ in 0..13 {
         assert!(lease(&ben, "e", "ben").is_err());
         memory.age(Duration::from_secs(10));
-        ben.change("e", |_| Ok::<_, SharedError>(Vec::new())).unwrap();
+        ben.change("e", |_| Ok::<_, SharedError>(())).unwrap();
     }
     let taken = lease(&ben, "e", "ben").unwrap();
     assert!(matches!(lock.keep(CALL * 9), Err(SharedError::TakenOver { by }) if by == "ben"));
-    assert!(!lock.is_held(), "nothing is sent by who was taken over");
+    assert!(!lock.is_held() && !lock.is_still_held(), "nothing is sent by who was taken over");
+    let again = ana.change("e", |_| Ok::<_, SharedError>(()));
+    assert!(matches!(again, Err(SharedError::TakenOver { by }) if by == "ben"), "nor recorded, however often it tries");
     drop(lock);
     assert!(taken.is_held() && lease(&ana, "e", "ana").is_err(), "it gives nothing back that is not its own");
 }

@@ -234,6 +234,8 @@ impl Runner<'_> {
     pub(super) fn keep(&mut self, secret: &Secret, answered: Answered) -> Result<(), RunError> {
         let sealed = self.seals.seal(self.rotation.id, &Sealed::new(Some(answered.clone()), secret.expose()));
         self.arrived = Some(secret.clone());
+        // That it is answered is of no use to another machine that has no seal of it.
+        let _ = self.seals.share(self.rotation.id);
         let answer = [Event::Answered(answered.clone())];
         let recorded = if sealed.is_ok() { self.append_soon(&answer) } else { self.append(&answer) };
         self.operator.tell(self.rotation, News::Answered(&answered));
@@ -349,6 +351,8 @@ impl Runner<'_> {
     fn keep_unreadable(&mut self, reply: &Reply, why: String) -> Result<(), RunError> {
         let earlier = match self.seals.exists(self.rotation.id).then(|| self.seals.unseal(self.rotation.id)) {
             Some(Ok(earlier)) => earlier.answer(),
+            // Beside what anybody may have put into a shared journal this one is kept all the same.
+            Some(Err(_)) if self.journal.shared().is_some() => None,
             Some(Err(_)) => return self.record(&[Event::Unreadable { status: reply.status, why }]),
             None => None,
         };

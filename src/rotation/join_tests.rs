@@ -95,7 +95,7 @@ fn a11_a_store_that_is_emptied_while_it_is_proved_joins_once_it_is_whole_again()
 #[test]
 fn a_store_that_joins_gets_nothing_where_nothing_has_it_any_more() {
     let mut world = World::after(OverlapSwitch, &[("w", WriteOnly)], Step::Verify);
-    world.seals.remove(world.rotation.id).unwrap();
+    world.seals.remove(world.rotation.id, None).unwrap();
     world.add("b", ReadWrite, "-o-");
     world.add("c", ReadWrite, "-o-");
     world.process(|runner| runner.take_in(&[planned("b"), planned("c")])).unwrap();

@@ -117,7 +117,7 @@ impl Runner<'_> {
         }
         for leaked in self.rotation.plan.leaked.clone() {
             let seal = leaked_seal(self.rotation.id, &leaked);
-            if self.seals.exists(seal) {
+            if self.seals.keeps(seal) {
                 continue;
             }
             let Some(secret) = self.find_leaked(&leaked, earlier) else { continue };

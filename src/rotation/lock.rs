@@ -56,6 +56,14 @@ impl EndpointLock {
         }
     }
 
+    /// Whether nobody else can act on the endpoint now, as far as that is known without asking anybody.
+    pub fn is_still_held(&self) -> bool {
+        match self {
+            Self::File(file) => file.is_held(),
+            Self::Lease(lease) => !lease.journal.left(&lease.endpoint).is_zero(),
+        }
+    }
+
     /// Takes the lock that was let go of, at once, or fails.
     pub fn reacquire(&self) -> Result<(), LockError> {
         match self {

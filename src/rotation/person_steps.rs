@@ -218,7 +218,7 @@ impl Runner<'_> {
         self.keep_leaked(&[]);
         let seal = old_seal(self.rotation.id);
         let is_proved = self.rotation.done.contains_key(&Step::Drop);
-        if is_proved || self.prober.is_none() || self.rotation.plan.receivers.is_empty() || self.seals.exists(seal) {
+        if is_proved || self.prober.is_none() || self.rotation.plan.receivers.is_empty() || self.seals.keeps(seal) {
             return;
         }
         let old = self.secret().ok().and_then(|new| self.old_secret(&new));

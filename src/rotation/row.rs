@@ -30,7 +30,7 @@ pub(super) struct Row {
 }
 
 /// An event as it is stored.
-#[derive(Clone, Debug, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub(super) struct Stored {
     pub seq: i64,
     pub at: String,

@@ -41,12 +41,12 @@ impl Runner<'_> {
         let is_stored = || self.rotation.answered().is_none_or(|answered| self.is_stored(answered));
         // One that joined may have it from nowhere else.
         if spent && self.rotation.behind().is_none() && self.seals.exists(self.rotation.id) && is_stored() {
-            self.seals.remove(self.rotation.id).map_err(RunError::SealFailed)?;
+            self.seals.remove(self.rotation.id, self.rotation.new_secret()).map_err(RunError::SealFailed)?;
         }
         // With the old secret it is proved that no receiver takes it any more.
         if done(Step::Drop) || (self.rotation.closed.is_some() && self.rotation.contained() != Some(false)) {
             let mut seals = seals_from_before(self.rotation);
-            seals.try_for_each(|seal| self.seals.remove(seal)).map_err(RunError::SealFailed)?;
+            seals.try_for_each(|seal| self.seals.remove(seal, None)).map_err(RunError::SealFailed)?;
         }
         Ok(())
     }
@@ -54,6 +54,8 @@ impl Runner<'_> {
     /// Goes on until the rotation is finished, somebody has to act, or `last` is done.
     pub fn run(&mut self, last: Option<Step>) -> Result<Rest, RunError> {
         self.rotation.prove_anew();
+        // What only this machine has may be needed by the next one. Where that cannot be done now it is tried again later.
+        let _ = self.seals.share(self.rotation.id);
         self.take_at_hand()?;
         if self.rotation.is_clock_set_back((self.now)()) {
             self.operator.tell(self.rotation, News::Warning(CLOCK_SET_BACK));

@@ -247,7 +247,7 @@ fn the_new_secret_is_found_in_this_process_the_seal_or_a_store() {
         (None, Some('x'), "xo-", None),
     ] {
         let mut world = World::after(OverlapSwitch, ONE, Step::Issue);
-        world.seals.remove(world.rotation.id).unwrap();
+        world.seals.remove(world.rotation.id, None).unwrap();
         sealed.iter().for_each(|letter| {
             world.seals.seal(world.rotation.id, &Sealed::new(None, secret(*letter).expose())).unwrap();
         });
@@ -263,7 +263,7 @@ fn the_new_secret_is_found_in_this_process_the_seal_or_a_store() {
 #[test]
 fn a_sealed_secret_that_is_gone_is_asked_for_again_and_one_that_does_not_open_is_not() {
     let mut world = World::after(OverlapSwitch, ONE, Step::Issue);
-    world.seals.remove(world.rotation.id).unwrap();
+    world.seals.remove(world.rotation.id, None).unwrap();
     assert_eq!(world.run(None), "person deploy");
     assert!(world.recorded().starts_with("lost sent2 answered"), "{}", world.recorded());
     let mut world = World::after(OverlapSwitch, ONE, Step::Issue);

@@ -196,6 +196,19 @@ impl Seals {
         self.copies.are_there(rotation)
     }
 
+    /// Whether a rotation's seal is there and need not be made once more. In a shared journal anybody may have put something there.
+    pub fn keeps(&self, rotation: Uuid) -> bool {
+        match self.copies.journal {
+            Some(_) => self.unseal(rotation).is_ok(),
+            None => self.exists(rotation),
+        }
+    }
+
+    /// Puts a seal that only this machine has where others find it, if the journal is shared by several.
+    pub fn share(&self, rotation: Uuid) -> Result<(), SealError> {
+        self.copies.share(rotation)
+    }
+
     /// Proves that a seal can be written and opened: a canary goes the same way beside where it would be, and is removed.
     pub fn prove(&self, canary: &Secret) -> Result<(), SealError> {
         let id = Uuid::nil();
@@ -299,15 +312,15 @@ impl Seals {
         identity.ok_or_else(|| SealError::NoIdentity { store: self.identity.reference() })
     }
 
-    /// Removes a rotation's seal; none there is as good. What a machine that came too late has sealed beside it stays.
-    pub fn remove(&self, rotation: Uuid) -> Result<(), SealError> {
-        let copies = self.copies.of(rotation)?;
-        let secret =
+    /// Removes a rotation's seal; none there is as good. Where several machines share the journal, and it is known which secret has
+    /// been kept elsewhere, only what holds that: what a machine that came too late has sealed beside it stays.
+    pub fn remove(&self, rotation: Uuid, kept: Option<&Fingerprint>) -> Result<(), SealError> {
+        let holds =
             |copy: &Copied| self.opened(rotation, &copy.cipher).ok().map(|sealed| sealed.secret().fingerprint());
-        let newest = if copies.len() > 1 { copies.iter().find_map(secret) } else { None };
-        for copy in &copies {
-            if copies.len() == 1 || secret(copy).is_some_and(|secret| Some(secret) == newest) {
-                self.copies.remove(copy)?;
+        let kept = kept.filter(|_| self.copies.journal.is_some());
+        for copy in self.copies.of(rotation)? {
+            if kept.is_none_or(|kept| holds(&copy).as_ref() == Some(kept)) {
+                self.copies.remove(&copy)?;
             }
         }
         Ok(())

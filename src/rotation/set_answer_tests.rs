@@ -77,7 +77,7 @@ fn of_one_that_is_gone_a_person_says_what_came_unless_the_provider_has_said_it()
         world.fake().answers = if is_answered { [].into() } else { [Cut; 4].into() };
         assert_eq!(world.run(Some(Step::Issue)), if is_answered { "finished" } else { "lost" });
         world.shelves[0].put("-o-");
-        world.seals.remove(world.rotation.id).unwrap();
+        world.seals.remove(world.rotation.id, None).unwrap();
         world.forget();
         world.person.rulings = [said(applied)].into();
         assert_eq!(
@@ -105,7 +105,7 @@ fn it_is_gone_only_where_no_seal_and_no_slot_of_any_store_may_have_it() {
         let mut world = World::with(Direction::Set, &[("a", ReadWrite), ("b", access)]).went_on_to(Step::Stage);
         let ours = world.shelves[0].get(Slot::Next).unwrap().unwrap();
         if !is_sealed {
-            world.seals.remove(world.rotation.id).unwrap();
+            world.seals.remove(world.rotation.id, None).unwrap();
         }
         world.shelves.iter().for_each(|shelf| shelf.put("-o-"));
         has.into_iter().for_each(|slot| world.shelves[1].put_text(slot, ours.expose()));
@@ -121,7 +121,7 @@ fn nobody_is_asked_what_came_of_a_call_while_a_store_that_cannot_be_read_may_hav
     world.person.always = tried();
     world.fake().answers = [Cut; 4].into();
     assert_eq!(world.run(Some(Step::Issue)), "lost");
-    world.seals.remove(world.rotation.id).unwrap();
+    world.seals.remove(world.rotation.id, None).unwrap();
     world.shelves[0].fail_after(0);
     world.forget();
     world.person.rulings = [Ruling::Said { applied: false, reason: Some("I have looked".to_owned()) }].into();

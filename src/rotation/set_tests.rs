@@ -212,7 +212,7 @@ fn receivers_that_are_back_at_the_old_one_are_in_the_way_whoever_is_asked_meanwh
 #[test]
 fn what_cannot_be_read_now_is_not_gone() {
     let mut world = deployed(&[]);
-    world.seals.remove(world.rotation.id).unwrap();
+    world.seals.remove(world.rotation.id, None).unwrap();
     world.shelves[0].fail_after(0);
     world.person.always = Some(done(Some("by hand")));
     assert_eq!(world.run(None), "sealfailed");
@@ -230,7 +230,7 @@ fn a_store_that_loses_it_before_the_call_gets_it_again_and_without_any_it_is_ove
     world.shelves[0].put("xo-");
     assert_eq!((world.run(None).as_str(), world.slots().as_str()), ("drift", "xo-"));
     world.shelves[0].put("-o-");
-    world.seals.remove(world.rotation.id).unwrap();
+    world.seals.remove(world.rotation.id, None).unwrap();
     world.forget();
     assert_eq!((world.run(None).as_str(), world.recorded().as_str()), ("notmade", "closed:failed"));
     assert_eq!(world.fake().given.len(), 0);
@@ -242,7 +242,7 @@ fn a_store_that_loses_it_before_the_call_gets_it_again_and_without_any_it_is_ove
     world.fake().answers = [Cut; 4].into();
     assert_eq!(world.run(None), "lost");
     world.shelves[0].put("-o-");
-    world.seals.remove(world.rotation.id).unwrap();
+    world.seals.remove(world.rotation.id, None).unwrap();
     world.forget();
     assert_eq!((world.run(None).as_str(), world.recorded().as_str()), ("lost", ""));
     assert_eq!(world.fake().given.len(), 0, "nothing is made up in its place");
@@ -306,7 +306,7 @@ fn nothing_is_journaled_of_one_that_was_not_made_and_sealed_and_it_is_made_once(
         assert_eq!((world.rotation.made.is_some(), world.sealed().0), (recorded == "made", recorded == "made"));
         if let Some(first) = world.rotation.made.clone() {
             // Where it is gone, another one is not what the stores wait for.
-            world.seals.remove(world.rotation.id).unwrap();
+            world.seals.remove(world.rotation.id, None).unwrap();
             assert!(world.process(|runner| runner.make()).is_ok());
             assert_eq!((world.rotation.made.as_ref(), world.recorded().as_str()), (Some(&first), "made"));
         }

@@ -30,8 +30,8 @@ const NAMED: &str = "journal";
 const JOURNAL: &str = "journal.json";
 /// How long a holder has an endpoint without a sign of life, unless a call may take longer.
 const LEASE: Duration = Duration::from_secs(120);
-/// Longest head, in bytes; one of a usual endpoint has a tenth of it.
-const LARGEST: usize = 256 << 10;
+/// Longest head, in bytes; one of a usual endpoint has a hundredth of it.
+const LARGEST: usize = 2 << 20;
 /// How often a document is written anew that others write meanwhile.
 pub(super) const TRIES: usize = 32;
 
@@ -43,6 +43,8 @@ pub struct Shared {
     pub(super) about: About,
     /// The endpoints that this process has.
     pub(super) held: RefCell<BTreeMap<String, Held>>,
+    /// Those that somebody else has taken from it, and who.
+    pub(super) lost: RefCell<BTreeMap<String, String>>,
     /// How many seals this process has named.
     seals: Cell<u64>,
 }
@@ -90,7 +92,8 @@ impl Shared {
                 own: identity.recipients.last().map(ToString::to_string),
             })?;
         let stamps = std::str::from_utf8(&key).ok().and_then(StampKey::parse).ok_or_else(damaged)?;
-        let shared = Self { documents, stamps, about, held: RefCell::default(), seals: Cell::new(0) };
+        let shared =
+            Self { documents, stamps, about, held: RefCell::default(), lost: RefCell::default(), seals: Cell::new(0) };
         if wanted.is_some_and(|wanted| wanted != shared.fingerprint()) {
             return Err(SharedError::OtherKey { at, found: shared.fingerprint() });
         }
@@ -113,11 +116,23 @@ impl Shared {
             cipher.map(|cipher| hex(&cipher)).ok_or_else(|| SharedError::Encrypt { at: at.clone() })
         };
         let Some(found) = documents.read(JOURNAL)? else {
+            // What is there was stamped with a key that is gone: another one would make all of it unreadable for good.
+            let is_new = |prefix| documents.list(prefix).map(|all| all.is_empty());
+            if wanted.is_some() || !is_new(HEADS)? || !is_new(OVER)? || !is_new("seals/")? {
+                return Err(SharedError::Headless { at });
+            }
             let stamps = StampKey::generate();
             let key = encrypted(&stamps, &recipients)?;
             let lease = LEASE.as_secs();
             let about = About { id: Uuid::new_v4(), lease, recipients, key };
-            let shared = Self { documents, stamps, about, held: RefCell::default(), seals: Cell::new(0) };
+            let shared = Self {
+                documents,
+                stamps,
+                about,
+                held: RefCell::default(),
+                lost: RefCell::default(),
+                seals: Cell::new(0),
+            };
             let body = shared.text(JOURNAL, &shared.about)?;
             return match shared.documents.write_if(JOURNAL, &body, None)? {
                 Some(_) => Ok(shared),
@@ -198,16 +213,24 @@ impl Shared {
         self.documents.read(&name)?.map(|found| self.opened(&name, &found.body)).transpose()
     }
 
-    /// Writes a row that leaves its head. As long as the head names it, what is written here counts for nothing.
-    pub(super) fn write_over(&self, row: &Row) -> Result<(), SharedError> {
+    /// Writes a row that leaves its head. As long as the head names it, what is written here counts for nothing. `false` where more is
+    /// recorded of it here already: then whoever read the head has read an old one.
+    pub(super) fn write_over(&self, row: &Row) -> Result<bool, SharedError> {
         let name = over_name(row.key(), &row.opened_at, &row.id);
         let body = self.text(&name, row)?;
         for _ in 0..TRIES {
             let found = self.documents.read(&name)?;
-            if found.as_ref().is_some_and(|found| found.body == body)
-                || self.documents.write_if(&name, &body, found.as_ref().map(|found| &found.tag))?.is_some()
-            {
-                return Ok(());
+            if let Some(found) = &found {
+                let there: Row = self.opened(&name, &found.body)?;
+                let (there, ours) = (&there.events, &row.events);
+                match there.len() < ours.len() {
+                    true if ours.starts_with(there) => {}
+                    false if there.starts_with(ours) => return Ok(there.len() == ours.len()),
+                    _ => return Err(self.damaged(&name)),
+                }
+            }
+            if self.documents.write_if(&name, &body, found.as_ref().map(|found| &found.tag))?.is_some() {
+                return Ok(true);
             }
         }
         Err(self.contended(&name))

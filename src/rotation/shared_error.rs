@@ -25,6 +25,10 @@ pub enum SharedError {
     DoesNotOpen { at: String, store: String, recipients: Vec<String>, own: Option<String> },
     #[error("the journal at `{at}` is not the one that is named: its key is `{found}`")]
     OtherKey { at: String, found: String },
+    #[error("`{at}` has documents of a journal, and not the one that says which (journal.json)")]
+    Headless { at: String },
+    #[error("the journal `{at}` is named without its key, so that whoever writes there could put another in its place")]
+    Unnamed { at: String, key: String },
     #[error("the key of the journal `{at}` cannot be encrypted")]
     Encrypt { at: String },
 }
@@ -53,6 +57,12 @@ impl SharedError {
             }
             Self::OtherKey { .. } => {
                 "nothing was read of it: find out who put it there; the fingerprint behind `#` is of the journal that was made".into()
+            }
+            Self::Headless { .. } => {
+                "nothing was written: bring that document back from a backup of the database; rotations may be open in it".into()
+            }
+            Self::Unnamed { at, key } => {
+                format!("compare it with what `journal init` printed, then name it whole: {at}#{key}").into()
             }
             Self::Encrypt { .. } => "see `[seal] recipients`".into(),
         })

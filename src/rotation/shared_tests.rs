@@ -47,7 +47,8 @@ fn what_is_over_leaves_the_head_and_is_found_beside_it() {
     assert!(journal.find(&key, oldest.id).unwrap().unwrap().acknowledged);
     assert_eq!(journal.of_endpoint(&key).unwrap().len(), 4);
     journal.verify().unwrap();
-    // What somebody has taken out beside the head is missed.
+    // What somebody has taken out beside the head is missed. Whatever is done next moves out what came back for that word.
+    shared.change(&key, |_| Ok::<_, SharedError>(())).unwrap();
     let name = memory.bodies().into_iter().map(|(name, _)| name).find(|name| name.starts_with("closed/")).unwrap();
     memory.delete(&name).unwrap();
     assert!(journal.of_endpoint(&key).is_err() && journal.verify().is_err());
@@ -135,10 +136,11 @@ fn seals_of_two_machines_lie_side_by_side() {
     assert_eq!(ben.unseal(id).unwrap().secret(), Secret::new("the one that counts"));
     let late = Secret::new("the late one").fingerprint();
     assert_eq!(ben.secret_of(id, Some(&late)).unwrap(), Secret::new("the late one"));
-    ben.remove(id).unwrap();
+    let counts = Secret::new("the one that counts").fingerprint();
+    ben.remove(id, Some(&counts)).unwrap();
     assert!(ben.exists(id), "what nobody knows of is not removed");
     assert_eq!(ana.unseal(id).unwrap().secret(), Secret::new("the late one"));
-    ben.remove(id).unwrap();
+    ben.remove(id, None).unwrap();
     assert!(!ana.exists(id));
     // Where the journal is away the file of this machine takes its place.
     memory.with_whim(|_| Mishap::Unsent);
@@ -146,7 +148,57 @@ fn seals_of_two_machines_lie_side_by_side() {
     assert!(folder.path().join("seals").join(format!("{id}.age")).exists());
     memory.without_whim();
     assert_eq!(ana.unseal(id).unwrap().secret(), Secret::new("kept here"));
-    ana.remove(id).unwrap();
+    ana.share(id).unwrap();
+    assert!(!folder.path().join("seals").join(format!("{id}.age")).exists(), "others find it now");
+    assert_eq!(ben.unseal(id).unwrap().secret(), Secret::new("kept here"));
+    ana.remove(id, None).unwrap();
     assert!(!ana.exists(id) && memory.bodies().iter().all(|(name, _)| !name.starts_with("seals/")));
     drop((lock, taken));
+}
+
+/// What anybody may have put where a seal is keeps none from being made.
+#[test]
+fn junk_beside_a_seal_keeps_no_secret_from_being_sealed() {
+    use crate::rotation::fakes::Shelf;
+    use crate::rotation::seal::{Places, Sealed, Seals};
+    use crate::store::Access;
+    let (memory, folder, identity) =
+        (Memory::default(), tempfile::tempdir().unwrap(), Shelf::new("i", Access::ReadWrite));
+    let places = || Ok(Places { first: Box::new(identity.clone()), otherwise: None });
+    let own = Seals::open(folder.path(), &[], &places).unwrap();
+    let shared = Rc::new(Shared::make(memory.open(), None, &own.envelope().unwrap(), "i").unwrap());
+    let seals = own.in_journal(Rc::clone(&shared)).unwrap();
+    let id = Uuid::new_v4();
+    memory.write_if(&format!("seals/{id}/x"), b"junk", None).unwrap();
+    assert!(seals.exists(id) && !seals.keeps(id));
+    seals.seal(id, &Sealed::new(None, "kept")).unwrap();
+    assert!(seals.keeps(id));
+    assert_eq!(seals.unseal(id).unwrap().secret(), Secret::new("kept"));
+    // Where nobody can tell it is not taken for sealed.
+    memory.with_whim(|_| Mishap::Unsent);
+    assert!(seals.exists(id) && !seals.keeps(id));
+}
+
+/// Whoever has read an old head changes nothing of what others have recorded since.
+#[test]
+fn what_is_over_is_never_written_over_by_less_or_by_something_else() {
+    let memory = Memory::default();
+    let (shared, mut rotation) = (shared(&memory), begun());
+    let journal = Journal::Shared(Rc::clone(&shared));
+    done(&journal, &mut rotation);
+    let key = rotation.plan.endpoint_key.clone();
+    let row = shared.head(&key).unwrap().head.standing.pop().unwrap();
+    let with = |reason: &str| {
+        let mut row = row.clone();
+        let event = Event::Acknowledged { reason: reason.to_owned() };
+        let stored = row.take(&crate::rotation::Entry { at: noon(), by: "x".to_owned(), event }).unwrap();
+        row.events.push(stored);
+        row
+    };
+    assert!(shared.write_over(&row).unwrap() && shared.write_over(&row).unwrap());
+    assert!(shared.write_over(&with("one")).unwrap());
+    assert!(!shared.write_over(&row).unwrap(), "an old one");
+    assert!(shared.write_over(&with("another")).is_err());
+    let found = shared.one_over(&key, &row.opened_at, &row.id).unwrap().unwrap();
+    assert_eq!(found.events, with("one").events);
 }

@@ -154,7 +154,10 @@ impl Runner<'_> {
                 continue;
             }
             // A journal that cannot be reached now is no reason to leave a store without the secret; another holder is.
-            if let Err(error @ RunError::TakenOver { .. }) = self.hold(BEFORE_A_STORE) {
+            // But what is moved or removed is moved only while nobody else can be at work.
+            if let Err(error) = self.hold(BEFORE_A_STORE)
+                && (matches!(error, RunError::TakenOver { .. }) || (step != Step::Stage && !self.lock.is_still_held()))
+            {
                 return Err(error);
             }
             match self.patiently(store.as_ref(), &act) {

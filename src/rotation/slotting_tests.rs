@@ -60,7 +60,7 @@ fn staging_is_all_or_none_while_the_old_secret_lives_and_goes_alone_once_it_is_d
     assert_eq!(does(&mut world, "-o- -o-", "b", stage), ["superseded", "stage@a closed:superseded", "no- -o-"]);
     // Where there is no seal, the stores are all that can keep it.
     let mut world = World::after(OverlapSwitch, TWO, Step::Issue);
-    world.seals.remove(world.rotation.id).unwrap();
+    world.seals.remove(world.rotation.id, None).unwrap();
     assert_eq!(does(&mut world, "-o- -o-", "b", stage), ["storefailed", "stage@a", "no- -o-"]);
 }
 
@@ -104,7 +104,7 @@ fn stores_that_give_nothing_back_are_written_from_the_seal_and_last() {
     );
     // Without the seal and without another place there is nothing to write.
     let mut world = World::after(OverlapSwitch, &[("w", WriteOnly)], Step::Stage);
-    world.seals.remove(world.rotation.id).unwrap();
+    world.seals.remove(world.rotation.id, None).unwrap();
     assert_eq!(does(&mut world, "no-", "", promote), ["sealfailed", "", "no-"]);
 }
 
@@ -154,7 +154,7 @@ fn a_step_goes_alone_where_nothing_is_lost_by_it() {
     ] {
         let mut world = World::after(direction, TWO, Step::Issue);
         if !is_sealed {
-            world.seals.remove(world.rotation.id).unwrap();
+            world.seals.remove(world.rotation.id, None).unwrap();
         }
         let since = is_dead.then(crate::rotation::tests::noon);
         world.rotation.before.dead_since = since;
@@ -262,7 +262,7 @@ fn what_a_store_has_lost_is_put_there_again_or_asked_for_again() {
     }
     // What gives nothing back may have it.
     let mut world = World::after(OverlapSwitch, &[("a", ReadWrite), ("w", WriteOnly)], Step::Stage);
-    world.seals.remove(world.rotation.id).unwrap();
+    world.seals.remove(world.rotation.id, None).unwrap();
     world.shelves[0].put("-o-");
     assert!(!world.process(|runner| runner.restage_lost(&ask())).unwrap());
     // Asked for again while the key is remembered, it is the same secret.

@@ -20,4 +20,4 @@ mod way;
 pub use clock::steady_now;
 pub use error::{FileError, FileFault, Holder, ProgramError};
 pub use folder::LOCK_DEADLINE;
-pub use host::host;
+pub use host::{host, is_same_host};

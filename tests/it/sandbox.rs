@@ -154,8 +154,10 @@ impl Sandbox {
             sandbox.dotenv().display(),
             sandbox.path("key").display(),
         ));
-        if let Some(journal) = &sandbox.journal {
-            sandbox.run(&["journal", "init", journal]).exits(0);
+        let mut sandbox = sandbox;
+        if let Some(journal) = sandbox.journal.clone() {
+            let made = sandbox.run(&["journal", "init", &journal, "--json"]).exits(0).json();
+            sandbox.journal = made["journal"]["at"].as_str().map(str::to_owned);
         }
         sandbox
     }
@@ -239,10 +241,15 @@ impl Sandbox {
         self.sql("UPDATE whsec.docs SET written_at = written_at - interval '10 min' WHERE key LIKE 'heads/%'");
     }
 
+    /// The journal's database, if it is in one.
+    pub fn database(&self) -> Option<String> {
+        self.journal.as_ref().map(|journal| journal.split('#').next().unwrap().to_owned())
+    }
+
     /// Does something at the journal's server, if there is one, and yields what it says.
     pub fn sql(&self, sql: &str) -> String {
-        let Some(journal) = &self.journal else { return String::new() };
-        let done = Command::new("psql").args(["-q", "-X", "-A", "-t", journal, "-c", sql]).output().unwrap();
+        let Some(journal) = self.database() else { return String::new() };
+        let done = Command::new("psql").args(["-q", "-X", "-A", "-t", &journal, "-c", sql]).output().unwrap();
         assert!(done.status.success(), "{}", String::from_utf8_lossy(&done.stderr));
         String::from_utf8_lossy(&done.stdout).trim().to_owned()
     }

@@ -158,7 +158,7 @@ fn a_journal_that_is_away_loses_no_secret() {
     let sandbox = team("verifa");
     let old = sandbox.newest();
     let child = begun(&sandbox, "laptop", Fault::Late(Duration::from_secs(3)), "20s");
-    let database = sandbox.journal.clone().unwrap().rsplit_once('/').unwrap().1.to_owned();
+    let database = sandbox.database().unwrap().rsplit_once('/').unwrap().1.to_owned();
     let away = |may: bool| {
         let admin = std::env::var("WHSEC_TEST_POSTGRES").unwrap();
         let sql = format!(
@@ -215,15 +215,31 @@ fn a_journal_that_is_named_with_its_key_is_that_one() {
     let sandbox = team("layers");
     let shown = run(&sandbox, "a", &["journal", "show", "--json"]).exits(0).json();
     let key = shown["journal"]["key"].as_str().unwrap().to_owned();
-    let named = |key: &str| format!("{}#{key}", sandbox.journal.as_ref().unwrap());
+    let named = |key: &str| format!("{}#{key}", sandbox.database().unwrap());
     let with = |key: &str, arguments: &[&str]| {
         sandbox.watch(on(&sandbox, "a", arguments).env("WHSEC_JOURNAL", named(key)).output().unwrap())
     };
     with(&key, &["status"]).exits(0);
+    let bare =
+        on(&sandbox, "a", &["rotate", "hooks", "--yes"]).env("WHSEC_JOURNAL", sandbox.database().unwrap()).output();
+    sandbox.watch(bare.unwrap()).exits(2).says("without its key").says(&named(&key));
+    // Nothing names it any more, and this machine remembers.
+    let none = on(&sandbox, "a", &["rotate", "hooks", "--yes"]).env_remove("WHSEC_JOURNAL").output();
+    sandbox.watch(none.unwrap()).exits(5).says("which nothing names now");
+    // One that has lost its first document is made anew by nobody.
+    let first = sandbox.sql("SELECT encode(body, 'hex') FROM whsec.docs WHERE key = 'journal.json'");
+    run(&sandbox, "a", &["rotate", "hooks", "--dry-run"]).exits(0);
+    let lock = begun(&sandbox, "b", Fault::Late(Duration::from_millis(10)), "20s");
+    sandbox.finish(lock).exits(0);
+    sandbox.sql("DELETE FROM whsec.docs WHERE key = 'journal.json'");
+    run(&sandbox, "a", &["journal", "init", &sandbox.database().unwrap()]).exits(1).says("journal.json");
+    sandbox.sql(&format!("INSERT INTO whsec.docs VALUES ('journal.json', 1, '\\x{first}')"));
+    run(&sandbox, "a", &["status"]).exits(0);
+    let sent = sandbox.requests();
     sandbox.sql("DELETE FROM whsec.docs");
-    run(&sandbox, "attacker", &["journal", "init", sandbox.journal.as_ref().unwrap()]).exits(0);
+    run(&sandbox, "attacker", &["journal", "init", &sandbox.database().unwrap()]).exits(0);
     with(&key, &["rotate", "hooks", "--yes"]).exits(1).says("is not the one that is named");
-    assert_eq!(sandbox.requests(), 0);
+    assert_eq!(sandbox.requests(), sent);
 }
 
 #[test]
@@ -245,7 +261,7 @@ fn no_document_holds_a_secret_but_encrypted() {
 #[ignore = "needs PostgreSQL; run by tests/run"]
 fn places_that_cannot_hold_a_journal_are_refused_by_what_is_wrong() {
     let sandbox = team("layers");
-    let at = sandbox.journal.clone().unwrap();
+    let at = sandbox.database().unwrap();
     let (server, _) = at.rsplit_once('/').unwrap();
     let (_, host) = server.split_once('@').unwrap();
     let port = host.rsplit_once(':').unwrap().1;
@@ -273,7 +289,7 @@ fn places_that_cannot_hold_a_journal_are_refused_by_what_is_wrong() {
 #[ignore = "needs PostgreSQL; run by tests/run"]
 fn who_is_no_recipient_is_let_in_by_one_who_is() {
     let sandbox = Sandbox::new("layers");
-    let at = sandbox.journal.clone().expect(NEEDS);
+    let at = sandbox.database().expect(NEEDS);
     // Both machines have an identity of their own, in their state folders.
     let refused = run(&sandbox, "ben", &["status"]).exits(6);
     assert!(refused.stderr.contains("journal init"), "{}", refused.stderr);
@@ -317,7 +333,10 @@ fn a_store_of_one_machine_is_gone_on_with_there() {
     let elsewhere = |arguments: &[&str]| {
         let command = on(&sandbox, "b", arguments);
         let mut other = Command::new("unshare");
-        other.args(["--uts", "sh", "-c", "hostname elsewhere && exec \"$0\" \"$@\""]);
+        std::fs::write(sandbox.path("machine-id"), "00112233445566778899aabbccddeeff\n").unwrap();
+        let other_id = format!("mount --bind '{}' /etc/machine-id", sandbox.path("machine-id").display());
+        let script = format!("{other_id} && hostname elsewhere && exec \"$0\" \"$@\"");
+        other.args(["--uts", "--mount", "sh", "-c", &script]);
         other.arg(command.get_program()).args(command.get_args()).current_dir(sandbox.path("work")).env_clear();
         other.envs(command.get_envs().filter_map(|(name, value)| Some((name, value?))));
         sandbox.watch(other.output().unwrap())
@@ -349,4 +368,48 @@ fn what_is_open_in_the_state_folders_own_journal_is_not_forgotten() {
     local(&["cutover", "hooks", "--done", "deploy", "--done", "verify"]).exits(11);
     local(&["abandon", "hooks", "--reason", "tried", "--yes"]).exits(0);
     sandbox.run(&["status"]).exits(0).says_not("not looked at now");
+}
+
+/// A server elsewhere is believed by its certificate and its name.
+#[test]
+#[ignore = "needs PostgreSQL; run by tests/run"]
+fn a_server_whose_certificate_does_not_prove_its_name_hears_nothing() {
+    let sandbox = Sandbox::new("layers");
+    let folder = std::env::var("WHSEC_TEST_POSTGRES_FOLDER").expect(NEEDS);
+    // A file that decides what is trusted has to lie where nobody else could write.
+    for name in ["ca.pem", "other.pem"] {
+        std::fs::copy(format!("{folder}/{name}"), sandbox.path(name)).unwrap();
+    }
+    let at = sandbox.database().unwrap();
+    let (port, database) = at.rsplit_once(':').unwrap().1.split_once('/').unwrap();
+    let init = |host: &str, ca: &str| {
+        let ca = if ca.is_empty() { String::new() } else { format!("&sslrootcert={}", sandbox.path(ca).display()) };
+        let place = format!("postgres://postgres@{host}:{port}/{database}?sslmode=verify-full{ca}");
+        sandbox.run(&["journal", "init", &place])
+    };
+    init("localhost", "ca.pem").exits(0).says("it opens for");
+    for (host, ca) in [("127.0.0.1", "ca.pem"), ("localhost", "other.pem"), ("localhost", "")] {
+        init(host, ca).exits(13).says("certificate");
+    }
+    let encrypted =
+        "SELECT count(*) FROM pg_stat_ssl JOIN pg_stat_activity USING (pid) WHERE ssl AND application_name = 'whsec'";
+    assert_eq!(sandbox.sql(encrypted), "0", "nobody is left behind");
+}
+
+/// No statement counts on what another one has left in its connection.
+#[test]
+#[ignore = "needs PostgreSQL and pgbouncer; run by tests/run"]
+fn a_pooler_that_shares_connections_between_transactions_is_no_matter() {
+    let mut sandbox = team("layers");
+    let port = std::env::var("WHSEC_TEST_POOLER").expect(NEEDS);
+    let direct = sandbox.journal.clone().unwrap();
+    let (before, behind) = direct.split_once("127.0.0.1:").unwrap();
+    sandbox.journal = Some(format!("{before}127.0.0.1:{port}/{}", behind.split_once('/').unwrap().1));
+    run(&sandbox, "a", &["journal", "prove"]).exits(0);
+    let begin = |at: usize| on(&sandbox, &format!("m{at}"), &["rotate", "hooks", "--yes"]).spawn().unwrap();
+    let children: Vec<Child> = (0..8).map(begin).collect();
+    let codes: Vec<i32> = children.into_iter().map(|child| sandbox.finish(child).code).collect();
+    assert_eq!(codes.iter().filter(|code| **code == 0).count(), 1, "{codes:?}");
+    run(&sandbox, "b", &["cutover", "hooks", "--done", "deploy", "--done", "verify"]).exits(11);
+    assert_eq!(sandbox.rotations(), 1);
 }

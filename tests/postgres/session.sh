@@ -3,7 +3,8 @@
 #
 #   tests/postgres/session.sh COMMAND [ARGUMENT…]
 #
-# The command finds the database in WHSEC_TEST_POSTGRES and the server's folder in WHSEC_TEST_POSTGRES_FOLDER.
+# The command finds the database in WHSEC_TEST_POSTGRES, and the port of a pooler in front of it in WHSEC_TEST_POOLER; in the folder WHSEC_TEST_POSTGRES_FOLDER are the server's socket, `ca.pem`,
+# which has signed its certificate, and `other.pem`, which has not.
 set -euo pipefail
 
 bin=$(ls -d /usr/lib/postgresql/*/bin 2>/dev/null | sort -V | tail -n 1)
@@ -19,7 +20,9 @@ if ((EUID == 0)); then
 fi
 chmod 755 "$folder"
 server=
+pooler=
 end() {
+    [ -z "$pooler" ] || kill -INT "$pooler" 2>/dev/null || true
     # A folder that somebody has moved away meanwhile is no reason to leave the server behind.
     [ -z "$server" ] || { kill -INT "$server" 2>/dev/null || true; wait "$server" 2>/dev/null || true; }
     rm -rf "$folder"
@@ -29,11 +32,25 @@ trap end EXIT
 cd "$folder"
 "${as[@]}" "$bin/initdb" -D "$folder/data" -U postgres -A trust --no-sync --no-instructions -E UTF8 --locale=C >"$folder/initdb.log" 2>&1 ||
     { cat "$folder/initdb.log" >&2; exit 1; }
+# A certificate for `localhost` and nothing else, by an authority that nobody else trusts, and one of another authority.
+for name in ca other; do
+    openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -days 2 -subj "/CN=$name of a test" \
+        -keyout "$folder/$name.key" -out "$folder/$name.pem" 2>/dev/null
+done
+openssl req -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -subj "/CN=localhost" -keyout "$folder/server.key" \
+    -out "$folder/server.csr" 2>/dev/null
+openssl x509 -req -in "$folder/server.csr" -CA "$folder/ca.pem" -CAkey "$folder/ca.key" -CAcreateserial -days 2 \
+    -extfile <(printf 'subjectAltName=DNS:localhost\nextendedKeyUsage=serverAuth\n') -out "$folder/server.pem" 2>/dev/null
+chmod 600 "$folder"/*.key
+chmod 644 "$folder"/*.pem
+((EUID)) || chown postgres "$folder/server.key"
+
 # A port that another program has is no reason to fail: another one is tried.
 start() {
     port=$((10000 + RANDOM % 20000))
     # `fsync` is off: these tests kill programs, not machines.
     "${as[@]}" "$bin/postgres" -D "$folder/data" -c fsync=off -c listen_addresses=127.0.0.1 -c port="$port" \
+        -c ssl=on -c ssl_cert_file="$folder/server.pem" -c ssl_key_file="$folder/server.key" \
         -c unix_socket_directories="$folder" -c max_connections=200 -c log_min_messages=fatal >"$folder/server.log" 2>&1 &
     server=$!
     for ((tries = 0; tries < 600; tries++)); do
@@ -48,6 +65,23 @@ for ((ports = 0; ; ports++)); do
     ((ports < 10)) || { cat "$folder/server.log" >&2; exit 1; }
 done
 "$bin/createdb" -h "$folder" -p "$port" -U postgres whsec
+# A pooler that gives each transaction whichever connection is free.
+export WHSEC_TEST_POOLER=
+if command -v pgbouncer >/dev/null; then
+    for ((ports = 0; ports < 10; ports++)); do
+        WHSEC_TEST_POOLER=$((10000 + RANDOM % 20000))
+        printf '%s\n' '[databases]' "* = host=127.0.0.1 port=$port user=postgres" '[pgbouncer]' 'listen_addr = 127.0.0.1' \
+            "listen_port = $WHSEC_TEST_POOLER" 'auth_type = any' 'pool_mode = transaction' 'default_pool_size = 2' \
+            'unix_socket_dir =' >"$folder/pooler.ini"
+        "${as[@]}" pgbouncer -q "$folder/pooler.ini" >"$folder/pooler.log" 2>&1 &
+        pooler=$!
+        for ((tries = 0; tries < 100; tries++)); do
+            kill -0 "$pooler" 2>/dev/null || break
+            ! "$bin/pg_isready" -q -h 127.0.0.1 -p "$WHSEC_TEST_POOLER" || break 2
+            sleep 0.05
+        done
+    done
+fi
 cd "$OLDPWD"
 export WHSEC_TEST_POSTGRES="postgres://postgres@127.0.0.1:$port/whsec" WHSEC_TEST_POSTGRES_FOLDER="$folder"
 "$@"

@@ -35,17 +35,7 @@ fn shared(session: &Session, location: &Location) -> Check {
         Ok((doubts, _)) if !doubts.is_empty() => {
             Check::bad("journal", format!("{location}: {}", doubts.join("; ")), "see to that at the server")
         }
-        Ok((_, open)) => {
-            let open = words(&open);
-            match location.key() {
-                Some(_) => Check::ok("journal", format!("{location}, shared; {open}")),
-                None => Check::note(
-                    "journal",
-                    format!("{location}, shared, and whoever writes there could put another in its place; {open}"),
-                    "name it with its key, which is behind `#` in what `journal show` says",
-                ),
-            }
-        }
+        Ok((_, open)) => Check::ok("journal", format!("{location}, shared; {}", words(&open))),
     }
 }
 
@@ -78,7 +68,7 @@ fn seal(session: &Session) -> Check {
     let tried = session.context().and_then(|context| Ok(context.seals()?)).and_then(|seals| {
         seals.seal(id, &Sealed::new(None, "doctor"))?;
         let opened = seals.unseal(id);
-        seals.remove(id)?;
+        seals.remove(id, None)?;
         opened?;
         Ok((seals.identity_place(), seals.own_recipient().unwrap_or_default()))
     });

@@ -1,11 +1,14 @@
 //! `whsec journal prove`: whether a place can hold a journal.
 
+use std::rc::Rc;
+
 use serde_json::json;
 
 use super::super::exit::Exit;
 use super::super::result;
 use super::super::session::Session;
 use super::show::no_shared;
+use crate::rotation::journal::Journal;
 
 pub(super) const NAME: &str = "journal prove";
 
@@ -26,7 +29,9 @@ pub fn run(_args: &Args, session: &Session) -> anyhow::Result<Exit> {
     let context = session.context()?;
     let Some(location) = context.location()? else { return Err(no_shared()) };
     let doubts = context.prove(&location)?;
-    context.journal()?.verify()?;
+    if let Some(shared) = context.shared_journal_to_show()? {
+        Journal::Shared(Rc::new(shared)).verify()?;
+    }
     for doubt in &doubts {
         session.output.warn(doubt);
     }

@@ -1,10 +1,13 @@
 //! `whsec journal show`: where the journal is, and who works on what.
 
+use std::rc::Rc;
+
 use serde_json::json;
 
 use super::super::exit::{Exit, Fault};
 use super::super::result;
 use super::super::session::Session;
+use crate::rotation::journal::Journal;
 use crate::time::span;
 
 pub(super) const NAME: &str = "journal show";
@@ -30,7 +33,7 @@ pub(super) fn no_shared() -> anyhow::Error {
 /// Reads and prints it.
 pub fn run(_args: &Args, session: &Session) -> anyhow::Result<Exit> {
     let context = session.context()?;
-    let Some(shared) = context.shared_journal()? else {
+    let Some(shared) = context.shared_journal_to_show()?.map(Rc::new) else {
         let at = context.state_dir()?.join("journal.sqlite");
         session.output.data(&format!("{}: of this machine alone", at.display()));
         let journal = json!({ "at": at.display().to_string(), "shared": false });
@@ -42,7 +45,7 @@ pub fn run(_args: &Args, session: &Session) -> anyhow::Result<Exit> {
     for recipient in shared.recipients() {
         session.output.data(&format!("opens for {recipient}"));
     }
-    let open = context.journal_to_look()?.open_rotations()?;
+    let open = Journal::Shared(Rc::clone(&shared)).open_rotations()?;
     for rotation in &open {
         session.output.data(&format!("open      {} ({})", rotation.plan.target, rotation.plan.endpoint_key));
     }
