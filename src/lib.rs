@@ -35,3 +35,7 @@ pub mod operation;
 pub mod ui;
 
 pub mod cli;
+
+#[cfg(test)]
+#[path = "../tests/servers/mod.rs"]
+mod servers;

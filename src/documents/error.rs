@@ -10,7 +10,10 @@ pub enum DocumentsError {
     #[error("cannot reach `{at}`: {why}")]
     Unreachable { at: String, why: String },
     #[error("`{at}` refuses: {why}")]
-    Refused { at: String, why: String },
+    Refused { at: String, why: String, hint: &'static str },
+    /// Who asks was let in before.
+    #[error("the credentials for `{at}` have expired")]
+    Expired { at: String },
     #[error("`{at}` cannot hold a journal: {why}")]
     Unfit { at: String, why: String },
     /// Nobody has made the place ready.
@@ -29,13 +32,12 @@ impl DocumentsError {
             Self::Unreachable { .. } => {
                 "see whether the server runs and this machine may reach it; nothing is begun without its journal".into()
             }
-            Self::Refused { .. } => {
-                "it needs SELECT, INSERT, UPDATE and DELETE on whsec.docs; the password is looked for in PGPASSWORD, then in \
-                 PGPASSFILE or ~/.pgpass"
-                    .into()
-            }
+            Self::Refused { hint, .. } => (*hint).into(),
+            Self::Expired { .. } => "log in again, as by `aws sso login`, then run it again".into(),
             Self::Unfit { .. } => {
-                "after a failover wait for the server that takes writes; another journal would know of no rotation that is open in this one".into()
+                "after a failover wait for the server that takes writes; of object stores it has to be one with conditional writes. Another \
+                 journal would know of no rotation that is open in this one"
+                    .into()
             }
             Self::Missing { at } => advice![
                 "make one: ",

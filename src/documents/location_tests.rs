@@ -1,28 +1,38 @@
-//! Locations as people write them, and what lets in.
+//! Locations as people write them.
 
-use std::os::unix::fs::PermissionsExt;
-
+use super::super::{Bucket, Place};
 use super::*;
 
 fn location(text: &str) -> Location {
     text.parse().unwrap_or_else(|error| panic!("{text}: {error}"))
 }
 
+fn bucket(text: &str) -> Bucket {
+    match location(text).place() {
+        Place::Objects(bucket) => bucket.clone(),
+        Place::Postgres(_) => panic!("{text}"),
+    }
+}
+
 #[test]
-fn a_location_says_where_and_whether_it_is_encrypted() {
+fn a_location_is_shown_as_it_was_written_and_its_key_is_apart() {
     let far = location("postgres://ops@db.example.com:6432/whsec#00112233445566778899AABB");
-    assert_eq!((far.host.clone(), far.port), (Host::Name("db.example.com".to_owned()), 6432));
-    assert_eq!((far.user.as_deref(), &*far.database, far.is_encrypted), (Some("ops"), "whsec", true));
     assert_eq!(far.key(), Some("00112233445566778899aabb"));
     assert_eq!(far.to_string(), "postgres://ops@db.example.com:6432/whsec");
-    let near = location("postgres://localhost/whsec");
-    assert_eq!((near.port, near.is_encrypted, near.key()), (5432, false, None));
-    assert!(location("postgres://localhost/whsec?sslmode=verify-full").is_encrypted);
-    assert!(!location("postgres://db.example.com/whsec?sslmode=disable").is_encrypted);
-    let socket = location("postgres:///whsec?host=/run/pg&port=5433&user=ana");
-    assert_eq!((socket.host.clone(), socket.port), (Host::Socket("/run/pg".into()), 5433));
-    assert_eq!((socket.user.as_deref(), socket.is_encrypted), (Some("ana"), false));
-    assert_eq!(location("postgres://[::1]:5433/w").host, Host::Name("::1".to_owned()));
+    assert_eq!(location("postgres://localhost/whsec").key(), None);
+    let objects = location("s3://acme-ops/whsec?region=eu-central-1#00112233445566778899aabb");
+    assert_eq!(objects.to_string(), "s3://acme-ops/whsec?region=eu-central-1");
+    assert!(objects.key().is_some());
+}
+
+#[test]
+fn a_bucket_has_a_prefix_a_region_and_an_address_where_they_are_said() {
+    let bare = bucket("s3://acme-ops");
+    assert_eq!((&*bare.name, &*bare.prefix, bare.region, bare.endpoint), ("acme-ops", "", None, None));
+    let whole = bucket("s3://acme-ops/a/b/?region=eu-central-1&endpoint=https%3A%2F%2Fs3.example.com%2F");
+    assert_eq!((&*whole.prefix, whole.region.as_deref()), ("a/b", Some("eu-central-1")));
+    assert_eq!(whole.endpoint.as_deref(), Some("https://s3.example.com"));
+    assert_eq!(bucket("s3://b.c/x?endpoint=http://127.0.0.1:9").endpoint.as_deref(), Some("http://127.0.0.1:9"));
 }
 
 #[test]
@@ -30,7 +40,7 @@ fn what_is_no_location_is_refused_with_the_reason() {
     for (text, why) in [
         ("whsec", "is no address"),
         ("https://db.example.com/whsec", "is no place for a journal"),
-        ("s3://bucket/prefix", "is an object store"),
+        ("gs://bucket/prefix", "is an object store that this whsec"),
         ("postgres://db.example.com", "one database"),
         ("postgres://db.example.com/a/b", "one database"),
         ("postgres://ops:hunter2@db.example.com/whsec", "PGPASSWORD"),
@@ -40,31 +50,15 @@ fn what_is_no_location_is_refused_with_the_reason() {
         ("postgres://db.example.com/whsec#abc", "fingerprint"),
         ("postgres://a/whsec?host=/run", "a host and a socket"),
         ("postgres:///whsec?sslmode=verify-full", "TLS on a socket"),
+        ("s3:///prefix", "name a bucket"),
+        ("s3://AKID:hunter2@bucket/x", "AWS_PROFILE"),
+        ("s3://bucket/a//b", "a prefix of other letters"),
+        ("s3://bucket/a%20b", "a prefix of other letters"),
+        ("s3://bucket/x?region=eu/west", "`region`"),
+        ("s3://bucket/x?endpoint=http://far.example", "`endpoint` that cannot be used: http goes only"),
+        ("s3://bucket/x?profile=y", "`profile`"),
     ] {
         let error = text.parse::<Location>().unwrap_err().to_string();
         assert!(error.contains(why) && !error.contains("hunter2"), "{text}: {error}");
     }
-}
-
-#[test]
-fn a_password_comes_from_the_variable_or_the_line_that_fits() {
-    let folder = tempfile::tempdir().unwrap();
-    let file = folder.path().join("passwords");
-    let lines = "# a remark\nother:*:*:*:no\ndb:5432:whsec:ana:an\\:a\n*:*:whsec:*:any:one\n";
-    std::fs::write(&file, lines).unwrap();
-    std::fs::set_permissions(&file, PermissionsExt::from_mode(0o600)).unwrap();
-    let named = |name: &str| (name == "PGPASSFILE").then(|| file.display().to_string());
-    let password = |text: &str, variable: &dyn Fn(&str) -> Option<String>| {
-        location(text).login(variable, None).map(|login| login.password.map(|it| it.expose().to_owned()))
-    };
-    assert_eq!(password("postgres://ana@db/whsec", &named).unwrap().as_deref(), Some("an:a"));
-    assert_eq!(password("postgres://ben@db/whsec", &named).unwrap().as_deref(), Some("any:one"));
-    assert_eq!(password("postgres://ben@db/other", &named).unwrap(), None);
-    let both = |name: &str| if name == "PGPASSWORD" { Some("own".to_owned()) } else { named(name) };
-    assert_eq!(password("postgres://ana@db/whsec", &both).unwrap().as_deref(), Some("own"));
-    std::fs::set_permissions(&file, PermissionsExt::from_mode(0o640)).unwrap();
-    let error = password("postgres://ana@db/whsec", &named).unwrap_err().to_string();
-    assert!(error.contains("others can read it") && !error.contains("any"), "{error}");
-    let none = |name: &str| (name == "PGPASSFILE").then(|| "/nowhere/passwords".to_owned());
-    assert!(password("postgres://ana@db/whsec", &none).unwrap_err().to_string().contains("no such file"));
 }

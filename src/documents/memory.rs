@@ -57,7 +57,12 @@ pub enum Mishap {
 impl Memory {
     /// The same documents, as a place.
     pub fn open(&self) -> Documents {
-        Documents { backend: Backend::Memory(self.clone()), at: "memory:".to_owned(), pause: Duration::ZERO }
+        Documents {
+            backend: Backend::Memory(self.clone()),
+            at: "memory:".to_owned(),
+            renew: None,
+            pause: Duration::ZERO,
+        }
     }
 
     fn held(&self) -> MutexGuard<'_, Held> {

@@ -4,19 +4,22 @@
 //! follows what was read is all the safety there is; no lock is held anywhere. What they say is not known here.
 
 use std::fmt;
+use std::path::PathBuf;
 use std::thread::sleep;
 use std::time::{Duration, Instant};
 
 pub use error::DocumentsError;
-pub use location::{BadLocation, KEY_DIGITS, Location, Login};
+pub use location::{BadLocation, KEY_DIGITS, Location, Login, Place};
 #[cfg(test)]
 pub use memory::{Lie, Memory, Mishap};
+pub use objects::{Access, Bucket};
 pub use proof::prove;
 
 mod error;
 mod location;
 #[cfg(test)]
 mod memory;
+mod objects;
 mod postgres;
 mod proof;
 
@@ -33,11 +36,17 @@ pub const LARGEST: usize = 4 << 20;
 pub struct Documents {
     backend: Backend,
     at: String,
+    /// Lets in whoever was let in before, where that has ended.
+    renew: Option<Renew>,
     /// Between two tries.
     pause: Duration,
 }
 
+/// Finds out anew who asks, where that can be done.
+type Renew = Box<dyn Fn() -> Option<Login>>;
+
 enum Backend {
+    Objects(Box<objects::Objects>),
     Postgres(Box<postgres::Postgres>),
     #[cfg(test)]
     Memory(memory::Memory),
@@ -59,8 +68,22 @@ pub struct Document {
 impl Documents {
     /// Where a location leads, with what is needed to be let in. Nothing is reached yet.
     pub fn at(location: &Location, login: Login) -> Result<Self, DocumentsError> {
-        let backend = Backend::Postgres(Box::new(postgres::Postgres::new(location, login)?));
-        Ok(Self { backend, at: location.to_string(), pause: PAUSE })
+        let at = location.to_string();
+        let backend = match (location.place(), login) {
+            (Place::Postgres(server), Login::Postgres(login)) => {
+                Backend::Postgres(Box::new(postgres::Postgres::new(at.clone(), server, login)?))
+            }
+            (Place::Objects(bucket), Login::Objects(access)) => {
+                Backend::Objects(Box::new(objects::Objects::new(at.clone(), bucket, access)?))
+            }
+            _ => return Err(DocumentsError::Unfit { at, why: "who asks is known elsewhere only".to_owned() }),
+        };
+        Ok(Self { backend, at, renew: None, pause: PAUSE })
+    }
+
+    /// The same with a way to go on once credentials have expired, as they do in the hours that a countdown may last.
+    pub fn renewed_by(self, renew: impl Fn() -> Option<Login> + 'static) -> Self {
+        Self { renew: Some(Box::new(renew)), ..self }
     }
 
     /// Where they are, for people.
@@ -72,6 +95,8 @@ impl Documents {
     pub fn prepare(&self) -> Result<(), DocumentsError> {
         match &self.backend {
             Backend::Postgres(postgres) => self.patiently(|| postgres.prepare()),
+            // A bucket is made by whoever answers for who may do what in it.
+            Backend::Objects(_) => Ok(()),
             #[cfg(test)]
             Backend::Memory(_) => Ok(()),
         }
@@ -81,6 +106,7 @@ impl Documents {
     pub fn doubts(&self) -> Result<Vec<String>, DocumentsError> {
         match &self.backend {
             Backend::Postgres(postgres) => self.patiently(|| postgres.doubts()),
+            Backend::Objects(_) => Ok(Vec::new()),
             #[cfg(test)]
             Backend::Memory(_) => Ok(Vec::new()),
         }
@@ -88,17 +114,14 @@ impl Documents {
 
     /// A document, if there is one of this name.
     pub fn read(&self, name: &str) -> Result<Option<Document>, DocumentsError> {
-        self.patiently(|| match &self.backend {
-            Backend::Postgres(postgres) => postgres.read(name),
-            #[cfg(test)]
-            Backend::Memory(memory) => memory.read(name),
-        })
+        self.patiently(|| self.read_once(name))
     }
 
     /// All documents whose names begin so, with their names, sorted.
     pub fn read_all(&self, prefix: &str) -> Result<Vec<(String, Document)>, DocumentsError> {
         self.patiently(|| match &self.backend {
             Backend::Postgres(postgres) => postgres.read_all(prefix),
+            Backend::Objects(objects) => objects.read_all(prefix),
             #[cfg(test)]
             Backend::Memory(memory) => memory.read_all(prefix),
         })
@@ -108,6 +131,7 @@ impl Documents {
     pub fn list(&self, prefix: &str) -> Result<Vec<(String, Tag)>, DocumentsError> {
         self.patiently(|| match &self.backend {
             Backend::Postgres(postgres) => postgres.list(prefix),
+            Backend::Objects(objects) => objects.list(prefix),
             #[cfg(test)]
             Backend::Memory(memory) => memory.list(prefix),
         })
@@ -124,6 +148,7 @@ impl Documents {
         self.patiently(|| {
             let write = match &self.backend {
                 Backend::Postgres(postgres) => postgres.write_if(name, body, before),
+                Backend::Objects(objects) => objects.write_if(name, body, before),
                 #[cfg(test)]
                 Backend::Memory(memory) => memory.write_if(name, body, before),
             };
@@ -139,6 +164,7 @@ impl Documents {
     pub fn delete(&self, name: &str) -> Result<(), DocumentsError> {
         self.patiently(|| match &self.backend {
             Backend::Postgres(postgres) => postgres.delete(name),
+            Backend::Objects(objects) => objects.delete(name),
             #[cfg(test)]
             Backend::Memory(memory) => memory.delete(name),
         })
@@ -147,14 +173,36 @@ impl Documents {
     /// Tries again what may work a moment later.
     fn patiently<T>(&self, mut act: impl FnMut() -> Result<T, DocumentsError>) -> Result<T, DocumentsError> {
         let begun = Instant::now();
-        let mut tries = 1;
+        let (mut tries, mut is_renewed) = (1, false);
         loop {
             match act() {
+                Err(DocumentsError::Expired { .. }) if !is_renewed && self.renew() => {
+                    is_renewed = true;
+                    continue;
+                }
                 Err(error) if error.may_pass() && tries < TRIES && begun.elapsed() < PATIENCE => sleep(self.pause),
                 done => return done,
             }
             tries += 1;
         }
+    }
+
+    /// The same with a file that keeps what was seen there, so that what is as it was need not be asked for by the next run.
+    pub fn seen_in(self, file: PathBuf) -> Self {
+        let backend = match self.backend {
+            Backend::Objects(objects) => Backend::Objects(Box::new(objects.with_file(file))),
+            other => other,
+        };
+        Self { backend, ..self }
+    }
+
+    /// Whether somebody is let in anew.
+    fn renew(&self) -> bool {
+        match (&self.backend, self.renew.as_ref().and_then(|renew| renew())) {
+            (Backend::Objects(objects), Some(Login::Objects(access))) => objects.renew(access),
+            _ => return false,
+        }
+        true
     }
 
     /// Has a server do something, whatever comes of it.
@@ -168,6 +216,7 @@ impl Documents {
     fn read_once(&self, name: &str) -> Result<Option<Document>, DocumentsError> {
         match &self.backend {
             Backend::Postgres(postgres) => postgres.read(name),
+            Backend::Objects(objects) => objects.read(name),
             #[cfg(test)]
             Backend::Memory(memory) => memory.read(name),
         }

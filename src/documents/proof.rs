@@ -120,7 +120,8 @@ mod tests {
     #[ignore = "needs PostgreSQL; run by tests/run"]
     fn postgres_keeps_what_it_promises() {
         let location: super::super::Location = std::env::var("WHSEC_TEST_POSTGRES").unwrap().parse().unwrap();
-        let login = location.login(&|_| None, None).unwrap();
+        let super::super::Place::Postgres(server) = location.place() else { panic!("no server") };
+        let login = super::super::Login::Postgres(server.login(&|_| None, None).unwrap());
         let open = || Documents::at(&location, login.clone());
         let documents = open().unwrap();
         assert!(matches!(documents.read("a"), Err(DocumentsError::Missing { .. })));

@@ -9,14 +9,17 @@ use std::time::Duration;
 use reqwest::blocking::{Client, ClientBuilder};
 use reqwest::{Certificate, Url, redirect, retry};
 
-use super::Options;
 use super::address::{is_link_local, is_loopback};
+use super::{LARGEST_BODY, Options};
 
 /// What we call ourselves.
 const USER_AGENT: &str = concat!("whsec/", env!("CARGO_PKG_VERSION"));
 
 /// Longest time for a connection, TLS included.
 const LONGEST_CONNECT: Duration = Duration::from_secs(10);
+
+/// How long a connection that nobody uses stays open, where any does: shorter than servers keep them.
+const IDLE: Duration = Duration::from_secs(4);
 
 /// Whether the environment names authorities of its own and a way out through somebody else, which together would show an API
 /// key to whoever set the two.
@@ -40,6 +43,9 @@ pub fn distrusts_environment() -> bool {
 /// Set-ups for plain loopback, loopback with TLS, and the world.
 pub struct Connections {
     connect_timeout: Duration,
+    /// How many stay open for the next call.
+    kept: usize,
+    largest: usize,
     authorities: Vec<Certificate>,
     plain: OnceLock<Client>,
     local: OnceLock<Client>,
@@ -59,7 +65,17 @@ impl Connections {
         // Shorter than the whole, so that a host that never answers counts as not connected, not as unknown.
         let connect_timeout = LONGEST_CONNECT.min(options.timeout * 3 / 4);
         let (plain, local, remote) = (OnceLock::new(), OnceLock::new(), OnceLock::new());
-        Ok(Self { connect_timeout, authorities, plain, local, remote })
+        Ok(Self { connect_timeout, kept: 0, largest: LARGEST_BODY, authorities, plain, local, remote })
+    }
+
+    /// The same for many calls that may each be made again, as none to a provider may: some connections stay open, and bodies may
+    /// have so many bytes.
+    pub fn for_many(self, kept: usize, largest: usize) -> Self {
+        Self { kept, largest, ..self }
+    }
+
+    pub(super) fn largest(&self) -> usize {
+        self.largest
     }
 
     /// The set-up for this address. Plain HTTP leads to this machine only, or to the host that it
@@ -90,7 +106,8 @@ impl Connections {
             .redirect(redirect::Policy::none())
             .retry(retry::never())
             .referer(false)
-            .pool_max_idle_per_host(0)
+            .pool_max_idle_per_host(self.kept)
+            .pool_idle_timeout(IDLE)
             .http1_only()
             .connect_timeout(self.connect_timeout)
             .https_only(tls);

@@ -88,11 +88,11 @@ pub fn send(
     if let Some(body) = body {
         builder = builder.body(body);
     }
-    Ok(receive(builder.send().map_err(|error| failure(&error))?, deadline))
+    Ok(receive(builder.send().map_err(|error| failure(&error))?, deadline, connections.largest()))
 }
 
 /// Reads the answer as far as it comes, within bounds.
-fn receive(mut response: Response, deadline: Instant) -> Received {
+fn receive(mut response: Response, deadline: Instant, largest: usize) -> Received {
     let status = response.status().as_u16();
     let text = |value: &HeaderValue| String::from_utf8_lossy(value.as_bytes()).into_owned();
     let headers = response.headers().iter().map(|(name, value)| (name.as_str().to_owned(), text(value))).collect();
@@ -104,7 +104,7 @@ fn receive(mut response: Response, deadline: Instant) -> Received {
         }
         match response.read(chunk.as_mut()) {
             Ok(0) => break true,
-            Ok(count) if body.len() + count > LARGEST_BODY => break false,
+            Ok(count) if body.len() + count > largest => break false,
             Ok(count) => body.extend_from_slice(chunk.get(..count).unwrap_or_default()),
             Err(error) if error.kind() == std::io::ErrorKind::Interrupted => {}
             Err(_) => break false,

@@ -233,7 +233,7 @@ fn of_shared(error: &SharedError) -> Kind {
     match error {
         SharedError::Documents(error) => match error {
             DocumentsError::Unreachable { .. } => Kind::Unavailable,
-            DocumentsError::Refused { .. } => Kind::Auth,
+            DocumentsError::Refused { .. } | DocumentsError::Expired { .. } => Kind::Auth,
             DocumentsError::Unfit { .. } => Kind::Store,
             DocumentsError::Missing { .. } => Kind::NotFound,
             DocumentsError::Login { .. } => Kind::Usage,

@@ -4,15 +4,19 @@ use std::ffi::OsStr;
 use std::path::PathBuf;
 use std::rc::Rc;
 
+use sha2::{Digest, Sha256};
+
 use super::context::{Context, once};
 use super::error::{Error, Kind, Stop};
-use crate::documents::{self, Documents, Location, Login};
+use crate::documents::{self, Access, Bucket, Documents, Location, Login, Place};
 use crate::rotation::Rotation;
 use crate::rotation::journal::{Journal, JournalError};
 use crate::rotation::seal::Seals;
 use crate::rotation::shared::Shared;
 use crate::rotation::shared_error::SharedError;
+use crate::store::{AwsAccess, StoreError, Surroundings, aws_access};
 use crate::system::private;
+use crate::system::text::hex;
 
 /// Names a shared journal in place of the config.
 pub const VARIABLE: &str = "WHSEC_JOURNAL";
@@ -156,7 +160,14 @@ impl Context {
 
     /// The documents at a location, with what lets in from the environment.
     pub fn documents(&self, location: &Location) -> Result<Documents, Error> {
-        Ok(Documents::at(location, self.login(location)?).map_err(JournalError::from)?)
+        let documents = Documents::at(location, self.login(location)?).map_err(JournalError::from)?;
+        let Place::Objects(bucket) = location.place().clone() else { return Ok(documents) };
+        let (at, surroundings) = (location.to_string(), self.surroundings("")?);
+        let documents = match self.folders().state_dir() {
+            Ok(state) => documents.seen_in(state.join(format!("seen-{}.json", digest(&at)))),
+            Err(_) => documents,
+        };
+        Ok(documents.renewed_by(move || access(&at, &bucket, &surroundings).ok()))
     }
 
     /// What speaks against keeping a journal at a place, though it works.
@@ -173,8 +184,14 @@ impl Context {
     }
 
     fn login(&self, location: &Location) -> Result<Login, Error> {
-        let text = |name: &str| self.variable(name).and_then(|value| value.into_string().ok());
-        Ok(location.login(&text, self.folders().home.as_deref()).map_err(JournalError::from)?)
+        match location.place() {
+            Place::Postgres(server) => {
+                let text = |name: &str| self.variable(name).and_then(|value| value.into_string().ok());
+                let login = server.login(&text, self.folders().home.as_deref()).map_err(JournalError::from)?;
+                Ok(Login::Postgres(login))
+            }
+            Place::Objects(bucket) => Ok(access(&location.to_string(), bucket, &self.surroundings("")?)?),
+        }
     }
 
     fn may_name_a_journal(&self) -> bool {
@@ -182,9 +199,29 @@ impl Context {
     }
 }
 
+/// Who asks at an object store.
+fn access(at: &str, bucket: &Bucket, surroundings: &Surroundings) -> Result<Login, Error> {
+    let found = aws_access(at, bucket.region.as_deref(), bucket.endpoint.as_deref(), surroundings);
+    let found = found.map_err(|error| {
+        let kind = if matches!(error, StoreError::Unreachable { .. }) { Kind::Unavailable } else { Kind::Auth };
+        Stop::new(kind, format!("the journal {error}"), error.hint().unwrap_or_default())
+    })?;
+    let AwsAccess { region, endpoint, access_key, secret_key, session_token, ca } = found;
+    Ok(Login::Objects(Access { region, endpoint, access_key, secret_key, session_token, ca }))
+}
+
+/// A place's name as a part of a file's.
+fn digest(at: &str) -> String {
+    hex(&Sha256::digest(at.as_bytes())[..8])
+}
+
 fn named(text: &OsStr) -> Result<Location, Error> {
     text.to_string_lossy().parse().map_err(|error| {
         let message = format!("{VARIABLE} {error}");
-        Stop::new(Kind::Usage, message, "it takes what `[journal] at` does: postgres://HOST/DATABASE")
+        Stop::new(
+            Kind::Usage,
+            message,
+            "it takes what `[journal] at` does: postgres://HOST/DATABASE or s3://BUCKET/PREFIX",
+        )
     })
 }

@@ -135,6 +135,7 @@ impl Decided {
         if plan.probe_first || intent.probes {
             workspace.enable_probes(context, &plan)?;
         }
+        workspace.journal.look_at_all()?;
         let sent: Vec<Rotation> =
             workspace.journal.open_rotations()?.into_iter().filter(|open| open.may_be_applied()).collect();
         moved::refuse(context, &sent, &workspace.target, Verb::Cutover)?;

@@ -3,6 +3,8 @@
 //! In a shared journal every seal is a document of its own, written once and by whoever has something to seal: a machine that was
 //! taken over meanwhile can still keep what it got. Where that cannot be written the file of this machine takes its place.
 
+use std::cell::RefCell;
+use std::collections::BTreeSet;
 use std::io;
 use std::path::{Path, PathBuf};
 use std::rc::Rc;
@@ -18,6 +20,9 @@ use crate::system::private;
 pub(super) struct Copies {
     folder: PathBuf,
     pub journal: Option<Rc<Shared>>,
+    /// Rotations of which this process has put a seal where others find it, and has removed none since: nobody else removes one while
+    /// the endpoint is this process's.
+    published: RefCell<BTreeSet<Uuid>>,
 }
 
 /// A seal as it lies somewhere.
@@ -34,7 +39,7 @@ enum Place {
 impl Copies {
     /// Files alone.
     pub fn in_folder(folder: PathBuf) -> Self {
-        Self { folder, journal: None }
+        Self { folder, journal: None, published: RefCell::default() }
     }
 
     /// Where a seal is, for people.
@@ -49,7 +54,8 @@ impl Copies {
     /// Whether there is any. Where that cannot be told there may be one.
     pub fn are_there(&self, id: Uuid) -> bool {
         let in_journal = |journal: &Rc<Shared>| journal.documents.list(&prefix(id)).map_or(true, |all| !all.is_empty());
-        path_in(&self.folder, id).exists() || self.journal.as_ref().is_some_and(in_journal)
+        let is_ours = self.published.borrow().contains(&id);
+        is_ours || path_in(&self.folder, id).exists() || self.journal.as_ref().is_some_and(in_journal)
     }
 
     /// All that there are, the newest first; that of this machine where the journal could not be written is the last.
@@ -101,9 +107,17 @@ impl Copies {
         // By the fence, so that the newest stands last; the rest tells seals of one holder apart, in their order.
         let name = format!("{}{:012}-{}.age", prefix(id), journal.fence(), journal.next_seal());
         match journal.documents.write_if(&name, cipher, None)? {
-            Some(_) => Ok(()),
+            Some(_) => {
+                self.published.borrow_mut().insert(id);
+                Ok(())
+            }
             None => Err(journal.damaged(&name)),
         }
+    }
+
+    /// One is removed: whether others are there is not known any more.
+    pub fn forget(&self, id: Uuid) {
+        self.published.borrow_mut().remove(&id);
     }
 
     /// Removes a seal.

@@ -38,7 +38,7 @@ impl Shared {
         // However long somebody gives a call: who is killed in it keeps others waiting no longer than that.
         let seconds = self.about.lease.max(2 * call.min(LONGEST_CALL).as_secs() + 60);
         for _ in 0..TRIES {
-            let Found { mut head, tag, age } = self.head(endpoint)?;
+            let Found { mut head, tag, age } = self.read_head(endpoint)?;
             // What this very process could not give back is its own still.
             if let (Some(lease), Some(left)) = (&head.lease, head.is_held_for(age))
                 && lease.holder != holder
@@ -128,7 +128,7 @@ impl Shared {
         for _ in 0..TRIES {
             let Found { mut head, tag, age } = match at_hand.take() {
                 Some(found) => found,
-                None => self.head(endpoint)?,
+                None => self.read_head(endpoint)?,
             };
             match fence {
                 Some(fence) if head.fence != fence => {
@@ -156,6 +156,7 @@ impl Shared {
 
     /// Writes a head as the next after that state; `false` where it is another one by now.
     fn write(&self, head: &mut Head, tag: Option<&Tag>, keeps: bool) -> Result<bool, SharedError> {
+        self.forget_looked();
         head.nonce = Uuid::new_v4();
         let name = head_name(&head.endpoint);
         let body = self.text(&name, &*head)?;

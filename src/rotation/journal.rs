@@ -122,6 +122,14 @@ impl Journal {
         either!(self, journal => journal.standing_of(endpoint))
     }
 
+    /// Looks at all endpoints at once where that is fewer questions, for whoever asks for one after the other and changes nothing.
+    pub fn look_at_all(&self) -> Result<(), JournalError> {
+        match self {
+            Self::Local(_) => Ok(()),
+            Self::Shared(journal) => Ok(journal.look_at_all()?),
+        }
+    }
+
     /// All open rotations, oldest first.
     pub fn open_rotations(&self) -> Result<Vec<Rotation>, JournalError> {
         either!(self, journal => journal.open_rotations())

@@ -318,6 +318,7 @@ impl Seals {
         let holds =
             |copy: &Copied| self.opened(rotation, &copy.cipher).ok().map(|sealed| sealed.secret().fingerprint());
         let kept = kept.filter(|_| self.copies.journal.is_some());
+        self.copies.forget(rotation);
         for copy in self.copies.of(rotation)? {
             if kept.is_none_or(|kept| holds(&copy).as_ref() == Some(kept)) {
                 self.copies.remove(&copy)?;

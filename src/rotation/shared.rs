@@ -45,6 +45,8 @@ pub struct Shared {
     pub(super) held: RefCell<BTreeMap<String, Held>>,
     /// Those that somebody else has taken from it, and who.
     pub(super) lost: RefCell<BTreeMap<String, String>>,
+    /// All heads as they were at one look, for whoever asks for one after the other and changes nothing.
+    looked: RefCell<Option<Vec<(Head, Duration)>>>,
     /// How many seals this process has named.
     seals: Cell<u64>,
 }
@@ -92,8 +94,15 @@ impl Shared {
                 own: identity.recipients.last().map(ToString::to_string),
             })?;
         let stamps = std::str::from_utf8(&key).ok().and_then(StampKey::parse).ok_or_else(damaged)?;
-        let shared =
-            Self { documents, stamps, about, held: RefCell::default(), lost: RefCell::default(), seals: Cell::new(0) };
+        let shared = Self {
+            documents,
+            stamps,
+            about,
+            held: RefCell::default(),
+            lost: RefCell::default(),
+            looked: RefCell::default(),
+            seals: Cell::new(0),
+        };
         if wanted.is_some_and(|wanted| wanted != shared.fingerprint()) {
             return Err(SharedError::OtherKey { at, found: shared.fingerprint() });
         }
@@ -131,6 +140,7 @@ impl Shared {
                 about,
                 held: RefCell::default(),
                 lost: RefCell::default(),
+                looked: RefCell::default(),
                 seals: Cell::new(0),
             };
             let body = shared.text(JOURNAL, &shared.about)?;
@@ -181,8 +191,22 @@ impl Shared {
         format!("{number:06}-{}", Uuid::new_v4().simple())
     }
 
-    /// An endpoint's head as it is; an empty one of an endpoint of which nothing is known.
+    /// An endpoint's head as far as it is at hand: this process's own as it has written it, or as all were looked at; else as it is.
+    /// Whoever has another one since is noticed by the next write.
     pub(super) fn head(&self, endpoint: &str) -> Result<Found, SharedError> {
+        if let Some(held) = self.held.borrow().get(endpoint) {
+            return Ok(Found { head: held.head.clone(), tag: Some(held.tag.clone()), age: Duration::ZERO });
+        }
+        if let Some(all) = &*self.looked.borrow() {
+            let known = all.iter().find(|(head, _)| head.endpoint == endpoint);
+            let (head, age) = known.cloned().unwrap_or_else(|| (Head::new(endpoint), Duration::ZERO));
+            return Ok(Found { head, tag: None, age });
+        }
+        self.read_head(endpoint)
+    }
+
+    /// An endpoint's head as it is; an empty one of an endpoint of which nothing is known.
+    pub(super) fn read_head(&self, endpoint: &str) -> Result<Found, SharedError> {
         let name = head_name(endpoint);
         match self.documents.read(&name)? {
             None => Ok(Found { head: Head::new(endpoint), tag: None, age: Duration::ZERO }),
@@ -195,8 +219,23 @@ impl Shared {
 
     /// The heads of all endpoints, each with how long ago it was written.
     pub(super) fn heads(&self) -> Result<Vec<(Head, Duration)>, SharedError> {
+        if let Some(all) = &*self.looked.borrow() {
+            return Ok(all.clone());
+        }
         let all = self.documents.read_all(HEADS)?;
         all.into_iter().map(|(name, found)| Ok((self.opened(name.as_str(), &found.body)?, found.age))).collect()
+    }
+
+    /// Looks at all heads at once, for whoever asks for one after the other: until anything is written or looked at anew.
+    pub fn look_at_all(&self) -> Result<(), SharedError> {
+        self.forget_looked();
+        let all = self.heads()?;
+        *self.looked.borrow_mut() = Some(all);
+        Ok(())
+    }
+
+    pub(super) fn forget_looked(&self) {
+        *self.looked.borrow_mut() = None;
     }
 
     /// The rows that are over and in no head any more, of an endpoint or of all. One that its head still names is left out by

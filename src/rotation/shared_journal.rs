@@ -64,8 +64,9 @@ impl Shared {
     }
 
     pub(super) fn of_endpoint(&self, endpoint: &str) -> Result<Vec<Rotation>, JournalError> {
-        for _ in 0..TRIES {
-            let head = self.head(endpoint)?.head;
+        for tries in 0..TRIES {
+            // What is at hand may be older than what is beside it.
+            let head = if tries == 0 { self.head(endpoint)? } else { self.read_head(endpoint)? }.head;
             if head.rotations == 0 {
                 return Ok(Vec::new());
             }
@@ -127,6 +128,7 @@ impl Shared {
     /// What changes whenever anybody has written.
     pub(super) fn version_at_hand(&self) -> Option<i64> {
         use std::hash::{DefaultHasher, Hash, Hasher};
+        self.forget_looked();
         let mut hasher = DefaultHasher::new();
         self.documents.list("heads/").ok()?.hash(&mut hasher);
         Some(hasher.finish().cast_signed())

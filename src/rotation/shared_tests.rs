@@ -141,7 +141,9 @@ fn seals_of_two_machines_lie_side_by_side() {
     assert!(ben.exists(id), "what nobody knows of is not removed");
     assert_eq!(ana.unseal(id).unwrap().secret(), Secret::new("the late one"));
     ben.remove(id, None).unwrap();
-    assert!(!ana.exists(id));
+    assert!(!ben.exists(id));
+    // Whoever was taken over believes in what it has put there until it looks.
+    assert!(ana.unseal(id).is_err());
     // Where the journal is away the file of this machine takes its place.
     memory.with_whim(|_| Mishap::Unsent);
     ana.seal(id, &sealed("kept here")).unwrap();

@@ -5,8 +5,8 @@ use std::path::Path;
 use serde_json::json;
 
 use super::*;
+use crate::servers::kubernetes::{Fault, Kubernetes as Cluster};
 use crate::store::conformance::{self, conforms, opened_in};
-use crate::store::servers::kubernetes::{Fault, Kubernetes as Cluster};
 use crate::store::slots::{ANY, prove, stage};
 use crate::store::{Environment, Store};
 

@@ -31,14 +31,12 @@ mod places;
 mod preset;
 mod reference;
 mod server;
-#[cfg(test)]
-#[path = "../../tests/servers/mod.rs"]
-mod servers;
 pub mod slots;
 mod stdout;
 mod surroundings;
 mod vault;
 
+pub use aws::{AwsAccess, aws_access};
 pub use bound::bound;
 pub use command::CommandStore;
 pub use error::StoreError;

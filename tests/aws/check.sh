@@ -16,8 +16,9 @@ for _ in $(seq 200); do
     sleep 0.05
 done
 aws iam create-user --user-name whsec >/dev/null
-policy='{"Version":"2012-10-17","Statement":[{"Effect":"Allow","Action":"secretsmanager:*","Resource":"*"}]}'
+policy='{"Version":"2012-10-17","Statement":[{"Effect":"Allow","Action":["secretsmanager:*","s3:*"],"Resource":"*"}]}'
 aws iam put-user-policy --user-name whsec --policy-name all --policy-document "$policy"
 key=$(aws iam create-access-key --user-name whsec --query 'AccessKey.[AccessKeyId,SecretAccessKey]' --output text)
 read -r AWS_ACCESS_KEY_ID AWS_SECRET_ACCESS_KEY <<<"$key"
+aws s3api create-bucket --bucket whsec-journal --create-bucket-configuration LocationConstraint=eu-west-1 >/dev/null
 "$@"

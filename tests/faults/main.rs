@@ -20,6 +20,8 @@ mod keychain;
 mod mutations;
 mod order;
 mod paths;
+#[path = "../it/place.rs"]
+mod place;
 mod power;
 mod private;
 mod redirects;
@@ -29,6 +31,8 @@ mod replays;
 mod sandbox;
 mod scene;
 mod server;
+#[path = "../servers/mod.rs"]
+mod servers;
 #[allow(dead_code, reason = "it is made for all three, and not all of it is used here")]
 #[path = "../share/mod.rs"]
 mod share;

@@ -229,7 +229,7 @@ fn a_shared_journal_is_named_by_the_users_own_file_and_well() {
     let config = sandbox.config_text();
     for (at, why) in [
         ("postgres://ops:hunter2@db.example.com/whsec", "PGPASSWORD"),
-        ("s3://bucket/prefix", "object store"),
+        ("gs://bucket/prefix", "object store"),
         ("nowhere", "is no address"),
     ] {
         sandbox.config(&format!("{config}\n[journal]\nat = \"{at}\"\n"));

@@ -16,6 +16,9 @@ use whsec::provider::stand_in::{Seen, StandIn, StandInOptions};
 use whsec::provider::{Catalog, Endpoint, Provider};
 use whsec::secret::Secret;
 
+use crate::place::{self, Place};
+use crate::servers::objects::Objects;
+
 /// An overlap in which there is time for some commands, on a machine that is busy with others.
 pub const OVERLAP: Duration = Duration::from_secs(12);
 
@@ -28,8 +31,9 @@ pub struct Sandbox {
     pub stand_in: StandIn,
     pub api_key: Secret,
     secrets: RefCell<Vec<Secret>>,
-    /// A journal of its own in the server that `tests/postgres/session.sh` has started, where it has.
+    /// A journal of its own that machines may share, where this run has such, and where it is.
     pub journal: Option<String>,
+    pub place: Option<Place>,
     ids: Vec<(String, String)>,
 }
 
@@ -134,9 +138,10 @@ impl Sandbox {
             },
         )
         .unwrap();
-        let journal = std::env::var("WHSEC_TEST_POSTGRES").ok().map(|server| new_database(&server));
+        let place = Place::new();
+        let journal = place.as_ref().map(Place::location);
         let secrets = RefCell::default();
-        let sandbox = Self { folder, provider, stand_in, api_key, secrets, journal, ids: ids.clone() };
+        let sandbox = Self { folder, provider, stand_in, api_key, secrets, journal, place, ids: ids.clone() };
         for folder in ["home", "state", "work", "home/.config/whsec"] {
             std::fs::create_dir_all(sandbox.path(folder)).unwrap();
         }
@@ -155,11 +160,32 @@ impl Sandbox {
             sandbox.path("key").display(),
         ));
         let mut sandbox = sandbox;
-        if let Some(journal) = sandbox.journal.clone() {
-            let made = sandbox.run(&["journal", "init", &journal, "--json"]).exits(0).json();
-            sandbox.journal = made["journal"]["at"].as_str().map(str::to_owned);
-        }
+        sandbox.make_journal();
         sandbox
+    }
+
+    fn make_journal(&mut self) {
+        if let Some(journal) = self.journal.clone() {
+            let made = self.run(&["journal", "init", &journal, "--json"]).exits(0).json();
+            self.journal = made["journal"]["at"].as_str().map(str::to_owned);
+        }
+    }
+
+    /// The same with its journal in an object store of its own.
+    pub fn over_objects(mut self) -> Self {
+        let place = Place::objects();
+        self.journal = Some(place.location());
+        self.place = Some(place);
+        self.make_journal();
+        self
+    }
+
+    /// The object store of its journal.
+    pub fn objects(&self) -> &Objects {
+        match &self.place {
+            Some(Place::Objects(objects)) => objects,
+            _ => panic!("its journal is in no object store"),
+        }
     }
 
     pub fn path(&self, name: &str) -> PathBuf {
@@ -233,25 +259,26 @@ impl Sandbox {
         if let Some(journal) = &self.journal {
             command.env("WHSEC_JOURNAL", journal);
         }
+        command.envs(self.place.as_ref().map(Place::variables).unwrap_or_default());
         command
     }
 
     /// Lets the leases of whoever was killed end, by the clock of the journal's place; of a state folder's own there are none.
     pub fn let_leases_end(&self) {
-        self.sql("UPDATE whsec.docs SET written_at = written_at - interval '10 min' WHERE key LIKE 'heads/%'");
+        self.place.iter().for_each(Place::let_leases_end);
     }
 
-    /// The journal's database, if it is in one.
+    /// The place of the journal, as a config names it without its key.
     pub fn database(&self) -> Option<String> {
         self.journal.as_ref().map(|journal| journal.split('#').next().unwrap().to_owned())
     }
 
-    /// Does something at the journal's server, if there is one, and yields what it says.
+    /// Does something at the journal's database, if it is in one, and yields what it says.
     pub fn sql(&self, sql: &str) -> String {
-        let Some(journal) = self.database() else { return String::new() };
-        let done = Command::new("psql").args(["-q", "-X", "-A", "-t", &journal, "-c", sql]).output().unwrap();
-        assert!(done.status.success(), "{}", String::from_utf8_lossy(&done.stderr));
-        String::from_utf8_lossy(&done.stdout).trim().to_owned()
+        match &self.place {
+            Some(Place::Database(at)) => place::sql(at, sql),
+            _ => String::new(),
+        }
     }
 
     /// Runs a command to its end.
@@ -463,13 +490,4 @@ fn collect(folder: &Path, found: &mut Vec<(PathBuf, Vec<u8>)>) {
 fn set_private(path: &Path) {
     use std::os::unix::fs::PermissionsExt;
     std::fs::set_permissions(path, std::fs::Permissions::from_mode(0o600)).unwrap();
-}
-
-/// A database of a test's own.
-fn new_database(server: &str) -> String {
-    let name = format!("t{}", uuid::Uuid::new_v4().simple());
-    let made =
-        Command::new("psql").args(["-q", "-X", server, "-c", &format!("CREATE DATABASE {name}")]).output().unwrap();
-    assert!(made.status.success(), "{}", String::from_utf8_lossy(&made.stderr));
-    format!("{}/{name}", server.rsplit_once('/').unwrap().0)
 }

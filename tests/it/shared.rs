@@ -1,5 +1,5 @@
-//! A journal that several machines share: a real PostgreSQL server, and machines that have nothing in common but that, the config and
-//! the team's identity. `tests/postgres/session.sh` starts the server.
+//! A journal that several machines share: a real PostgreSQL server, or an object store of our own, and machines that have nothing in
+//! common but that, the config and the team's identity. `tests/postgres/session.sh` starts the server; WHSEC_TEST_OBJECTS=1 takes objects.
 
 use std::process::{Child, Command, Stdio};
 use std::time::Duration;
@@ -7,16 +7,17 @@ use std::time::Duration;
 use serde_json::Value;
 use whsec::provider::stand_in::Fault;
 
+use crate::place::{Documents, Place};
 use crate::sandbox::{Run, Sandbox};
 
-const NEEDS: &str = "tests/postgres/session.sh starts a server for this";
+pub const NEEDS: &str = "tests/postgres/session.sh starts a server for this, or WHSEC_TEST_OBJECTS=1";
 
 /// A target whose journal is shared, and whose identity every machine has.
-fn team(provider: &str) -> Sandbox {
+pub fn team(provider: &str) -> Sandbox {
     shared(Sandbox::new(provider))
 }
 
-fn shared(sandbox: Sandbox) -> Sandbox {
+pub fn shared(sandbox: Sandbox) -> Sandbox {
     assert!(sandbox.journal.is_some(), "{NEEDS}");
     let identity = sandbox.path("team-identity");
     std::fs::copy(sandbox.state().join("seal-identity"), &identity).unwrap();
@@ -25,7 +26,7 @@ fn shared(sandbox: Sandbox) -> Sandbox {
 }
 
 /// A command on another machine: a home and a state folder of its own, which are empty at first.
-fn on(sandbox: &Sandbox, machine: &str, arguments: &[&str]) -> Command {
+pub fn on(sandbox: &Sandbox, machine: &str, arguments: &[&str]) -> Command {
     let home = sandbox.path(machine);
     std::fs::create_dir_all(home.join("state")).unwrap();
     let mut command = sandbox.command(arguments);
@@ -34,17 +35,21 @@ fn on(sandbox: &Sandbox, machine: &str, arguments: &[&str]) -> Command {
     command
 }
 
-fn run(sandbox: &Sandbox, machine: &str, arguments: &[&str]) -> Run {
+pub fn place(sandbox: &Sandbox) -> &Place {
+    sandbox.place.as_ref().expect(NEEDS)
+}
+
+pub fn run(sandbox: &Sandbox, machine: &str, arguments: &[&str]) -> Run {
     sandbox.watch(on(sandbox, machine, arguments).output().unwrap())
 }
 
 /// What a runner of CI leaves behind: nothing.
-fn is_gone(sandbox: &Sandbox, machine: &str) {
+pub fn is_gone(sandbox: &Sandbox, machine: &str) {
     std::fs::remove_dir_all(sandbox.path(machine)).unwrap();
 }
 
 /// A rotate on a machine whose request was carried out, and which awaits the answer.
-fn begun(sandbox: &Sandbox, machine: &str, fault: Fault, timeout: &str) -> Child {
+pub fn begun(sandbox: &Sandbox, machine: &str, fault: Fault, timeout: &str) -> Child {
     sandbox.stand_in.fault(fault);
     let (id, before) = (sandbox.id(), sandbox.rotations());
     let rotate = ["rotate", "hooks", "--yes", "--confirm", &id, "--done", "prepare", "--timeout", timeout];
@@ -53,7 +58,7 @@ fn begun(sandbox: &Sandbox, machine: &str, fault: Fault, timeout: &str) -> Child
     child
 }
 
-fn killed(sandbox: &Sandbox, machine: &str) {
+pub fn killed(sandbox: &Sandbox, machine: &str) {
     let mut child = begun(sandbox, machine, Fault::Stall, "20s");
     child.kill().unwrap();
     child.wait().unwrap();
@@ -61,7 +66,7 @@ fn killed(sandbox: &Sandbox, machine: &str) {
 }
 
 #[test]
-#[ignore = "needs PostgreSQL; run by tests/run"]
+#[ignore = "needs a shared journal; run by tests/run"]
 fn machines_that_share_nothing_else_go_on_with_one_rotation() {
     let sandbox = shared(Sandbox::with_window("layers", Duration::from_secs(6)));
     let old = sandbox.newest();
@@ -87,7 +92,7 @@ fn machines_that_share_nothing_else_go_on_with_one_rotation() {
 }
 
 #[test]
-#[ignore = "needs PostgreSQL; run by tests/run"]
+#[ignore = "needs a shared journal; run by tests/run"]
 fn what_a_machine_that_is_gone_had_sent_is_had_by_the_next() {
     for name in ["layers", "signa"] {
         let sandbox = team(name);
@@ -115,7 +120,7 @@ fn what_a_machine_that_is_gone_had_sent_is_had_by_the_next() {
 }
 
 #[test]
-#[ignore = "needs PostgreSQL; run by tests/run"]
+#[ignore = "needs a shared journal; run by tests/run"]
 fn of_many_machines_at_once_one_rotates() {
     for _ in 0..3 {
         let sandbox = team("layers");
@@ -129,7 +134,7 @@ fn of_many_machines_at_once_one_rotates() {
 }
 
 #[test]
-#[ignore = "needs PostgreSQL; run by tests/run"]
+#[ignore = "needs a shared journal; run by tests/run"]
 fn a_machine_that_wakes_up_after_it_was_taken_over_records_and_does_nothing() {
     let sandbox = team("layers");
     let child = begun(&sandbox, "frozen", Fault::Late(Duration::from_secs(3)), "20s");
@@ -137,11 +142,10 @@ fn a_machine_that_wakes_up_after_it_was_taken_over_records_and_does_nothing() {
     std::thread::sleep(Duration::from_secs(4));
     sandbox.let_leases_end();
     run(&sandbox, "second", &["cutover", "hooks", "--done", "deploy"]).exits(11);
-    let (slots, events) =
-        (sandbox.variables(), sandbox.sql("SELECT md5(body) FROM whsec.docs WHERE key LIKE 'heads/%'"));
+    let (slots, head) = (sandbox.variables(), place(&sandbox).one("heads/"));
     signal(&child, rustix::process::Signal::CONT);
     sandbox.finish(child).exits(5).says("taken this endpoint over");
-    assert_eq!(sandbox.sql("SELECT md5(body) FROM whsec.docs WHERE key LIKE 'heads/%'"), events);
+    assert_eq!(place(&sandbox).one("heads/"), head);
     assert_eq!((sandbox.variables(), sandbox.rotations()), (slots, 1));
     run(&sandbox, "second", &["cutover", "hooks", "--done", "verify"]).exits(11);
 }
@@ -151,29 +155,20 @@ fn signal(child: &Child, signal: rustix::process::Signal) {
     rustix::process::kill_process(id, signal).unwrap();
 }
 
-/// The database is away when the answer comes.
+/// The journal is away when the answer comes.
 #[test]
-#[ignore = "needs PostgreSQL; run by tests/run"]
+#[ignore = "needs a shared journal; run by tests/run"]
 fn a_journal_that_is_away_loses_no_secret() {
     let sandbox = team("verifa");
     let old = sandbox.newest();
     let child = begun(&sandbox, "laptop", Fault::Late(Duration::from_secs(3)), "20s");
-    let database = sandbox.database().unwrap().rsplit_once('/').unwrap().1.to_owned();
-    let away = |may: bool| {
-        let admin = std::env::var("WHSEC_TEST_POSTGRES").unwrap();
-        let sql = format!(
-            "ALTER DATABASE {database} ALLOW_CONNECTIONS {may}; SELECT pg_terminate_backend(pid) FROM pg_stat_activity \
-             WHERE datname = '{database}'"
-        );
-        assert!(Command::new("psql").args(["-q", "-X", &admin, "-c", &sql]).output().unwrap().status.success());
-    };
-    away(false);
+    place(&sandbox).is_away(true);
     let run_on = sandbox.finish(child);
     assert!([7, 8].contains(&run_on.code), "{run_on:?}");
     run(&sandbox, "other", &["status"]).exits(13).says("cannot reach");
     run(&sandbox, "other", &["rotate", "hooks", "--yes", "--confirm", &sandbox.id()]).exits(13);
     assert_eq!(sandbox.rotations(), 1);
-    away(true);
+    place(&sandbox).is_away(false);
     sandbox.let_leases_end();
     let run_on = run(&sandbox, "laptop", &["cutover", "hooks"]);
     assert!([0, 11].contains(&run_on.code), "{run_on:?}");
@@ -181,36 +176,33 @@ fn a_journal_that_is_away_loses_no_secret() {
 }
 
 #[test]
-#[ignore = "needs PostgreSQL; run by tests/run"]
+#[ignore = "needs a shared journal; run by tests/run"]
 fn what_others_write_into_the_journal_is_refused_and_sends_nothing() {
     let sandbox = team("layers");
     run(&sandbox, "a", &["rotate", "hooks", "--yes"]).exits(0);
     let sent = sandbox.requests();
-    let body = sandbox.sql("SELECT encode(body, 'hex') FROM whsec.docs WHERE key LIKE 'heads/%'");
-    let put = |hex: &str| sandbox.sql(&format!("UPDATE whsec.docs SET body = '\\x{hex}' WHERE key LIKE 'heads/%'"));
+    let (head, body) = place(&sandbox).one("heads/");
     // Every tenth byte, and what is no document at all.
-    let mut changed: Vec<String> = (0..body.len() / 2)
-        .step_by(body.len() / 80)
-        .map(|at| {
-            let byte = u8::from_str_radix(&body[2 * at..2 * at + 2], 16).unwrap() ^ 1;
-            format!("{}{byte:02x}{}", &body[..2 * at], &body[2 * at + 2..])
-        })
-        .collect();
-    changed.extend(["".to_owned(), "00".to_owned(), "7b7d0a".to_owned(), body[..body.len() / 4 * 2].to_owned()]);
-    for hex in &changed {
-        put(hex);
+    let changed = (0..body.len()).step_by(body.len() / 80).map(|at| {
+        let mut changed = body.clone();
+        changed[at] ^= 1;
+        changed
+    });
+    let none = [Vec::new(), vec![0], b"{}\n".to_vec(), body[..body.len() / 2].to_vec()];
+    for changed in changed.chain(none) {
+        place(&sandbox).put(&head, &changed);
         run(&sandbox, "b", &["cutover", "hooks"]).exits(1).says("is not as it was written");
     }
-    put(&body);
     // One document in the place of another.
-    sandbox.sql("UPDATE whsec.docs SET key = 'heads/000000000000000000000000.json' WHERE key LIKE 'heads/%'");
+    place(&sandbox).remove(&head);
+    place(&sandbox).put("heads/000000000000000000000000.json", &body);
     run(&sandbox, "b", &["status"]).exits(1).says("is not as it was written");
     assert_eq!(sandbox.requests(), sent);
 }
 
 /// Whoever may write there cannot put another journal in the place of the one that is named with its key.
 #[test]
-#[ignore = "needs PostgreSQL; run by tests/run"]
+#[ignore = "needs a shared journal; run by tests/run"]
 fn a_journal_that_is_named_with_its_key_is_that_one() {
     let sandbox = team("layers");
     let shown = run(&sandbox, "a", &["journal", "show", "--json"]).exits(0).json();
@@ -227,23 +219,23 @@ fn a_journal_that_is_named_with_its_key_is_that_one() {
     let none = on(&sandbox, "a", &["rotate", "hooks", "--yes"]).env_remove("WHSEC_JOURNAL").output();
     sandbox.watch(none.unwrap()).exits(5).says("which nothing names now");
     // One that has lost its first document is made anew by nobody.
-    let first = sandbox.sql("SELECT encode(body, 'hex') FROM whsec.docs WHERE key = 'journal.json'");
+    let (name, first) = place(&sandbox).one("journal.json");
     run(&sandbox, "a", &["rotate", "hooks", "--dry-run"]).exits(0);
     let lock = begun(&sandbox, "b", Fault::Late(Duration::from_millis(10)), "20s");
     sandbox.finish(lock).exits(0);
-    sandbox.sql("DELETE FROM whsec.docs WHERE key = 'journal.json'");
+    place(&sandbox).remove(&name);
     run(&sandbox, "a", &["journal", "init", &sandbox.database().unwrap()]).exits(1).says("journal.json");
-    sandbox.sql(&format!("INSERT INTO whsec.docs VALUES ('journal.json', 1, '\\x{first}')"));
+    place(&sandbox).put(&name, &first);
     run(&sandbox, "a", &["status"]).exits(0);
     let sent = sandbox.requests();
-    sandbox.sql("DELETE FROM whsec.docs");
+    place(&sandbox).replace(&Documents::new());
     run(&sandbox, "attacker", &["journal", "init", &sandbox.database().unwrap()]).exits(0);
     with(&key, &["rotate", "hooks", "--yes"]).exits(1).says("is not the one that is named");
     assert_eq!(sandbox.requests(), sent);
 }
 
 #[test]
-#[ignore = "needs PostgreSQL; run by tests/run"]
+#[ignore = "needs a shared journal; run by tests/run"]
 fn no_document_holds_a_secret_but_encrypted() {
     let sandbox = team("layers");
     let old = sandbox.newest();
@@ -252,41 +244,14 @@ fn no_document_holds_a_secret_but_encrypted() {
     sandbox.let_leases_end();
     run(&sandbox, "b", &["cutover", "hooks", "--done", "deploy", "--done", "verify"]);
     secrets.push(sandbox.newest());
-    let bodies = sandbox.sql("SELECT key || encode(body, 'escape') FROM whsec.docs");
-    assert!(bodies.contains("heads/") && bodies.contains("sha256:"));
+    let documents = place(&sandbox).documents();
+    let bodies: String = documents.values().map(|body| String::from_utf8_lossy(body).into_owned()).collect();
+    assert!(documents.keys().any(|name| name.starts_with("heads/")) && bodies.contains("sha256:"));
     assert!(secrets.iter().all(|secret| !bodies.contains(secret.expose())));
 }
 
 #[test]
-#[ignore = "needs PostgreSQL; run by tests/run"]
-fn places_that_cannot_hold_a_journal_are_refused_by_what_is_wrong() {
-    let sandbox = team("layers");
-    let at = sandbox.database().unwrap();
-    let (server, _) = at.rsplit_once('/').unwrap();
-    let (_, host) = server.split_once('@').unwrap();
-    let port = host.rsplit_once(':').unwrap().1;
-    let with = |journal: &str, arguments: &[&str]| {
-        sandbox.watch(on(&sandbox, "a", arguments).env("WHSEC_JOURNAL", journal).output().unwrap())
-    };
-    let rotate = ["rotate", "hooks", "--yes"];
-    with("postgres://127.0.0.1:1/whsec", &rotate).exits(13).says("cannot reach");
-    with(&format!("postgres://nobody@{host}/postgres"), &rotate).exits(3).says("nobody");
-    with(&format!("{server}/nowhere"), &rotate).exits(3).says("nowhere");
-    with(&format!("{server}/postgres"), &rotate).exits(4).says("whsec journal init");
-    with(&at.replace("postgres@", "postgres:hunter2@"), &rotate).exits(2).says_not("hunter2").says("PGPASSWORD");
-    with("s3://bucket/prefix", &rotate).exits(2).says("object store");
-    with(&format!("postgres://postgres@localhost:{port}/whsec?sslmode=verify-full"), &rotate).exits(13);
-    let database = at.rsplit_once('/').unwrap().1;
-    sandbox.sql(&format!("ALTER DATABASE {database} SET synchronous_commit = off"));
-    run(&sandbox, "a", &rotate).exits(6).says("synchronous_commit");
-    sandbox.sql(&format!("ALTER DATABASE {database} RESET synchronous_commit"));
-    sandbox.sql(&format!("ALTER DATABASE {database} SET default_transaction_read_only = on"));
-    run(&sandbox, "a", &rotate).exits(6).says("read-only");
-    assert_eq!(sandbox.requests(), 0);
-}
-
-#[test]
-#[ignore = "needs PostgreSQL; run by tests/run"]
+#[ignore = "needs a shared journal; run by tests/run"]
 fn who_is_no_recipient_is_let_in_by_one_who_is() {
     let sandbox = Sandbox::new("layers");
     let at = sandbox.database().expect(NEEDS);
@@ -303,7 +268,7 @@ fn who_is_no_recipient_is_let_in_by_one_who_is() {
 
 /// No clock but the journal's own says when a lease is over.
 #[test]
-#[ignore = "needs PostgreSQL; run by tests/run"]
+#[ignore = "needs a shared journal; run by tests/run"]
 fn a_clock_that_is_a_month_off_takes_nobodys_endpoint() {
     let sandbox = team("layers");
     killed(&sandbox, "runner");
@@ -325,7 +290,7 @@ fn a_clock_that_is_a_month_off_takes_nobodys_endpoint() {
 
 /// A store that only one machine has is not written on another, which may have one of the same name.
 #[test]
-#[ignore = "needs PostgreSQL; run by tests/run"]
+#[ignore = "needs a shared journal; run by tests/run"]
 fn a_store_of_one_machine_is_gone_on_with_there() {
     let sandbox = team("layers");
     run(&sandbox, "a", &["rotate", "hooks", "--yes"]).exits(0);
@@ -356,7 +321,7 @@ fn a_store_of_one_machine_is_gone_on_with_there() {
 
 /// Whoever names a shared journal in the middle of a rotation has not lost it.
 #[test]
-#[ignore = "needs PostgreSQL; run by tests/run"]
+#[ignore = "needs a shared journal; run by tests/run"]
 fn what_is_open_in_the_state_folders_own_journal_is_not_forgotten() {
     let sandbox = Sandbox::new("layers");
     let local =
@@ -368,48 +333,4 @@ fn what_is_open_in_the_state_folders_own_journal_is_not_forgotten() {
     local(&["cutover", "hooks", "--done", "deploy", "--done", "verify"]).exits(11);
     local(&["abandon", "hooks", "--reason", "tried", "--yes"]).exits(0);
     sandbox.run(&["status"]).exits(0).says_not("not looked at now");
-}
-
-/// A server elsewhere is believed by its certificate and its name.
-#[test]
-#[ignore = "needs PostgreSQL; run by tests/run"]
-fn a_server_whose_certificate_does_not_prove_its_name_hears_nothing() {
-    let sandbox = Sandbox::new("layers");
-    let folder = std::env::var("WHSEC_TEST_POSTGRES_FOLDER").expect(NEEDS);
-    // A file that decides what is trusted has to lie where nobody else could write.
-    for name in ["ca.pem", "other.pem"] {
-        std::fs::copy(format!("{folder}/{name}"), sandbox.path(name)).unwrap();
-    }
-    let at = sandbox.database().unwrap();
-    let (port, database) = at.rsplit_once(':').unwrap().1.split_once('/').unwrap();
-    let init = |host: &str, ca: &str| {
-        let ca = if ca.is_empty() { String::new() } else { format!("&sslrootcert={}", sandbox.path(ca).display()) };
-        let place = format!("postgres://postgres@{host}:{port}/{database}?sslmode=verify-full{ca}");
-        sandbox.run(&["journal", "init", &place])
-    };
-    init("localhost", "ca.pem").exits(0).says("it opens for");
-    for (host, ca) in [("127.0.0.1", "ca.pem"), ("localhost", "other.pem"), ("localhost", "")] {
-        init(host, ca).exits(13).says("certificate");
-    }
-    let encrypted =
-        "SELECT count(*) FROM pg_stat_ssl JOIN pg_stat_activity USING (pid) WHERE ssl AND application_name = 'whsec'";
-    assert_eq!(sandbox.sql(encrypted), "0", "nobody is left behind");
-}
-
-/// No statement counts on what another one has left in its connection.
-#[test]
-#[ignore = "needs PostgreSQL and pgbouncer; run by tests/run"]
-fn a_pooler_that_shares_connections_between_transactions_is_no_matter() {
-    let mut sandbox = team("layers");
-    let port = std::env::var("WHSEC_TEST_POOLER").expect(NEEDS);
-    let direct = sandbox.journal.clone().unwrap();
-    let (before, behind) = direct.split_once("127.0.0.1:").unwrap();
-    sandbox.journal = Some(format!("{before}127.0.0.1:{port}/{}", behind.split_once('/').unwrap().1));
-    run(&sandbox, "a", &["journal", "prove"]).exits(0);
-    let begin = |at: usize| on(&sandbox, &format!("m{at}"), &["rotate", "hooks", "--yes"]).spawn().unwrap();
-    let children: Vec<Child> = (0..8).map(begin).collect();
-    let codes: Vec<i32> = children.into_iter().map(|child| sandbox.finish(child).code).collect();
-    assert_eq!(codes.iter().filter(|code| **code == 0).count(), 1, "{codes:?}");
-    run(&sandbox, "b", &["cutover", "hooks", "--done", "deploy", "--done", "verify"]).exits(11);
-    assert_eq!(sandbox.rotations(), 1);
 }

@@ -11,7 +11,7 @@ use nix::sys::signal::Signal;
 use crate::report::{Dice, Tally, is_full, note, seed};
 use crate::share;
 use crate::tracer;
-use crate::world::{Clock, FILES, Kept, World, is_over_postgres};
+use crate::world::{Clock, FILES, Kept, World, is_shared};
 
 /// The commands that are killed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -345,8 +345,8 @@ impl Scenario {
     fn keys(&self) -> Vec<Point> {
         let keys: &[Key] = match self.verb {
             // Whether it is sealed there is not seen from outside at every call.
-            Verb::Rotate | Verb::Force | Verb::ForceOpen if is_over_postgres() && !self.calls_late() => &[Key::Rotated],
-            _ if is_over_postgres() => &[],
+            Verb::Rotate | Verb::Force | Verb::ForceOpen if is_shared() && !self.calls_late() => &[Key::Rotated],
+            _ if is_shared() => &[],
             Verb::Rotate if self.calls_late() => &[],
             Verb::Rotate if self.is_by_hand() => &[Key::Sealed, Key::Unsealed],
             Verb::Cutover if self.calls_late() => &[Key::Rotated, Key::Unsealed],
@@ -496,7 +496,7 @@ fn killed_at_any_system_call_nothing_is_lost_and_cutover_goes_on() {
 #[test]
 #[ignore = "sweep: run by tests/run with tests/postgres/session.sh"]
 fn shared_killed_at_any_system_call_and_gone_with_its_machine_the_next_one_goes_on() {
-    assert!(is_over_postgres(), "tests/postgres/session.sh starts a server for this");
+    assert!(is_shared(), "tests/postgres/session.sh starts a server for this");
     let figures = Figures::default();
     let tally = sweep(SHARED, SAMPLE_SHARED, &figures);
     tally.promise(2, "the same with a shared journal, the state folder gone each time", &figure(&figures));

@@ -16,6 +16,8 @@ mod kill;
 mod live;
 mod no_journal;
 mod pipes;
+#[path = "../it/place.rs"]
+mod place;
 mod probed;
 #[allow(dead_code)]
 #[path = "../it/receivers.rs"]

@@ -11,6 +11,7 @@ use jiff::{SignedDuration, Timestamp};
 use memchr::memmem;
 use whsec::secret::Secret;
 
+use crate::place::{Documents, Place};
 use crate::sandbox::{KEY, Run, Sandbox};
 use crate::servers::aws::{self, Aws};
 use crate::servers::vault::{self, Vault};
@@ -53,6 +54,7 @@ pub const FILES: &[Kept] = &[Kept::Dotenv, Kept::Json, Kept::File];
 /// Folders as they were, and how far ahead the provider's clock was.
 struct Snapshot {
     folder: PathBuf,
+    documents: Documents,
     ahead: i64,
 }
 
@@ -84,8 +86,8 @@ const PAGE: &str = "page";
 const TRIED: &str = "00000000-0000-0000-0000-000000000000";
 
 /// Whether worlds have a journal that machines share.
-pub fn is_over_postgres() -> bool {
-    std::env::var_os("WHSEC_TEST_POSTGRES").is_some()
+pub fn is_shared() -> bool {
+    ["WHSEC_TEST_POSTGRES", "WHSEC_TEST_OBJECTS"].iter().any(|name| std::env::var_os(name).is_some())
 }
 
 impl World {
@@ -203,8 +205,8 @@ impl World {
         for folder in ["state", "work"] {
             copy(&self.sandbox.path(folder), &kept.join(folder));
         }
-        self.sandbox.sql("DROP TABLE IF EXISTS whsec.kept; CREATE TABLE whsec.kept AS SELECT * FROM whsec.docs");
-        self.snapshot = Some(Snapshot { folder: kept, ahead: AHEAD[self.clock].load(Ordering::SeqCst) });
+        let documents = self.sandbox.place.as_ref().map(Place::documents).unwrap_or_default();
+        self.snapshot = Some(Snapshot { folder: kept, documents, ahead: AHEAD[self.clock].load(Ordering::SeqCst) });
     }
 
     /// Makes state and stores what they were.
@@ -215,7 +217,7 @@ impl World {
             std::fs::remove_dir_all(self.sandbox.path(folder)).unwrap();
             copy(&kept.folder.join(folder), &self.sandbox.path(folder));
         }
-        self.sandbox.sql("TRUNCATE whsec.docs; INSERT INTO whsec.docs SELECT * FROM whsec.kept");
+        self.sandbox.place.iter().for_each(|place| place.replace(&kept.documents));
     }
 
     /// What is live now is the old secret of what follows, and rotations count from here.
@@ -302,9 +304,11 @@ impl World {
                 return Err(format!("the API key in {}", path.display()));
             }
         }
-        let documents = self.sandbox.sql("SELECT encode(body, 'escape') FROM whsec.docs");
-        if secrets.iter().chain([&self.sandbox.api_key]).any(|secret| documents.contains(secret.expose())) {
-            return Err("a secret in plain text in the shared journal".to_owned());
+        for (name, body) in self.sandbox.place.as_ref().map(Place::documents).unwrap_or_default() {
+            let holds = |secret: &Secret| memmem::find(&body, secret.expose().as_bytes()).is_some();
+            if secrets.iter().chain([&self.sandbox.api_key]).any(holds) {
+                return Err(format!("a secret in plain text in {name} of the shared journal"));
+            }
         }
         Ok(())
     }
@@ -317,8 +321,8 @@ impl World {
 
     /// Whether a seal is there.
     pub fn has_seal(&self) -> bool {
-        if self.is_shared() {
-            return self.sandbox.sql("SELECT EXISTS (SELECT 1 FROM whsec.docs WHERE key LIKE 'seals/%')") == "t";
+        if let Some(place) = &self.sandbox.place {
+            return place.documents().keys().any(|name| name.starts_with("seals/"));
         }
         let Ok(entries) = std::fs::read_dir(self.sandbox.state().join("seals")) else { return false };
         let names = entries.flatten().map(|entry| entry.path());

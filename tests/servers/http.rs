@@ -19,6 +19,18 @@ pub struct Request {
 /// What is answered, or that the connection is closed without a word.
 pub enum Answer {
     Json(u16, String),
+    /// With these headers besides its length.
+    Full {
+        status: u16,
+        headers: Vec<(String, String)>,
+        body: Vec<u8>,
+    },
+    /// The same, which ends in the middle of the body, or of the head where there is none.
+    Half {
+        status: u16,
+        headers: Vec<(String, String)>,
+        body: Vec<u8>,
+    },
     Silence,
 }
 
@@ -88,14 +100,25 @@ fn serve(handler: &Handler, seen: &Mutex<Vec<Request>>, stream: TcpStream) -> st
     }
     let request = Request { method, target, headers, body };
     seen.lock().unwrap_or_else(PoisonError::into_inner).push(request.clone());
-    let Answer::Json(status, text) = handler(&request) else { return Ok(()) };
-    let head = format!(
-        "HTTP/1.1 {status} Whatever\r\ncontent-type: application/json\r\ncontent-length: {}\r\nconnection: close\r\n\r\n",
-        text.len()
-    );
+    let (status, headers, body, is_whole) = match handler(&request) {
+        Answer::Json(status, text) => {
+            (status, vec![("content-type".to_owned(), "application/json".to_owned())], text.into_bytes(), true)
+        }
+        Answer::Full { status, headers, body } => (status, headers, body, true),
+        Answer::Half { status, headers, body } => (status, headers, body, false),
+        Answer::Silence => return Ok(()),
+    };
+    let headers: String = headers.iter().map(|(name, value)| format!("{name}: {value}\r\n")).collect();
+    // What has no content may not say how long it is.
+    let length = if status == 204 { String::new() } else { format!("content-length: {}\r\n", body.len()) };
+    let head = format!("HTTP/1.1 {status} Whatever\r\n{headers}{length}connection: close\r\n\r\n");
+    let mut whole = [head.as_bytes(), &body].concat();
+    if !is_whole {
+        whole.truncate(head.len().min(whole.len() - 1) + body.len() / 2);
+        whole.truncate(whole.len() - usize::from(body.is_empty()));
+    }
     let mut stream = stream;
-    stream.write_all(head.as_bytes())?;
-    stream.write_all(text.as_bytes())
+    stream.write_all(&whole)
 }
 
 fn chunks(reader: &mut impl BufRead) -> std::io::Result<Vec<u8>> {

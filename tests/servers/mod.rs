@@ -5,4 +5,5 @@
 pub mod aws;
 pub mod http;
 pub mod kubernetes;
+pub mod objects;
 pub mod vault;

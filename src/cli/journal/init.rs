@@ -18,10 +18,11 @@ pub(super) const NAME: &str = "journal init";
 /// Examples:
 ///   whsec journal init postgres://ops@db.example.com/whsec
 ///   whsec journal init 'postgres:///whsec?host=/run/postgresql' --json
+///   whsec journal init 's3://acme-ops/whsec?region=eu-central-1'
 #[derive(Debug, clap::Args)]
 #[command(verbatim_doc_comment)]
 pub struct Args {
-    /// Name the database: postgres://[USER@]HOST[:PORT]/DATABASE
+    /// Name the place: postgres://[USER@]HOST[:PORT]/DATABASE or s3://BUCKET/PREFIX
     #[arg(value_name = "URL", value_hint = clap::ValueHint::Other)]
     at: String,
 }
@@ -30,7 +31,11 @@ pub struct Args {
 pub fn run(args: &Args, session: &Session) -> anyhow::Result<Exit> {
     let context = session.context()?;
     let location: Location = args.at.parse().map_err(|error| {
-        Fault::new(Exit::Usage, format!("the place {error}"), "name a database: postgres://HOST/DATABASE")
+        Fault::new(
+            Exit::Usage,
+            format!("the place {error}"),
+            "name a database or a bucket: postgres://HOST/DATABASE, s3://BUCKET/PREFIX",
+        )
     })?;
     let journal = context.make_shared_journal(&location)?;
     let at = format!("{location}#{}", journal.fingerprint());

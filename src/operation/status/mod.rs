@@ -40,6 +40,7 @@ pub struct Looked {
 /// Every configured target, then every other endpoint that the journal knows.
 pub fn look(context: &Context, wanted: Wanted<'_>) -> Result<Looked, Error> {
     let journal = find::journal(context)?;
+    journal.look_at_all()?;
     let names = if wanted.targets.is_empty() {
         context.config().map(|config| config.names().map(str::to_owned).collect()).unwrap_or_default()
     } else {

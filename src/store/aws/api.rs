@@ -8,12 +8,13 @@ use serde::Deserialize;
 use serde_json::{Value, json};
 use zeroize::Zeroizing;
 
-use super::super::server::{self, Server, file};
+use super::super::server::{self, Server};
 use super::super::{StoreError, Surroundings};
+use super::access::{self, tagged};
 use super::credentials::Chain;
 use super::profile::Profile;
 use super::sign::{self, Credentials, Scope};
-use crate::http::{Call, Received, Url, parse_base_url};
+use crate::http::{Call, Received, Url};
 use crate::secret::Secret;
 
 const SERVICE: &str = "secretsmanager";
@@ -232,24 +233,13 @@ impl Api {
         let environment = &self.surroundings.environment;
         let profile = Profile::find(&self.store, environment)?;
         let from_name = self.name.strip_prefix("arn:").and_then(|rest| rest.split(':').nth(2)).map(str::to_owned);
-        let from_variable = || environment.text("AWS_REGION").or_else(|| environment.text("AWS_DEFAULT_REGION"));
-        let region = from_name.or_else(from_variable).or_else(|| profile.get("region").map(str::to_owned));
-        let is_name = |text: &String| text.chars().all(|letter| letter.is_ascii_alphanumeric() || letter == '-');
-        let Some(region) = region.filter(is_name) else {
-            return Err(self.refused("no AWS region is named", "set AWS_REGION, or `region` in the profile"));
-        };
-        let own = ["AWS_ENDPOINT_URL_SECRETS_MANAGER", "AWS_ENDPOINT_URL"].into_iter();
-        let elsewhere = own.filter_map(|name| environment.text(name)).next();
-        let end = if region.starts_with("cn-") { "amazonaws.com.cn" } else { "amazonaws.com" };
-        let usual = || format!("https://{SERVICE}.{region}.{end}/");
-        let url = parse_base_url(&elsewhere.clone().unwrap_or_else(usual)).map_err(|why| {
-            self.refused(&format!("AWS_ENDPOINT_URL cannot be used: {why}"), "leave it out for AWS itself")
-        })?;
-        let own = ["AWS_ENDPOINT_URL_STS", "AWS_ENDPOINT_URL"].into_iter();
-        let sts = own.filter_map(|name| environment.text(name)).next();
-        let sts = parse_base_url(&sts.unwrap_or_else(|| format!("https://sts.{region}.{end}/"))).map_err(|why| {
-            self.refused(&format!("AWS_ENDPOINT_URL_STS cannot be used: {why}"), "leave it out for AWS itself")
-        })?;
+        let region = from_name.filter(|region| access::is_region(region));
+        let region = region.or_else(|| access::region_of(environment, &profile));
+        let region = region.ok_or_else(|| access::no_region(&self.store))?;
+        let elsewhere = access::elsewhere(environment, "SECRETS_MANAGER");
+        let usual = || format!("https://{SERVICE}.{region}.{}/", access::domain(&region));
+        let url = access::base(&self.store, "AWS_ENDPOINT_URL", &elsewhere.clone().unwrap_or_else(usual))?;
+        let sts = access::sts(&self.store, environment, &region)?;
         Ok(self.place.get_or_init(|| Service { region, url, sts, is_elsewhere: elsewhere.is_some(), profile }))
     }
 
@@ -258,18 +248,14 @@ impl Api {
             return Ok(access);
         }
         let Surroundings { environment, private, .. } = &self.surroundings;
-        let profile = &self.place()?.profile;
-        let credentials = Chain { store: &self.store, environment, profile, private }.find()?;
+        let Service { profile, sts, .. } = self.place()?;
+        let credentials = Chain { store: &self.store, environment, profile, private, sts }.find()?;
         let server = Server::new(&self.store, format!("Secrets Manager at {}", self.region()?), self.ca()?);
         Ok(self.access.get_or_init(|| (credentials, server)))
     }
 
-    /// A certificate authority beside the system's own.
     fn ca(&self) -> Result<Option<Vec<u8>>, StoreError> {
-        match self.surroundings.environment.text("AWS_CA_BUNDLE") {
-            None => Ok(None),
-            Some(path) => Ok(file(&self.store, path.as_ref())?.map(|text| text.as_bytes().to_vec())),
-        }
+        access::ca(&self.store, &self.surroundings.environment)
     }
 
     fn refusal(&self, action: &str, received: &Received) -> Result<StoreError, StoreError> {
@@ -348,12 +334,6 @@ impl Identity {
             tagged(text, "Arn").filter(|arn| arn.starts_with("arn:") && arn.chars().all(|it| it.is_ascii_graphic()))?;
         Some(Self { account: account.to_owned(), arn: arn.to_owned() })
     }
-}
-
-fn tagged<'a>(text: &'a str, tag: &str) -> Option<&'a str> {
-    let (_, rest) = text.split_once(&format!("<{tag}>"))?;
-    let (inside, _) = rest.split_once(&format!("</{tag}>"))?;
-    Some(inside.trim()).filter(|inside| !inside.is_empty())
 }
 
 /// The kind of a complaint, without the namespace before it.

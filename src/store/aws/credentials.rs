@@ -10,6 +10,7 @@ use zeroize::Zeroizing;
 
 use super::super::server::{Server, file};
 use super::super::{Environment, StoreError};
+use super::access::{self, tagged};
 use super::profile::Profile;
 use super::sign::Credentials;
 use crate::http::{Call, Url, parse_base_url};
@@ -62,6 +63,8 @@ pub(super) struct Chain<'a> {
     pub profile: &'a Profile,
     /// Variables that a program does not get to see.
     pub private: &'a [String],
+    /// Where roles are taken on.
+    pub sts: &'a Url,
 }
 
 impl Chain<'_> {
@@ -94,8 +97,11 @@ impl Chain<'_> {
 
     fn of_profile(&self) -> Result<Option<Credentials>, StoreError> {
         let get = |key| self.profile.get(key);
-        if get("role_arn").is_some() || self.environment.text("AWS_WEB_IDENTITY_TOKEN_FILE").is_some() {
-            // Taking on a role is a protocol of its own, which the vendor's program has.
+        if let Some(token) = self.environment.text("AWS_WEB_IDENTITY_TOKEN_FILE") {
+            return self.of_web_identity(Path::new(&token)).map(Some);
+        }
+        if get("role_arn").is_some() {
+            // Taking on a role with another one's keys is a protocol of its own, which the vendor's program has.
             let words = ["aws", "configure", "export-credentials", "--format", "process", "--profile"];
             let named = words.into_iter().chain([self.profile.name.as_str()]);
             let count = if self.profile.is_chosen { usize::MAX } else { words.len() - 1 };
@@ -126,6 +132,47 @@ impl Chain<'_> {
         let printed = program::output(program, COMMAND_DEADLINE, self.private);
         let printed = printed.map_err(|error| self.refused(why, &format!("{error}; run it by hand to see")))?;
         handed_out(&printed).ok_or_else(|| self.refused(why, "it prints no credentials; run it by hand to see"))
+    }
+
+    /// The role of a pod, or of a job of CI, by the token that its platform gives it: a call that nobody signs.
+    fn of_web_identity(&self, token: &Path) -> Result<Credentials, StoreError> {
+        let role = self.environment.text("AWS_ROLE_ARN").ok_or_else(|| {
+            self.refused("AWS_WEB_IDENTITY_TOKEN_FILE is set and AWS_ROLE_ARN is not", "name the role in AWS_ROLE_ARN")
+        })?;
+        let text = file(self.store, token)?.ok_or_else(|| {
+            self.refused("the file of AWS_WEB_IDENTITY_TOKEN_FILE is missing", "does the job ask for a token?")
+        })?;
+        let session = self.environment.text("AWS_ROLE_SESSION_NAME").unwrap_or_else(|| "whsec".to_owned());
+        let mut form = form_urlencoded::Serializer::new(String::new());
+        form.append_pair("Action", "AssumeRoleWithWebIdentity").append_pair("Version", "2011-06-15");
+        form.append_pair("RoleArn", &role).append_pair("RoleSessionName", &session);
+        form.append_pair("WebIdentityToken", text.trim());
+        let body = Some(Zeroizing::new(form.finish().into_bytes()));
+        let headers = vec![("content-type".to_owned(), "application/x-www-form-urlencoded; charset=utf-8".to_owned())];
+        let ca = access::ca(self.store, self.environment)?;
+        let server = Server::new(self.store, format!("AWS STS at {}", self.sts.host_str().unwrap_or_default()), ca);
+        let received = server.call(Call { method: "POST", url: self.sts.clone(), headers, body })?;
+        let answer = Zeroizing::new(String::from_utf8_lossy(&received.body).into_owned());
+        match (received.status, tagged(&answer, "Code")) {
+            (200, _) => {}
+            (_, Some("ExpiredTokenException")) => {
+                return Err(self.refused(
+                    "the web identity's token has expired",
+                    "its platform writes it anew; is it mounted still?",
+                ));
+            }
+            (400 | 403, _) => {
+                let hint = "see the role's trust policy: issuer, audience and subject of the token";
+                return Err(self.refused(&format!("the web identity's token may not take on `{role}`"), hint));
+            }
+            (status, _) => return Err(server.unexpected(status)),
+        }
+        let named = |tag| tagged(&answer, tag).ok_or_else(|| server.unexpected(200));
+        Ok(Credentials {
+            access_key: named("AccessKeyId")?.to_owned(),
+            secret_key: Secret::new(named("SecretAccessKey")?),
+            session_token: Some(Secret::new(named("SessionToken")?)),
+        })
     }
 
     fn of_sso(&self, account: &str, role: &str) -> Result<Credentials, StoreError> {

@@ -13,11 +13,13 @@ use super::json::{Document, Flaw};
 use super::{Access, Change, Slot, SlotNames, Store, StoreError, Surroundings, bare};
 use crate::secret::Secret;
 
+mod access;
 mod api;
 mod credentials;
 mod profile;
 mod sign;
 
+pub use access::{AwsAccess, aws_access};
 use api::{Api, Refusal};
 
 const CURRENT: &str = "AWSCURRENT";
@@ -326,5 +328,7 @@ impl Store for AwsSecret {
     }
 }
 
+#[cfg(test)]
+mod credentials_tests;
 #[cfg(test)]
 mod tests;

@@ -5,10 +5,10 @@ use std::path::Path;
 use serde_json::json;
 
 use super::super::conformance::{conforms, opened_in};
-use super::super::servers::vault::{Fault, TOKEN, Vault};
 use super::super::slots::{ANY, prove, stage};
 use super::super::{Environment, Store, StoreError};
 use crate::secret::Secret;
+use crate::servers::vault::{Fault, TOKEN, Vault};
 
 fn environment(vault: &Vault, token: &'static str) -> Environment {
     let address = vault.server.url();

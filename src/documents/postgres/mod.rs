@@ -17,15 +17,23 @@ use tokio_postgres::types::{ToSql, Type};
 use tokio_postgres::{Client, Config, NoTls, Row};
 use tokio_postgres_rustls::MakeRustlsConnect;
 
-use super::location::Host;
-use super::{Document, DocumentsError, Location, Login, Tag};
+use server::Host;
+pub use server::{Server, ServerLogin};
+
+use super::{Document, DocumentsError, Tag};
 use crate::system::text::hex;
+
+mod server;
 
 /// How long a connection, and an answer, may take.
 const CONNECT: Duration = Duration::from_secs(10);
 /// The same to one of its addresses.
 const CONNECT_ONE: Duration = Duration::from_secs(4);
 const ANSWER: Duration = Duration::from_secs(10);
+
+/// What PostgreSQL wants of whoever keeps a journal there.
+const NEEDS: &str = "it needs SELECT, INSERT, UPDATE and DELETE on whsec.docs; the password is looked for in PGPASSWORD, then in \
+                     PGPASSFILE or ~/.pgpass";
 
 const TABLE: &str = r#"
     CREATE SCHEMA IF NOT EXISTS whsec;
@@ -52,24 +60,23 @@ pub struct Postgres {
 type Value<'a> = (&'a (dyn ToSql + Sync), Type);
 
 impl Postgres {
-    pub fn new(location: &Location, login: Login) -> Result<Self, DocumentsError> {
-        let at = location.to_string();
+    pub fn new(at: String, server: &Server, login: ServerLogin) -> Result<Self, DocumentsError> {
         let unfit = |why: &str| DocumentsError::Unfit { at: at.clone(), why: why.to_owned() };
         let mut config = Config::new();
-        config.user(&login.user).dbname(&location.database).port(location.port).application_name("whsec");
+        config.user(&login.user).dbname(&server.database).port(server.port).application_name("whsec");
         config.connect_timeout(CONNECT_ONE).keepalives_idle(Duration::from_secs(30));
-        match &location.host {
+        match &server.host {
             Host::Name(host) => config.host(host),
             Host::Socket(folder) => config.host_path(folder),
         };
         if let Some(password) = &login.password {
             config.password(password.expose());
         }
-        config.ssl_mode(match location.is_encrypted {
+        config.ssl_mode(match server.is_encrypted {
             true => tokio_postgres::config::SslMode::Require,
             false => tokio_postgres::config::SslMode::Disable,
         });
-        let tls = location.is_encrypted.then(|| encryption(&login).map_err(unfit)).transpose()?;
+        let tls = server.is_encrypted.then(|| encryption(&login).map_err(unfit)).transpose()?;
         let runtime = Builder::new_current_thread().enable_all().build();
         let runtime = runtime.map_err(|error| unfit(&format!("no connection can be set up here: {error}")))?;
         Ok(Self { at, config, tls, runtime, client: RefCell::new(None) })
@@ -224,12 +231,12 @@ impl Postgres {
             code if *code == SqlState::UNDEFINED_TABLE || *code == SqlState::INVALID_SCHEMA_NAME => {
                 DocumentsError::Missing { at }
             }
-            code if *code == SqlState::INVALID_CATALOG_NAME => DocumentsError::Refused { at, why },
+            code if *code == SqlState::INVALID_CATALOG_NAME => DocumentsError::Refused { at, why, hint: NEEDS },
             // What was the primary is none any more: the next connection may lead to the one that is.
             code if *code == SqlState::READ_ONLY_SQL_TRANSACTION => self.unreachable(why),
             // Who it is (28), what is allowed (42501).
             code if code.code().starts_with("28") || *code == SqlState::INSUFFICIENT_PRIVILEGE => {
-                DocumentsError::Refused { at, why }
+                DocumentsError::Refused { at, why, hint: NEEDS }
             }
             // The connection (08), too many of them (53), an operator's hand (57), deadlocks (40), a database that is closed now (55).
             code if ["08", "53", "55", "57", "40"].iter().any(|class| code.code().starts_with(class)) => {
@@ -257,7 +264,7 @@ fn cause(error: &tokio_postgres::Error) -> String {
     innermost.to_string()
 }
 
-fn encryption(login: &Login) -> Result<MakeRustlsConnect, &'static str> {
+fn encryption(login: &ServerLogin) -> Result<MakeRustlsConnect, &'static str> {
     let provider = Arc::new(rustls::crypto::ring::default_provider());
     let extra = match &login.authorities {
         None => Vec::new(),
