@@ -239,7 +239,7 @@ fn of_shared(error: &SharedError) -> Kind {
             DocumentsError::Login { .. } => Kind::Usage,
             DocumentsError::TooLarge { .. } => Kind::Failed,
         },
-        SharedError::TakenOver { .. } | SharedError::Contended { .. } => Kind::Conflict,
+        SharedError::TakenOver { .. } | SharedError::Contended { .. } | SharedError::Moved { .. } => Kind::Conflict,
         SharedError::DoesNotOpen { .. } => Kind::Store,
         SharedError::Unnamed { .. } => Kind::Usage,
         SharedError::Damaged { .. }

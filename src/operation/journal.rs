@@ -77,13 +77,17 @@ impl Context {
 
     /// The same however it is named, to be shown and proved: nothing may be sealed for those whom it names.
     pub fn shared_journal_to_show(&self) -> Result<Option<Shared>, Error> {
-        let Some(location) = self.location()? else { return Ok(None) };
+        self.location()?.map(|location| self.open_at(&location)).transpose()
+    }
+
+    /// The one at this place.
+    pub(super) fn open_at(&self, location: &Location) -> Result<Shared, Error> {
         // Whose identity opens it is in the config, and another one would say that it cannot be opened.
         self.config()?;
         let own = self.keeper()?.seals(false)?;
-        let documents = self.documents(&location)?;
+        let documents = self.documents(location)?;
         let shared = Shared::open(documents, location.key(), &own.envelope()?, &own.identity_place());
-        Ok(Some(shared.map_err(JournalError::from)?))
+        Ok(shared.map_err(JournalError::from)?)
     }
 
     /// The shared journal that this state folder's rotations were in last, and the file that says so.
@@ -92,7 +96,18 @@ impl Context {
         Some((std::fs::read_to_string(&file).ok()?.trim().to_owned(), file))
     }
 
-    fn note(&self, shared: &Shared) {
+    /// No shared journal is this state folder's any more.
+    pub(super) fn forget_note(&self) -> Result<(), Error> {
+        match std::fs::remove_file(self.state_dir()?.join(NOTE)) {
+            Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
+                let message = format!("cannot remove `{NOTE}` from the state folder: {error}");
+                Err(Stop::new(Kind::Failed, message, "remove it by hand, then run it again"))
+            }
+            _ => Ok(()),
+        }
+    }
+
+    pub(super) fn note(&self, shared: &Shared) {
         let at = format!("{}#{}", shared.place(), shared.fingerprint());
         if self.noted().is_none_or(|(noted, _)| noted != at)
             && let Ok(state) = self.state_dir()
@@ -105,7 +120,9 @@ impl Context {
     /// What is open in this state folder's own journal, where another one is named.
     fn left_behind(&self) -> Result<Vec<Rotation>, Error> {
         match self.folders().state_dir() {
-            Ok(state) if state.join("journal.sqlite").exists() => Ok(Journal::open_to_look(state)?.open_rotations()?),
+            Ok(state) if state.join("journal.sqlite").exists() && Journal::moved_to(state).is_none() => {
+                Ok(Journal::open_to_look(state)?.open_rotations()?)
+            }
             _ => Ok(Vec::new()),
         }
     }

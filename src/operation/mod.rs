@@ -22,6 +22,7 @@ pub mod moved;
 pub mod notify;
 mod overlap;
 pub mod probe;
+pub mod relocate;
 pub mod report;
 pub mod resume;
 pub mod reveal;

@@ -165,6 +165,18 @@ pub fn open_planned(target: &Target, planned: &[PlannedStore]) -> Result<Vec<Box
     planned.iter().map(|planned| open_one(target, planned)).collect()
 }
 
+/// Says of a store that only this machine has that it has, or, where no other machine may go on, no more. What is bound elsewhere stays.
+pub fn bind(store: &mut PlannedStore, is_shared: bool) {
+    let is_of_one = || Reference::parse(&store.reference).is_ok_and(|reference| is_of_one_machine(&reference));
+    match (&store.server, is_shared) {
+        (None, true) if is_of_one() => store.server = Some(format!("{HOST}{}", host())),
+        (Some(begun), false) if begun.strip_prefix(HOST).is_some_and(|there| is_same_host(there, &host())) => {
+            store.server = None;
+        }
+        _ => {}
+    }
+}
+
 fn is_of_one_machine(reference: &Reference) -> bool {
     match reference {
         Reference::Dotenv { .. } | Reference::Json { .. } | Reference::File { .. } | Reference::Keychain { .. } => true,

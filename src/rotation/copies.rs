@@ -78,6 +78,44 @@ impl Copies {
         Ok(found)
     }
 
+    /// The rotations of which there are any where they belong, and what is kept beside their own.
+    pub fn ids(&self) -> Result<BTreeSet<Uuid>, SealError> {
+        let mut ids = BTreeSet::<Uuid>::new();
+        if let Some(journal) = &self.journal {
+            let all = journal.documents.list(SEALS).map_err(SharedError::from)?;
+            let id = |name: &str| name.strip_prefix(SEALS)?.split('/').next()?.parse::<Uuid>().ok();
+            ids.extend(all.iter().filter_map(|(name, _)| id(name)));
+            return Ok(ids);
+        }
+        let path = self.folder.clone();
+        let entries = match std::fs::read_dir(&path) {
+            Err(source) if source.kind() == io::ErrorKind::NotFound => return Ok(ids),
+            entries => entries.map_err(|source| SealError::Read { path, source })?,
+        };
+        let names = entries.filter_map(|entry| entry.ok()?.file_name().into_string().ok());
+        ids.extend(names.filter_map(|name| name.strip_suffix(".age")?.parse::<Uuid>().ok()));
+        // One that only tries whether a seal can be written is nobody's.
+        ids.remove(&Uuid::nil());
+        Ok(ids)
+    }
+
+    /// Those of a rotation that are where they belong, the newest first.
+    pub fn at_home(&self, id: Uuid) -> Result<Vec<Copied>, SealError> {
+        let is_shared = self.journal.is_some();
+        let mut all = self.of(id)?;
+        all.retain(|copied| matches!(copied.place, Place::Document(_)) == is_shared);
+        Ok(all)
+    }
+
+    /// Puts a seal where it belongs, and nowhere else.
+    pub fn put(&self, id: Uuid, cipher: &[u8]) -> Result<(), SealError> {
+        let path = path_in(&self.folder, id);
+        match &self.journal {
+            Some(journal) => Ok(self.publish(journal, id, cipher)?),
+            None => private::write(&path, cipher).map_err(|source| SealError::Write { path, source }),
+        }
+    }
+
     /// Keeps a seal: on this machine first, which takes no time to speak of, and where others find it as soon as that can be
     /// written.
     pub fn write(&self, id: Uuid, cipher: &[u8]) -> Result<(), SealError> {
@@ -140,6 +178,9 @@ pub(super) fn path_in(folder: &Path, id: Uuid) -> PathBuf {
     folder.join(format!("{id}.age"))
 }
 
+/// What the documents of all seals begin with.
+const SEALS: &str = "seals/";
+
 fn prefix(id: Uuid) -> String {
-    format!("seals/{id}/")
+    format!("{SEALS}{id}/")
 }

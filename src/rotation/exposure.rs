@@ -2,11 +2,14 @@
 
 use std::collections::BTreeSet;
 
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 use uuid::Uuid;
 
 use super::{Call, Outcome, Probed, Record, RolledBack, Rotation, Step};
 use crate::secret::Fingerprint;
+
+/// How long a probe that found the same need not be recorded again.
+const SAME_AGAIN: SignedDuration = SignedDuration::from_hours(1);
 
 impl Rotation {
     /// For a rotation that is for a leak: whether no receiver accepts the old secret any more, as proved or said.
@@ -28,6 +31,14 @@ impl Rotation {
     /// For one whose leak is not contained: when that was declared.
     pub fn leaking_since(&self) -> Option<Timestamp> {
         (self.contained() == Some(false)).then(|| self.leak_since())
+    }
+
+    /// Whether all this was found a short while before `now` and nothing has happened since, so that it need not be recorded again: who
+    /// waits for a person looks often.
+    pub fn found_just_so(&self, receivers: &[Probed], now: Timestamp) -> bool {
+        let is_short = |since: Timestamp| (SignedDuration::ZERO..SAME_AGAIN).contains(&now.duration_since(since));
+        let known = |found: &Probed| self.probed.get(&found.url).is_some_and(|(_, known)| known == found);
+        self.quiet_since.is_some_and(is_short) && receivers.iter().all(known)
     }
 
     /// Receivers that were found to do the opposite of what a step says, by their last probe.

@@ -14,6 +14,7 @@ impl Record {
         let Entry { at, by, event } = entry;
         self.clock_set_back |= self.is_clock_set_back(*at);
         self.last_at = *at;
+        self.quiet_since = None;
         let proof = |how: How| Proof { at: *at, by: by.clone(), how };
         match event {
             Event::Checked { before } => {
@@ -109,6 +110,7 @@ impl Record {
                 self.tried.insert(fingerprint.clone());
             }
             Event::Probed { receivers } => {
+                self.quiet_since = Some(*at);
                 self.probed.extend(receivers.iter().map(|found| (found.url.clone(), (*at, found.clone()))));
             }
             Event::Seen { secret, deliveries, signed_at } => {

@@ -47,6 +47,11 @@ impl Rotation {
         turned
     }
 
+    /// Somebody may say something from here on, which is judged by a look of its own: that is recorded, whatever it shows.
+    pub(super) fn stir(&mut self) {
+        self.0.quiet_since = None;
+    }
+
     /// What was proved before the call when somebody began may no longer hold when somebody goes on: it is proved anew.
     pub(super) fn prove_anew(&mut self) {
         if self.0.call != Call::NotApplied {

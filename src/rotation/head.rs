@@ -27,6 +27,9 @@ pub(super) struct Head {
     pub rotations: u64,
     /// Those that anything still depends on, in the order in which they were begun.
     pub standing: Vec<Row>,
+    /// The journal that the endpoint is in by now, if it is another one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub moved_to: Option<String>,
 }
 
 /// Who works on the endpoint, from the moment at which the head was written.
@@ -61,7 +64,8 @@ impl Head {
     /// Of an endpoint of which nothing is known.
     pub fn new(endpoint: &str) -> Self {
         let (lease, standing) = (None, Vec::new());
-        Self { endpoint: endpoint.to_owned(), nonce: Uuid::nil(), fence: 0, lease, rotations: 0, standing }
+        let nonce = Uuid::nil();
+        Self { endpoint: endpoint.to_owned(), nonce, fence: 0, lease, rotations: 0, standing, moved_to: None }
     }
 
     /// For how long somebody may still be at work on it, of a head that was written so long ago; nothing where nobody is.

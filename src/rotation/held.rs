@@ -39,6 +39,7 @@ impl Shared {
         let seconds = self.about.lease.max(2 * call.min(LONGEST_CALL).as_secs() + 60);
         for _ in 0..TRIES {
             let Found { mut head, tag, age } = self.read_head(endpoint)?;
+            self.refuse_moved(&head)?;
             // What this very process could not give back is its own still.
             if let (Some(lease), Some(left)) = (&head.lease, head.is_held_for(age))
                 && lease.holder != holder
@@ -155,7 +156,7 @@ impl Shared {
     }
 
     /// Writes a head as the next after that state; `false` where it is another one by now.
-    fn write(&self, head: &mut Head, tag: Option<&Tag>, keeps: bool) -> Result<bool, SharedError> {
+    pub(super) fn write(&self, head: &mut Head, tag: Option<&Tag>, keeps: bool) -> Result<bool, SharedError> {
         self.forget_looked();
         head.nonce = Uuid::new_v4();
         let name = head_name(&head.endpoint);

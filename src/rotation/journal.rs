@@ -9,6 +9,7 @@ use jiff::Timestamp;
 use uuid::Uuid;
 
 pub use super::journal_error::JournalError;
+use super::left;
 use super::local::Local;
 use super::shared::Shared;
 use super::{Entry, Event, Plan, Rotation};
@@ -38,11 +39,28 @@ macro_rules! either {
 impl Journal {
     /// Opens or creates the journal of a state folder that exists.
     pub fn open(folder: &Path) -> Result<Self, JournalError> {
+        left::refuse(folder)?;
         Local::open(folder).map(Self::Local)
+    }
+
+    /// The same of one that has moved to another place, to be moved back.
+    pub fn open_though_moved(folder: &Path) -> Result<Self, JournalError> {
+        Local::open(folder).map(Self::Local)
+    }
+
+    /// Where the journal of a state folder is by now, if it has moved.
+    pub fn moved_to(folder: &Path) -> Option<String> {
+        left::moved_to(folder)
+    }
+
+    /// Has nobody begin or go on with anything in a state folder's own journal any more: it is at another place by now.
+    pub fn leave(folder: &Path, to: &str) -> Result<(), JournalError> {
+        left::leave(folder, to)
     }
 
     /// The same for looking only: where the folder is read-only, a journal that takes no events.
     pub fn open_to_look(folder: &Path) -> Result<Self, JournalError> {
+        left::refuse(folder)?;
         Local::open_to_look(folder).map(Self::Local)
     }
 

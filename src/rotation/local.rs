@@ -17,6 +17,7 @@ use super::endpoints;
 use super::heads::{self, Head, Standing};
 use super::journal_error::{JournalError, classify, not_as_written};
 use super::journal_file::{Inode, make_private};
+use super::left;
 use super::row::Row;
 use super::rows::{self, OF_ENDPOINT};
 use super::state_key::StateKey;
@@ -122,9 +123,21 @@ impl Local {
         self.connection.query_row("PRAGMA data_version", [], |row| row.get(0)).ok()
     }
 
-    /// Fails where the file is not the one any more that was opened.
+    fn folder(&self) -> &Path {
+        self.path.parent().unwrap_or(&self.path)
+    }
+
+    /// Says that the journal is here again, which was at another place.
+    pub fn is_back(&self) -> Result<(), JournalError> {
+        left::is_back(self.folder())
+    }
+
+    /// Fails where the file is not the one any more that was opened, or the journal is at another place by now.
     pub fn in_place(&self) -> Result<(), JournalError> {
-        if self.place.is_at(&self.path) { Ok(()) } else { Err(JournalError::Gone { path: self.path.clone() }) }
+        if !self.place.is_at(&self.path) {
+            return Err(JournalError::Gone { path: self.path.clone() });
+        }
+        left::refuse(self.folder())
     }
 
     /// The open rotation of an endpoint; where another is pending beside it, that one. Whatever is wrong with those that are over

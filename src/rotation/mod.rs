@@ -53,10 +53,12 @@ mod key_mark;
 mod key_window;
 mod leak;
 pub mod lease;
+mod left;
 mod local;
 pub mod lock;
 mod lock_error;
 mod look;
+pub mod moving;
 pub mod operator;
 mod overrule;
 mod pending;
@@ -143,6 +145,8 @@ pub struct Record {
     pub joined: BTreeSet<String>,
     /// What each receiver was found to accept, with when, by its URL.
     pub probed: BTreeMap<String, (Timestamp, Probed)>,
+    /// When receivers were probed last, where nothing else has happened since.
+    pub quiet_since: Option<Timestamp>,
     /// Deliveries that were seen, by the secret that signed them.
     pub seen: BTreeMap<Fingerprint, Sighting>,
     /// Throw-away secrets that may still be in a `next` slot.
@@ -232,6 +236,7 @@ impl Record {
             stores_done: BTreeSet::new(),
             joined: BTreeSet::new(),
             probed: BTreeMap::new(),
+            quiet_since: None,
             seen: BTreeMap::new(),
             tried: BTreeSet::new(),
             overruled: BTreeSet::new(),

@@ -183,7 +183,10 @@ impl Runner<'_> {
         if self.operator.wants_to_stop() {
             return Ok(());
         }
-        self.record(&[Event::Probed { receivers }])?;
+        if !self.rotation.found_just_so(&receivers, (self.now)()) {
+            self.record(&[Event::Probed { receivers }])?;
+        }
+        self.rotation.stir();
         self.probed = true;
         Ok(())
     }

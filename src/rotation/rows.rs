@@ -102,6 +102,38 @@ impl Row {
         Ok(())
     }
 
+    /// Records what another journal has of it; `before` is what this one has.
+    pub fn take_over(&mut self, connection: &Connection, before: Option<&Self>) -> rusqlite::Result<()> {
+        if before.is_none() {
+            connection.execute(
+                "INSERT INTO rotations (id, endpoint, target, provider, plan, opened_at, closed_at, identified, replaces)
+                 VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9)",
+                params![
+                    self.id,
+                    self.endpoint,
+                    self.target,
+                    self.provider,
+                    self.plan,
+                    self.opened_at,
+                    self.closed_at,
+                    self.identified,
+                    self.replaces
+                ],
+            )?;
+            self.number = connection.last_insert_rowid();
+        }
+        if let Some(before) = before {
+            // What it was decided with stays as it is recorded here.
+            (self.plan, self.number) = (before.plan.clone(), before.number);
+        }
+        let insert = "INSERT INTO events (rotation, seq, at, by, event) VALUES (?1, ?2, ?3, ?4, ?5)";
+        let mut insert = connection.prepare(insert)?;
+        for Stored { seq, at, by, event } in self.events.iter().skip(before.map_or(0, |before| before.events.len())) {
+            insert.execute(params![self.id, seq, at, by, event])?;
+        }
+        Ok(())
+    }
+
     /// Writes what may change of a row, and the stamp over all of it.
     pub fn save(&mut self, connection: &Connection, key: &StampKey) -> rusqlite::Result<()> {
         self.sum = self.stamp(key);

@@ -49,7 +49,7 @@ pub struct Seals {
     recipients: Vec<Recipient>,
     identity: Box<dyn Store>,
     key: StateKey,
-    copies: Copies,
+    pub(super) copies: Copies,
 }
 
 /// What a seal holds.
@@ -241,7 +241,7 @@ impl Seals {
     }
 
     /// The seal's bytes, in a folder that is there.
-    fn cipher(&self, rotation: Uuid, content: &Sealed) -> Result<Vec<u8>, SealError> {
+    pub(super) fn cipher(&self, rotation: Uuid, content: &Sealed) -> Result<Vec<u8>, SealError> {
         private::folder(&self.folder).map_err(|source| SealError::Read { path: self.folder.clone(), source })?;
         let json = Zeroizing::new(serde_json::to_string(content).map_err(|_| SealError::Encrypt)?);
         let stamp = self.key.stamps.stamp(STAMPED, &[rotation.as_bytes(), json.as_bytes()]);
@@ -263,7 +263,7 @@ impl Seals {
         Err(refused.unwrap_or(SealError::Read { path, source }))
     }
 
-    fn opened(&self, rotation: Uuid, cipher: &[u8]) -> Result<Sealed, SealError> {
+    pub(super) fn opened(&self, rotation: Uuid, cipher: &[u8]) -> Result<Sealed, SealError> {
         let path = self.path(rotation);
         let identity = self.identity()?;
         let plain = envelope::decrypt(&identity, cipher);

@@ -61,6 +61,9 @@ pub(super) struct About {
     recipients: Vec<String>,
     /// The key of every stamp, encrypted for the recipients: in hex digits.
     key: String,
+    /// The journal that all of it is in by now, if it is another one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    moved_to: Option<String>,
 }
 
 /// A head as it was found.
@@ -106,8 +109,23 @@ impl Shared {
         if wanted.is_some_and(|wanted| wanted != shared.fingerprint()) {
             return Err(SharedError::OtherKey { at, found: shared.fingerprint() });
         }
-        shared.opened::<About>(JOURNAL, &found.body)?;
-        Ok(shared)
+        let about = shared.opened::<About>(JOURNAL, &found.body)?;
+        match about.moved_to {
+            Some(to) => Err(SharedError::Moved { at: shared.place().to_owned(), to }),
+            None => Ok(shared),
+        }
+    }
+
+    /// Says in the journal itself that it is elsewhere by now.
+    pub(super) fn say_moved(&self, to: &str) -> Result<(), SharedError> {
+        for _ in 0..TRIES {
+            let Some(found) = self.documents.read(JOURNAL)? else { break };
+            let about = About { moved_to: Some(to.to_owned()), ..self.opened::<About>(JOURNAL, &found.body)? };
+            if self.documents.write_if(JOURNAL, &self.text(JOURNAL, &about)?, Some(&found.tag))?.is_some() {
+                return Ok(());
+            }
+        }
+        Err(self.contended(JOURNAL))
     }
 
     /// Makes a journal; one that is there is opened, and its key is encrypted for those recipients that are new.
@@ -133,7 +151,7 @@ impl Shared {
             let stamps = StampKey::generate();
             let key = encrypted(&stamps, &recipients)?;
             let lease = LEASE.as_secs();
-            let about = About { id: Uuid::new_v4(), lease, recipients, key };
+            let about = About { id: Uuid::new_v4(), lease, recipients, key, moved_to: None };
             let shared = Self {
                 documents,
                 stamps,

@@ -29,6 +29,8 @@ pub enum SharedError {
     Headless { at: String },
     #[error("the journal `{at}` is named without its key, so that whoever writes there could put another in its place")]
     Unnamed { at: String, key: String },
+    #[error("the journal `{at}` has moved to `{to}`")]
+    Moved { at: String, to: String },
     #[error("the key of the journal `{at}` cannot be encrypted")]
     Encrypt { at: String },
 }
@@ -63,6 +65,9 @@ impl SharedError {
             }
             Self::Unnamed { at, key } => {
                 format!("compare it with what `journal init` printed, then name it whole: {at}#{key}").into()
+            }
+            Self::Moved { to, .. } => {
+                format!("name that one: `[journal] at = \"{to}\"` in the config, or WHSEC_JOURNAL").into()
             }
             Self::Encrypt { .. } => "see `[seal] recipients`".into(),
         })

@@ -27,6 +27,7 @@ impl Shared {
         let endpoint = rotation.plan.endpoint_key.clone();
         let (id, opened_at) = (rotation.id.to_string(), rotation.opened_at.to_string());
         self.change(&endpoint, |head| {
+            self.refuse_moved(head)?;
             let is_named = head.standing.iter().any(|row| row.id == id);
             let over = if is_named || head.rotations == 0 { None } else { self.one_over(&endpoint, &opened_at, &id)? };
             head.record(rotation, entries, over).map_err(|why| match why {
@@ -64,6 +65,11 @@ impl Shared {
     }
 
     pub(super) fn of_endpoint(&self, endpoint: &str) -> Result<Vec<Rotation>, JournalError> {
+        self.newest_first(self.rows_of(endpoint)?.iter())
+    }
+
+    /// All rows of an endpoint.
+    pub(super) fn rows_of(&self, endpoint: &str) -> Result<Vec<Row>, JournalError> {
         for tries in 0..TRIES {
             // What is at hand may be older than what is beside it.
             let head = if tries == 0 { self.head(endpoint)? } else { self.read_head(endpoint)? }.head;
@@ -74,7 +80,7 @@ impl Shared {
             let is_whole = head.rotations == head.standing.len() as u64;
             let over = if is_whole { Vec::new() } else { self.over(Some(endpoint))? };
             if let Some(rows) = together(&head, over) {
-                return self.newest_first(rows.iter());
+                return Ok(rows);
             }
         }
         Err(self.damaged(&head_name(endpoint)).into())

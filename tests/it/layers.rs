@@ -113,6 +113,7 @@ const PLACES: &[(&str, &[&str])] = &[
             "rotation/heads.rs",
             "rotation/local.rs",
             "rotation/journal_error.rs",
+            "rotation/moving.rs",
             "rotation/rows.rs",
             "rotation/sums.rs",
         ],

@@ -37,6 +37,7 @@ mod lost_answers;
 mod manual;
 mod meanwhile;
 mod misuse;
+mod moves;
 mod no_gap;
 mod no_journal;
 mod notify;

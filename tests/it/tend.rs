@@ -145,6 +145,25 @@ fn an_answer_that_was_lost_is_asked_for_again_and_nothing_else_is_sent() {
     assert_eq!((sandbox.rotations(), sandbox.rotate_requests().len()), (1, asked), "it only looks");
 }
 
+/// Whoever looks every minute for weeks leaves a journal that can be read.
+#[test]
+fn what_receivers_accept_is_recorded_once_while_it_stays_the_same() {
+    let sandbox = Sandbox::with_receiver("layers", "http://127.0.0.1:9/hooks", None).over_objects();
+    sandbox.rotate();
+    let probes = || {
+        let (_, head) = sandbox.place.as_ref().unwrap().one("heads/");
+        String::from_utf8(head).unwrap().matches("probed").count()
+    };
+    for _ in 0..3 {
+        sandbox.run(&["tend", "hooks"]).exits(11);
+        assert_eq!(probes(), 1);
+    }
+    // A word changes what it says.
+    sandbox.run(&["cutover", "hooks", "--done", "deploy", "--override", "--reason", "seen there"]);
+    sandbox.run(&["tend", "hooks"]);
+    assert_eq!(probes(), 2);
+}
+
 #[test]
 fn what_fails_at_one_target_keeps_no_other_back() {
     let sandbox = with_chat("verifa");

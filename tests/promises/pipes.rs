@@ -53,6 +53,7 @@ const LINES: &[&str] = &[
     "journal init postgres://127.0.0.1:1/none",
     "journal show",
     "journal prove",
+    "journal move --to local",
     "doctor",
     "completions bash",
 ];

@@ -7,6 +7,7 @@ use super::session::Session;
 
 mod init;
 mod prove;
+mod relocate;
 mod show;
 
 /// Set up and look at the journal that several machines share
@@ -24,6 +25,7 @@ enum Verb {
     Init(init::Args),
     Show(show::Args),
     Prove(prove::Args),
+    Move(relocate::Args),
 }
 
 impl Args {
@@ -33,6 +35,7 @@ impl Args {
             Verb::Init(_) => init::NAME,
             Verb::Show(_) => show::NAME,
             Verb::Prove(_) => prove::NAME,
+            Verb::Move(_) => relocate::NAME,
         }
     }
 }
@@ -43,5 +46,6 @@ pub fn run(args: &Args, session: &Session) -> anyhow::Result<Exit> {
         Verb::Init(args) => init::run(args, session),
         Verb::Show(args) => show::run(args, session),
         Verb::Prove(args) => prove::run(args, session),
+        Verb::Move(args) => relocate::run(args, session),
     }
 }

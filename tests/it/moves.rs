@@ -1,0 +1,120 @@
+//! A journal that moves: from the state folder to one that machines share, and back.
+
+use std::time::Duration;
+
+use crate::place::Place;
+use crate::sandbox::{Run, Sandbox};
+use crate::servers::objects::Mishap;
+
+/// A target with one rotation that is over and one that is open, and a place that has a journal, named with its key.
+fn begun() -> (Sandbox, String) {
+    let mut sandbox = Sandbox::with_window("layers", Duration::from_secs(1));
+    sandbox.rotate().exits(0);
+    sandbox.run(&["cutover", "hooks", "--done", "deploy", "--done", "verify"]);
+    sandbox.until_the_overlap_is_over();
+    sandbox.run(&["cutover", "hooks", "--done", "drop"]).exits(0);
+    sandbox.rotate().exits(0);
+    sandbox.place = Some(Place::objects());
+    let at = sandbox.place.as_ref().unwrap().location();
+    let made = sandbox.run(&["journal", "init", &at, "--json"]).exits(0).json();
+    let named = made["journal"]["at"].as_str().unwrap().to_owned();
+    (sandbox, named)
+}
+
+fn with(sandbox: &Sandbox, journal: &str, arguments: &[&str]) -> Run {
+    sandbox.watch(sandbox.command(arguments).env("WHSEC_JOURNAL", journal).output().unwrap())
+}
+
+#[test]
+fn a_journal_moves_with_what_is_open_in_it_and_back() {
+    let (sandbox, at) = begun();
+    let moved = sandbox.run(&["journal", "move", "--to", &at, "--json"]).exits(0).json();
+    assert_eq!((&moved["journal"]["rotations"], &moved["journal"]["open"][0]), (&2.into(), &"hooks".into()), "{moved}");
+    // The old place says where, whoever asks it.
+    sandbox.run(&["status"]).exits(5).says(&at);
+    for arguments in [&["status"][..], &["rotate", "hooks", "--yes"], &["history"], &["tend", "--all"]] {
+        with(&sandbox, "local", arguments).exits(5).says(&format!("has moved to `{at}`"));
+    }
+    assert_eq!(with(&sandbox, &at, &["history", "--json"]).exits(0).json()["rotations"].as_array().unwrap().len(), 1);
+    with(&sandbox, &at, &["cutover", "hooks", "--done", "deploy"]).exits(11);
+    let again = with(&sandbox, &at, &["journal", "move", "--to", "local", "--json"]).exits(0).json();
+    assert_eq!(again["journal"]["rotations"], 2);
+    with(&sandbox, &at, &["status"]).exits(5).says("has moved to `local`");
+    sandbox.run(&["cutover", "hooks", "--done", "verify"]);
+    sandbox.until_the_overlap_is_over();
+    sandbox.run(&["cutover", "hooks", "--done", "drop"]).exits(0);
+    sandbox.run(&["doctor"]).exits(0);
+    assert_eq!(sandbox.run(&["history", "--json"]).exits(0).json()["rotations"].as_array().unwrap().len(), 2);
+    assert_eq!(sandbox.rotations(), 2);
+}
+
+/// A secret that is sealed and in no store yet goes along, for those whom the other journal is for.
+#[test]
+fn what_is_sealed_moves_too() {
+    let (sandbox, at) = {
+        let mut sandbox = Sandbox::new("layers");
+        sandbox.place = Some(Place::objects());
+        let made = sandbox.run(&["journal", "init", &sandbox.place.as_ref().unwrap().location(), "--json"]).exits(0);
+        let at = made.json()["journal"]["at"].as_str().unwrap().to_owned();
+        (sandbox, at)
+    };
+    let file = sandbox.dotenv();
+    let kept = std::fs::read(&file).unwrap();
+    sandbox.stand_in.fault(whsec::provider::stand_in::Fault::Late(Duration::from_secs(2)));
+    let rotate = sandbox.command(&["rotate", "hooks", "--yes"]).env("WHSEC_JOURNAL", "local").spawn().unwrap();
+    sandbox.until("the call", |sandbox| sandbox.rotations() == 1);
+    // The store is away when the answer comes.
+    std::fs::remove_file(&file).unwrap();
+    std::fs::create_dir(&file).unwrap();
+    sandbox.finish(rotate).exits(8);
+    std::fs::remove_dir(&file).unwrap();
+    std::fs::write(&file, kept).unwrap();
+    let moved = with(&sandbox, "local", &["journal", "move", "--to", &at, "--json"]).exits(0).json();
+    assert_eq!(moved["journal"]["seals"], 1, "{moved}");
+    std::fs::remove_dir_all(sandbox.state().join("seals")).unwrap();
+    with(&sandbox, &at, &["cutover", "hooks"]).exits(11);
+    assert_eq!(sandbox.variables()["HOOK_SECRET_NEW"], sandbox.newest().expose());
+}
+
+/// Whichever request is the last that is answered: one of the two places goes on, and another try brings all of it over.
+#[test]
+fn a_move_that_is_cut_off_is_done_by_the_next_one() {
+    let (sandbox, at) = begun();
+    let mut cut = 0;
+    for number in 0.. {
+        sandbox.objects().with_whim(move |request, _| if request >= number { Mishap::Unsent } else { Mishap::None });
+        let run = with(&sandbox, "local", &["journal", "move", "--to", &at]);
+        sandbox.objects().without_whim();
+        if run.code == 0 {
+            break;
+        }
+        assert!([5, 13].contains(&run.code), "{number}: {run:?}");
+        cut += 1;
+        sandbox.let_leases_end();
+        // Where it is not there wholly it is here.
+        if with(&sandbox, "local", &["status"]).code != 0 {
+            with(&sandbox, &at, &["status"]).exits(0);
+            break;
+        }
+    }
+    assert!(cut >= 5, "{cut}");
+    assert_eq!(with(&sandbox, &at, &["status", "--json"]).exits(0).json()["targets"][0]["status"], "stored");
+    with(&sandbox, &at, &["cutover", "hooks", "--done", "deploy", "--done", "verify"]);
+    assert_eq!(sandbox.rotations(), 2);
+}
+
+#[test]
+fn what_cannot_be_moved_is_refused_and_stays() {
+    let (sandbox, at) = begun();
+    sandbox.run(&["journal", "move", "--to", "local"]).exits(2).says("is in this state folder already");
+    sandbox.run(&["journal", "move", "--to", at.split('#').next().unwrap()]).exits(2).says("without its key");
+    sandbox.run(&["journal", "move", "--to", "nowhere"]).exits(2).says("is no address");
+    let nowhere = at.replace("team/whsec", "nothing");
+    sandbox.run(&["journal", "move", "--to", &nowhere]).exits(4).says("whsec journal init");
+    // The other journal has a past of its own of this endpoint.
+    with(&sandbox, "local", &["abandon", "hooks", "--reason", "to try", "--yes"]).exits(0);
+    with(&sandbox, &at, &["rotate", "hooks", "--yes"]);
+    let run = with(&sandbox, "local", &["journal", "move", "--to", &at]).exits(5);
+    assert!(run.stderr.contains("knows other rotations"), "{run:?}");
+    with(&sandbox, "local", &["status"]).exits(0);
+}
