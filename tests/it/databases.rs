@@ -1,9 +1,12 @@
 //! What only a shared journal in a database has: who is let in, certificates, settings, poolers.
 
-use std::process::Child;
+use std::process::{Child, Command};
+use std::time::Duration;
+
+use whsec::provider::stand_in::Fault;
 
 use crate::sandbox::Sandbox;
-use crate::shared::{NEEDS, on, run, team};
+use crate::shared::{NEEDS, begun, on, run, team};
 
 #[test]
 #[ignore = "needs PostgreSQL; run by tests/run"]
@@ -75,4 +78,37 @@ fn a_pooler_that_shares_connections_between_transactions_is_no_matter() {
     assert_eq!(codes.iter().filter(|code| **code == 0).count(), 1, "{codes:?}");
     run(&sandbox, "b", &["cutover", "hooks", "--done", "deploy", "--done", "verify"]).exits(11);
     assert_eq!(sandbox.rotations(), 1);
+}
+
+/// The server crashes between the call and its answer, and while a rotation is gone on with. It has a session of its own, because it
+/// ends what others do at the server.
+#[test]
+#[ignore = "needs PostgreSQL, alone; run by tests/run"]
+fn a_server_that_is_restarted_loses_nothing() {
+    let folder = std::env::var("WHSEC_TEST_POSTGRES_FOLDER").expect(NEEDS);
+    let restart = || {
+        let done = Command::new(format!("{folder}/restart")).output().unwrap();
+        assert!(done.status.success(), "{}", String::from_utf8_lossy(&done.stderr));
+    };
+    for name in ["layers", "verifa"] {
+        let sandbox = team(name);
+        let old = sandbox.newest();
+        let child = begun(&sandbox, "laptop", Fault::Late(Duration::from_secs(3)), "20s");
+        restart();
+        let rotated = sandbox.finish(child);
+        assert!([0, 11].contains(&rotated.code), "{name}: {rotated:?}");
+        assert_eq!((sandbox.rotations(), sandbox.slots(&old).contains(&"new")), (1, true), "{name}");
+        // In the middle of whatever it is doing.
+        for delay in [0, 20, 40, 80] {
+            let cutover = on(&sandbox, "desk", &["cutover", "hooks", "--done", "deploy"]).spawn().unwrap();
+            std::thread::sleep(Duration::from_millis(delay));
+            restart();
+            let run = sandbox.finish(cutover);
+            assert!([0, 2, 5, 9, 11, 13].contains(&run.code), "{name}: {run:?}");
+            sandbox.let_leases_end();
+        }
+        run(&sandbox, "laptop", &["journal", "prove"]).exits(0);
+        assert_eq!(run(&sandbox, "laptop", &["history", "--json"]).exits(0).json()["error"], serde_json::Value::Null);
+        assert_eq!(sandbox.rotations(), 1);
+    }
 }

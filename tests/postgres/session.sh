@@ -3,8 +3,9 @@
 #
 #   tests/postgres/session.sh COMMAND [ARGUMENT…]
 #
-# The command finds the database in WHSEC_TEST_POSTGRES, and the port of a pooler in front of it in WHSEC_TEST_POOLER; in the folder WHSEC_TEST_POSTGRES_FOLDER are the server's socket, `ca.pem`,
-# which has signed its certificate, and `other.pem`, which has not.
+# The command finds the database in WHSEC_TEST_POSTGRES, and the port of a pooler in front of it in WHSEC_TEST_POOLER. In the folder
+# WHSEC_TEST_POSTGRES_FOLDER are the server's socket, `ca.pem`, which has signed its certificate, `other.pem`, which has not, and
+# `restart`, which ends the server as a crash would and starts it anew.
 set -euo pipefail
 
 bin=$(ls -d /usr/lib/postgresql/*/bin 2>/dev/null | sort -V | tail -n 1)
@@ -25,6 +26,10 @@ end() {
     [ -z "$pooler" ] || kill -INT "$pooler" 2>/dev/null || true
     # A folder that somebody has moved away meanwhile is no reason to leave the server behind.
     [ -z "$server" ] || { kill -INT "$server" 2>/dev/null || true; wait "$server" 2>/dev/null || true; }
+    # One that was started anew is nobody's child.
+    if [ -e "$folder/data/postmaster.pid" ]; then
+        "${as[@]}" "$bin/pg_ctl" -D "$folder/data" -m fast -w stop >/dev/null 2>&1 || true
+    fi
     rm -rf "$folder"
 }
 trap end EXIT
@@ -82,6 +87,10 @@ if command -v pgbouncer >/dev/null; then
         done
     done
 fi
+# Ends the server as a crash would, and starts it anew.
+printf '#!/bin/sh\ncd /\nexec %s\n' "$(printf '%q ' "${as[@]}" "$bin/pg_ctl" -D "$folder/data" -m immediate -w -s \
+    -l "$folder/data/again.log" restart)" >"$folder/restart"
+chmod 755 "$folder/restart"
 cd "$OLDPWD"
 export WHSEC_TEST_POSTGRES="postgres://postgres@127.0.0.1:$port/whsec" WHSEC_TEST_POSTGRES_FOLDER="$folder"
 "$@"
