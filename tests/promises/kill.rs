@@ -106,6 +106,20 @@ const SHARED: &[Scenario] = &[
     Scenario { verb: Verb::Rollback, provider: "signa", stores: FILES },
 ];
 
+/// The same for those that stand still: in a store that no lock of this machine keeps from others.
+const FROZEN: &[Scenario] = &[
+    Scenario { verb: Verb::Rotate, provider: "layers", stores: &[Kept::Vault] },
+    Scenario { verb: Verb::Rotate, provider: "signa", stores: &[Kept::AwsSm] },
+    Scenario { verb: Verb::Rotate, provider: "verifa", stores: &[Kept::Vault] },
+    Scenario { verb: Verb::Rotate, provider: "github", stores: &[Kept::Vault] },
+    Scenario { verb: Verb::Rotate, provider: "stripe-api", stores: &[Kept::Vault] },
+    Scenario { verb: Verb::Force, provider: "signa", stores: &[Kept::Vault] },
+    Scenario { verb: Verb::Cutover, provider: "layers", stores: &[Kept::Vault] },
+    Scenario { verb: Verb::Cutover, provider: "stripe-api", stores: &[Kept::AwsSm] },
+    Scenario { verb: Verb::Resume, provider: "signa", stores: &[Kept::Vault] },
+    Scenario { verb: Verb::Rollback, provider: "signa", stores: &[Kept::Vault] },
+];
+
 /// A place to kill at.
 #[derive(Clone, Copy, Debug)]
 pub enum Point {
@@ -340,6 +354,24 @@ impl Scenario {
         (traced, was_sealed)
     }
 
+    /// Runs the command and holds it at a point for as long as its lease lasts, while another machine goes on with what it finds; then
+    /// lets it run to its end. Its other threads stop at their next call too.
+    fn freeze(&self, world: &World, at: u64) -> (tracer::Traced, bool) {
+        let line = self.line().replace("ID", &world.sandbox.id());
+        let words: Vec<&str> = line.split_whitespace().collect();
+        let mut frozen = false;
+        let traced = tracer::run_with(&world.command(&words), |call, _| {
+            if call == at {
+                frozen = true;
+                world.sandbox.let_leases_end();
+                let taker = world.elsewhere("cutover hooks --yes --done deploy");
+                assert!([0, 2, 4, 7, 8, 9, 11].contains(&taker.code), "{}: {taker:?}", self.name());
+            }
+            tracer::Act::Pass
+        });
+        (traced, frozen)
+    }
+
     /// Points where a cut matters most, found by what is seen from outside and not by number, which differs from run to
     /// run.
     fn keys(&self) -> Vec<Point> {
@@ -500,6 +532,55 @@ fn shared_killed_at_any_system_call_and_gone_with_its_machine_the_next_one_goes_
     let figures = Figures::default();
     let tally = sweep(SHARED, SAMPLE_SHARED, &figures);
     tally.promise(2, "the same with a shared journal, the state folder gone each time", &figure(&figures));
+}
+
+/// A process that stands still for longer than its lease, at any of its calls, and wakes up after another machine has gone on.
+#[test]
+#[ignore = "sweep: run by tests/run with tests/postgres/session.sh"]
+fn shared_frozen_at_a_system_call_and_taken_over_it_does_no_harm_when_it_wakes() {
+    assert!(is_shared(), "tests/postgres/session.sh starts a server for this");
+    let figures = Figures::default();
+    let only = std::env::var("WHSEC_TEST_ONLY").unwrap_or_default();
+    let overtaken = AtomicUsize::new(0);
+    let mut total = Tally::default();
+    for scenario in FROZEN.iter().filter(|scenario| scenario.name().contains(&only)) {
+        let (name, began) = (scenario.name(), std::time::Instant::now());
+        let calls = scenario.count(&Clock::new());
+        figures.calls.fetch_add(calls, Ordering::SeqCst);
+        let points: Vec<Point> = match is_full() {
+            true => (1..=calls).step_by(10).map(Point::Call).collect(),
+            false => sample(&mut Dice::new(&format!("frozen {name}")), calls, SAMPLE_SHARED).collect(),
+        };
+        let tally = in_threads(&share::of_this_piece(points), |points| {
+            scenario.try_points(points, |world, at| {
+                let Point::Call(call) = at else { return Ok(false) };
+                let (traced, frozen) = scenario.freeze(world, call);
+                figures.kills.fetch_add(usize::from(frozen), Ordering::SeqCst);
+                let code = traced.output.status.code();
+                if !matches!(code, Some(0 | 4 | 5 | 7 | 8 | 9 | 11)) {
+                    return Err(format!(
+                        "woken, it ends with {code:?}: {}",
+                        String::from_utf8_lossy(&traced.output.stderr)
+                    ));
+                }
+                overtaken.fetch_add(usize::from(code == Some(5)), Ordering::SeqCst);
+                world.sandbox.watch(traced.output);
+                world.loses_its_machine();
+                let sealed = world.rotations() > 0 && world.has_seal();
+                let unknown = scenario.recover(world, call % 2 == 0, sealed)?;
+                figures.unknown.fetch_add(usize::from(unknown), Ordering::SeqCst);
+                Ok(frozen)
+            })
+        });
+        note(&format!("frozen: {name}: {calls} calls, {} cases, {:?}", tally.cases, began.elapsed()));
+        total.add(tally);
+    }
+    let woken = overtaken.load(Ordering::SeqCst);
+    total.promise(
+        2,
+        "frozen beyond its lease, taken over, woken",
+        &format!("{}; {woken} ended with 5", figure(&figures)),
+    );
 }
 
 #[test]

@@ -194,6 +194,14 @@ impl World {
         self.sandbox.watch(self.command(&words).output().unwrap())
     }
 
+    /// The same on another machine, which has a state folder of its own.
+    pub fn elsewhere(&self, line: &str) -> Run {
+        let words: Vec<&str> = line.split_whitespace().collect();
+        let state = self.sandbox.path("elsewhere");
+        std::fs::create_dir_all(&state).unwrap();
+        self.sandbox.watch(self.command(&words).env("XDG_STATE_HOME", state).output().unwrap())
+    }
+
     /// Moves the provider's clock past the end of every overlap there is.
     pub fn jump(&self) {
         AHEAD[self.clock].fetch_add(PAST_THE_OVERLAP, Ordering::SeqCst);
