@@ -123,6 +123,15 @@ impl Journal {
         }
     }
 
+    /// Whether it is time to ask once more what others have done: each second on this machine, and where every question goes over
+    /// a network four times a minute.
+    pub fn is_asked_again(&self) -> bool {
+        match self {
+            Self::Local(_) => true,
+            Self::Shared(journal) => journal.is_asked_again(),
+        }
+    }
+
     /// The open rotation of an endpoint; where another is pending beside it, that one. Whatever is wrong with those that are over
     /// does not hide it.
     pub fn find_open(&self, endpoint: &str) -> Result<Option<Rotation>, JournalError> {

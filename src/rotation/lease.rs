@@ -28,6 +28,9 @@ pub fn has_moved(journal: &Journal, rotation: &Rotation) -> bool {
     if journal.in_place().is_err() {
         return true;
     }
+    if !journal.is_asked_again() {
+        return false;
+    }
     let Ok(now) = journal.find(&rotation.plan.endpoint_key, rotation.id) else { return false };
     let is_same = |now: &Rotation| {
         let is_done = now.done == rotation.done && now.call == rotation.call;

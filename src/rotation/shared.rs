@@ -47,6 +47,8 @@ pub struct Shared {
     pub(super) lost: RefCell<BTreeMap<String, String>>,
     /// All heads as they were at one look, for whoever asks for one after the other and changes nothing.
     looked: RefCell<Option<Vec<(Head, Duration)>>>,
+    /// When it was asked last what others have done.
+    pub(super) asked: Cell<Option<Duration>>,
     /// How many seals this process has named.
     seals: Cell<u64>,
 }
@@ -104,6 +106,7 @@ impl Shared {
             held: RefCell::default(),
             lost: RefCell::default(),
             looked: RefCell::default(),
+            asked: Cell::default(),
             seals: Cell::new(0),
         };
         if wanted.is_some_and(|wanted| wanted != shared.fingerprint()) {
@@ -159,6 +162,7 @@ impl Shared {
                 held: RefCell::default(),
                 lost: RefCell::default(),
                 looked: RefCell::default(),
+                asked: Cell::default(),
                 seals: Cell::new(0),
             };
             let body = shared.text(JOURNAL, &shared.about)?;

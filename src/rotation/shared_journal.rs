@@ -1,6 +1,7 @@
 //! The shared journal as the engine asks it: rotations of endpoints, found in heads and beside them.
 
 use std::collections::BTreeSet;
+use std::time::Duration;
 
 use jiff::Timestamp;
 use uuid::Uuid;
@@ -12,9 +13,12 @@ use super::shared::{Shared, head_name};
 use super::shared_error::SharedError;
 use super::{Entry, Plan, Rotation, at_hand};
 use crate::stamp::StampKey;
+use crate::system::steady_now;
 
 /// How often documents are read again that others change while they are read.
 const TRIES: usize = 8;
+/// How often a process that waits asks what others have done.
+const ASKED: Duration = Duration::from_secs(15);
 
 impl Shared {
     /// The key of every stamp.
@@ -129,6 +133,16 @@ impl Shared {
     pub(super) fn verify(&self) -> Result<(), JournalError> {
         self.closed_since(Timestamp::UNIX_EPOCH)?;
         self.open_rotations().map(drop)
+    }
+
+    /// Whether as much time has passed since this was asked last as others may be left unnoticed.
+    pub(super) fn is_asked_again(&self) -> bool {
+        let now = steady_now();
+        let is_time = self.asked.get().is_none_or(|asked| now.saturating_sub(asked) >= ASKED);
+        if is_time {
+            self.asked.set(Some(now));
+        }
+        is_time
     }
 
     /// What changes whenever anybody has written.
