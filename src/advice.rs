@@ -100,6 +100,7 @@ verbs! {
     TargetTrust "target trust",
     ProviderList "provider list",
     JournalInit "journal init",
+    Adopt "adopt",
     Login "login",
     Doctor "doctor",
 }

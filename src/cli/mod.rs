@@ -10,6 +10,7 @@ use crate::ui::{Color, Output};
 use session::Session;
 
 mod abandon;
+mod adopt;
 mod ask;
 mod complete;
 mod completions;
@@ -152,6 +153,7 @@ enum Command {
     Finish(finish::Args),
     Rollback(rollback::Args),
     Abandon(abandon::Args),
+    Adopt(adopt::Args),
     Verify(verify::Args),
     Probe(probe::Args),
     Fingerprint(fingerprint::Args),
@@ -181,6 +183,7 @@ impl Command {
             Self::Finish(_) => "finish",
             Self::Rollback(_) => "rollback",
             Self::Abandon(_) => "abandon",
+            Self::Adopt(_) => "adopt",
             Self::Verify(_) => "verify",
             Self::Probe(_) => "probe",
             Self::Fingerprint(_) => "fingerprint",
@@ -209,6 +212,7 @@ impl Command {
             Self::Finish(args) => finish::run(args, session),
             Self::Rollback(args) => rollback::run(args, session),
             Self::Abandon(args) => abandon::run(args, session),
+            Self::Adopt(args) => adopt::run(args, session),
             Self::Verify(args) => verify::run(args, session),
             Self::Probe(args) => probe::run(args, session),
             Self::Fingerprint(args) => fingerprint::run(args, session),

@@ -270,7 +270,7 @@ pub fn refuse_elsewhere(found: &OpenEndpoint) -> Result<(), Error> {
         }
         Some(_) => {
             let message = format!("{} of `{}`: {}", elsewhere::UNDER_WAY, target.name, words(&strays));
-            Err(Stop::new(Kind::NotFound, message, elsewhere::GO_ON_THERE))
+            Err(Stop::new(Kind::NotFound, message, elsewhere::go_on_there()))
         }
     }
 }

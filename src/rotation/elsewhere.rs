@@ -5,7 +5,7 @@ use jiff::Timestamp;
 
 use super::journal::{Journal, JournalError};
 use super::{Outcome, Rotation, RunError, drift};
-use crate::advice::{Verb, advice};
+use crate::advice::{Advice, Verb, advice};
 use crate::secret::Fingerprint;
 use crate::store::{Slot, Store, StoreError, readable, slots};
 
@@ -27,6 +27,11 @@ pub const UNDER_WAY: &str = "a rotation that this machine does not know is under
 /// What to do about them. Nobody is told to empty a slot: what is in it may be the only copy.
 pub const GO_ON_THERE: &str = "leave the slots as they are, one may hold the only copy: go on where that rotation was begun, \
                                or bring its state folder here and name it: --state-dir DIR";
+
+/// The same, with what is left where that folder is gone.
+pub fn go_on_there() -> Advice {
+    advice![GO_ON_THERE, "; where it is gone for good: ", Verb::Adopt.here().open("reason", "TEXT")]
+}
 
 impl Stray {
     /// What this slot of a store holds.
@@ -53,7 +58,7 @@ impl Stray {
                 format!("`{name}` holds {fingerprint}, which is of a rotation of `{of}`"),
                 advice!["give each target slots of its own; ", Verb::Cutover.of(of), " goes on with that rotation"],
             ),
-            None => (format!("{UNDER_WAY}: `{name}` holds {fingerprint}"), GO_ON_THERE.into()),
+            None => (format!("{UNDER_WAY}: `{name}` holds {fingerprint}"), go_on_there()),
         };
         StoreError::Refused { store: self.store.clone(), why, hint }
     }

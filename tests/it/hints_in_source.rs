@@ -13,6 +13,11 @@ use whsec::advice::Verb;
 const ELSEWHERE: &[(&str, &str)] = &[
     ("makes one, and `[journal] at` or WHSEC_JOURNAL names it", "the_journal_is_shown_whichever_it_is"),
     ("make one: `whsec journal init", "places_that_cannot_hold_a_journal_are_refused_by_what_is_wrong"),
+    ("see what is there now: ", "where_no_rotation_or_more_than_one_is_shown_nothing_is_recorded"),
+    ("bring them to the same state by hand", "where_no_rotation_or_more_than_one_is_shown_nothing_is_recorded"),
+    ("see what they hold, and empty", "where_no_rotation_or_more_than_one_is_shown_nothing_is_recorded"),
+    ("begin a rotation: ", "where_no_rotation_or_more_than_one_is_shown_nothing_is_recorded"),
+    ("where it is gone for good: ", "what_the_slots_show_is_gone_on_with_to_its_end"),
     ("go on there; where that machine is gone", "a_store_of_one_machine_is_gone_on_with_there"),
     ("name the team's identity", "who_is_no_recipient_is_let_in_by_one_who_is"),
     (

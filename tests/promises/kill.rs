@@ -281,7 +281,8 @@ impl Scenario {
             unknown = true;
             let made = world.rotations();
             if idempotent || sealed {
-                return Err(format!("unknown, with a key: {idempotent}, with a seal: {sealed}"));
+                let shown = world.run("cutover hooks").stderr;
+                return Err(format!("unknown, with a key: {idempotent}, with a seal: {sealed}: {shown}"));
             }
             let shown = world.run("cutover hooks");
             // A time that stayed the same proves nothing, and a provider may show no more.
@@ -365,7 +366,8 @@ impl Scenario {
                 frozen = true;
                 world.sandbox.let_leases_end();
                 let taker = world.elsewhere("cutover hooks --yes --done deploy");
-                assert!([0, 2, 4, 7, 8, 9, 11].contains(&taker.code), "{}: {taker:?}", self.name());
+                // What it had sent before it stood still may arrive after that, and be a sign of life.
+                assert!([0, 2, 4, 5, 7, 8, 9, 11].contains(&taker.code), "{}: {taker:?}", self.name());
             }
             tracer::Act::Pass
         });

@@ -32,6 +32,7 @@ const LINES: &[&str] = &[
     "finish hooks",
     "rollback hooks",
     "abandon hooks --reason tried --yes --confirm ID",
+    "adopt hooks --reason lost --yes",
     "verify hooks /nonexistent",
     "probe hooks",
     "fingerprint hooks",
