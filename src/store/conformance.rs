@@ -182,7 +182,10 @@ pub fn a_rotation_goes_through(bench: Bench<'_>) {
     }
     promote(&*store, &new.fingerprint(), None, ANY).unwrap();
     for _ in 0..2 {
+        // Somebody who comes too late stages it once more.
+        store.apply(&[(Slot::Next, Some(&new))]).unwrap();
         retire(&*store, &new.fingerprint(), ANY).unwrap();
+        assert_eq!(store.get(Slot::Next).unwrap(), None);
         holds(&*store, None, Some("new"), None);
     }
     assert!(matches!(roll_back(&*store, &new.fingerprint(), ANY), Err(StoreError::CannotRollBack { .. })));

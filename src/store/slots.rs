@@ -179,7 +179,8 @@ fn go_live(
     }
 }
 
-/// Removes `previous`, provided that `current` holds the new secret.
+/// Removes `previous`, provided that `current` holds the new secret. A copy of that in `next` goes too: whoever stood still while
+/// another machine went on, and woke up late, has staged it once more.
 pub fn retire(store: &dyn Store, new: &Fingerprint, may: May<'_>) -> Result<(), StoreError> {
     if store.access() != Access::ReadWrite {
         return Ok(());
@@ -190,14 +191,20 @@ pub fn retire(store: &dyn Store, new: &Fingerprint, may: May<'_>) -> Result<(), 
     }
     // A change of any slot that was cut off may have left a copy of a secret; nothing comes after this that would find it.
     store.apply(&[])?;
-    if seen.previous.is_none() {
+    let is_staged_late = seen.next.as_ref() == Some(new);
+    let filled = [(Slot::Previous, seen.previous.is_some()), (Slot::Next, is_staged_late)];
+    let cleared: Vec<Slot> = filled.into_iter().filter_map(|(slot, is_filled)| is_filled.then_some(slot)).collect();
+    if cleared.is_empty() {
         return Ok(());
     }
-    store.apply_seen(&seen, &[(Slot::Previous, None)])?;
-    match store.get(Slot::Previous)? {
-        Some(_) => Err(StoreError::NotCleared { store: store.reference(), slot: store.slot_name(Slot::Previous) }),
-        None => Ok(()),
+    let changes: Vec<_> = cleared.iter().map(|slot| (*slot, None)).collect();
+    store.apply_seen(&seen, &changes)?;
+    for slot in cleared {
+        if store.get(slot)?.is_some() {
+            return Err(StoreError::NotCleared { store: store.reference(), slot: store.slot_name(slot) });
+        }
     }
+    Ok(())
 }
 
 /// Fails where [`roll_back`] would, and changes nothing.

@@ -27,7 +27,7 @@ fn what_the_slots_show_is_gone_on_with_to_its_end() {
         sandbox.run(&["cutover", "hooks"]).exits(4).says("whsec adopt hooks --reason TEXT");
         let sent = sandbox.rotate_requests().len();
         let adopted = sandbox.run(&[&ADOPT[..], &["--json"]].concat()).exits(0).says("next: deploy");
-        assert_eq!(adopted.json()["rotation"].is_string(), true);
+        assert!(adopted.json()["rotation"].is_string());
         assert_eq!((sandbox.slots(&old), sandbox.rotate_requests().len()), (slots, sent), "{name}");
         // Its own overlap is counted from here, whatever is left of it at the provider.
         let run = sandbox.run(&["cutover", "hooks", "--done", "deploy", "--done", "verify"]).exits(11);
