@@ -365,7 +365,7 @@ fn missing(root: &Path, document: &Path, text: &str) -> Vec<String> {
             missing.push(format!("the link `{link}`"));
         }
     }
-    for folder in ["src/", "tests/", "docs/", "man/", "benches/", "completions/"] {
+    for folder in ["src/", "action/", "tests/", "docs/", "man/", "benches/", "completions/"] {
         for rest in behind(text, folder, |letter| letter.is_ascii_alphanumeric() || "/_-.*:".contains(letter)) {
             let (file, function) = rest.split_once("::").unwrap_or((rest, ""));
             // A full stop ends a sentence; of several files the folder counts.
