@@ -156,7 +156,7 @@ fn failed(session: &Session, name: &str, error: &anyhow::Error) -> Tended {
     // What another process is at is tended.
     if error.downcast_ref::<Error>().is_some_and(Error::is_busy) {
         session.output.say(&format!("another whsec is at work on `{name}`: left to it"));
-        let told = result::object("tend", Exit::Open, json!({ "target": name, "error": null }));
+        let told = result::object("tend", Exit::Open, json!({ "target": name, "status": "open", "error": null }));
         return Tended { name: name.to_owned(), exit: Exit::Open, told: Some(told), is_known: true };
     }
     let fault = session.fault(error, Some(name));

@@ -191,7 +191,8 @@ fn what_fails_at_one_target_keeps_no_other_back() {
 fn what_another_process_is_at_is_left_to_it() {
     let sandbox = Sandbox::new("layers");
     let rotate = begun(&sandbox);
-    let run = sandbox.run(&["tend", "--all"]);
+    let run = sandbox.run(&["tend", "--all", "--json"]);
     rotate.kill_and_wait();
+    assert_eq!(run.json()["tended"][0]["status"], "open");
     run.exits(11).says("another whsec is at work on `hooks`: left to it");
 }

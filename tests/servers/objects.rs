@@ -263,8 +263,13 @@ fn stranger(request: &Request) -> Option<Answer> {
             return Some(refusal(403, "SignatureDoesNotMatch"));
         }
     }
-    if header("x-amz-content-sha256") != hex(&Sha256::digest(&request.body)) {
+    let digest = Sha256::digest(&request.body);
+    if header("x-amz-content-sha256") != hex(&digest) {
         return Some(refusal(400, "XAmzContentSHA256Mismatch"));
+    }
+    // As a bucket wants it whose objects are locked.
+    if request.method == "PUT" && base64_of(&digest) != header("x-amz-checksum-sha256") {
+        return Some(refusal(400, "InvalidRequest"));
     }
     None
 }
@@ -327,6 +332,10 @@ fn http_date(moment: Timestamp) -> String {
 
 fn hex(bytes: &[u8]) -> String {
     bytes.iter().map(|byte| format!("{byte:02x}")).collect()
+}
+
+fn base64_of(bytes: &[u8]) -> String {
+    base64::Engine::encode(&base64::engine::general_purpose::STANDARD, bytes)
 }
 
 fn decoded(text: &str) -> String {

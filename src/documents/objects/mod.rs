@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use futures_util::{StreamExt, TryStreamExt, stream};
-use object_store::aws::{AmazonS3, AmazonS3Builder};
+use object_store::aws::{AmazonS3, AmazonS3Builder, Checksum};
 use object_store::path::Path;
 use object_store::{
     Error, GetResult, ObjectMeta, ObjectStore, ObjectStoreExt, PutMode, PutOptions, RetryConfig, UpdateVersion,
@@ -205,6 +205,8 @@ impl Open {
             // What may be tried again is known above, where a write that was lost is looked for first.
             .with_retry(RetryConfig { max_retries: 0, ..RetryConfig::default() })
             .with_disable_bulk_delete(true)
+            // A bucket whose objects are locked for a while takes none without.
+            .with_checksum_algorithm(Checksum::SHA256)
             .with_http_connector(wire.clone());
         if let Some(token) = access.session_token {
             builder = builder.with_token(token.expose());

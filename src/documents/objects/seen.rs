@@ -2,7 +2,7 @@
 //! heads and of what is over are kept in a file too, where one is named; seals are not.
 
 use std::cell::{Cell, RefCell};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
 
 use serde::{Deserialize, Serialize};
@@ -66,9 +66,10 @@ impl Seen {
 
     /// Writes what was listed under this prefix to the file, and forgets what is not there any more. It is no loss where that fails.
     pub fn save(&self, prefix: &str, listed: &[String]) {
+        let listed: BTreeSet<&String> = listed.iter().collect();
         let mut known = self.known.borrow_mut();
         let before = known.len();
-        known.retain(|name, _| !name.starts_with(prefix) || listed.binary_search(name).is_ok());
+        known.retain(|name, _| !name.starts_with(prefix) || listed.contains(name));
         if known.len() == before && !self.is_changed.replace(false) {
             return;
         }
