@@ -254,8 +254,10 @@ impl Machine<'_> {
         let files = ["GITHUB_OUTPUT", "GITHUB_STEP_SUMMARY", "GITHUB_ENV", "GITHUB_PATH"];
         files.iter().for_each(|name| std::fs::write(at(name), "").unwrap());
         let log = std::fs::File::create(at("log")).unwrap();
-        let mut command = Command::new("bash");
-        command.args(["--noprofile", "--norc", "-e", "-o", "pipefail"]).arg(at("step.sh")).env_clear();
+        // A suite in the background of a shell ignores interrupts, which a runner does not, and what ignores them hands that on.
+        let mut command = Command::new("env");
+        command.args(["--default-signal=INT", "bash", "--noprofile", "--norc", "-e", "-o", "pipefail"]);
+        command.arg(at("step.sh")).env_clear();
         command.envs(files.iter().map(|name| (*name, at(name))));
         command.envs(self.env.iter().chain(env).map(|(name, value)| (name, value.as_str().unwrap())));
         command.env("PATH", &self.path).env("HOME", self.home.join("home")).env("USER", "runner");

@@ -275,7 +275,7 @@ fn a_rotate_that_is_cancelled_stops_where_nothing_is_lost_and_in_nobodys_way() {
     let company = Company::new(Timestamp::now);
     let old = company.sandbox.newest().expose().to_owned();
     // Long enough for the signal to get there on a machine that is busy.
-    let run = struck(&company, Fault::Late(Duration::from_secs(10)), Signal::INT);
+    let run = struck(&company, Fault::Late(Duration::from_secs(5)), Signal::INT);
     assert_eq!(["rotate", "deploy"].map(|job| run.result(job)), ["failure", "skipped"], "{run:#?}");
     assert_eq!(run.jobs["rotate"].outputs["exit"], "143", "{run:#?}");
     let tick = company.tick();
