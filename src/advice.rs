@@ -91,6 +91,7 @@ verbs! {
     Inspect "inspect",
     Reveal "reveal",
     Abandon "abandon",
+    Adopt "adopt",
     Rollback "rollback",
     Status "status",
     StoreCopy "store copy",
@@ -100,7 +101,6 @@ verbs! {
     TargetTrust "target trust",
     ProviderList "provider list",
     JournalInit "journal init",
-    Adopt "adopt",
     Login "login",
     Doctor "doctor",
 }

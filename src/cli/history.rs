@@ -8,6 +8,7 @@ use super::session::Session;
 use super::{complete, parse_duration, result};
 use crate::operation::find;
 use crate::operation::report;
+use crate::operation::status::Adopted;
 use crate::rotation::Rotation;
 use crate::time::moment;
 
@@ -61,9 +62,14 @@ fn line(rotation: &Rotation) -> String {
         None => (String::new(), String::new(), "", ""),
     };
     let fingerprint = rotation.new_secret().map(ToString::to_string).unwrap_or_default();
-    // Why it was begun, and why it was closed.
+    // Why it was begun or adopted, and why it was closed.
     let why = rotation.plan.reason.as_deref().filter(|why| *why != reason);
-    let reason = [why.unwrap_or(""), reason].into_iter().filter(|why| !why.is_empty()).collect::<Vec<_>>().join("; ");
+    let adopted = Adopted::of(rotation).map(|adopted| adopted.words()).unwrap_or_default();
+    let reason = [adopted.as_str(), why.unwrap_or(""), reason]
+        .into_iter()
+        .filter(|why| !why.is_empty())
+        .collect::<Vec<_>>()
+        .join("; ");
     format!(
         "{at}  {outcome:<9}  {}  {}  {fingerprint}  {by}  {reason}",
         rotation.plan.target,

@@ -1,128 +1,134 @@
-//! Takes up a rotation of which no journal is left: what the stores' slots show of it becomes one that can be gone on with. Nothing is
-//! sent, and nothing is written but the journal.
+//! Takes over a rotation whose journal is lost: [`prepare`] makes it out by what its stores and the provider show, and once that
+//! is agreed to [`Prepared::begin`] journals it. Nothing is sent that changes anything, and no store is written.
 
-use super::context::Context;
+use uuid::Uuid;
+
+use super::context::{Asked, Context};
 use super::error::{Error, Kind, Stop};
-use super::start::{self, Begun, Giver, Intent, Prepared};
-use super::workspace::Workspace;
+use super::start::{self, Intent};
+use super::workspace::{self, Resources, Workspace};
+use super::{changes, find, inspect, moved, shared};
 use crate::advice::{Verb, advice};
-use crate::config::Target;
-use crate::rotation::{Direction, Event, Evidence, How, Rotation, Step};
-use crate::secret::Fingerprint;
-use crate::store::{Access, Slot, Store, slots};
+use crate::rotation::adopt::{self, Found, Unfit};
+use crate::rotation::operator::{News, Operator};
+use crate::rotation::{Answered, Entry, Event, Evidence, Plan, Rotation, drift, leaking, suspects};
+use crate::time::moment;
 
-/// How far a rotation has come, as its slots show it.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Found {
-    pub new: Fingerprint,
-    pub old: Fingerprint,
-    /// Whether the new secret is live.
-    pub is_promoted: bool,
+/// A rotation that was made out and waits for a consent, on an endpoint that is locked.
+pub struct Prepared {
+    pub workspace: Workspace,
+    pub resources: Resources,
+    plan: Plan,
+    found: Found,
+    answered: Answered,
+    shown: Evidence,
 }
 
-/// One that may be taken up.
-pub struct Adoptable {
-    pub found: Found,
-    prepared: Prepared,
+/// Makes out what is under way. Refuses what is open, what the journal knows, and what admits of no reading, or of two.
+pub fn prepare(context: &Context, name: &str, asked: &Asked) -> Result<Prepared, Error> {
+    let journal = find::journal(context)?;
+    let target = find::usable(context, &journal, name, asked)?;
+    let key = target.endpoint.key();
+    context.refuse_left_behind(&key)?;
+    let mut workspace = Workspace::open(context, target, Some(journal))?;
+    if let Some(open) = workspace.journal.find_open(&key)? {
+        return Err(start::is_open(context, &open));
+    }
+    moved::refuse(context, &workspace.journal.open_rotations()?, &workspace.target, Verb::Cutover)?;
+    let target = &workspace.target;
+    let provider = &target.endpoint.provider;
+    // An end is never too early: the longest that somebody may have asked for.
+    let overlap = provider.choice().map(|bounds| *bounds.end());
+    let mut plan = start::plan(target, &Intent { overlap, ..Intent::default() })?;
+    start::refuse_switch(target, &plan)?;
+    start::refuse_no_store(target)?;
+    let stores = workspace::open_stores(target)?;
+    plan.stores = workspace::planned(target, &stores, workspace.journal.shared().is_some())?;
+    changes::note_flags(context, &mut plan)?;
+    shared::refuse_configured(context, context.config()?, target, &stores)?;
+    shared::refuse_journaled(&workspace.journal, target, &stores)?;
+    let found = adopt::look(&stores).map_err(|why| unfit(why, name))?;
+    found.suits(&plan, provider.title()).map_err(|why| unfit(why, name))?;
+    let known = workspace.journal.of_endpoint(&key)?;
+    refuse_known(context, &known, &found)?;
+    let (shown, api_key) = inspect::ask_if_shown(context, target, asked.api_key_file.as_deref())?;
+    found.stands_beside(&shown, provider.title()).map_err(|why| unfit(why, name))?;
+    plan = found.left_of(plan);
+    if leaking(&known).is_some() {
+        plan.leaked = suspects(&known, None);
+    }
+    changes::look_at_others(context, target, &plan)?;
+    let answered = found.answered(&plan, &shown, context.now());
+    workspace.key_origin = api_key.as_ref().map(|key| key.origin.clone());
+    let shown = Evidence::from(&shown);
+    Ok(Prepared { workspace, resources: Resources { stores, api_key }, plan, found, answered, shown })
 }
 
-impl Adoptable {
-    /// The endpoint, locked.
-    pub fn workspace(&self) -> &Workspace {
-        &self.prepared.workspace
-    }
-}
-
-/// Looks at the slots of all stores and takes the endpoint's lock. Fails where a rotation is known, or where the slots do not show one.
-pub fn find(context: &Context, target: Target, reason: &str) -> Result<Adoptable, Error> {
-    let title = target.endpoint.provider.title().to_owned();
-    let name = target.name.clone();
-    let giver = if target.endpoint.provider.is_by_hand() { Giver::AtHand } else { Giver::Nobody };
-    let intent = Intent { reason: Some(reason), giver, speaks_for_receivers: true, ..Intent::default() };
-    let decided = start::decide(context, target, &intent)?;
-    if decided.plan.direction.is_set() {
-        let message = format!("whsec makes the secret for {title}, and no slot shows whether {title} was given it");
-        let hint = "see there which one is in use; then empty the other slot by hand and rotate again";
-        return Err(Stop::new(Kind::Gate, message, hint));
-    }
-    if decided.plan.direction == Direction::UntilEnded && decided.target.endpoint.provider.replaces() {
-        let message = format!("a new secret at {title} is a second endpoint, and no slot shows which");
-        let hint = "see there which of the two is in use, and remove the other; then put its secret into the live slot by hand";
-        return Err(Stop::new(Kind::Gate, message, hint));
-    }
-    let found = shown(&name, &decided.stores)?;
-    let prepared = decided.prepare(context, &intent)?;
-    Ok(Adoptable { found, prepared })
-}
-
-/// Records it as what the slots show, once that is agreed to. Everything that receivers do is proved or said anew.
-pub fn adopt(context: &Context, adoptable: Adoptable, reason: &str) -> Result<(Rotation, Workspace), Error> {
-    let Adoptable { found, prepared } = adoptable;
-    let Begun { mut rotation, workspace, resources } = prepared.begin(context)?;
-    // Somebody may have gone on with it by hand while a person was asked.
-    if shown(&rotation.plan.target, &resources.stores)? != found {
-        let hint = advice!["see what is there now: ", Verb::Inspect.of(&rotation.plan.target).bare()];
-        return Err(Stop::new(Kind::Conflict, "nothing was recorded: the slots have changed meanwhile", hint));
-    }
-    let before = Evidence { current: Some(found.old.clone()), ..Evidence::default() };
-    let mut events = vec![Event::Checked { before }, Event::Given { fingerprint: found.new.clone() }];
-    for step in [Step::Stage, Step::Promote].into_iter().take(1 + usize::from(found.is_promoted)) {
-        let stores = rotation.plan.stores.iter().map(|store| store.reference.clone());
-        events.extend(stores.map(|store| Event::StoreDone { step, store }));
-        events.push(Event::Done { step, how: How::Tool });
-    }
-    let why = "adopted: no journal was left of it, and this is what the slots show".to_owned();
-    events.push(Event::Overridden { why, reason: reason.to_owned(), slot: None });
-    workspace.journal.append(&mut rotation, context.actor(), context.now(), &events)?;
-    Ok((rotation, workspace))
-}
-
-/// What all stores alike show.
-fn shown(target: &str, stores: &[Box<dyn Store>]) -> Result<Found, Error> {
-    let mut found: Option<(Found, String)> = None;
-    for store in stores {
-        if store.access() != Access::ReadWrite {
-            let message = format!("what is in {} cannot be read, so nothing shows what was begun", store.reference());
-            return Err(Stop::new(Kind::Gate, message, "take it out of the target for as long as this takes"));
+impl Prepared {
+    /// The rotation as it is going to be, for whoever is asked.
+    pub fn preview(&self, context: &Context) -> Rotation {
+        let mut rotation = Rotation::new(Uuid::nil(), self.plan.clone(), context.now());
+        for event in self.events(None) {
+            rotation.fold(&Entry { at: context.now(), by: context.actor().to_owned(), event });
         }
-        let one = of_store(target, store.as_ref())?;
-        match &found {
-            None => found = Some((one, store.reference())),
-            Some((other, first)) if *other != one => {
-                let message = format!("{first} and {} do not show the same rotation", store.reference());
-                let hint =
-                    advice!["bring them to the same state by hand; what each has: ", Verb::Inspect.of(target).bare()];
-                return Err(Stop::new(Kind::Gate, message, hint));
+        rotation
+    }
+
+    fn events(&self, reason: Option<&str>) -> Vec<Event> {
+        self.found.events(&self.answered, &self.shown, reason)
+    }
+
+    /// Takes the lock again where it was let go of for a question, and journals the rotation that was agreed to: all of it, or
+    /// nothing.
+    pub fn begin(
+        &self,
+        context: &Context,
+        reason: Option<&str>,
+        operator: &mut dyn Operator,
+    ) -> Result<Rotation, Error> {
+        let (workspace, name) = (&self.workspace, &self.workspace.target.name);
+        if workspace.reacquire()? {
+            if let Some(open) = workspace.journal.find_open(&self.plan.endpoint_key)? {
+                return Err(start::is_open(context, &open));
             }
-            Some(_) => {}
+            refuse_known(context, &workspace.journal.of_endpoint(&self.plan.endpoint_key)?, &self.found)?;
         }
-    }
-    found.map(|(found, _)| found).ok_or_else(|| nothing(target, "there is no store"))
-}
-
-fn of_store(target: &str, store: &dyn Store) -> Result<Found, Error> {
-    let held = slots::look(store)?;
-    let of = |slot| held.of(slot).cloned();
-    let kept = of(Slot::Previous).filter(|_| !store.keeps_history());
-    match (of(Slot::Next), of(Slot::Current), kept) {
-        (Some(new), Some(old), None) if new != old => Ok(Found { new, old, is_promoted: false }),
-        (None, Some(new), Some(old)) if new != old => Ok(Found { new, old, is_promoted: true }),
-        (Some(_), Some(_), Some(_)) => {
-            let reference = store.reference();
-            let message = format!("all three slots of {reference} are filled, which no rotation leaves behind");
-            let hint =
-                advice!["see what they hold, and empty what is of an earlier one: ", Verb::Inspect.of(target).bare()];
-            Err(Stop::new(Kind::Gate, message, hint))
+        if adopt::look(&self.resources.stores).map_err(|why| unfit(why, name))? != self.found {
+            let hint = advice!["see what they hold now: ", Verb::Inspect.of(name).bare()];
+            return Err(Stop::new(Kind::Conflict, "somebody has changed the slots meanwhile", hint));
         }
-        (Some(_), None, _) => {
-            let message = format!("`{}` of {} is empty", store.slot_name(Slot::Current), store.reference());
-            Err(Stop::new(Kind::Gate, message, "put what is live into it first, by hand"))
-        }
-        _ => Err(nothing(target, &format!("{} has one secret", store.reference()))),
+        let events = self.events(reason);
+        let mut rotation = Rotation::new(Uuid::new_v4(), self.plan.clone(), context.now());
+        workspace.journal.append(&mut rotation, context.actor(), context.now(), &events)?;
+        events.iter().for_each(|event| operator.tell(&rotation, News::Recorded(event)));
+        Ok(rotation)
     }
 }
 
-fn nothing(target: &str, why: &str) -> Error {
-    let message = format!("there is nothing to adopt: {why}");
-    Stop::new(Kind::NotFound, message, advice!["begin a rotation: ", Verb::Rotate.of(target).bare()])
+/// Refuses what is no news to this journal: its own rotations end as they were closed.
+fn refuse_known(context: &Context, known: &[Rotation], found: &Found) -> Result<(), Error> {
+    let new = found.new_secret();
+    let Some(rotation) = known.iter().find(|rotation| drift::knows(rotation, &new)) else { return Ok(()) };
+    let (name, status) = (&rotation.plan.target, rotation.status(context.now()).name());
+    let message = format!(
+        "{new} is known here: it is of the rotation of `{name}` that was begun at {} ({status})",
+        moment(rotation.opened_at)
+    );
+    Err(Stop::new(Kind::Conflict, message, advice!["what is live, and where: ", Verb::Inspect.of(name).bare()]))
+}
+
+fn unfit(why: Unfit, name: &str) -> Error {
+    let kind = match why {
+        Unfit::Store(error) => return error.into(),
+        Unfit::Nothing { .. } | Unfit::History { .. } => Kind::NotFound,
+        Unfit::Another { .. } => Kind::Conflict,
+        Unfit::Unreadable { .. }
+        | Unfit::Differ { .. }
+        | Unfit::Same { .. }
+        | Unfit::Three { .. }
+        | Unfit::Ours { .. }
+        | Unfit::Second { .. }
+        | Unfit::NotRotated { .. } => Kind::Gate,
+    };
+    Stop::new(kind, format!("the rotation of `{name}` is not adopted: {why}"), why.hint())
 }

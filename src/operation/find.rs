@@ -63,7 +63,7 @@ pub fn target(context: &Context, journal: &Journal, name: &str, asked: &Asked) -
 }
 
 /// The target for a command that may send: where it is configured, it has to be usable as it is.
-fn usable(context: &Context, journal: &Journal, name: &str, asked: &Asked) -> Result<Target, Error> {
+pub fn usable(context: &Context, journal: &Journal, name: &str, asked: &Asked) -> Result<Target, Error> {
     if let Some(error) = context.trouble(name) {
         return Err(error);
     }

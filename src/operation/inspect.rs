@@ -6,6 +6,7 @@ use jiff::Timestamp;
 
 use super::context::{Asked, Context};
 use super::error::{Error, Kind, Stop};
+use super::key::ApiKey;
 use super::{changes, find, key, moved};
 use crate::advice::{Advice, Verb, advice};
 use crate::config::Target;
@@ -127,6 +128,23 @@ fn ask(context: &Context, target: &Target, api_key_file: Option<&Path>) -> Resul
         return Ok(Inspected::default());
     }
     let key = key::find(context, target, api_key_file)?;
+    ask_with(context, target, &key)
+}
+
+/// What a provider shows that has a call for that, and the API key; nothing of one that has none.
+pub fn ask_if_shown(
+    context: &Context,
+    target: &Target,
+    api_key_file: Option<&Path>,
+) -> Result<(Inspected, Option<ApiKey>), Error> {
+    if !target.endpoint.provider.shows() {
+        return Ok((Inspected::default(), None));
+    }
+    let key = key::find(context, target, api_key_file)?;
+    Ok((ask_with(context, target, &key)?, Some(key)))
+}
+
+fn ask_with(context: &Context, target: &Target, key: &ApiKey) -> Result<Inspected, Error> {
     context.client(target)?.inspect(&target.endpoint, &key.secret).map_err(|outcome| {
         let provider = target.endpoint.provider.title().to_owned();
         Error::of_key(RunError::unasked(provider, "show the endpoint", outcome), &key.origin)

@@ -62,6 +62,7 @@ impl<'a> Notifier<'a> {
                 self.later.borrow_mut().push(self.object(rotation, json!({ "kind": "step", "step": "issue" })));
                 return;
             }
+            Event::Adopted { reason, .. } => json!({ "kind": "adopted", "reason": reason }),
             Event::Checked { .. } => json!({ "kind": "step", "step": "check" }),
             Event::Done { step, how } => json!({ "kind": "step", "step": step, "how": how }),
             Event::Lost { why, .. } => json!({ "kind": "unknown", "why": why }),

@@ -199,6 +199,9 @@ pub fn object(
         "owner": plan.owner,
         "reason": plan.reason,
         "opened_at": rotation.opened_at,
+        "adopted": rotation.adopted.is_some(),
+        "adopted_by": rotation.adopted.as_ref().map(|proof| &proof.by),
+        "adopted_because": rotation.adopted.as_ref().and_then(|proof| proof.reason()),
         "closed_at": rotation.closed.as_ref().map(|closed| closed.at),
         "closed_because": rotation.closed.as_ref().and_then(|closed| closed.reason.clone()),
         "secret": rotation.new_secret().map(|fingerprint| json!({

@@ -5,8 +5,8 @@ use jiff::Timestamp;
 use super::error::{Error, Kind, Stop};
 use super::workspace::{Resources, Workspace};
 use crate::advice::{Verb, advice};
-use crate::rotation::Rotation;
 use crate::rotation::operator::Operator;
+use crate::rotation::{ExpirySource, Rotation};
 
 /// What is true once the old secret is live again.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -37,6 +37,20 @@ pub fn roll_back(
             "go forward: ",
             Verb::Cutover.of(name).bare(),
             "; where deliveries matter more, say why: ",
+            Verb::Rollback.of(name).open("reason", "TEXT").bare()
+        ];
+        return Err(Stop::new(Kind::Gate, message, hint));
+    }
+    let is_told = rotation.answered().is_some_and(|answered| answered.expires_source == ExpirySource::Provider);
+    if rotation.adopted.is_some() && !is_told && !rotation.plan.direction.ends_old_secret() && reason.is_none() {
+        let name = &workspace.target.name;
+        let message = format!(
+            "the rotation of `{name}` was adopted, and nobody knows when it began: the provider may no longer honour the old secret"
+        );
+        let hint = advice![
+            "go forward: ",
+            Verb::Cutover.of(name).bare(),
+            "; if you know that it does, say how: ",
             Verb::Rollback.of(name).open("reason", "TEXT").bare()
         ];
         return Err(Stop::new(Kind::Gate, message, hint));

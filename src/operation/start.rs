@@ -91,10 +91,7 @@ pub fn decide(context: &Context, mut target: Target, intent: &Intent<'_>) -> Res
     refuse_giver(&target, intent)?;
     let mut plan = plan(&target, intent)?;
     refuse_switch(&target, &plan)?;
-    if target.stores.is_empty() {
-        let hint = "name one: --store dotenv:PATH#KEY, or `store = …` in the target";
-        return Err(Stop::new(Kind::Usage, format!("`{}` has no store to keep the new secret in", target.name), hint));
-    }
+    refuse_no_store(&target)?;
     let id = Uuid::new_v4();
     target.surroundings.rotation = Some(id);
     let stores = workspace::open_stores(&target)?;
@@ -186,7 +183,8 @@ impl Prepared {
     }
 }
 
-fn plan(target: &Target, intent: &Intent<'_>) -> Result<Plan, Error> {
+/// The plan of a rotation of this target, without its stores.
+pub fn plan(target: &Target, intent: &Intent<'_>) -> Result<Plan, Error> {
     let endpoint = &target.endpoint;
     let provider = &endpoint.provider;
     let chosen = match intent.overlap {
@@ -301,7 +299,8 @@ fn in_the_way(
     Ok((over, open.into_iter().nth(at)))
 }
 
-fn is_open(context: &Context, open: &Rotation) -> Error {
+/// That a rotation of the endpoint is open.
+pub fn is_open(context: &Context, open: &Rotation) -> Error {
     let (id, status, since) = (open.plan.own_id(), open.status(context.now()).name(), moment(open.opened_at));
     let message = format!("a rotation of `{id}` is open already ({status}, since {since})");
     Stop::new(Kind::Conflict, message, advice!["go on with it: ", Verb::Cutover.of(&open.plan.target).bare()])
@@ -322,8 +321,17 @@ fn refuse_without_giver(target: &Target, page: &str, intent: &Intent<'_>) -> Res
     Ok(())
 }
 
+/// Refuses a target that names no store.
+pub fn refuse_no_store(target: &Target) -> Result<(), Error> {
+    if !target.stores.is_empty() {
+        return Ok(());
+    }
+    let hint = "name one: --store dotenv:PATH#KEY, or `store = …` in the target";
+    Err(Stop::new(Kind::Usage, format!("`{}` has no store to keep the new secret in", target.name), hint))
+}
+
 /// Refuses receivers that keep one secret where both have to be accepted until somebody ends the old one.
-fn refuse_switch(target: &Target, plan: &Plan) -> Result<(), Error> {
+pub fn refuse_switch(target: &Target, plan: &Plan) -> Result<(), Error> {
     if plan.direction != Direction::UntilEnded || target.cutover == Cutover::Either {
         return Ok(());
     }

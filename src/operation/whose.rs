@@ -23,6 +23,8 @@ pub struct Whose {
     pub ends_at: Option<Timestamp>,
     /// Whether that is over.
     pub ended: bool,
+    /// Whether that rotation was adopted: what it brought came before `since`, nobody knows when.
+    pub adopted: bool,
     /// How the rotation stands or ended that it is known by.
     pub rotation_status: &'static str,
 }
@@ -46,6 +48,9 @@ impl Whose {
     pub fn words(&self) -> String {
         let since = moment(self.since);
         match (self.role, self.ends_at) {
+            (Role::New, _) if self.adopted => {
+                format!("came with the rotation that was adopted at {since} ({})", self.rotation_status)
+            }
             (Role::New, _) => format!("came with the rotation of {since} ({})", self.rotation_status),
             (Role::Old, Some(end)) if self.ended => {
                 format!("the old secret since {since}; it ended at {}", moment(end))
@@ -103,6 +108,7 @@ fn of(rotation: &Rotation, fingerprint: &Fingerprint, now: Timestamp) -> Option<
         // What died with the call is dead whatever the clocks say of a second.
         ended: (role == Role::Old && called.is_some()) || ends_at.is_some_and(|end| rotation.provider_now(now) >= end),
         ends_at,
+        adopted: rotation.adopted.is_some(),
         rotation_status: rotation.status(now).name(),
     })
 }

@@ -5,7 +5,7 @@ use jiff::Timestamp;
 
 use super::journal::{Journal, JournalError};
 use super::{Outcome, Rotation, RunError, drift};
-use crate::advice::{Advice, Verb, advice};
+use crate::advice::{Advice, Flag, Verb, advice};
 use crate::secret::Fingerprint;
 use crate::store::{Slot, Store, StoreError, readable, slots};
 
@@ -25,12 +25,15 @@ pub struct Stray {
 pub const UNDER_WAY: &str = "a rotation that this machine does not know is under way";
 
 /// What to do about them. Nobody is told to empty a slot: what is in it may be the only copy.
-pub const GO_ON_THERE: &str = "leave the slots as they are, one may hold the only copy: go on where that rotation was begun, \
-                               or bring its state folder here and name it: --state-dir DIR";
-
-/// The same, with what is left where that folder is gone.
 pub fn go_on_there() -> Advice {
-    advice![GO_ON_THERE, "; where it is gone for good: ", Verb::Adopt.here().open("reason", "TEXT")]
+    advice![
+        "leave the slots as they are, one may hold the only copy: go on where that rotation was begun, or bring its state folder \
+         here and name it: ",
+        Flag::open("state-dir", "DIR"),
+        "; where its journal is lost, ",
+        Verb::Adopt.here(),
+        " takes it over"
+    ]
 }
 
 impl Stray {

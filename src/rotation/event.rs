@@ -20,6 +20,9 @@ pub enum Event {
     Checked { before: Evidence },
     /// The new secret is ours to make: it is made and sealed, and nobody has it yet.
     Made { fingerprint: Fingerprint },
+    /// The rotation began elsewhere and its journal is lost; a person has said to go on with it here. What the slots held before is
+    /// made out from what they hold, and `answered` is what is known of the answer: an end counts from here, and is none too early.
+    Adopted { before: Evidence, answered: Box<Answered>, reason: Option<String> },
     /// A person has had the provider make the new secret and has given it: it is sealed.
     Given { fingerprint: Fingerprint },
     /// The request is about to be sent. Without an outcome behind it, what happened is unknown.

@@ -32,6 +32,16 @@ pub struct Proof {
     pub how: How,
 }
 
+impl Proof {
+    /// What was said with a person's word.
+    pub fn reason(&self) -> Option<&str> {
+        match &self.how {
+            How::Word { reason } => reason.as_deref(),
+            How::Tool | How::Clock | How::Probe | How::Delivery => None,
+        }
+    }
+}
+
 /// That the old secret was put back into the live slots.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct RolledBack {

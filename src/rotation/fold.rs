@@ -33,6 +33,15 @@ impl Record {
                 self.applied = true;
                 self.done.insert(Step::Issue, proof(How::Word { reason: None }));
             }
+            Event::Adopted { before, answered, reason } => {
+                self.before = before.clone();
+                self.hear_clock(answered.clock_ahead_ms);
+                self.call = Call::Answered(answered.as_ref().clone());
+                self.applied = true;
+                let said = proof(How::Word { reason: reason.clone() });
+                self.done.extend([Step::Check, Step::Issue].map(|step| (step, said.clone())));
+                self.adopted = Some(said);
+            }
             Event::Sent { attempt, key, .. } => {
                 self.attempts = *attempt;
                 self.sent_with.extend(key.clone());

@@ -10,6 +10,7 @@ use uuid::Uuid;
 
 use crate::secret::Fingerprint;
 
+pub mod adopt;
 pub mod agreed;
 mod bring_up;
 mod busy;
@@ -137,6 +138,8 @@ pub struct Record {
     pub attempts: u32,
     /// Whose API keys the requests were sent with that may have been applied.
     pub sent_with: Vec<KeyMark>,
+    /// Who has said to go on with it here, where it began elsewhere and its journal is lost. Nobody knows when that was.
+    pub adopted: Option<Proof>,
     /// Steps done, with when, by whom and how.
     pub done: BTreeMap<Step, Proof>,
     /// Steps done in single stores.
@@ -232,6 +235,7 @@ impl Record {
             confirmed: false,
             attempts: 0,
             sent_with: Vec::new(),
+            adopted: None,
             done: BTreeMap::new(),
             stores_done: BTreeSet::new(),
             joined: BTreeSet::new(),

@@ -155,7 +155,7 @@ fn is_same(ours: &str, theirs: &str) -> bool {
 }
 
 /// What a masked form shows of the end.
-fn tail(text: &str) -> Option<&str> {
+pub(super) fn tail(text: &str) -> Option<&str> {
     let is_masked = text.contains("***") || text.contains("...") || text.contains(['…', '•']);
     let end = text.rsplit(['*', '.', '…', '•']).next().filter(|end| !end.is_empty());
     end.filter(|_| is_masked)

@@ -221,6 +221,11 @@ impl World {
         outcome(self.process(|runner| runner.run(last)))
     }
 
+    /// The stores, for what looks at them alone.
+    pub fn boxed(&self) -> Vec<Box<dyn Store>> {
+        self.shelves.iter().map(|shelf| Box::new(shelf.clone()) as Box<dyn Store>).collect()
+    }
+
     /// What was recorded, in short.
     pub fn recorded(&self) -> String {
         self.person.recorded.join(" ")

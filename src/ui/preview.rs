@@ -3,9 +3,11 @@
 use super::Output;
 use crate::http::shown_address;
 use crate::provider::Provider;
+use crate::provider::plain_text;
 use crate::rotation::guide::{self, StoreNames};
-use crate::rotation::{Doer, Ending, Issuing, Plan, Rotation, Step};
-use crate::time::span;
+use crate::rotation::{Doer, Ending, ExpirySource, Issuing, Plan, Rotation, Step};
+use crate::secret::Fingerprint;
+use crate::time::{moment, span};
 
 /// Shows a plan on stderr.
 pub fn plan(output: &Output, plan: &Plan, provider: &Provider, stores: &[StoreNames]) {
@@ -56,6 +58,50 @@ pub fn left(output: &Output, rotation: &Rotation, provider: &Provider) {
         output.say(&format!("  {}  {:<8} {}", who(plan, *step), step.name(), guide::title(plan, *step)));
     }
     guide::warnings(plan, provider).iter().for_each(|warning| output.warn(warning));
+}
+
+/// Shows on stderr what is taken for a rotation whose journal is lost.
+pub fn adopted(output: &Output, rotation: &Rotation, provider: &Provider, stores: &[StoreNames]) {
+    let plan = &rotation.plan;
+    let bold = anstyle::Style::new().bold();
+    output.say(&format!("{bold}{}{bold:#}: endpoint {} at {}", plan.target, plan.own_id(), provider.title()));
+    let print = |print: Option<&Fingerprint>| print.map(ToString::to_string).unwrap_or_default();
+    let (new, old) = (print(rotation.new_secret()), print(rotation.before.current.as_ref()));
+    for names in stores {
+        let (of_new, of_old) = match rotation.done.contains_key(&Step::Promote) {
+            true => (&names.current, &names.previous),
+            false => (&names.next, &names.current),
+        };
+        output.say(&format!("  store     {}", names.store));
+        output.say(&format!("            new in {of_new}: {new}"));
+        output.say(&format!("            old in {of_old}: {old}"));
+    }
+    let shown = rotation.after.iter().flat_map(|after| [&after.version, &after.fingerprint, &after.updated_at]);
+    let shown: Vec<String> = shown.flatten().map(|text| plain_text(text)).collect();
+    if !shown.is_empty() {
+        output.say(&format!("  provider  shows {}", shown.join(", ")));
+    }
+    let ends = match (rotation.answered().map(|answered| answered.expires_source), rotation.expires_at()) {
+        (Some(ExpirySource::Provider), Some(end)) => format!("ends at {}, as the provider says", moment(end)),
+        (_, Some(end)) => {
+            format!("ends at {} at the latest: as documented from now on, as nobody knows when it began", moment(end))
+        }
+        (Some(ExpirySource::Call), None) => "died with the call, as far as is known".to_owned(),
+        (_, None) if plan.ending.is_some() => {
+            "lives on until you end it at the provider, which is asked for".to_owned()
+        }
+        (_, None) => "nobody says when it ends".to_owned(),
+    };
+    output.say(&format!("  old one   {ends}"));
+    if !rotation.done.contains_key(&Step::Promote) && rotation.after.as_ref().is_none_or(|after| after.shown.is_none())
+    {
+        let title = provider.title();
+        output.warn(&format!(
+            "{title} shows no secret to compare with: see that the one in `next` is its own, and not left by a trial (--probe-first)"
+        ));
+    }
+    output.say("");
+    left(output, rotation, provider);
 }
 
 fn who(plan: &Plan, step: Step) -> &'static str {

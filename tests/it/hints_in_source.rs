@@ -13,11 +13,6 @@ use whsec::advice::Verb;
 const ELSEWHERE: &[(&str, &str)] = &[
     ("makes one, and `[journal] at` or WHSEC_JOURNAL names it", "the_journal_is_shown_whichever_it_is"),
     ("make one: `whsec journal init", "places_that_cannot_hold_a_journal_are_refused_by_what_is_wrong"),
-    ("see what is there now: ", "where_no_rotation_or_more_than_one_is_shown_nothing_is_recorded"),
-    ("bring them to the same state by hand", "where_no_rotation_or_more_than_one_is_shown_nothing_is_recorded"),
-    ("see what they hold, and empty", "where_no_rotation_or_more_than_one_is_shown_nothing_is_recorded"),
-    ("begin a rotation: ", "where_no_rotation_or_more_than_one_is_shown_nothing_is_recorded"),
-    ("where it is gone for good: ", "what_the_slots_show_is_gone_on_with_to_its_end"),
     ("go on there; where that machine is gone", "a_store_of_one_machine_is_gone_on_with_there"),
     ("name the team's identity", "who_is_no_recipient_is_let_in_by_one_who_is"),
     (
@@ -100,6 +95,24 @@ const ELSEWHERE: &[(&str, &str)] = &[
         "let the receivers accept a delivery",
         "where_the_old_secret_dies_with_the_call_receivers_can_be_proved_ready_before_it",
     ),
+    ("see what they hold now: ", "slots_that_change_while_somebody_is_asked_are_not_what_was_agreed_to"),
+    (
+        "if you know that it does, say how",
+        "the_end_is_the_providers_own_where_it_is_shown_and_going_back_takes_a_reason_where_it_is_not",
+    ),
+    (
+        "where receivers run with what is live, nothing is left",
+        "a_store_that_keeps_what_was_live_shows_no_rotation_by_that",
+    ),
+    ("have every store hold the same two secrets", "stores_that_differ_or_cannot_be_read_are_named"),
+    ("take the copy out of `next`", "what_can_be_read_in_two_ways_is_refused_and_says_what_to_do"),
+    ("the one in `next` once more, which does no harm", "what_can_be_read_in_two_ways_is_refused_and_says_what_to_do"),
+    (
+        "nothing is rotated, or somebody has taken it back",
+        "what_can_be_read_in_two_ways_is_refused_and_says_what_to_do",
+    ),
+    ("put the provider's own secret into the live slot", "what_can_be_read_in_two_ways_is_refused_and_says_what_to_do"),
+    ("where its journal is lost, `whsec adopt", "what_is_left_of_a_rotation_goes_on_to_its_end_in_every_kind"),
     ("tail -F {file} | whsec verify", "a_log_is_counted_by_secret_with_the_last_time_of_each"),
 ];
 

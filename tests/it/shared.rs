@@ -7,6 +7,7 @@ use std::time::Duration;
 use serde_json::Value;
 use whsec::provider::stand_in::Fault;
 
+use crate::adopt::is_accepted;
 use crate::place::{Documents, Place};
 use crate::sandbox::{Run, Sandbox};
 
@@ -333,4 +334,40 @@ fn what_is_open_in_the_state_folders_own_journal_is_not_forgotten() {
     local(&["cutover", "hooks", "--done", "deploy", "--done", "verify"]).exits(11);
     local(&["abandon", "hooks", "--reason", "tried", "--yes"]).exits(0);
     sandbox.run(&["status"]).exits(0).says_not("not looked at now");
+}
+
+#[test]
+#[ignore = "needs a shared journal; run by tests/run"]
+fn what_a_runner_began_by_itself_is_adopted_and_ended_by_others() {
+    const ADOPT: [&str; 4] = ["adopt", "hooks", "--reason", "its runner is gone"];
+    for (name, reads, before) in
+        [("layers", &["_NEW", ""][..], ["new", "old", "empty"]), ("signa", &[""], ["empty", "new", "old"])]
+    {
+        let sandbox = shared(Sandbox::with_window(name, Duration::from_secs(4)));
+        let old = sandbox.newest();
+        let mut alone = on(&sandbox, "runner", &["rotate", "hooks", "--yes"]);
+        sandbox.watch(alone.env("WHSEC_JOURNAL", "local").output().unwrap()).exits(0);
+        // Its own journal is there still: it is no lost one.
+        run(&sandbox, "runner", &ADOPT).exits(5).says("open in this state folder's own journal");
+        is_gone(&sandbox, "runner");
+        let machines = ["ana", "ben", "cleo"];
+        let children = machines.map(|machine| on(&sandbox, machine, &ADOPT).spawn().unwrap());
+        let mut codes = children.map(|child| sandbox.finish(child).code);
+        codes.sort_unstable();
+        assert_eq!((codes, sandbox.slots(&old)), ([0, 5, 5], before), "{name}");
+        machines.iter().for_each(|machine| is_gone(&sandbox, machine));
+        is_accepted(&sandbox, reads);
+        run(&sandbox, "desk", &["cutover", "hooks", "--done", "deploy", "--done", "verify"])
+            .exits(11)
+            .says("next: wait");
+        sandbox.until("the end of the wait", |sandbox| {
+            is_accepted(sandbox, reads);
+            !run(sandbox, "tender", &["cutover", "hooks"]).stderr.contains("next: wait")
+        });
+        run(&sandbox, "desk", &["cutover", "hooks", "--done", "drop"]).exits(0);
+        assert_eq!((sandbox.slots(&old), sandbox.rotations()), (["empty", "new", "empty"], 1), "{name}");
+        let history = run(&sandbox, "later", &["history", "--json"]).exits(0).json();
+        assert_eq!(history["rotations"][0]["adopted"], true, "{history}");
+        run(&sandbox, "later", &["journal", "prove"]).exits(0);
+    }
 }

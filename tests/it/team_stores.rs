@@ -356,3 +356,20 @@ fn b1_a_context_that_leads_to_another_cluster_by_now_is_not_written_to() {
     assert_eq!(clusters.keys("ours"), ["key"]);
     assert_eq!(clusters.sandbox.rotations(), 0);
 }
+
+#[test]
+fn a_store_that_keeps_what_was_live_shows_no_rotation_by_that() {
+    let (sandbox, aws) = (Sandbox::new("hopae"), Aws::start());
+    let old = sandbox.newest();
+    aws.create("prod/hooks", old.expose());
+    sandbox.stores(&["aws-sm:prod/hooks"]);
+    let id = sandbox.id();
+    with_aws(&sandbox, &aws, &format!("rotate hooks --yes --confirm {id} --done prepare")).exits(0);
+    match &sandbox.journal {
+        Some(_) => drop(sandbox.sql("DELETE FROM whsec.docs WHERE key <> 'journal.json'")),
+        None => std::fs::remove_dir_all(sandbox.state()).unwrap(),
+    }
+    assert_eq!(aws.version("prod/hooks", "AWSPREVIOUS").unwrap().1, old.expose());
+    let run = with_aws(&sandbox, &aws, "adopt hooks --reason gone").exits(4);
+    run.says("keeps what was live before in any case").says("nothing is left to do: whsec inspect hooks");
+}

@@ -197,7 +197,7 @@ const LOOKING: &[&str] = &[
     "finish hooks",
     "rollback hooks",
     "abandon hooks --reason over --yes",
-    "adopt hooks --reason lost --yes",
+    "adopt hooks --reason gone",
     "fingerprint hooks",
     "reveal hooks",
     "history hooks",

@@ -32,7 +32,7 @@ const LINES: &[&str] = &[
     "finish hooks",
     "rollback hooks",
     "abandon hooks --reason tried --yes --confirm ID",
-    "adopt hooks --reason lost --yes",
+    "adopt hooks --reason tried",
     "verify hooks /nonexistent",
     "probe hooks",
     "fingerprint hooks",

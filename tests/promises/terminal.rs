@@ -38,6 +38,7 @@ const PLACES: &[Place] = &[
     ("layers", &[], "target remove hooks", &[], "Remove `hooks`"),
     ("layers", &[], "status --watch", &[], "hooks"),
     ("layers", &["rotate hooks --yes"], "abandon hooks --reason tried", &[], "?"),
+    ("layers", &["rotate hooks --yes", "lose the journal"], "adopt hooks", &[], "shall it go on here?"),
     ("hopae", &[], "rehearse hopae", &[], "Type the endpoint's id"),
 ];
 
@@ -52,6 +53,7 @@ fn ctrl_c_at_every_question_and_countdown_leaves_the_terminal_as_it_was() {
             for earlier in *before {
                 match *earlier {
                     "jump" => world.jump(),
+                    "lose the journal" => std::fs::remove_dir_all(world.sandbox.state()).unwrap(),
                     "lose" => world.sandbox.stand_in.fault(Fault::LoseAnswer),
                     earlier => drop(world.run(earlier)),
                 }

@@ -2,6 +2,7 @@
 //! stay as they are.
 
 use super::Check;
+use crate::advice::{Command, On};
 use crate::cli::session::Session;
 use crate::config::{Target, TargetStore};
 use crate::operation::key;
@@ -62,8 +63,14 @@ fn look_elsewhere(target: &Target, session: &Session) -> Option<Check> {
         readable(&stores).filter_map(|store| elsewhere::of_store(store, &[]).ok()).flatten().collect()
     };
     let (what, fix) = match &strays.first()?.of {
-        Some(_) => ("a slot is shared", "give each target slots of its own; the secret may be the only copy"),
-        None => (elsewhere::UNDER_WAY, elsewhere::GO_ON_THERE),
+        Some(_) => {
+            ("a slot is shared", "give each target slots of its own; the secret may be the only copy".to_owned())
+        }
+        None => {
+            let here = |command: &Command| Command { on: On::Target(target.name.clone()), ..command.clone() };
+            let fix = elsewhere::go_on_there().written(&|command| Some(session.written_out(&here(command))));
+            (elsewhere::UNDER_WAY, fix.to_string())
+        }
     };
     Some(Check::bad(&target.name, format!("{what}: {}", find::words(&strays)), fix))
 }

@@ -31,7 +31,7 @@ fn words(row: &Row, now: Timestamp, is_whole: bool) -> String {
             let next = if status == Status::Unknown { "find out what came of the call" } else { step.unwrap_or("-") };
             parts.push(format!("{:<9} next: {next:<8}", status.name()));
         }
-        (None, _) if row.rotated_at.is_some() => parts.push("closed".to_owned()),
+        (None, _) if row.rotated_at.is_some() || row.adopted.is_some() => parts.push("closed".to_owned()),
         // Nothing was ever open.
         (None, _) => {}
     }
@@ -52,11 +52,13 @@ fn words(row: &Row, now: Timestamp, is_whole: bool) -> String {
         Some(age) if row.status.is_none() && row.changes.is_empty() => {
             parts.push(format!("secret is {} old", span(age)))
         }
+        None if row.status.is_none() && row.adopted.is_some() => parts.push("age unknown".to_owned()),
         None if row.status.is_none() && !row.lost && !row.abandoned && row.trouble.is_none() => {
             parts.push("age unknown: never rotated with whsec".to_owned())
         }
         _ => {}
     }
+    parts.extend(row.adopted.as_ref().map(|adopted| plain_text(&adopted.words())));
     if let Some(beside) = &row.beside {
         let next = beside.step.unwrap_or("-");
         parts.push(format!("pending beside one that is {}, next: {next}", beside.status.name()));

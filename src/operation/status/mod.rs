@@ -13,7 +13,7 @@ use crate::config::Target;
 use crate::rotation::journal::{Journal, JournalError};
 use crate::rotation::{Plan, Rotation, Step, at_hand, is_unanswered, leaking, newest_sent, overtaken};
 use row::ahead_ms;
-pub use row::{Arrived, Asked, Row};
+pub use row::{Adopted, Arrived, Asked, Row};
 
 mod row;
 
@@ -157,7 +157,12 @@ fn filled(
     again: &dyn Fn(Verb, &Plan) -> String,
 ) -> Row {
     let live = history.iter().filter(|rotation| rotation.done.contains_key(&Step::Promote));
-    row.rotated_at = live.filter_map(|rotation| rotation.done.get(&Step::Issue)).map(|issued| issued.at).max();
+    let newest = live.filter_map(|rotation| Some((rotation.done.get(&Step::Issue)?.at, rotation)));
+    if let Some((at, rotation)) = newest.max_by_key(|(at, _)| *at) {
+        row.adopted = Adopted::of(rotation);
+        // Nobody knows when what was adopted came.
+        row.rotated_at = Some(at).filter(|_| rotation.adopted.is_none());
+    }
     row.max_age_seconds = max_age.map(|age| age.as_secs());
     row.overdue = max_age.is_some_and(|most| row.is_older_than(most, now));
     let newest = newest_sent(history);

@@ -15,6 +15,7 @@ use crate::rotation::journal::Journal;
 use crate::rotation::{Next, PlannedStore, Probed, Rotation, Sighting, Status, Step};
 use crate::secret::Fingerprint;
 use crate::store::{self, Reference, Store, Surroundings};
+use crate::time::moment;
 
 /// One target as it stands.
 #[derive(Clone, Debug, Default, PartialEq, Serialize)]
@@ -34,6 +35,8 @@ pub struct Row {
     pub expires_at: Option<Timestamp>,
     /// When the secret that is newest came; absent where whsec has never rotated it.
     pub rotated_at: Option<Timestamp>,
+    /// Who adopted the rotation that is open, or that brought what is live; when its secret came nobody knows.
+    pub adopted: Option<Adopted>,
     pub max_age_seconds: Option<u64>,
     pub overdue: bool,
     /// Slots of the open rotation that hold what it does not know of, of the stores that are files.
@@ -84,6 +87,28 @@ pub struct Row {
     pub deliveries: Vec<Arrived>,
 }
 
+/// Who has gone on with a rotation whose journal was lost, and why.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct Adopted {
+    pub at: Timestamp,
+    pub by: String,
+    pub reason: Option<String>,
+}
+
+impl Adopted {
+    /// What is recorded of it.
+    pub fn of(rotation: &Rotation) -> Option<Self> {
+        let proof = rotation.adopted.as_ref()?;
+        Some(Self { at: proof.at, by: proof.by.clone(), reason: proof.reason().map(str::to_owned) })
+    }
+
+    /// The same in words.
+    pub fn words(&self) -> String {
+        let why = self.reason.as_deref().unwrap_or("no reason given");
+        format!("adopted at {} by {} ({why})", moment(self.at), self.by)
+    }
+}
+
 /// An open rotation with another one pending beside it.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct Beside {
@@ -116,6 +141,7 @@ impl Row {
         self.status = Some(rotation.status(now));
         self.step = rotation.step().map(crate::rotation::Step::name);
         self.opened_at = Some(rotation.opened_at);
+        self.adopted = Adopted::of(rotation);
         self.expires_at = rotation.expires_at();
         self.issued_at = rotation.done.get(&Step::Issue).map(|proof| rotation.provider_time(proof.at));
         self.clock_ahead_ms = ahead_ms(rotation, now);
