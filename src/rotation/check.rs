@@ -27,7 +27,12 @@ impl Runner<'_> {
             Ok(before) => {
                 self.refuse_the_live_one(before.current.as_ref())?;
                 self.mention_clock(before.clock_ahead_ms.unwrap_or(0));
-                self.record_soon(&[Event::Checked { before }])
+                let checked = [Event::Checked { before }];
+                // A secret that is sealed next, before anything is sent, would be nobody's without it.
+                match self.rotation.plan.direction.is_set() || self.rotation.plan.is_by_hand() {
+                    true => self.record(&checked),
+                    false => self.record_soon(&checked),
+                }
             }
             // What was given by then is kept, and goes on once that is mended.
             Err(error) if self.rotation.answered().is_some() => Err(self.kept(error)),

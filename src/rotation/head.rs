@@ -50,6 +50,8 @@ pub(super) struct Held {
     pub tag: Tag,
     /// Until when by the clock of this machine, which is counted from before the head was written.
     pub until: Duration,
+    /// What is in `head` and goes to the place with the next write: entries of a rotation as it was before them.
+    pub soon: Vec<(Rotation, Vec<Entry>)>,
 }
 
 /// A rotation cannot be recorded.

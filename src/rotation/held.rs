@@ -125,8 +125,10 @@ impl Shared {
         mut change: impl FnMut(&mut Head) -> Result<(), E>,
     ) -> Result<(), E> {
         let fence = held.as_ref().map(|held| held.fence);
+        let soon = held.as_ref().map(|held| held.soon.clone()).unwrap_or_default();
         let mut at_hand = held.map(|held| Found { head: held.head, tag: Some(held.tag), age: Duration::ZERO });
         for _ in 0..TRIES {
+            let is_at_hand = at_hand.is_some();
             let Found { mut head, tag, age } = match at_hand.take() {
                 Some(found) => found,
                 None => self.read_head(endpoint)?,
@@ -141,6 +143,9 @@ impl Shared {
                 // A sign of life of whoever has it, and of nobody else.
                 Some(_) => head.lease.iter_mut().for_each(|lease| lease.spent_ms = 0),
                 None => head.spend(age),
+            }
+            for (rotation, entries) in soon.iter().filter(|_| !is_at_hand) {
+                head.record(rotation, entries, None).map_err(|_| self.damaged(&head_name(endpoint)))?;
             }
             // What has left the head before this process could move it is not moved by it: then the head is another one by now.
             let mut is_current = true;
@@ -165,7 +170,8 @@ impl Shared {
         let Some(tag) = self.documents.write_if(&name, &body, tag)? else { return Ok(false) };
         if keeps {
             let lease = head.lease.as_ref().map_or(0, |lease| lease.seconds);
-            let held = Held { fence: head.fence, head: head.clone(), tag, until: begun + Duration::from_secs(lease) };
+            let until = begun + Duration::from_secs(lease);
+            let held = Held { fence: head.fence, head: head.clone(), tag, until, soon: Vec::new() };
             self.held.borrow_mut().insert(head.endpoint.clone(), held);
         }
         Ok(true)

@@ -5,7 +5,7 @@ use std::rc::Rc;
 
 use super::*;
 use crate::documents::{Lie, Memory, Mishap};
-use crate::rotation::journal::Journal;
+use crate::rotation::journal::{Journal, JournalError};
 use crate::rotation::lock::{EndpointLock, LockError};
 use crate::rotation::teams::{CALL, begun, lease, shared};
 use crate::rotation::tests::{answered, events, noon};
@@ -54,6 +54,52 @@ fn who_records_keeps_what_it_has() {
         journal.append(&mut rotation, "ana@box", noon(), &events(Direction::OverlapSwitch, *step)).unwrap();
         assert!(lease(&ben, &key, "ben").is_err());
     }
+}
+
+#[track_caller]
+fn is_read(journal: &Journal, rotation: &Rotation) {
+    let found = journal.find_open(&rotation.plan.endpoint_key).unwrap();
+    assert_eq!(format!("{found:?}"), format!("{:?}", Some(rotation)));
+}
+
+/// What whoever goes on comes to again makes no write of its own, and goes along with the next one, also where somebody else has
+/// written meanwhile.
+#[test]
+fn what_may_wait_goes_along_with_the_next_write() {
+    let memory = Memory::default();
+    let (ana, ben) = (shared(&memory), shared(&memory));
+    let journal = Journal::Shared(Rc::clone(&ana));
+    let mut rotation = begun();
+    let key = rotation.plan.endpoint_key.clone();
+    let lock = lease(&ana, &key, "ana").unwrap();
+    let before = memory.bodies();
+    journal.append_soon(&mut rotation, "ana@box", noon(), &events(Direction::OverlapSwitch, Step::Check)).unwrap();
+    assert_eq!(memory.bodies(), before, "nothing is written for it");
+    assert!(rotation.done.contains_key(&Step::Check));
+    is_read(&journal, &rotation);
+    ben.change(&key, |_| Ok::<_, SharedError>(())).unwrap();
+    let sent = Event::Sent { attempt: 1, digest: String::new(), key: None };
+    journal.append(&mut rotation, "ana@box", noon(), &[sent]).unwrap();
+    let others = Journal::Shared(shared(&memory));
+    is_read(&others, &rotation);
+    // Whoever lets go of the endpoint writes what waits.
+    let heard = Event::Answered(answered(Direction::OverlapSwitch));
+    journal.append_soon(&mut rotation, "ana@box", noon(), &[heard]).unwrap();
+    drop(lock);
+    is_read(&others, &rotation);
+    // Who has nothing writes at once; who was taken over writes nothing.
+    let shown = [Event::Shown { after: rotation.before.clone() }];
+    journal.append_soon(&mut rotation, "ana@box", noon(), &shown).unwrap();
+    is_read(&others, &rotation);
+    let _lock = lease(&ana, &key, "ana").unwrap();
+    journal.append_soon(&mut rotation, "ana@box", noon(), &shown).unwrap();
+    memory.age(Duration::from_secs(1000));
+    let _taken = lease(&ben, &key, "ben").unwrap();
+    let done = events(Direction::OverlapSwitch, Step::Stage);
+    let refused = journal.append(&mut rotation, "ana@box", noon(), &done);
+    assert!(matches!(refused, Err(JournalError::Shared(SharedError::TakenOver { .. }))), "{refused:?}");
+    let refused = journal.append_soon(&mut rotation, "ana@box", noon(), &shown);
+    assert!(matches!(refused, Err(JournalError::Shared(SharedError::TakenOver { .. }))), "{refused:?}");
 }
 
 /// A provider that remembers keys, or does not.
@@ -108,6 +154,12 @@ impl Machine {
         Journal::Shared(Rc::clone(&self.shared)).append(rotation, &self.name, noon(), events).is_ok()
     }
 
+    /// The same with the next one, as what is found out again or is in a seal.
+    fn append_soon(&mut self, events: &[Event]) -> bool {
+        let Some(rotation) = self.rotation.as_mut() else { return false };
+        Journal::Shared(Rc::clone(&self.shared)).append_soon(rotation, &self.name, noon(), events).is_ok()
+    }
+
     fn next(&mut self, provider: &RefCell<Provider>) {
         let journal = Journal::Shared(Rc::clone(&self.shared));
         self.at = match self.at {
@@ -138,7 +190,7 @@ impl Machine {
                     None => {
                         self.rotation = Some(begun());
                         let checked = events(Direction::OverlapSwitch, Step::Check);
-                        if self.append(&checked) { Move::Send } else { Move::Ended }
+                        if self.append_soon(&checked) { Move::Send } else { Move::Ended }
                     }
                 },
             },
@@ -159,7 +211,7 @@ impl Machine {
             }
             Move::Hear => {
                 let heard = Event::Answered(answered(Direction::OverlapSwitch));
-                if self.append(&[heard]) { Move::Close } else { Move::Ended }
+                if self.append_soon(&[heard]) { Move::Close } else { Move::Ended }
             }
             Move::Close => {
                 let closed = Event::Closed { outcome: Outcome::Done, reason: None };

@@ -87,7 +87,7 @@ impl Journal {
     }
 
     /// The same for what a power cut may take back, because whoever goes on comes to it again: the next append that is durable
-    /// makes it so. Others read it at once.
+    /// makes it so. Others on this machine read it at once; where machines share the journal, with that append.
     pub fn append_soon(
         &self,
         rotation: &mut Rotation,
@@ -98,7 +98,7 @@ impl Journal {
         let entries = entries(by, now, events);
         match self {
             Self::Local(journal) => journal.append_soon(rotation, &entries),
-            Self::Shared(journal) => journal.append(rotation, &entries),
+            Self::Shared(journal) => journal.append_soon(rotation, &entries),
         }
     }
 

@@ -45,6 +45,27 @@ impl Shared {
         Ok(())
     }
 
+    /// The same with the next write, for what whoever goes on comes to again: no request of its own.
+    pub(super) fn append_soon(&self, rotation: &mut Rotation, entries: &[Entry]) -> Result<(), JournalError> {
+        // What leaves a head is moved as it was written, so that nothing waits that closes one.
+        let may_wait = rotation.closed.is_none() && rotation.makes_way(entries).is_none();
+        let waits = may_wait
+            && self.held.borrow_mut().get_mut(&rotation.plan.endpoint_key).is_some_and(|held| {
+                let mut head = held.head.clone();
+                let is_recorded = head.record(rotation, entries, None).is_ok();
+                if is_recorded {
+                    held.head = head;
+                    held.soon.push((rotation.clone(), entries.to_vec()));
+                }
+                is_recorded
+            });
+        if !waits {
+            return self.append(rotation, entries);
+        }
+        entries.iter().for_each(|entry| rotation.fold(entry));
+        Ok(())
+    }
+
     pub(super) fn find_open(&self, endpoint: &str) -> Result<Option<Rotation>, JournalError> {
         let mut open = self.open_of(endpoint)?;
         Ok(at_hand(&open).map(|at| open.swap_remove(at)))
