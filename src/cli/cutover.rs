@@ -2,15 +2,17 @@
 
 use clap::ValueEnum;
 use clap::builder::{NonEmptyStringValueParser, PossibleValue, PossibleValuesParser, TypedValueParser};
-use clap_complete::engine::ArgValueCandidates;
 
+use super::begin::SecretArgs;
 use super::exit::{Exit, Fault};
+use super::fleet;
 use super::options::TargetOptions;
 use super::overrule::{self, Over};
 use super::person;
-use super::rotate::SecretArgs;
+use super::select::Selection;
 use super::session::Session;
-use super::{ask, complete, outcome, start};
+use super::waves::Many;
+use super::{ask, outcome, start};
 use crate::operation::find::OpenEndpoint;
 use crate::operation::report::End;
 use crate::operation::resume::{self, Needs, Open, Stand};
@@ -41,9 +43,10 @@ use crate::ui::prompt::Answers;
 #[derive(Debug, clap::Args)]
 #[command(verbatim_doc_comment)]
 pub struct Args {
-    /// A target's name, or PROVIDER/ID[/ID]
-    #[arg(add = ArgValueCandidates::new(complete::targets))]
-    target: String,
+    #[command(flatten)]
+    selection: Selection,
+    #[command(flatten)]
+    many: Many,
     /// Record a person's step as done elsewhere: prepare, deploy, verify, end or drop
     #[arg(long, value_name = "STEP", value_parser = steps())]
     done: Vec<Step>,
@@ -98,13 +101,26 @@ fn steps() -> impl TypedValueParser<Value = Step> {
 
 /// Runs the command.
 pub fn run(args: &Args, session: &Session) -> anyhow::Result<Exit> {
+    let asserts = args.asserts_a_rotation();
+    let several = fleet::Several { command: "cutover", selection: &args.selection, many: &args.many, asserts };
+    several.refuse(&[
+        ("--override", !args.overrides.is_empty()),
+        ("--let-go", !args.let_go.is_empty()),
+        ("--confirm", args.confirm.is_some()),
+        ("--secret", args.secret.secret.is_some()),
+        ("--resolve", args.resolve.is_some()),
+    ])?;
+    several.each(session, &args.options, &|session, name| one(args, session, name))
+}
+
+fn one(args: &Args, session: &Session, name: &str) -> anyhow::Result<Exit> {
     let output = &session.output;
     let asked = args.options.asked();
-    match resume::stand(session.operating()?, &args.target, &asked, args.asserts_a_rotation())? {
+    match resume::stand(session.operating()?, name, &asked, args.asserts_a_rotation())? {
         Stand::Open(open) => go_on(args, session, open),
         Stand::Never => {
-            output.say(&format!("nothing to do: `{}` has never been rotated with whsec on this machine", args.target));
-            let fields = serde_json::json!({ "target": args.target });
+            output.say(&format!("nothing to do: `{}` has never been rotated with whsec on this machine", name));
+            let fields = serde_json::json!({ "target": name });
             output.json(&super::result::object("cutover", Exit::Done, fields));
             Ok(Exit::Done)
         }

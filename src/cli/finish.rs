@@ -2,15 +2,17 @@
 
 use std::time::Duration;
 
-use clap_complete::engine::ArgValueCandidates;
 use jiff::Timestamp;
 
 use super::exit::Exit;
+use super::fleet;
 use super::options::TargetOptions;
 use super::overrule::{self, Over};
 use super::person;
+use super::select::Selection;
 use super::session::Session;
-use super::{complete, outcome, parse_duration};
+use super::waves::Many;
+use super::{outcome, parse_duration};
 use crate::operation::finish;
 use crate::operation::report::End;
 use crate::operation::workspace::Workspace;
@@ -35,9 +37,10 @@ use crate::ui::prompt::{Answers, Person};
 #[derive(Debug, clap::Args)]
 #[command(verbatim_doc_comment)]
 pub struct Args {
-    /// A target's name, or PROVIDER/ID[/ID]
-    #[arg(add = ArgValueCandidates::new(complete::targets))]
-    target: String,
+    #[command(flatten)]
+    selection: Selection,
+    #[command(flatten)]
+    many: Many,
     /// Go on although a receiver rejects the new secret, or nobody has said that deploy and verify are done
     ///
     /// With a fingerprint, or `empty`: over what somebody else has put into a slot, as with `cutover --override`.
@@ -56,7 +59,13 @@ pub struct Args {
 
 /// Runs the command.
 pub fn run(args: &Args, session: &Session) -> anyhow::Result<Exit> {
-    let mut found = find::open(session.operating()?, &args.target, &args.options.asked())?;
+    let several = fleet::Several { command: "finish", selection: &args.selection, many: &args.many, asserts: false };
+    several.refuse(&[("--override=FINGERPRINT", args.overrides.iter().any(|over| *over != Over::Shown))])?;
+    several.each(session, &args.options, &|session, name| one(args, session, name))
+}
+
+fn one(args: &Args, session: &Session, name: &str) -> anyhow::Result<Exit> {
+    let mut found = find::open(session.operating()?, name, &args.options.asked())?;
     let mut rotation = find::need_open(session.context()?, &mut found)?;
     let context = session.context()?;
     if let Err(error) = finish::refuse_too_early(context, &found, &rotation) {

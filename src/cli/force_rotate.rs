@@ -2,11 +2,11 @@
 
 use clap_complete::engine::ArgValueCandidates;
 
+use super::begin::BeginArgs;
 use super::complete;
 use super::contain;
 use super::exit::Exit;
 use super::options::TargetOptions;
-use super::rotate::BeginArgs;
 use super::session::Session;
 use super::start;
 use crate::operation::start::Intent;

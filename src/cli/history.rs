@@ -1,11 +1,13 @@
 //! `whsec history`: closed rotations, for the record.
 
-use clap_complete::engine::ArgValueCandidates;
+use std::collections::BTreeSet;
+
 use jiff::{SignedDuration, Timestamp};
 
 use super::exit::Exit;
+use super::select::Selection;
 use super::session::Session;
-use super::{complete, parse_duration, result};
+use super::{parse_duration, result};
 use crate::operation::find;
 use crate::operation::report;
 use crate::operation::status::Adopted;
@@ -20,9 +22,8 @@ use crate::time::moment;
 #[derive(Debug, clap::Args)]
 #[command(verbatim_doc_comment)]
 pub struct Args {
-    /// Only those of this target
-    #[arg(add = ArgValueCandidates::new(complete::targets))]
-    target: Option<String>,
+    #[command(flatten)]
+    selection: Selection,
     /// Only those that ended within this time
     #[arg(long, value_name = "DURATION", value_parser = parse_duration)]
     since: Option<std::time::Duration>,
@@ -34,9 +35,11 @@ pub fn run(args: &Args, session: &Session) -> anyhow::Result<Exit> {
     let since = args.since.and_then(|since| SignedDuration::try_from(since).ok());
     let since = since.and_then(|since| now.checked_sub(since).ok()).unwrap_or(Timestamp::MIN);
     let mut closed = find::journal(session.context()?)?.closed_since(since)?;
-    if let Some(name) = &args.target {
-        let key = session.target(name, &Default::default()).map(|target| target.endpoint.key()).unwrap_or_default();
-        closed.retain(|rotation| rotation.plan.target == *name || rotation.plan.endpoint_key == key);
+    let names = args.selection.names(session)?;
+    if !args.selection.is_empty() {
+        let key = |name: &String| Some(session.target(name, &Default::default()).ok()?.endpoint.key());
+        let keys: BTreeSet<String> = names.iter().filter_map(key).collect();
+        closed.retain(|rotation| names.contains(&rotation.plan.target) || keys.contains(&rotation.plan.endpoint_key));
     }
     for rotation in &closed {
         session.output.data(&line(rotation));

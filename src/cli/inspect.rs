@@ -1,13 +1,15 @@
 //! `whsec inspect`: what the provider, the stores and the journal say of one endpoint.
 
-use clap_complete::engine::ArgValueCandidates;
 use jiff::Timestamp;
 use serde_json::{Value, json};
 
 use super::exit::{self, Exit};
+use super::fleet;
 use super::options::TargetOptions;
+use super::result;
+use super::select::Selection;
 use super::session::Session;
-use super::{complete, result};
+use super::waves::Many;
 use crate::advice::{Command, On, Verb};
 use crate::operation::inspect::{self, Differing, Held, HeldSlot, Seen};
 use crate::operation::{find, moved, report};
@@ -29,17 +31,23 @@ use crate::time::moment;
 #[derive(Debug, clap::Args)]
 #[command(verbatim_doc_comment)]
 pub struct Args {
-    /// A target's name, or PROVIDER/ID[/ID]
-    #[arg(add = ArgValueCandidates::new(complete::targets))]
-    target: String,
+    #[command(flatten)]
+    selection: Selection,
+    #[command(flatten)]
+    many: Many,
     #[command(flatten)]
     options: TargetOptions,
 }
 
 /// Runs the command.
 pub fn run(args: &Args, session: &Session) -> anyhow::Result<Exit> {
+    let several = fleet::Several { command: "inspect", selection: &args.selection, many: &args.many, asserts: false };
+    several.each(session, &args.options, &|session, name| one(args, session, name))
+}
+
+fn one(args: &Args, session: &Session, name: &str) -> anyhow::Result<Exit> {
     let options = &args.options;
-    let seen = inspect::look(session.context()?, &args.target, &options.asked(), options.api_key_file.as_deref())?;
+    let seen = inspect::look(session.context()?, name, &options.asked(), options.api_key_file.as_deref())?;
     show(session, &seen);
     let (exit, error) = match seen.provider.as_ref().err().or(seen.superseded.as_ref()) {
         None => (Exit::Done, Value::Null),

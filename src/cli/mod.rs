@@ -12,6 +12,7 @@ use session::Session;
 mod abandon;
 mod adopt;
 mod ask;
+mod begin;
 mod complete;
 mod completions;
 mod contain;
@@ -20,6 +21,7 @@ mod doctor;
 pub mod exit;
 mod fingerprint;
 mod finish;
+mod fleet;
 mod force_rotate;
 mod harden;
 mod history;
@@ -35,11 +37,14 @@ mod person;
 mod probe;
 mod provider;
 mod rehearse;
+mod rest;
 mod result;
 mod reveal;
 mod rollback;
 mod rotate;
+mod select;
 mod session;
+mod several;
 mod signals;
 mod start;
 mod status;
@@ -48,6 +53,7 @@ mod table;
 mod target;
 mod tend;
 mod verify;
+mod waves;
 
 /// Rotate webhook signing secrets without losing one
 ///
@@ -302,6 +308,9 @@ pub fn run(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
 /// What the command line names as its target.
 fn target(matches: &clap::ArgMatches) -> Option<String> {
     let (_, matches) = matches.subcommand()?;
+    if let Ok(Some(mut named)) = matches.try_get_many::<String>("selected") {
+        return named.next().filter(|_| named.next().is_none()).cloned();
+    }
     matches.try_get_one::<String>("target").ok().flatten().cloned().or_else(|| target(matches))
 }
 

@@ -33,6 +33,16 @@ pub struct TargetOptions {
 }
 
 impl TargetOptions {
+    /// Those that only one target can have, each with whether it is given.
+    pub fn of_one(&self) -> [(&'static str, bool); 4] {
+        [
+            ("--store", !self.stores.is_empty()),
+            ("--id", !self.ids.is_empty()),
+            ("--base-url", self.base_url.is_some()),
+            ("--receiver", !self.receivers.is_empty()),
+        ]
+    }
+
     /// The flags as operations take them; the folder is left to the context.
     pub fn asked(&self) -> Asked {
         Asked { overrides: self.overrides(), api_key_file: self.api_key_file.clone() }

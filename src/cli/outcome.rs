@@ -94,6 +94,9 @@ fn say_failure(session: &Session, report: &Report<'_>, failure: &Failure) -> (Ex
     if !failure.foreign.is_empty() {
         error["foreign"] = json!(failure.foreign);
     }
+    if let Some(until) = failure.until {
+        error["until"] = json!(until);
+    }
     (fault.exit, error)
 }
 

@@ -37,5 +37,6 @@ pub fn of<'a>(
 
 /// The user's notifier, which is told the command that goes on as it is typed here.
 pub fn notifier<'a>(session: &'a Session, context: &'a Context) -> Notifier<'a> {
-    Notifier::new(context, Box::new(|command| session.written_out(command)))
+    let notifier = Notifier::new(context, Box::new(|command| session.written_out(command)));
+    if session.is_one_of_many { notifier.without_steps() } else { notifier }
 }

@@ -3,13 +3,15 @@
 use std::path::PathBuf;
 
 use clap::ValueHint;
-use clap_complete::engine::ArgValueCandidates;
 use serde_json::{Value, json};
 
 use super::exit::{self, Exit, Fault};
+use super::fleet;
 use super::options::TargetOptions;
+use super::result;
+use super::select::Selection;
 use super::session::Session;
-use super::{complete, result};
+use super::waves::Many;
 use crate::delivery::probe::{Case, Report, Tried, Verdict};
 use crate::http::shown_address;
 use crate::operation::probe::{self, ByProvider, Must, Probe, Wanted};
@@ -34,9 +36,10 @@ use crate::ui::probes;
 #[derive(Debug, clap::Args)]
 #[command(verbatim_doc_comment)]
 pub struct Args {
-    /// A target's name, or PROVIDER/ID[/ID]
-    #[arg(add = ArgValueCandidates::new(complete::targets))]
-    target: String,
+    #[command(flatten)]
+    selection: Selection,
+    #[command(flatten)]
+    many: Many,
     /// Probe this receiver in place of the target's; repeat it
     #[arg(long = "url", value_name = "URL", value_hint = ValueHint::Url)]
     urls: Vec<String>,
@@ -61,14 +64,20 @@ const LARGEST_BODY: u64 = 1 << 20;
 
 /// Runs the command.
 pub fn run(args: &Args, session: &Session) -> anyhow::Result<Exit> {
+    let several = fleet::Several { command: "probe", selection: &args.selection, many: &args.many, asserts: false };
+    several.refuse(&[("--url", !args.urls.is_empty())])?;
+    several.each(session, &args.options, &|session, name| one(args, session, name))
+}
+
+fn one(args: &Args, session: &Session, name: &str) -> anyhow::Result<Exit> {
     if args.via_provider {
-        return via_provider(args, session);
+        return via_provider(args, session, name);
     }
     let mut asked = args.options.asked();
     asked.overrides.receivers.extend(args.urls.iter().cloned());
     let body = args.body.as_deref().map(read_body).transpose()?;
     let wanted = Wanted { cases: args.with.clone(), body };
-    let mut probe = Probe::begin(session.context()?, &args.target, &asked, wanted)?;
+    let mut probe = Probe::begin(session.context()?, name, &asked, wanted)?;
     let signals = session.signals()?;
     let mut reports = Vec::new();
     for url in probe.urls() {
@@ -149,8 +158,8 @@ fn object(report: &Report) -> Value {
 }
 
 /// Has the provider send a test delivery.
-fn via_provider(args: &Args, session: &Session) -> anyhow::Result<Exit> {
-    let ByProvider { target, tested } = probe::via_provider(session.context()?, &args.target, &args.options.asked())?;
+fn via_provider(args: &Args, session: &Session, name: &str) -> anyhow::Result<Exit> {
+    let ByProvider { target, tested } = probe::via_provider(session.context()?, name, &args.options.asked())?;
     let provider = &target.endpoint.provider;
     let Tested { accepted, status, error: why, id } = tested;
     let about = provider.spec().test_delivery.as_ref().map(|test| test.about.clone()).unwrap_or_default();

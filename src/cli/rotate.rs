@@ -1,17 +1,14 @@
 //! `whsec rotate`: a new secret, the old one kept as long as the provider does.
 
-use std::io::IsTerminal;
-
-use clap_complete::engine::ArgValueCandidates;
-
+use super::begin::BeginArgs;
 use super::exit::Exit;
 use super::options::TargetOptions;
+use super::select::{Selected, Selection};
 use super::session::Session;
-use super::start::{self, Begin};
-use super::{complete, parse_duration};
-use crate::operation::start::{Giver, Intent};
-use crate::rotation::Step;
-use crate::ui::prompt::Answers;
+use super::start;
+use super::waves::Waves;
+use super::{parse_duration, several};
+use crate::operation::start::Intent;
 
 /// Rotate a target's secret and walk through the cutover
 ///
@@ -24,13 +21,15 @@ use crate::ui::prompt::Answers;
 /// Examples:
 ///   whsec rotate payments
 ///   whsec rotate payments --dry-run
+///   whsec rotate --all --older-than 90d --yes
 ///   whsec rotate layers/d4c71b62-7f08-4dc9-9d2c-8f7e2b9c4411 --store dotenv:.env#LAYERS_WEBHOOK_SECRET --yes
-#[derive(Debug, clap::Args)]
+#[derive(Clone, Debug, clap::Args)]
 #[command(verbatim_doc_comment)]
 pub struct Args {
-    /// A target's name, or PROVIDER/ID[/ID]
-    #[arg(add = ArgValueCandidates::new(complete::targets))]
-    target: String,
+    #[command(flatten)]
+    selection: Selection,
+    #[command(flatten)]
+    waves: Waves,
     #[command(flatten)]
     options: TargetOptions,
     #[command(flatten)]
@@ -43,95 +42,22 @@ pub struct Args {
     reason: Option<String>,
 }
 
-/// Options of the commands that call the provider's rotate endpoint.
-#[derive(Clone, Debug, Default, clap::Args)]
-pub struct BeginArgs {
-    /// Agree that the old secret ends, by the endpoint's last id
-    #[arg(long, value_name = "ID")]
-    pub confirm: Option<String>,
-    /// Say that the receivers are ready to take the new secret at once, for providers that end the old one with the call
-    #[arg(long, value_name = "STEP", value_enum, conflicts_with = "probe_first")]
-    pub done: Option<StepBefore>,
-    /// Send this idempotency key in place of a fresh one
-    #[arg(long, value_name = "KEY")]
-    pub idempotency_key: Option<String>,
-    /// Show the plan and stop
-    #[arg(short = 'n', long)]
-    pub dry_run: bool,
-    /// Stop as soon as every store has the new secret
-    #[arg(long)]
-    pub detach: bool,
-    /// Prove before the call that the receivers would take a second secret
-    ///
-    /// For providers that end the old secret with the call. A throw-away secret goes into the `next` slots, the receivers
-    /// read it, they are probed with both, and the slots are cleared again.
-    #[arg(long, conflicts_with_all = ["dry_run", "secret"])]
-    pub probe_first: bool,
-    #[command(flatten)]
-    pub secret: SecretArgs,
-}
-
-/// Where the new secret is, for what a person has the provider make.
-#[derive(Clone, Copy, Debug, Default, clap::Args)]
-pub struct SecretArgs {
-    /// Take the new secret from stdin (`-`), where a person has had the provider make it
-    ///
-    /// For providers without a call that rotates, and for `hand/NAME`, which is any endpoint. On a terminal it is asked for, and
-    /// not shown. It is sealed before anything else is done; it never stands on a command line.
-    #[arg(long, value_name = "-", value_parser = dash)]
-    pub secret: Option<Stdin>,
-}
-
-/// What `-` stands for.
-#[derive(Clone, Copy, Debug)]
-pub struct Stdin;
-
-fn dash(text: &str) -> Result<Stdin, String> {
-    // Whatever stands there may be the secret, and is not repeated.
-    if text == "-" {
-        Ok(Stdin)
-    } else {
-        Err("it is not taken from the command line: give `-`, and pipe it in".to_owned())
-    }
-}
-
-impl SecretArgs {
-    /// Whether it comes out of a pipe, and nobody is asked for it.
-    pub fn is_piped(self) -> bool {
-        self.secret.is_some() && !std::io::stdin().is_terminal()
-    }
-}
-
-/// The one step of a person that comes before the call.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
-pub enum StepBefore {
-    Prepare,
-}
-
-impl BeginArgs {
-    /// These options as they begin a rotation of a target.
-    pub fn begin<'a>(&'a self, command: &'static str, options: &'a TargetOptions, intent: Intent<'a>) -> Begin<'a> {
-        let intent = Intent {
-            idempotency_key: self.idempotency_key.as_deref(),
-            api_key_file: options.api_key_file.as_deref(),
-            probe_first: self.probe_first,
-            giver: if self.secret.is_piped() { Giver::AtHand } else { Giver::Nobody },
-            ..intent
-        };
-        Begin { command, intent, confirm: self.confirm.as_deref(), dry_run: self.dry_run, detach: self.detach }
-    }
-
-    /// What is decided before anybody is asked.
-    pub fn answers(&self, session: &Session) -> Answers {
-        let done = self.done.map(|StepBefore::Prepare| Step::Prepare);
-        let (may_ask, is_piped) = (session.may_ask(), self.secret.is_piped());
-        Answers { done: done.into_iter().collect(), may_ask, is_piped, ..Answers::default() }
-    }
-}
-
 /// Runs the command.
 pub fn run(args: &Args, session: &Session) -> anyhow::Result<Exit> {
-    let target = session.target(&args.target, &args.options)?;
+    let Args { selection, waves, options, begin, .. } = args;
+    let intent = Intent { reason: args.reason.as_deref(), overlap: args.overlap, ..Intent::default() };
+    match selection.need(session)? {
+        Selected::One(name) => one(args, session, &name),
+        Selected::Several(chosen) => {
+            let one =
+                |session: &Session, name: &str, begin: BeginArgs| one(&Args { begin, ..args.clone() }, session, name);
+            several::run(session, &several::Rotations { chosen, waves, options, begin, intent, one: &one })
+        }
+    }
+}
+
+fn one(args: &Args, session: &Session, name: &str) -> anyhow::Result<Exit> {
+    let target = session.target(name, &args.options)?;
     let intent = Intent { reason: args.reason.as_deref(), overlap: args.overlap, ..Intent::default() };
     let begin = args.begin.begin("rotate", &args.options, intent);
     start::rotate(session, target, &begin, args.begin.answers(session))

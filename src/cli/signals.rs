@@ -43,6 +43,11 @@ impl Signals {
         Ok(signals)
     }
 
+    /// The same signals, with a word of its own for whoever waits beside others.
+    pub fn alone(&self) -> Self {
+        Self { last: Arc::clone(&self.last), word: Arc::default() }
+    }
+
     /// Answers from here on, in a thread of its own, the first one that arrives while [`Signals::awaits`] has a word.
     fn answer_on(&self, output: &Output) -> std::io::Result<()> {
         let (signals, output) = (self.clone(), output.clone());

@@ -1,12 +1,12 @@
 //! `whsec tend`: does everything that is due and needs nobody, at targets that are named or wherever a rotation is open.
 
-use clap_complete::engine::ArgValueCandidates;
 use serde_json::{Value, json};
 
 use super::exit::{self, Exit};
+use super::select::Selection;
 use super::session::Session;
 use super::status::{self, line};
-use super::{Global, complete, cutover, outcome, result};
+use super::{Global, cutover, outcome, result};
 use crate::operation::resume::{self, Needs, Open, Stand};
 use crate::operation::status::{Looked, Row};
 use crate::operation::workspace::Workspace;
@@ -32,12 +32,8 @@ use crate::ui::prompt::Answers;
 #[derive(Debug, clap::Args)]
 #[command(verbatim_doc_comment)]
 pub struct Args {
-    /// Targets' names, or PROVIDER/ID[/ID]
-    #[arg(required_unless_present = "all", add = ArgValueCandidates::new(complete::targets))]
-    targets: Vec<String>,
-    /// Wherever a rotation is open
-    #[arg(long, conflicts_with = "targets")]
-    all: bool,
+    #[command(flatten)]
+    selection: Selection,
 }
 
 /// What came of one target.
@@ -61,9 +57,8 @@ impl Tended {
 pub fn run(args: &Args, session: &Session) -> anyhow::Result<Exit> {
     // Nobody is asked, whoever looks on: what a question would have shown is said.
     let session = &Session::new(Global { no_input: true, ..session.global.clone() }, session.output.clone());
-    let mut names = if args.all { resume::open_ones(session.operating()?)? } else { args.targets.clone() };
-    let mut seen = std::collections::BTreeSet::new();
-    names.retain(|name| seen.insert(name.clone()));
+    let names = args.selection.of_open(session, || Ok(resume::open_ones(session.operating()?)?))?;
+    let is_all = args.selection.is_all();
     if names.is_empty() {
         session.output.say("nothing to do: no rotation is open");
     }
@@ -81,7 +76,7 @@ pub fn run(args: &Args, session: &Session) -> anyhow::Result<Exit> {
         session.output.warn(&format!("not come to before the signal: {}", left.join(", ")));
     }
     let is_whole = left.is_empty();
-    let rows = match looked(args, session, &tended) {
+    let rows = match looked(is_all, session, &tended) {
         Ok((rows, damage)) => {
             tended.extend(damage.map(|error| failed(session, "the journal", &error.into())));
             rows
@@ -92,7 +87,7 @@ pub fn run(args: &Args, session: &Session) -> anyhow::Result<Exit> {
             Vec::new()
         }
     };
-    if let (true, Err(error)) = (args.all, session.config()) {
+    if let (true, Err(error)) = (is_all, session.config()) {
         tended.push(failed(session, "the config", &error));
     }
     let now = session.now();
@@ -114,18 +109,18 @@ pub fn run(args: &Args, session: &Session) -> anyhow::Result<Exit> {
 
 /// Where the targets stand by now, but for those that there are none of; and what is wrong with a part of the journal that nothing
 /// open is in.
-fn looked(args: &Args, session: &Session, tended: &[Tended]) -> anyhow::Result<(Vec<Row>, Option<JournalError>)> {
+fn looked(is_all: bool, session: &Session, tended: &[Tended]) -> anyhow::Result<(Vec<Row>, Option<JournalError>)> {
     let mut known: Vec<String> = tended.iter().filter(|one| one.is_known).map(|one| one.name.clone()).collect();
-    if known.is_empty() && !args.all {
+    if known.is_empty() && !is_all {
         return Ok((Vec::new(), None));
     }
-    if args.all {
+    if is_all {
         // Where nothing is open the stores are asked: this may not be the machine that a rotation was begun on.
         known = if tended.is_empty() { session.target_names() } else { Vec::new() };
     }
     let Looked { mut rows, damage, .. } = status::look(session, &known, None)?;
     // What is wrong with a target that nothing is open of is no business of this command.
-    rows.retain(|row| !args.all || row.status.is_some() || row.overdue);
+    rows.retain(|row| !is_all || row.status.is_some() || row.overdue);
     Ok((rows, damage))
 }
 
@@ -189,6 +184,12 @@ fn tend(session: &Session, name: &str) -> anyhow::Result<Tended> {
             }
         },
     }
+}
+
+/// Does what is due at one target: its exit code, and the object of its rotation where there was something to do.
+pub fn one(session: &Session, name: &str) -> anyhow::Result<(Exit, Option<Value>)> {
+    let tended = tend(session, name).unwrap_or_else(|error| failed(session, name, &error));
+    Ok((tended.exit, tended.told))
 }
 
 fn nothing(session: &Session, name: &str, words: &str) -> Tended {

@@ -64,6 +64,7 @@ pub(super) struct Draft {
     pub api_key: Option<Placed<RawKey>>,
     pub cutover: Option<Cutover>,
     pub owner: Option<String>,
+    pub labels: Option<Placed<BTreeMap<String, String>>>,
     pub max_age: Option<Placed<String>>,
     pub ca: Option<String>,
     /// Where relative paths of the file start.
@@ -106,6 +107,7 @@ impl Draft {
             api_key: raw.api_key.map(|key| placed(key, file)),
             cutover: raw.cutover,
             owner: raw.owner,
+            labels: raw.labels.map(|labels| placed(labels, file)),
             max_age: raw.max_age.map(|age| placed(age, file)),
             ca: raw.ca.map(Spanned::into_inner),
             folder: file.folder().to_owned(),
@@ -142,6 +144,7 @@ impl Draft {
             api_key: None,
             cutover: None,
             owner: None,
+            labels: None,
             max_age: None,
             ca: None,
             folder: flags.folder.clone(),

@@ -19,6 +19,7 @@ use draft::Draft;
 pub use draft::Overrides;
 pub use error::{ConfigError, Position};
 pub use file::{ConfigFile, Trust};
+pub use normalise::is_label;
 
 mod draft;
 pub mod edit;
@@ -97,6 +98,8 @@ pub struct Target {
     pub api_key: Option<KeySource>,
     pub cutover: Cutover,
     pub owner: Option<String>,
+    /// Words by which targets are selected, each with its value.
+    pub labels: BTreeMap<String, String>,
     /// How old a secret may become.
     pub max_age: Option<Duration>,
     /// CA certificates (PEM file) that are accepted beside the system's own.
@@ -212,6 +215,14 @@ impl Config {
     /// Whether the config has a target of this name.
     pub fn has(&self, name: &str) -> bool {
         self.drafts.contains_key(name) || self.broken.contains_key(name)
+    }
+
+    /// What a target is selected by beside its name: provider, owner and labels, as written; `None` where its words cannot be read.
+    pub fn traits(&self, name: &str) -> Option<(&str, Option<&str>, BTreeMap<&str, &str>)> {
+        let draft = self.drafts.get(name)?;
+        let labels = draft.labels.iter().flat_map(|labels| &labels.value);
+        let labels = labels.map(|(name, value)| (name.as_str(), value.as_str())).collect();
+        Some((draft.provider.value.as_str(), draft.owner.as_deref(), labels))
     }
 
     /// The names of the targets of an endpoint, sorted; those that cannot be used are not among them.

@@ -1,6 +1,6 @@
 //! From the words of one target to a `Target`: every name known, every path absolute, every URL allowed.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 use std::time::Duration;
 
@@ -23,6 +23,9 @@ const RESERVED_SERVICE: &str = "whsec";
 
 /// The account in `api_key = "keychain:SERVICE"`, where none is written.
 const KEY_ACCOUNT: &str = "api-key";
+
+/// Longest label, and longest value of one, in bytes.
+const LONGEST_LABEL: usize = 63;
 
 /// Longest owner, in characters.
 const LONGEST_OWNER: usize = 200;
@@ -53,6 +56,7 @@ pub(super) fn target(draft: &Draft, config: &Config, catalog: &Catalog) -> Resul
     if draft.owner.as_ref().is_some_and(|owner| owner.chars().count() > LONGEST_OWNER) {
         return Err(bad(&draft.place, "`owner`", format!("is longer than {LONGEST_OWNER} characters")));
     }
+    let labels = draft.labels.as_ref().map(labels).transpose()?.unwrap_or_default();
     let home = config.home.as_deref();
     let ca = draft.ca.as_ref().map(|ca| paths::absolute(ca.as_ref(), &draft.folder, home));
     let surroundings = Surroundings {
@@ -77,8 +81,29 @@ pub(super) fn target(draft: &Draft, config: &Config, catalog: &Catalog) -> Resul
         surroundings,
         name: draft.name.clone(),
         owner: draft.owner.clone(),
+        labels,
         file: draft.file.clone(),
     })
+}
+
+/// Words and values that can be selected by.
+fn labels(written: &Placed<BTreeMap<String, String>>) -> Result<BTreeMap<String, String>, ConfigError> {
+    match written.value.iter().find(|(name, value)| !is_label(name) || !(value.is_empty() || is_label(value))) {
+        None => Ok(written.value.clone()),
+        Some((name, _)) => Err(bad(
+            &written.place,
+            "`labels`",
+            format!(
+                "has `{name}`, which is not written in letters, digits, `-`, `_`, `.` and `/`, {LONGEST_LABEL} at most"
+            ),
+        )),
+    }
+}
+
+/// Whether a text can be a label, or a label's value.
+pub fn is_label(text: &str) -> bool {
+    let is_plain = |byte: u8| byte.is_ascii_alphanumeric() || b"-_./".contains(&byte);
+    !text.is_empty() && text.len() <= LONGEST_LABEL && text.bytes().all(is_plain)
 }
 
 /// The environment variables that may hold an API key: every provider's own, and those that any target names. Read off

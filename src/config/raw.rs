@@ -63,6 +63,7 @@ pub(crate) struct RawTarget {
     pub api_key: Option<Spanned<RawKey>>,
     pub cutover: Option<Cutover>,
     pub owner: Option<String>,
+    pub labels: Option<Spanned<BTreeMap<String, String>>>,
     pub max_age: Option<Spanned<String>>,
     pub auth: Option<Spanned<String>>,
     pub base_url: Option<Spanned<String>>,

@@ -60,10 +60,11 @@ fn check_target(target: &RawTarget, file: &ConfigFile) -> Result<(), ConfigError
         receivers,
         cutover,
         owner,
+        labels,
         max_age,
     } = target;
     // Harmless from anybody: they name an endpoint, and words for people.
-    let _ = (provider, id, ids, receivers, cutover, owner, max_age);
+    let _ = (provider, id, ids, receivers, cutover, owner, labels, max_age);
     refuse_any(file, "base_url", base_url.as_ref(), SENDS_KEY)?;
     refuse_any(file, "auth", auth.as_ref(), SENDS_KEY)?;
     refuse_any(file, "ca", ca.as_ref(), SENDS_KEY)?;

@@ -19,24 +19,15 @@ use super::seals::Keeper;
 use crate::advice::Advice;
 use crate::config::trust::{self, Ledger};
 use crate::config::{Config, ConfigFile, Overrides, Target};
-use crate::delivery::probe::PATIENCE;
-use crate::http;
 use crate::provider::Catalog;
-use crate::provider::client::{Client, ClientOptions};
+use crate::provider::pace::Paces;
 use crate::rotation::shared::Shared;
 use crate::rotation::state_key::StateKey;
 use crate::secret;
 use crate::store::{Environment, NoEnvelope, Surroundings};
-use crate::system::owned::{self, NotOwned};
 
 /// The name of a config file that comes with a checkout.
 pub const CHECKOUT_FILE: &str = "whsec.toml";
-
-/// How long a call to a provider may take unless somebody says otherwise.
-const CALL_TIMEOUT: Duration = Duration::from_secs(30);
-
-/// Longest file of CA certificates that is read, in bytes.
-const LONGEST_CA: u64 = 1 << 20;
 
 /// What is told on the way, beside what an operation returns.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -74,15 +65,24 @@ pub struct World {
     pub variables: Variables,
     /// Whether something else than a secret goes to stdout.
     pub has_other_output: bool,
+    /// The paces that calls to providers keep to, where many targets are worked on at once.
+    pub paces: Option<Arc<Paces>>,
     /// Told of what happens.
     pub hear: Arc<dyn Fn(Note)>,
 }
 
+/// What the config and the descriptions of providers say, read once for several at work.
+#[derive(Clone)]
+pub struct Files {
+    catalog: Option<Arc<Catalog>>,
+    config: Option<Arc<Config>>,
+}
+
 /// The surroundings of operations.
 pub struct Context {
-    world: World,
-    catalog: OnceCell<Catalog>,
-    config: OnceCell<Config>,
+    pub(super) world: World,
+    catalog: OnceCell<Arc<Catalog>>,
+    config: OnceCell<Arc<Config>>,
     /// What there is without a config that can be read.
     bare: OnceCell<Config>,
     /// The journal that several machines share, if there is one: one connection for all that this process does.
@@ -153,15 +153,31 @@ impl Context {
 
     /// The providers that are built in and the user's own.
     pub fn catalog(&self) -> Result<&Catalog, Error> {
-        once(&self.catalog, || Ok(Catalog::load(self.folders().providers_dir().as_deref())))
+        let load = || Ok(Arc::new(Catalog::load(self.folders().providers_dir().as_deref())));
+        Ok(once(&self.catalog, load)?.as_ref())
     }
 
     /// What the config files say.
     pub fn config(&self) -> Result<&Config, Error> {
-        once(&self.config, || {
+        let load = || {
             let config = Config::load(&self.config_files()?, self.catalog()?, self.folders().home.as_deref())?;
-            Ok(self.with_environment(config))
-        })
+            Ok(Arc::new(self.with_environment(config)))
+        };
+        Ok(once(&self.config, load)?.as_ref())
+    }
+
+    /// What the files say, for others who are at work beside this one.
+    pub fn read(&self) -> Result<Files, Error> {
+        let (_, _) = (self.config()?, self.catalog()?);
+        Ok(Files { catalog: self.catalog.get().cloned(), config: self.config.get().cloned() })
+    }
+
+    /// A context that has read these files already.
+    pub fn with_files(world: World, files: Files) -> Self {
+        let context = Self::new(world);
+        files.catalog.into_iter().for_each(|catalog| drop(context.catalog.set(catalog)));
+        files.config.into_iter().for_each(|config| drop(context.config.set(config)));
+        context
     }
 
     /// The same, or what there is without any file where they cannot be read: enough for what the journal knows, and for
@@ -282,30 +298,6 @@ impl Context {
         Ok(Keeper::new(self.config_at_hand()?, self.folders(), self.environment()))
     }
 
-    /// The client that talks to the target's provider, with the target's CA certificates.
-    pub fn client(&self, target: &Target) -> Result<Client, Error> {
-        self.client_with(target, CALL_TIMEOUT)
-    }
-
-    /// The same for the target's receivers.
-    pub fn prober_client(&self, target: &Target) -> Result<Client, Error> {
-        self.client_with(target, PATIENCE)
-    }
-
-    /// How long a call to a provider may take.
-    pub fn longest_call(&self) -> Duration {
-        self.world.timeout.unwrap_or(CALL_TIMEOUT)
-    }
-
-    fn client_with(&self, target: &Target, usual: Duration) -> Result<Client, Error> {
-        let ca = target.ca.as_deref().map(read_ca).transpose()?;
-        if ca.is_none() && http::distrusts_environment() && !http::is_loopback(&target.endpoint.base_url) {
-            let hint = "name the authority in your own config, `ca = \"FILE\"`, or unset one of them";
-            return Err(Stop::new(Kind::Usage, format!("the API key is not sent: {}", http::SHOWN), hint));
-        }
-        Ok(Client::new(&ClientOptions { timeout: self.world.timeout.unwrap_or(usual), ca })?)
-    }
-
     fn with_environment(&self, mut config: Config) -> Config {
         let keeper = Keeper::new(&config, self.folders(), self.environment());
         let envelope = move || {
@@ -334,21 +326,6 @@ impl fmt::Debug for Context {
     fn fmt(&self, to: &mut fmt::Formatter<'_>) -> fmt::Result {
         to.debug_struct("Context").field("folders", self.folders()).finish_non_exhaustive()
     }
-}
-
-fn read_ca(path: &Path) -> Result<Vec<u8>, Error> {
-    let read = owned::read(path, LONGEST_CA)
-        .and_then(|read| read.ok_or_else(|| NotOwned::Unreadable(std::io::ErrorKind::NotFound.into())));
-    read.map_err(|error| {
-        error.map(
-            path,
-            |path, source| {
-                let message = format!("cannot read the CA file `{}`: {source}", path.display());
-                Stop::new(Kind::Usage, message, "`ca` names a file of PEM certificates")
-            },
-            |path, why, fix| Stop::new(Kind::Usage, format!("`{}` is not used: {why}", path.display()), fix),
-        )
-    })
 }
 
 /// Fills a cell on first use; a failure is not kept.
@@ -393,6 +370,7 @@ impl Context {
             clock: || Timestamp::UNIX_EPOCH,
             variables: Arc::new(variables),
             has_other_output: false,
+            paces: None,
             hear: Arc::new(|_| ()),
         })
     }

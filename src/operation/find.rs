@@ -324,6 +324,7 @@ pub fn from_plan(context: &Context, plan: &Plan) -> Result<Target, Error> {
         stores_from_checkout: false,
         api_key: None,
         owner: plan.owner.clone(),
+        labels: Default::default(),
         max_age: None,
         ca: context.config_at_hand()?.ca.clone(),
         file: None,

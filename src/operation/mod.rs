@@ -6,11 +6,13 @@
 pub mod abandon;
 pub mod adopt;
 pub mod changes;
+mod clients;
 pub mod contain;
 pub mod context;
 pub mod error;
 pub mod find;
 pub mod finish;
+pub mod fleet;
 pub mod folders;
 pub mod follow;
 mod followed;

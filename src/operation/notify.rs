@@ -34,6 +34,8 @@ pub struct Notifier<'a> {
     /// What is told once the new secret is in the stores: nothing comes between its arrival and that.
     later: RefCell<Vec<Value>>,
     has_failed: Cell<bool>,
+    /// Whether it is told of each step, and not only of what needs somebody.
+    is_told_of_steps: bool,
     /// Moments that need not be looked up in the journal again.
     told: RefCell<BTreeSet<(Uuid, &'static str)>>,
 }
@@ -48,13 +50,29 @@ impl<'a> Notifier<'a> {
             command,
             later: RefCell::default(),
             has_failed: Cell::new(false),
+            is_told_of_steps: true,
             told: RefCell::default(),
         }
     }
 
+    /// The same for one of many that are at work side by side.
+    pub fn without_steps(mut self) -> Self {
+        self.is_told_of_steps = false;
+        self
+    }
+
+    /// Tells what many have come to together.
+    pub fn ended(&self, run: &Value) {
+        let mut object = run.clone();
+        (object["command"], object["event"]) = (json!("notify"), json!({ "kind": "run", "command": run["command"] }));
+        self.send(&object);
+    }
+
     /// Tells of a step that has been journaled.
     pub fn recorded(&self, rotation: &Rotation, event: &Event) {
-        if self.command.is_none() {
+        let is_step =
+            matches!(event, Event::Answered(_) | Event::Given { .. } | Event::Checked { .. } | Event::Done { .. });
+        if self.command.is_none() || (is_step && !self.is_told_of_steps) {
             return;
         }
         let told = match event {

@@ -42,6 +42,8 @@ pub struct Failure {
     pub is_evidence_seen: bool,
     /// What others have put into slots.
     pub foreign: Vec<Drift>,
+    /// Until when the overlap is open that is in the way.
+    pub until: Option<Timestamp>,
     /// Where the new secret is, and whether the old one still works.
     pub whereabouts: Vec<String>,
 }
@@ -121,6 +123,10 @@ impl Failure {
             evidence,
             is_evidence_seen: matches!(run, Some(RunError::Lost { .. })),
             foreign,
+            until: match run {
+                Some(RunError::OverlapOpen { until, .. }) => Some(*until),
+                _ => None,
+            },
             whereabouts,
         }
     }

@@ -37,6 +37,9 @@ pub struct Workspace {
     lock: EndpointLock,
 }
 
+/// The same where the provider's own pace is kept to, which has to be found first.
+const PACED_ATTEMPTS: u32 = 64;
+
 /// A plan's stores, open, and the key that its provider needs.
 pub struct Resources {
     pub stores: Vec<Box<dyn Store>>,
@@ -119,7 +122,7 @@ impl Workspace {
             lock: &self.lock,
             replays_left: 1,
             arrived: None,
-            attempts_left: ATTEMPTS,
+            attempts_left: if self.client.is_paced() { PACED_ATTEMPTS } else { ATTEMPTS },
             prober: self.prober.as_ref(),
             probed: false,
             agreed: Agreed::default(),

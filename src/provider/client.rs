@@ -2,6 +2,8 @@
 //!
 //! Its errors never hold a header, a body or a key.
 
+use std::cell::Cell;
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use jiff::Timestamp;
@@ -12,8 +14,9 @@ use zeroize::Zeroizing;
 
 use super::answer::{self, Inspected, Outcome, Refusal, Unknown};
 use super::judge::{http_date, judge};
+use super::pace::{Pace, Paces};
 use super::request::{self, Request};
-use super::spec::Meaning;
+use super::spec::{Meaning, Method};
 use super::{Carried, Endpoint, ProviderError};
 use crate::http::{self, Connections, Failure, Received, Url, failure, header_map, parse_base_url};
 use crate::secret::Secret;
@@ -27,8 +30,25 @@ const MOST_PAGES: u32 = 100;
 pub struct Client {
     timeout: Duration,
     connections: Connections,
+    paced: Option<Paced>,
     #[cfg(test)]
     wire: Option<Wire>,
+}
+
+/// The pace that calls are made at where many targets are worked on at once.
+struct Paced {
+    paces: Arc<Paces>,
+    pace: Arc<Pace>,
+    /// Whether a turn is at hand that no call has made use of yet.
+    has_turn: Cell<bool>,
+}
+
+impl Drop for Paced {
+    fn drop(&mut self) {
+        if self.has_turn.take() {
+            self.pace.unused();
+        }
+    }
 }
 
 /// What comes of a request where there is no network: its method, address, headers and body.
@@ -49,9 +69,33 @@ impl Client {
         Ok(Self {
             timeout: options.timeout,
             connections,
+            paced: None,
             #[cfg(test)]
             wire: None,
         })
+    }
+
+    /// The same, whose calls to this origin keep to its pace.
+    pub fn paced(self, paces: &Arc<Paces>, origin: &Url) -> Self {
+        let pace = paces.of(&origin.origin().ascii_serialization());
+        Self { paced: Some(Paced { paces: Arc::clone(paces), pace, has_turn: Cell::new(false) }), ..self }
+    }
+
+    /// Whether calls keep to a pace, and wait for as long as the provider wants.
+    pub fn is_paced(&self) -> bool {
+        self.paced.is_some()
+    }
+
+    /// Waits for the turn of the next call, where calls keep to a pace. Fails, in words, where that takes too long.
+    pub fn awaits_turn(&self) -> Result<Duration, String> {
+        match &self.paced {
+            Some(paced) if !paced.has_turn.get() => {
+                let waited = paced.paces.enter(&paced.pace)?;
+                paced.has_turn.set(true);
+                Ok(waited)
+            }
+            _ => Ok(Duration::ZERO),
+        }
     }
 
     /// The same, whose requests reach nothing but this.
@@ -183,7 +227,40 @@ impl Client {
         Ok(Delivered { status: response.status().as_u16(), date })
     }
 
+    /// Once; but what only reads goes out again as long as the pace has to be found that the provider takes.
     fn call_until(
+        &self,
+        endpoint: &Endpoint,
+        request: &Request,
+        api_key: &Secret,
+        new: (Option<&Secret>, &Carried),
+        mut deadline: Instant,
+    ) -> Outcome {
+        loop {
+            match self.awaits_turn() {
+                // Nobody's time is used up by waiting.
+                Ok(waited) => deadline += waited,
+                Err(why) => return Outcome::NotSent { why },
+            }
+            let outcome = self.call_once(endpoint, request, api_key, new, deadline);
+            let Some(paced) = &self.paced else { return outcome };
+            paced.has_turn.set(false);
+            let refusal = match &outcome {
+                Outcome::Refused(refusal) if refusal.meaning == Meaning::RateLimited => Some(refusal.retry_after),
+                Outcome::Refused(refusal) if refusal.meaning == Meaning::Unavailable => refusal.retry_after.map(Some),
+                _ => None,
+            };
+            match refusal {
+                None => paced.pace.taken(),
+                Some(retry_after) => paced.pace.refused(retry_after),
+            }
+            if refusal.is_none() || request.method != Method::Get {
+                return outcome;
+            }
+        }
+    }
+
+    fn call_once(
         &self,
         endpoint: &Endpoint,
         request: &Request,

@@ -28,6 +28,7 @@ pub mod made;
 mod nearest;
 mod options;
 mod overlap;
+pub mod pace;
 mod parse;
 mod path;
 mod placeholders;

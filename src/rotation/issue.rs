@@ -65,6 +65,15 @@ impl Runner<'_> {
             return Ok(());
         }
         loop {
+            // Whoever waits for its turn keeps nobody from the endpoint by a request that is journaled.
+            if let Err(why) = self.client.awaits_turn() {
+                let provider = self.endpoint.provider.title().to_owned();
+                if ambiguous {
+                    return Err(self.lost(why));
+                }
+                self.fail(why.clone())?;
+                return Err(RunError::NotSent { provider, why });
+            }
             let attempt = self.rotation.attempts + 1;
             self.attempts_left = self.attempts_left.saturating_sub(1);
             self.record(&[Event::Sent { attempt, digest: request.digest(), key: mark.clone() }])?;
@@ -175,7 +184,12 @@ impl Runner<'_> {
             }
             answer::Outcome::Refused(refusal) => {
                 let Refusal { meaning, status, retry_after, .. } = refusal;
-                let pause = pause(retry_after, attempt);
+                // The pace of its provider says when the next one may go out.
+                let is_paced = meaning == Meaning::RateLimited || retry_after.is_some();
+                let pause = match self.client.is_paced() && is_paced {
+                    true => Some(Duration::ZERO),
+                    false => pause(retry_after, attempt),
+                };
                 let request_id = refusal.request_id.clone();
                 let can_force = self.can_force();
                 let error = RunError::Refused { provider, what: ROTATE, refusal: Box::new(refusal), can_force };

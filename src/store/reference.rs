@@ -67,6 +67,23 @@ pub enum Reference {
 }
 
 impl Reference {
+    /// What it is in, as far as its words say: a folder, a mount, a namespace, a kind. What cannot be written there for one reference
+    /// cannot for another.
+    pub fn place(&self) -> String {
+        let folder = |path: &PathBuf| path.parent().unwrap_or(path).display().to_string();
+        match self {
+            Self::Dotenv { path, .. } | Self::Json { path, .. } | Self::File { path } | Self::Age { path } => {
+                folder(path)
+            }
+            Self::Keychain { .. } => "the keychain".to_owned(),
+            Self::Command { name } => format!("command:{name}"),
+            Self::Stdout => "stdout".to_owned(),
+            Self::AwsSm { .. } => "AWS Secrets Manager".to_owned(),
+            Self::Kubernetes { namespace, .. } => format!("k8s:{namespace}"),
+            Self::Vault { mount, .. } => format!("vault:{mount}"),
+        }
+    }
+
     /// Whether references begin with this word.
     pub fn is_scheme(name: &str) -> bool {
         SCHEMES.iter().any(|scheme| scheme.name == name)

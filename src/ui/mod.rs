@@ -5,9 +5,11 @@
 //! be read on stdout is lost; a reader that has gone, as `head` does, has read enough.
 
 use std::io::{ErrorKind, IsTerminal, Write};
+use std::sync::mpsc::Sender;
 use std::sync::{Arc, OnceLock};
 
 use serde::Serialize;
+use serde_json::Value;
 
 pub mod board;
 pub mod countdown;
@@ -18,6 +20,7 @@ pub mod preview;
 pub mod probes;
 pub mod prompt;
 pub mod text;
+pub mod wall;
 
 /// When to use colour, as `--color` says it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -36,6 +39,19 @@ pub struct Output {
     verbose: bool,
     /// Why something that was written to stdout is lost.
     lost: Arc<OnceLock<String>>,
+    /// Who gets all of it in place of the terminal.
+    heard_by: Option<Sender<Said>>,
+}
+
+/// What one of several at work says.
+#[derive(Clone, Debug)]
+pub enum Said {
+    /// For whoever looks on.
+    Line(String),
+    /// Of what was asked for.
+    Data(String),
+    /// The result.
+    Object(Value),
 }
 
 impl Output {
@@ -46,7 +62,12 @@ impl Output {
             Color::Always => anstream::ColorChoice::Always.write_global(),
             Color::Never => anstream::ColorChoice::Never.write_global(),
         }
-        Self { json, quiet, verbose, lost: Arc::default() }
+        Self { json, quiet, verbose, lost: Arc::default(), heard_by: None }
+    }
+
+    /// The same for one of several at work, who is heard and writes nothing.
+    pub fn heard_by(&self, sender: Sender<Said>) -> Self {
+        Self { json: true, quiet: false, heard_by: Some(sender), ..self.clone() }
     }
 
     /// The same for people, whatever `--json` says.
@@ -66,23 +87,43 @@ impl Output {
 
     /// Whether a person can see stderr and answer on stdin.
     pub fn is_terminal(&self) -> bool {
-        std::io::stderr().is_terminal() && std::io::stdin().is_terminal()
+        self.heard_by.is_none() && std::io::stderr().is_terminal() && std::io::stdin().is_terminal()
+    }
+
+    /// Whether lines may be drawn over again on stderr.
+    pub fn draws(&self) -> bool {
+        !self.quiet && self.heard_by.is_none() && std::io::stderr().is_terminal()
     }
 
     /// Whether stdout is a terminal.
     pub fn stdout_is_terminal(&self) -> bool {
-        std::io::stdout().is_terminal()
+        self.heard_by.is_none() && std::io::stdout().is_terminal()
+    }
+
+    /// Says something to whoever hears this one. `false` where nobody does.
+    fn tells(&self, said: impl FnOnce() -> Said) -> bool {
+        // There is nobody left to tell.
+        self.heard_by.as_ref().map(|sender| drop(sender.send(said()))).is_some()
+    }
+
+    fn emit(&self, line: &str) {
+        if !self.tells(|| Said::Line(line.to_owned())) {
+            emit_folded(line);
+        }
     }
 
     /// A line of data for stdout; nothing with `--json`, whose object carries the data.
     pub fn data(&self, line: &str) {
-        if !self.json {
+        if !self.tells(|| Said::Data(line.to_owned())) && !self.json {
             self.note(write(&mut anstream::stdout(), &text::printable(line)));
         }
     }
 
     /// A secret, on purpose: bare into a pipe, with a newline on a terminal.
     pub fn secret(&self, secret: &crate::secret::Secret) -> std::io::Result<()> {
+        if self.heard_by.is_some() {
+            return Err(std::io::Error::other("it is shared by several targets"));
+        }
         let mut stdout = std::io::stdout().lock();
         if self.stdout_is_terminal() {
             // A sealed answer is foreign text, which may not drive the terminal.
@@ -98,41 +139,43 @@ impl Output {
     /// A line that tells the operator what happens; not with `-q`.
     pub fn say(&self, line: &str) {
         if !self.quiet {
-            emit_folded(line);
+            self.emit(line);
         }
     }
 
     /// A text of several lines that the operator has to see even with `-q`.
     pub fn show(&self, text: &str) {
-        text.lines().for_each(emit_folded);
+        text.lines().for_each(|line| self.emit(line));
     }
 
     /// A line for `-v`.
     pub fn detail(&self, line: &str) {
         if self.verbose && !self.quiet {
-            emit_folded(line);
+            self.emit(line);
         }
     }
 
     /// Something the operator has to know even with `-q`.
     pub fn warn(&self, line: &str) {
         let style = anstyle::AnsiColor::Yellow.on_default().bold();
-        emit_folded(&format!("{style}warning:{style:#} {line}"));
+        self.emit(&format!("{style}warning:{style:#} {line}"));
     }
 
     /// What went wrong, and what mends it.
     pub fn error(&self, message: &str, hint: Option<&str>) {
         let style = anstyle::AnsiColor::Red.on_default().bold();
-        emit_folded(&format!("{style}error:{style:#} {message}"));
+        self.emit(&format!("{style}error:{style:#} {message}"));
         if let Some(hint) = hint {
             let style = anstyle::AnsiColor::Cyan.on_default().bold();
-            emit_folded(&format!(" {style}hint:{style:#} {hint}"));
+            self.emit(&format!(" {style}hint:{style:#} {hint}"));
         }
     }
 
     /// One JSON object as a line on stdout, with `--json` only. The last one of a command is its result.
     pub fn json<T: Serialize>(&self, object: &T) {
-        if self.json {
+        if self.heard_by.is_some() {
+            self.tells(|| Said::Object(serde_json::to_value(object).unwrap_or_default()));
+        } else if self.json {
             self.note(json::write_line(std::io::stdout().lock(), object));
         }
     }

@@ -11,6 +11,8 @@ use whsec::advice::Verb;
 
 /// Wordings with a command that other tests arrange, and those tests.
 const ELSEWHERE: &[(&str, &str)] = &[
+    ("`whsec status` shows what each waits for", "what_is_done_is_told_in_lines_and_in_one_table"),
+    ("what is open: `whsec status`", "a_selection_is_named_by_globs_labels_owners_and_providers"),
     ("makes one, and `[journal] at` or WHSEC_JOURNAL names it", "the_journal_is_shown_whichever_it_is"),
     ("make one: `whsec journal init", "places_that_cannot_hold_a_journal_are_refused_by_what_is_wrong"),
     ("go on there; where that machine is gone", "a_store_of_one_machine_is_gone_on_with_there"),

@@ -16,6 +16,7 @@ mod contain;
 mod countdown;
 mod databases;
 mod dead_live;
+mod fleet;
 mod follow;
 mod force;
 mod force_refused;

@@ -3,6 +3,7 @@
 #![allow(dead_code)]
 
 pub mod aws;
+pub mod crowd;
 pub mod http;
 pub mod kubernetes;
 pub mod objects;

@@ -115,6 +115,7 @@ impl Stage {
             stores_from_checkout: false,
             api_key: Some(KeySource::File(self.folder.path().join("api-key"))),
             owner: None,
+            labels: Default::default(),
             max_age: None,
             ca: None,
             file: None,

@@ -15,10 +15,11 @@ use super::signals::Signals;
 use crate::advice::Advice;
 use crate::config::{Config, Target};
 use crate::http;
-use crate::operation::context::World;
+use crate::operation::context::{Files, World};
 use crate::operation::journal::VARIABLE as SHARED_JOURNAL;
-use crate::operation::{Context, Folders, Note};
+use crate::operation::{Context, Folders, Note, resume};
 use crate::provider::Catalog;
+use crate::provider::pace::Paces;
 use crate::system::program;
 use crate::ui::Output;
 
@@ -32,14 +33,49 @@ pub struct Session {
     pub global: Global,
     /// The command to come back with where there is nothing to come back to, as in a rehearsal.
     pub comes_back_with: Option<String>,
+    /// Whether others are at work beside it, on other targets.
+    pub is_one_of_many: bool,
     context: OnceCell<Context>,
     signals: OnceCell<Signals>,
+}
+
+/// What sessions share that are at work side by side.
+#[derive(Clone)]
+pub struct Crew {
+    global: Global,
+    signals: Signals,
+    files: Files,
+    paces: Option<Arc<Paces>>,
+}
+
+impl Crew {
+    /// Whether a signal has arrived.
+    pub fn has_arrived(&self) -> bool {
+        self.signals.arrived()
+    }
+
+    /// One of them. Nobody is asked; what was agreed to for all of them is agreed to.
+    pub fn member(&self, output: Output, yes: bool) -> anyhow::Result<Session> {
+        let global = Global { no_input: true, yes, ..self.global.clone() };
+        let session = Session { is_one_of_many: true, ..Session::new(global, output) };
+        let context = Context::with_files(session.world(self.paces.clone())?, self.files.clone());
+        drop(session.context.set(context));
+        drop(session.signals.set(self.signals.alone()));
+        Ok(session)
+    }
 }
 
 impl Session {
     /// A session that has looked at nothing yet.
     pub fn new(global: Global, output: Output) -> Self {
-        Self { output, global, comes_back_with: None, context: OnceCell::new(), signals: OnceCell::new() }
+        let (context, signals) = (OnceCell::new(), OnceCell::new());
+        Self { output, global, comes_back_with: None, is_one_of_many: false, context, signals }
+    }
+
+    /// What several of them share who are at work on a target each.
+    pub fn crew(&self, paces: Option<Arc<Paces>>) -> anyhow::Result<Crew> {
+        let files = self.context()?.read()?;
+        Ok(Crew { global: self.global.clone(), signals: self.signals()?.clone(), files, paces })
     }
 
     /// What operations need.
@@ -47,6 +83,11 @@ impl Session {
         if let Some(context) = self.context.get() {
             return Ok(context);
         }
+        let context = Context::new(self.world(None)?);
+        Ok(self.context.get_or_init(|| context))
+    }
+
+    fn world(&self, paces: Option<Arc<Paces>>) -> anyhow::Result<World> {
         let folders = folders::find(self.global.state_dir.as_deref())?;
         let (output, typist) = (self.output.clone(), self.typist(&folders.current));
         let words = move |advice: Advice| advice.written(&|command| typist.typed(command, None)).to_string();
@@ -57,7 +98,7 @@ impl Session {
         };
         // What is rehearsed is recorded nowhere else.
         let is_rehearsed = self.comes_back_with.is_some();
-        let world = World {
+        Ok(World {
             config_file: self.global.config.as_ref().map(|path| folders.current.join(path)),
             folders,
             timeout: self.global.timeout,
@@ -65,9 +106,9 @@ impl Session {
             clock: Timestamp::now,
             variables: Arc::new(move |name| env::var_os(name).filter(|_| !is_rehearsed || name != SHARED_JOURNAL)),
             has_other_output: self.output.is_json(),
+            paces,
             hear: Arc::new(hear),
-        };
-        Ok(self.context.get_or_init(|| Context::new(world)))
+        })
     }
 
     /// The same for an operation that acts: signals are caught from here on.
@@ -116,6 +157,12 @@ impl Session {
     /// The names of the configured targets; none where the config cannot be read, as completion must not fail.
     pub fn target_names(&self) -> Vec<String> {
         self.config().map(|config| config.names().map(str::to_owned).collect()).unwrap_or_default()
+    }
+
+    /// Whether a rotation is open that goes by this name.
+    pub fn is_open(&self, name: &str) -> bool {
+        let open = self.context().ok().and_then(|context| resume::open_ones(context).ok());
+        open.is_some_and(|open| open.iter().any(|open| open == name))
     }
 
     /// Whether somebody is there to answer questions.

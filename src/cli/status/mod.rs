@@ -1,11 +1,10 @@
 //! `whsec status`: open rotations and secrets' ages.
 
-use clap_complete::engine::ArgValueCandidates;
-
 use super::exit::{self, Exit};
 use super::person;
+use super::select::{self, Selection};
 use super::session::Session;
-use super::{complete, parse_duration, result};
+use super::{parse_duration, result};
 use crate::advice::Verb;
 use crate::operation::status::{self, Looked, Row, Wanted};
 use crate::rotation::Plan;
@@ -30,9 +29,8 @@ mod lines;
 #[derive(Debug, clap::Args)]
 #[command(verbatim_doc_comment)]
 pub struct Args {
-    /// Only these targets
-    #[arg(add = ArgValueCandidates::new(complete::targets))]
-    targets: Vec<String>,
+    #[command(flatten)]
+    selection: Selection,
     /// Redraw until interrupted; off a terminal, write a line for each change
     #[arg(long)]
     watch: bool,
@@ -52,7 +50,8 @@ pub fn run(args: &Args, session: &Session) -> anyhow::Result<Exit> {
     if args.watch {
         return watch(args, session);
     }
-    let Looked { mut rows, damage, .. } = look(session, &args.targets, args.max_age)?;
+    let Some(names) = names(args, session)? else { return select::nothing(session, "status", false) };
+    let Looked { mut rows, damage, .. } = look(session, &names, args.max_age)?;
     let now = session.now();
     rows.sort_by_key(|row| row.failing_since.is_none());
     for row in rows.iter().filter(|_| !session.global.quiet) {
@@ -76,10 +75,17 @@ pub fn run(args: &Args, session: &Session) -> anyhow::Result<Exit> {
     Ok(exit)
 }
 
+/// The targets that are named, and none for all; `None` where what is named is none.
+fn names(args: &Args, session: &Session) -> anyhow::Result<Option<Vec<String>>> {
+    let names = args.selection.names(session)?;
+    Ok(Some(names).filter(|names| !names.is_empty() || args.selection.is_empty()))
+}
+
 fn watch(args: &Args, session: &Session) -> anyhow::Result<Exit> {
+    let Some(mut targets) = names(args, session)? else { return select::nothing(session, "status", false) };
     let signals = session.signals()?;
     let mut board = Board::new(&session.output);
-    let Looked { rows: mut shown, mut open, mut damage } = look(session, &args.targets, args.max_age)?;
+    let Looked { rows: mut shown, mut open, mut damage } = look(session, &targets, args.max_age)?;
     let mut told: Vec<Row> = Vec::new();
     while !signals.arrived() {
         let now = session.now();
@@ -103,7 +109,11 @@ fn watch(args: &Args, session: &Session) -> anyhow::Result<Exit> {
             told.clone_from(&shown);
         }
         std::thread::sleep(LOOK_EVERY);
-        match look(session, &args.targets, args.max_age) {
+        // What it is narrowed by may have changed.
+        if let Ok(Some(names)) = names(args, session) {
+            targets = names;
+        }
+        match look(session, &targets, args.max_age) {
             Ok(looked) => (shown, open, damage) = (looked.rows, looked.open, looked.damage),
             // A display goes on; what it shows is a moment old.
             Err(error) => session.output.warn(&format!("{error:#}")),

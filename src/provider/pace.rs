@@ -1,0 +1,196 @@
+//! How calls to a provider are paced where many targets are worked on at once: so many are under way, none goes out before the time
+//! that a provider has named which was asked too much, and afterwards no more than it took.
+
+use std::collections::BTreeMap;
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
+
+use uuid::Uuid;
+
+use super::duration_text;
+
+/// Calls that are under way at once at most, where nothing else is known of a provider.
+const MOST: usize = 4;
+/// How often somebody who waits looks for a signal.
+const LOOK_EVERY: Duration = Duration::from_millis(50);
+/// The longest pause after an answer that names no time.
+const LONGEST_PAUSE: Duration = Duration::from_secs(60);
+/// Most that is added to a pause, so that several machines do not come back in the same moment.
+const JITTER: Duration = Duration::from_millis(250);
+/// After so many calls in a row that were taken, the next ones come a little faster.
+const IN_A_ROW: u32 = 16;
+
+/// The paces of all providers that a run calls, each by its origin.
+pub struct Paces {
+    patience: Duration,
+    stops: Box<dyn Fn() -> bool + Send + Sync>,
+    origins: Mutex<BTreeMap<String, Arc<Pace>>>,
+}
+
+/// What came of pacing a provider's calls.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Figures {
+    pub calls: u64,
+    /// Calls that were refused because there were too many.
+    pub limited: u64,
+    /// How long calls have waited, all together.
+    pub waited: Duration,
+}
+
+/// The pace of one provider.
+pub struct Pace {
+    patience: Duration,
+    state: Mutex<State>,
+    changed: Condvar,
+}
+
+#[derive(Debug)]
+struct State {
+    under_way: usize,
+    /// Nothing goes out before.
+    not_before: Instant,
+    /// The time between two calls, and when the next one may go out by that.
+    every: Duration,
+    next: Instant,
+    /// Since when calls are counted that were taken, and how many.
+    since: Instant,
+    taken: u32,
+    in_a_row: u32,
+    /// Refusals without a time, one after the other.
+    refused: u32,
+    figures: Figures,
+}
+
+impl Paces {
+    /// Whoever waits gives up after `patience`, or once `stops` says so.
+    pub fn new(patience: Duration, stops: impl Fn() -> bool + Send + Sync + 'static) -> Self {
+        Self { patience, stops: Box::new(stops), origins: Mutex::default() }
+    }
+
+    /// The pace of a provider.
+    pub fn of(&self, origin: &str) -> Arc<Pace> {
+        let mut origins = held(&self.origins);
+        Arc::clone(origins.entry(origin.to_owned()).or_insert_with(|| Arc::new(Pace::new(self.patience))))
+    }
+
+    /// What came of it, by origin.
+    pub fn figures(&self) -> BTreeMap<String, Figures> {
+        held(&self.origins).iter().map(|(origin, pace)| (origin.clone(), held(&pace.state).figures)).collect()
+    }
+
+    /// The origins that let nothing through at this moment, and for how long.
+    pub fn paused(&self) -> Vec<(String, Duration)> {
+        let now = Instant::now();
+        let left = |pace: &Arc<Pace>| held(&pace.state).not_before.saturating_duration_since(now);
+        let all = held(&self.origins);
+        all.iter().map(|(origin, pace)| (origin.clone(), left(pace))).filter(|(_, left)| !left.is_zero()).collect()
+    }
+
+    /// Waits for a turn at this pace, and yields how long it took. Fails, in words, where that takes too long.
+    pub fn enter(&self, pace: &Pace) -> Result<Duration, String> {
+        pace.enter(&self.stops)
+    }
+}
+
+impl Pace {
+    fn new(patience: Duration) -> Self {
+        let now = Instant::now();
+        let state = State {
+            under_way: 0,
+            not_before: now,
+            every: Duration::ZERO,
+            next: now,
+            since: now,
+            taken: 0,
+            in_a_row: 0,
+            refused: 0,
+            figures: Figures::default(),
+        };
+        Self { patience, state: Mutex::new(state), changed: Condvar::new() }
+    }
+
+    fn enter(&self, stops: &dyn Fn() -> bool) -> Result<Duration, String> {
+        let begun = Instant::now();
+        let mut state = held(&self.state);
+        loop {
+            let now = Instant::now();
+            let at = state.not_before.max(state.next);
+            if state.under_way < MOST && now >= at {
+                state.under_way += 1;
+                state.next = now + state.every;
+                state.figures.calls += 1;
+                state.figures.waited += now - begun;
+                return Ok(now - begun);
+            }
+            if stops() {
+                return Err("it was stopped while it waited for its turn".to_owned());
+            }
+            if now - begun >= self.patience {
+                return Err(format!(
+                    "it takes no more calls now, and {} are over in which one could go out",
+                    duration_text(self.patience)
+                ));
+            }
+            let wait = at.saturating_duration_since(now).clamp(Duration::from_millis(1), LOOK_EVERY);
+            state = self.changed.wait_timeout(state, wait).unwrap_or_else(PoisonError::into_inner).0;
+        }
+    }
+
+    /// A call is over: it was taken.
+    pub fn taken(&self) {
+        let mut state = held(&self.state);
+        state.under_way = state.under_way.saturating_sub(1);
+        (state.refused, state.taken, state.in_a_row) = (0, state.taken + 1, state.in_a_row + 1);
+        if state.in_a_row >= IN_A_ROW {
+            state.in_a_row = 0;
+            state.every = state.every.mul_f64(0.95);
+        }
+        self.changed.notify_all();
+    }
+
+    /// A call is over: it was one too many, and the next one goes out no sooner than that.
+    pub fn refused(&self, retry_after: Option<Duration>) {
+        let now = Instant::now();
+        let mut state = held(&self.state);
+        state.under_way = state.under_way.saturating_sub(1);
+        state.figures.limited += 1;
+        let pause = retry_after.unwrap_or_else(|| {
+            let pause = Duration::from_secs(1 << state.refused.min(6)).min(LONGEST_PAUSE);
+            state.refused += 1;
+            pause
+        });
+        let until = now + pause + JITTER.min(pause / 4).mul_f64(chance());
+        // Several that were under way together are one refusal.
+        if now >= state.since {
+            state.every = match state.taken {
+                0 | 1 => state.every.mul_f64(1.25).max(pause / 20),
+                taken => state.every.mul_f64(1.1).max((until - state.since) / taken),
+            };
+            (state.since, state.taken, state.in_a_row) = (until, 0, 0);
+        }
+        state.not_before = state.not_before.max(until);
+        self.changed.notify_all();
+    }
+
+    /// A turn was not made use of.
+    pub fn unused(&self) {
+        let mut state = held(&self.state);
+        state.under_way = state.under_way.saturating_sub(1);
+        state.figures.calls = state.figures.calls.saturating_sub(1);
+        self.changed.notify_all();
+    }
+}
+
+fn chance() -> f64 {
+    f64::from(Uuid::new_v4().as_fields().0) / f64::from(u32::MAX)
+}
+
+fn held<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+impl std::fmt::Debug for Paces {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_map().entries(self.figures()).finish()
+    }
+}
