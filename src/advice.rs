@@ -92,6 +92,8 @@ verbs! {
     Reveal "reveal",
     Abandon "abandon",
     Adopt "adopt",
+    HandoffExport "handoff export",
+    HandoffImport "handoff import",
     Rollback "rollback",
     Status "status",
     StoreCopy "store copy",

@@ -48,6 +48,10 @@ pub fn run(args: &Args, session: &Session) -> anyhow::Result<Exit> {
             let question = "Is the provider's secret the live one by now?";
             acknowledge(args, session, &found, rotation, question, "it is superseded")
         }
+        Matter::HandedOver(rotation) => {
+            let question = "Has it come to its end where it was handed over to?";
+            acknowledge(args, session, &found, rotation, question, "it is handed over")
+        }
         Matter::Leaking(rotation) => {
             acknowledge(args, session, &found, rotation, "Is the leak dealt with?", "the leak is not contained")
         }

@@ -11,7 +11,8 @@ use super::{parse_duration, result};
 use crate::operation::find;
 use crate::operation::report;
 use crate::operation::status::Adopted;
-use crate::rotation::Rotation;
+use crate::provider::plain_text;
+use crate::rotation::{Rotation, Status};
 use crate::time::moment;
 
 /// List closed rotations, oldest first
@@ -68,7 +69,10 @@ fn line(rotation: &Rotation) -> String {
     // Why it was begun or adopted, and why it was closed.
     let why = rotation.plan.reason.as_deref().filter(|why| *why != reason);
     let adopted = Adopted::of(rotation).map(|adopted| adopted.words()).unwrap_or_default();
-    let reason = [adopted.as_str(), why.unwrap_or(""), reason]
+    // One that has come back was handed over before it ended.
+    let handed = rotation.handed_over.as_ref().filter(|_| rotation.status(rotation.last_at) != Status::HandedOver);
+    let handed = handed.map(|handed| plain_text(&handed.to_string())).unwrap_or_default();
+    let reason = [adopted.as_str(), why.unwrap_or(""), &handed, reason]
         .into_iter()
         .filter(|why| !why.is_empty())
         .collect::<Vec<_>>()

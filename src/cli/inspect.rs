@@ -14,6 +14,7 @@ use crate::advice::{Command, On, Verb};
 use crate::operation::inspect::{self, Differing, Held, HeldSlot, Seen};
 use crate::operation::{find, moved, report};
 use crate::provider::answer::Inspected;
+use crate::provider::plain_text;
 use crate::rotation::drift;
 use crate::rotation::elsewhere::Stray;
 use crate::rotation::superseded::Finding;
@@ -227,12 +228,14 @@ fn journal_line(rotation: &Rotation, session: &Session) -> String {
     let since = moment(rotation.opened_at);
     let put_back = |back: &RolledBack| format!("; the old secret was put back at {} by {back}", moment(back.at));
     let back = rotation.taken_back().map(put_back).unwrap_or_default();
+    let handed = rotation.handed_over.as_ref().map(|handed| format!("; {}", plain_text(&handed.to_string())));
     let contained =
         rotation.contained().map(|contained| if contained { "; contained: yes" } else { "; contained: no" });
     format!(
-        "journal   {} since {since}: {status}{}{back}{}",
+        "journal   {} since {since}: {status}{}{back}{}{}",
         rotation.plan.direction_name(),
         step.unwrap_or_default(),
+        handed.unwrap_or_default(),
         contained.unwrap_or_default()
     )
 }

@@ -39,7 +39,7 @@ mod tests {
         let inline = format!("--api-key={SECRET}");
         let lines: &[&[&str]] = &[
             &[SECRET],
-            &["rotate", "hooks", SECRET],
+            &["reveal", "hooks", SECRET],
             &["rotate", "hooks", &inline],
             &["rotate", "hooks", "--timeout", SECRET],
             &["rotate", "hooks", "--color", SECRET],
@@ -68,6 +68,6 @@ mod tests {
             without_values(super::super::command().try_get_matches_from(arguments).unwrap_err()).to_string()
         };
         assert!(said(&["rotat"]).contains("'rotate'") && said(&["rotate", "x", "--detatch"]).contains("--detach"));
-        assert!(said(&["rotate"]).contains("<TARGET>"), "{}", said(&["rotate"]));
+        assert!(said(&["rollback"]).contains("<TARGET>"), "{}", said(&["rollback"]));
     }
 }

@@ -23,6 +23,7 @@ mod fingerprint;
 mod finish;
 mod fleet;
 mod force_rotate;
+mod handoff;
 mod harden;
 mod history;
 mod inspect;
@@ -160,6 +161,7 @@ enum Command {
     Rollback(rollback::Args),
     Abandon(abandon::Args),
     Adopt(adopt::Args),
+    Handoff(handoff::Args),
     Verify(verify::Args),
     Probe(probe::Args),
     Fingerprint(fingerprint::Args),
@@ -190,6 +192,7 @@ impl Command {
             Self::Rollback(_) => "rollback",
             Self::Abandon(_) => "abandon",
             Self::Adopt(_) => "adopt",
+            Self::Handoff(args) => args.name(),
             Self::Verify(_) => "verify",
             Self::Probe(_) => "probe",
             Self::Fingerprint(_) => "fingerprint",
@@ -219,6 +222,7 @@ impl Command {
             Self::Rollback(args) => rollback::run(args, session),
             Self::Abandon(args) => abandon::run(args, session),
             Self::Adopt(args) => adopt::run(args, session),
+            Self::Handoff(args) => handoff::run(args, session),
             Self::Verify(args) => verify::run(args, session),
             Self::Probe(args) => probe::run(args, session),
             Self::Fingerprint(args) => fingerprint::run(args, session),

@@ -7,7 +7,7 @@ use crate::advice::{Verb, advice};
 use crate::rotation::lease::Meanwhile;
 use crate::rotation::operator::{News, Operator};
 use crate::rotation::person_steps::old_seal;
-use crate::rotation::{Event, Outcome, Rotation, RunError, drift, leaking, overtaken};
+use crate::rotation::{Event, Outcome, Rotation, RunError, drift, leaking, newest_sent, overtaken};
 use crate::secret::Fingerprint;
 use crate::store::{Slot, Store, readable};
 
@@ -17,6 +17,8 @@ pub enum Matter {
     Open(Rotation),
     /// One that somebody else's came after.
     Overtaken(Rotation),
+    /// One that was handed over.
+    HandedOver(Rotation),
     /// One whose leak nothing contains.
     Leaking(Rotation),
 }
@@ -39,6 +41,9 @@ pub struct StillLive {
 pub fn matter(context: &Context, found: &mut OpenEndpoint) -> Result<Matter, Error> {
     if found.rotation.as_ref().is_none_or(|rotation| rotation.closed.is_some()) {
         let known = found.workspace.journal.of_endpoint(&found.workspace.target.endpoint.key())?;
+        if let Some(rotation) = newest_sent(&known).filter(|newest| newest.is_with().is_some()) {
+            return Ok(Matter::HandedOver(rotation.clone()));
+        }
         if let Some(rotation) = overtaken(&known) {
             return Ok(Matter::Overtaken(rotation.clone()));
         }

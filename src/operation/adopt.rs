@@ -7,7 +7,7 @@ use super::context::{Asked, Context};
 use super::error::{Error, Kind, Stop};
 use super::start::{self, Intent};
 use super::workspace::{self, Resources, Workspace};
-use super::{changes, find, inspect, moved, shared};
+use super::{changes, find, handed, inspect, moved, shared};
 use crate::advice::{Verb, advice};
 use crate::rotation::adopt::{self, Found, Unfit};
 use crate::rotation::operator::{News, Operator};
@@ -46,7 +46,7 @@ pub fn prepare(context: &Context, name: &str, asked: &Asked) -> Result<Prepared,
     plan.stores = workspace::planned(target, &stores, workspace.journal.shared().is_some())?;
     changes::note_flags(context, &mut plan)?;
     shared::refuse_configured(context, context.config()?, target, &stores)?;
-    shared::refuse_journaled(&workspace.journal, target, &stores)?;
+    shared::refuse_journaled(context, &workspace.journal, target, &stores)?;
     let found = adopt::look(&stores).map_err(|why| unfit(why, name))?;
     found.suits(&plan, provider.title()).map_err(|why| unfit(why, name))?;
     let known = workspace.journal.of_endpoint(&key)?;
@@ -109,6 +109,9 @@ impl Prepared {
 fn refuse_known(context: &Context, known: &[Rotation], found: &Found) -> Result<(), Error> {
     let new = found.new_secret();
     let Some(rotation) = known.iter().find(|rotation| drift::knows(rotation, &new)) else { return Ok(()) };
+    if let Some(error) = handed::not_here(rotation) {
+        return Err(error);
+    }
     let (name, status) = (&rotation.plan.target, rotation.status(context.now()).name());
     let message = format!(
         "{new} is known here: it is of the rotation of `{name}` that was begun at {} ({status})",

@@ -50,7 +50,7 @@ fn others(context: &Context, target: &Target) -> Vec<Target> {
 }
 
 /// A target's stores as a plan would name them. Opens none.
-fn named_stores(target: &Target) -> Vec<PlannedStore> {
+pub fn named_stores(target: &Target) -> Vec<PlannedStore> {
     let planned = |wanted: &crate::config::TargetStore| {
         let opened = store::open(&wanted.reference, &wanted.names, &target.surroundings);
         let reference = opened.map_or_else(|_| wanted.reference.to_string(), |store| store.reference());
@@ -278,7 +278,7 @@ fn take_in(
     target.stores = new.map(|(wanted, _)| wanted).collect();
     let stores = workspace::open_stores(&target).map_err(failed)?;
     shared::refuse_configured(context, context.config_at_hand()?, &target, &stores)?;
-    shared::refuse_journaled(&workspace.journal, &target, &stores)?;
+    shared::refuse_journaled(context, &workspace.journal, &target, &stores)?;
     let planned = workspace::planned(&target, &stores, workspace.journal.shared().is_some()).map_err(failed)?;
     let new = Resources { stores, api_key: None };
     workspace.runner(rotation, &new, operator).take_in(&planned)?;

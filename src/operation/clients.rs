@@ -22,7 +22,7 @@ impl Context {
     pub fn client(&self, target: &Target) -> Result<Client, Error> {
         let client = self.client_with(target, CALL_TIMEOUT)?;
         Ok(match &self.world.paces {
-            Some(paces) => client.paced(paces, &target.endpoint.base_url),
+            Some(paces) => client.paced(paces, &target.endpoint),
             None => client,
         })
     }
@@ -43,7 +43,11 @@ impl Context {
             let hint = "name the authority in your own config, `ca = \"FILE\"`, or unset one of them";
             return Err(Stop::new(Kind::Usage, format!("the API key is not sent: {}", http::SHOWN), hint));
         }
-        Ok(Client::new(&ClientOptions { timeout: self.world.timeout.unwrap_or(usual), ca })?)
+        let options = ClientOptions { timeout: self.world.timeout.unwrap_or(usual), ca };
+        Ok(match &self.world.paces {
+            Some(paces) => Client::beside(&options, paces)?,
+            None => Client::new(&options)?,
+        })
     }
 }
 

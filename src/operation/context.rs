@@ -15,6 +15,7 @@ use jiff::Timestamp;
 use super::error::{Error, Kind, Stop};
 use super::folders::Folders;
 use super::followed;
+use super::neighbours::Neighbours;
 use super::seals::Keeper;
 use crate::advice::Advice;
 use crate::config::trust::{self, Ledger};
@@ -76,6 +77,7 @@ pub struct World {
 pub struct Files {
     catalog: Option<Arc<Catalog>>,
     config: Option<Arc<Config>>,
+    neighbours: Arc<Neighbours>,
 }
 
 /// The surroundings of operations.
@@ -87,13 +89,14 @@ pub struct Context {
     bare: OnceCell<Config>,
     /// The journal that several machines share, if there is one: one connection for all that this process does.
     shared: OnceCell<Option<Rc<Shared>>>,
+    neighbours: Option<Arc<Neighbours>>,
 }
 
 impl Context {
     /// A context that has looked at nothing yet.
     pub fn new(world: World) -> Self {
         let (catalog, config, bare) = (OnceCell::new(), OnceCell::new(), OnceCell::new());
-        Self { world, catalog, config, bare, shared: OnceCell::new() }
+        Self { world, catalog, config, bare, shared: OnceCell::new(), neighbours: None }
     }
 
     /// The same, with every file to be read anew: the config of a process that waits may be a day old.
@@ -166,10 +169,11 @@ impl Context {
         Ok(once(&self.config, load)?.as_ref())
     }
 
-    /// What the files say, for others who are at work beside this one.
-    pub fn read(&self) -> Result<Files, Error> {
+    /// What the files say and what others have, for those who are at work side by side.
+    pub fn files(&self, neighbours: Neighbours) -> Result<Files, Error> {
         let (_, _) = (self.config()?, self.catalog()?);
-        Ok(Files { catalog: self.catalog.get().cloned(), config: self.config.get().cloned() })
+        let (catalog, config) = (self.catalog.get().cloned(), self.config.get().cloned());
+        Ok(Files { catalog, config, neighbours: Arc::new(neighbours) })
     }
 
     /// A context that has read these files already.
@@ -177,7 +181,12 @@ impl Context {
         let context = Self::new(world);
         files.catalog.into_iter().for_each(|catalog| drop(context.catalog.set(catalog)));
         files.config.into_iter().for_each(|config| drop(context.config.set(config)));
-        context
+        Self { neighbours: Some(files.neighbours), ..context }
+    }
+
+    /// What other endpoints have, where many are at work beside this one.
+    pub fn neighbours(&self) -> Option<&Neighbours> {
+        self.neighbours.as_deref()
     }
 
     /// The same, or what there is without any file where they cannot be read: enough for what the journal knows, and for

@@ -6,7 +6,7 @@ use super::context::{Asked, Context, refuse_typed};
 use super::error::{Error, Kind, Stop};
 use super::identify::identify;
 use super::workspace::{self, Resources, Workspace};
-use super::{changes, key, moved};
+use super::{changes, handed, key, moved};
 use crate::advice::{Flag, Value, Verb, advice};
 use crate::config::Target;
 use crate::http::{Url, shown_address};
@@ -244,6 +244,9 @@ pub fn need_open(context: &Context, found: &mut OpenEndpoint) -> Result<Rotation
     match found.rotation.take() {
         Some(rotation) if rotation.closed.is_none() => Ok(rotation),
         last => {
+            if let Some(error) = last.as_ref().and_then(handed::not_here) {
+                return Err(error);
+            }
             refuse_elsewhere(found)?;
             Err(none_open(context, &found.workspace.target.name, last.as_ref()))
         }

@@ -89,6 +89,8 @@ impl<'a> Notifier<'a> {
             Event::LeakDeclared { reason, .. } => json!({ "kind": "leak_declared", "reason": reason }),
             Event::Overridden { why, reason, .. } => json!({ "kind": "overridden", "why": why, "reason": reason }),
             Event::Closed { outcome, reason } => json!({ "kind": "closed", "outcome": outcome, "reason": reason }),
+            Event::HandedOver { to, reason, .. } => json!({ "kind": "handed_over", "to": to, "reason": reason }),
+            Event::Received => json!({ "kind": "received" }),
             _ => return,
         };
         for earlier in self.later.take() {

@@ -5,6 +5,7 @@ use jiff::Timestamp;
 use serde_json::{Value, json};
 
 use super::error::{Error, Kind, Stop};
+use super::handed;
 use super::whereabouts::whereabouts;
 use super::workspace::Workspace;
 use crate::advice::{Advice, Command, Verb, advice};
@@ -141,6 +142,9 @@ pub fn closed(rotation: &Rotation, now: Timestamp) -> Result<End, Error> {
     let (at, by) = (moment(closed.at), &closed.by);
     let why = closed.reason.as_deref().unwrap_or("no reason given");
     let with_reason = |verb: Verb| verb.of(name).open("reason", "TEXT").bare();
+    if let Some(error) = handed::not_here(rotation) {
+        return Err(error);
+    }
     let (kind, message, advice) = match closed.outcome {
         Outcome::Superseded if rotation.is_superseded() => (
             Kind::Conflict,
@@ -171,7 +175,10 @@ pub fn closed(rotation: &Rotation, now: Timestamp) -> Result<End, Error> {
                 Outcome::Superseded => format!(
                     "no rotation of `{name}` is open: the last one was superseded at {at}, which is dealt with: {why}"
                 ),
-                _ => format!("no rotation of `{name}` is open: {by} closed the last one at {at} (abandoned): {why}"),
+                _ => {
+                    let status = rotation.status(now).name();
+                    format!("no rotation of `{name}` is open: {by} closed the last one at {at} ({status}): {why}")
+                }
             },
             advice!["what is live, and where: ", Verb::Inspect.of(name).bare()],
         ),
@@ -208,6 +215,7 @@ pub fn object(
         "adopted": rotation.adopted.is_some(),
         "adopted_by": rotation.adopted.as_ref().map(|proof| &proof.by),
         "adopted_because": rotation.adopted.as_ref().and_then(|proof| proof.reason()),
+        "handed_over": rotation.handed_over,
         "closed_at": rotation.closed.as_ref().map(|closed| closed.at),
         "closed_because": rotation.closed.as_ref().and_then(|closed| closed.reason.clone()),
         "secret": rotation.new_secret().map(|fingerprint| json!({

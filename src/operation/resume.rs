@@ -92,7 +92,7 @@ pub fn refuse_shared(
         return Ok(());
     }
     shared::refuse_configured(context, context.config_at_hand()?, &workspace.target, &resources.stores)?;
-    shared::refuse_journaled(&workspace.journal, &workspace.target, &resources.stores)
+    shared::refuse_journaled(context, &workspace.journal, &workspace.target, &resources.stores)
 }
 
 /// Why a word that a step is done had no effect.

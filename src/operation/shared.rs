@@ -3,14 +3,12 @@
 
 use super::context::Context;
 use super::error::{Error, Kind, Stop};
+use super::neighbours::{Configured, Journaled, Neighbours, Placed, key_place, of_plan, placed};
 use super::workspace;
-use crate::config::{Config, KeySource, Target};
+use crate::config::{Config, Target};
 use crate::rotation::journal::Journal;
-use crate::rotation::{Plan, PlannedStore, Rotation};
-use crate::store::{self, Reference, Slot, Store, Surroundings, places};
-
-/// A slot with where it is.
-type Placed = (Slot, String);
+use crate::rotation::{Plan, Rotation};
+use crate::store::{self, Slot, Store};
 
 /// Refuses stores of a target that have a slot in common with a target of another endpoint in the config.
 pub fn refuse_configured(
@@ -19,42 +17,65 @@ pub fn refuse_configured(
     target: &Target,
     stores: &[Box<dyn Store>],
 ) -> Result<(), Error> {
+    match context.neighbours() {
+        Some(neighbours) => refuse_among(&neighbours.configured, target, stores),
+        None => refuse_among(&configured(context, config)?, target, stores),
+    }
+}
+
+/// What all endpoints have, for many that are at work side by side.
+pub fn neighbours(context: &Context, journal: &Journal) -> Result<Neighbours, Error> {
+    Ok(Neighbours { configured: configured(context, context.config()?)?, journaled: Journaled::of(journal)? })
+}
+
+/// What the config's targets have; one that is broken says so when it is used.
+fn configured(context: &Context, config: &Config) -> Result<Configured, Error> {
+    let (catalog, mut found) = (context.catalog()?, Configured::default());
+    for target in config.names().filter_map(|name| config.named(name, catalog).ok()) {
+        found.take_key(&target);
+        let Ok(target) = context.followed(target) else { continue };
+        let Ok(stores) = workspace::open_stores(&target) else { continue };
+        found.take(&target, &target.endpoint.key(), &stores);
+    }
+    Ok(found)
+}
+
+fn refuse_among(configured: &Configured, target: &Target, stores: &[Box<dyn Store>]) -> Result<(), Error> {
     let ours: Vec<Placed> = stores.iter().flat_map(|store| placed(store.as_ref())).collect();
-    // One that is broken says so when it is used.
-    let catalog = context.catalog()?;
-    let named = |name: &str| config.named(name, catalog).ok();
-    for keyed in config.names().filter_map(named).chain([target.clone()]) {
-        let key = key_place(&keyed);
-        if let Some((_, place)) = ours.iter().find(|(_, place)| key.as_ref() == Some(place)) {
-            let message = format!(
-                "nothing was sent: the slot `{place}` of `{}` holds the API key of `{}`",
-                target.name, keyed.name
-            );
+    let own_key = key_place(target);
+    for (_, place) in &ours {
+        let own = own_key.as_ref().filter(|own| *own == place).map(|_| target.name.as_str());
+        if let Some(whose) = configured.key_in(place).or(own) {
+            let message =
+                format!("nothing was sent: the slot `{place}` of `{}` holds the API key of `{whose}`", target.name);
             let hint = "a rotation puts the secret there, and the key is gone: keep the two apart";
             return Err(Stop::new(Kind::Usage, message, hint));
         }
     }
-    for other in config.names().filter_map(named).filter_map(|other| context.followed(other).ok()) {
-        if other.endpoint.key() == target.endpoint.key() {
-            continue;
-        }
-        let Ok(stores) = workspace::open_stores(&other) else { continue };
-        let theirs: Vec<Placed> = stores.iter().flat_map(|store| placed(store.as_ref())).collect();
-        if let Some((_, place)) = ours.iter().find(|(_, place)| theirs.iter().any(|(_, other)| other == place)) {
-            return Err(shared(&target.name, place, &format!("the target `{}`", other.name), Kind::Usage));
-        }
+    let key = target.endpoint.key();
+    match ours.iter().find_map(|(_, place)| Some((place, configured.other_in(place, &key)?))) {
+        Some((place, other)) => Err(shared(&target.name, place, &format!("the target `{other}`"), Kind::Usage)),
+        None => Ok(()),
     }
-    Ok(())
 }
 
 /// Refuses the same where the journal knows of the other: its rotation is open, or its secret is in that slot.
-pub fn refuse_journaled(journal: &Journal, target: &Target, stores: &[Box<dyn Store>]) -> Result<(), Error> {
+pub fn refuse_journaled(
+    context: &Context,
+    journal: &Journal,
+    target: &Target,
+    stores: &[Box<dyn Store>],
+) -> Result<(), Error> {
     let ours: Vec<(&dyn Store, Vec<Placed>)> =
         stores.iter().map(|store| (store.as_ref(), placed(store.as_ref()))).collect();
-    let of_plan = |plan: &Plan| plan.stores.iter().flat_map(of_planned).collect::<Vec<Placed>>();
-    let is_ours = |(_, place): &Placed| ours.iter().any(|(_, slots)| slots.iter().any(|(_, own)| own == place));
-    let has_common = |plan: &Plan| of_plan(plan).iter().any(is_ours);
-    for other in journal.newest_of_others(&target.endpoint.key(), &has_common)? {
+    let places: Vec<&str> = ours.iter().flat_map(|(_, slots)| slots).map(|(_, place)| place.as_str()).collect();
+    let key = target.endpoint.key();
+    let has_common = |plan: &Plan| of_plan(plan).iter().any(|(_, place)| places.contains(&place.as_str()));
+    let others = match context.neighbours() {
+        Some(neighbours) => neighbours.journaled.others_in(&places, &key),
+        None => journal.newest_of_others(&key, &has_common)?,
+    };
+    for other in others {
         let theirs = of_plan(&other.plan);
         for (store, slots) in &ours {
             let common = |(_, place): &&Placed| theirs.iter().any(|(_, other)| other == place);
@@ -72,38 +93,12 @@ pub fn refuse_journaled(journal: &Journal, target: &Target, stores: &[Box<dyn St
     Ok(())
 }
 
-/// Where a target's API key is, as far as that is a place where secrets may be put.
-fn key_place(target: &Target) -> Option<String> {
-    let reference = match target.api_key.as_ref()? {
-        KeySource::Store(reference) => reference.clone(),
-        KeySource::File(path) => Reference::File { path: path.clone() },
-        KeySource::Keychain { service, account } => {
-            Reference::Keychain { service: service.clone(), account: account.clone() }
-        }
-        KeySource::Env(_) | KeySource::Command(_) => return None,
-    };
-    let store = store::open(&reference, &store::SlotNames::default(), &target.surroundings).ok()?;
-    let places = places(&reference, store.as_ref());
-    places.into_iter().find(|(slot, _)| *slot == Slot::Current).map(|(_, place)| place)
-}
-
 fn holds_theirs(store: &dyn Store, slot: Slot, other: &Rotation) -> Result<bool, Error> {
     if store.access() != store::Access::ReadWrite {
         return Ok(false);
     }
     let found = store.get(slot)?.map(|secret| secret.fingerprint());
     Ok(found.is_some() && found.as_ref() == other.new_secret())
-}
-
-/// The slots of an open store; its reference is one that can be parsed.
-fn placed(store: &dyn Store) -> Vec<Placed> {
-    Reference::parse(&store.reference()).map(|reference| places(&reference, store)).unwrap_or_default()
-}
-
-fn of_planned(planned: &PlannedStore) -> Vec<Placed> {
-    let Ok(reference) = Reference::parse(&planned.reference) else { return Vec::new() };
-    let store = store::open(&reference, &planned.names, &Surroundings::default());
-    store.map(|store| placed(store.as_ref())).unwrap_or_default()
 }
 
 fn shared(target: &str, place: &str, whose: &str, kind: Kind) -> Error {

@@ -8,7 +8,7 @@ use uuid::Uuid;
 use super::context::Context;
 use super::error::{Error, Kind, Stop};
 use super::workspace::{self, Resources, Workspace};
-use super::{changes, key, moved, overlap, shared};
+use super::{changes, handed, key, moved, overlap, shared};
 use crate::advice::{Verb, advice};
 use crate::config::Target;
 use crate::provider::spec::Cutover;
@@ -133,12 +133,16 @@ impl Decided {
             workspace.enable_probes(context, &plan)?;
         }
         workspace.journal.look_at_all()?;
-        let sent: Vec<Rotation> =
-            workspace.journal.open_rotations()?.into_iter().filter(|open| open.may_be_applied()).collect();
+        let mut sent = match context.neighbours() {
+            Some(neighbours) => neighbours.journaled.open_near(&workspace.target),
+            None => workspace.journal.open_rotations()?,
+        };
+        sent.retain(Rotation::may_be_applied);
         moved::refuse(context, &sent, &workspace.target, Verb::Cutover)?;
-        shared::refuse_journaled(&workspace.journal, &workspace.target, &resources.stores)?;
+        shared::refuse_journaled(context, &workspace.journal, &workspace.target, &resources.stores)?;
         // The endpoint's whole journal, so that a damaged one is found out here.
         let known = workspace.journal.of_endpoint(&workspace.target.endpoint.key())?;
+        handed::refuse(&known, &resources.stores)?;
         let (over, replaced) = in_the_way(context, &known, intent)?;
         // A process may have died before it could say that it was given a secret.
         if let Some(kept) = over.iter().find(|over| over.plan.is_by_hand() && workspace.seals.exists(over.id)) {

@@ -180,6 +180,21 @@ pub fn bind(store: &mut PlannedStore, is_shared: bool) {
     }
 }
 
+/// Whether a store is bound to one machine.
+pub fn is_of_a_host(store: &PlannedStore) -> bool {
+    store.server.as_ref().is_some_and(|server| server.starts_with(HOST))
+}
+
+/// The machine that a store is bound to; empty of one that is not.
+pub fn host_of(store: &PlannedStore) -> &str {
+    store.server.as_deref().and_then(|server| server.strip_prefix(HOST)).unwrap_or_default()
+}
+
+/// Whether that is another one than this.
+pub fn is_elsewhere(store: &PlannedStore) -> bool {
+    is_of_a_host(store) && !is_same_host(host_of(store), &host())
+}
+
 fn is_of_one_machine(reference: &Reference) -> bool {
     match reference {
         Reference::Dotenv { .. } | Reference::Json { .. } | Reference::File { .. } | Reference::Keychain { .. } => true,

@@ -29,7 +29,7 @@ const MOST_PAGES: u32 = 100;
 /// Makes calls. Cheap to make: connections and certificates are set up when they are first needed.
 pub struct Client {
     timeout: Duration,
-    connections: Connections,
+    connections: Arc<Connections>,
     paced: Option<Paced>,
     #[cfg(test)]
     wire: Option<Wire>,
@@ -66,24 +66,39 @@ impl Client {
     /// Refuses a certificate authority that cannot be read; opens no connection.
     pub fn new(options: &ClientOptions) -> Result<Self, ProviderError> {
         let connections = Connections::new(options).map_err(|why| ProviderError::BadAuthority { why })?;
-        Ok(Self {
+        Ok(Self::with(options, Arc::new(connections)))
+    }
+
+    /// The same with the set-up that others have made already.
+    pub fn beside(options: &ClientOptions, paces: &Paces) -> Result<Self, ProviderError> {
+        let connections = paces.connections(options).map_err(|why| ProviderError::BadAuthority { why })?;
+        Ok(Self::with(options, connections))
+    }
+
+    fn with(options: &ClientOptions, connections: Arc<Connections>) -> Self {
+        Self {
             timeout: options.timeout,
             connections,
             paced: None,
             #[cfg(test)]
             wire: None,
-        })
+        }
     }
 
-    /// The same, whose calls to this origin keep to its pace.
-    pub fn paced(self, paces: &Arc<Paces>, origin: &Url) -> Self {
-        let pace = paces.of(&origin.origin().ascii_serialization());
+    /// The same, whose calls to the provider of this endpoint keep to its pace.
+    pub fn paced(self, paces: &Arc<Paces>, endpoint: &Endpoint) -> Self {
+        let pace = paces.of(&endpoint.origin(), endpoint.provider.spec().rate);
         Self { paced: Some(Paced { paces: Arc::clone(paces), pace, has_turn: Cell::new(false) }), ..self }
     }
 
     /// Whether calls keep to a pace, and wait for as long as the provider wants.
     pub fn is_paced(&self) -> bool {
         self.paced.is_some()
+    }
+
+    /// Whether the provider takes fewer calls than there are to make.
+    pub fn is_scarce(&self) -> bool {
+        self.paced.as_ref().is_some_and(|paced| paced.pace.is_scarce())
     }
 
     /// Waits for the turn of the next call, where calls keep to a pace. Fails, in words, where that takes too long.

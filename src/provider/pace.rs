@@ -8,9 +8,11 @@ use std::time::{Duration, Instant};
 use uuid::Uuid;
 
 use super::duration_text;
+use super::spec::RateSpec;
+use crate::http::{Connections, Options};
 
-/// Calls that are under way at once at most, where nothing else is known of a provider.
-const MOST: usize = 4;
+/// Calls that are under way at once at most, where a provider's description says nothing else.
+const MOST: u16 = 4;
 /// How often somebody who waits looks for a signal.
 const LOOK_EVERY: Duration = Duration::from_millis(50);
 /// The longest pause after an answer that names no time.
@@ -18,10 +20,17 @@ const LONGEST_PAUSE: Duration = Duration::from_secs(60);
 /// Most that is added to a pause, so that several machines do not come back in the same moment.
 const JITTER: Duration = Duration::from_millis(250);
 /// After so many calls in a row that were taken, the next ones come a little faster.
-const IN_A_ROW: u32 = 16;
+const IN_A_ROW: u32 = 32;
+/// What the time between two calls becomes then, and after one too many.
+const FASTER: f64 = 0.97;
+const SLOWER: f64 = 1.1;
 
-/// The paces of all providers that a run calls, each by its origin.
+/// A timeout, and a further certificate authority.
+type SetUp = (Duration, Option<Vec<u8>>);
+
+/// The paces of all providers that a run calls, each by its origin; and the set-ups for their connections, which cost more than a call.
 pub struct Paces {
+    connections: Mutex<BTreeMap<SetUp, Arc<Connections>>>,
     patience: Duration,
     stops: Box<dyn Fn() -> bool + Send + Sync>,
     origins: Mutex<BTreeMap<String, Arc<Pace>>>,
@@ -40,6 +49,7 @@ pub struct Figures {
 /// The pace of one provider.
 pub struct Pace {
     patience: Duration,
+    most: usize,
     state: Mutex<State>,
     changed: Condvar,
 }
@@ -52,8 +62,8 @@ struct State {
     /// The time between two calls, and when the next one may go out by that.
     every: Duration,
     next: Instant,
-    /// Since when calls are counted that were taken, and how many.
-    since: Instant,
+    /// Since when calls are counted that were taken, and how many: from the first one on.
+    since: Option<Instant>,
     taken: u32,
     in_a_row: u32,
     /// Refusals without a time, one after the other.
@@ -64,13 +74,26 @@ struct State {
 impl Paces {
     /// Whoever waits gives up after `patience`, or once `stops` says so.
     pub fn new(patience: Duration, stops: impl Fn() -> bool + Send + Sync + 'static) -> Self {
-        Self { patience, stops: Box::new(stops), origins: Mutex::default() }
+        Self { connections: Mutex::default(), patience, stops: Box::new(stops), origins: Mutex::default() }
+    }
+
+    /// The set-up for calls with these options.
+    pub fn connections(&self, options: &Options) -> Result<Arc<Connections>, &'static str> {
+        let mut made = held(&self.connections);
+        let key = (options.timeout, options.ca.clone());
+        if let Some(made) = made.get(&key) {
+            return Ok(Arc::clone(made));
+        }
+        let new = Arc::new(Connections::new(options)?);
+        made.insert(key, Arc::clone(&new));
+        Ok(new)
     }
 
     /// The pace of a provider.
-    pub fn of(&self, origin: &str) -> Arc<Pace> {
+    pub fn of(&self, origin: &str, rate: Option<RateSpec>) -> Arc<Pace> {
         let mut origins = held(&self.origins);
-        Arc::clone(origins.entry(origin.to_owned()).or_insert_with(|| Arc::new(Pace::new(self.patience))))
+        let new = || Arc::new(Pace::new(self.patience, rate.unwrap_or_default()));
+        Arc::clone(origins.entry(origin.to_owned()).or_insert_with(new))
     }
 
     /// What came of it, by origin.
@@ -93,20 +116,21 @@ impl Paces {
 }
 
 impl Pace {
-    fn new(patience: Duration) -> Self {
+    fn new(patience: Duration, rate: RateSpec) -> Self {
         let now = Instant::now();
         let state = State {
             under_way: 0,
             not_before: now,
-            every: Duration::ZERO,
+            every: rate.per_second.map_or(Duration::ZERO, |calls| Duration::from_secs_f64(1.0 / calls)),
             next: now,
-            since: now,
+            since: None,
             taken: 0,
             in_a_row: 0,
             refused: 0,
             figures: Figures::default(),
         };
-        Self { patience, state: Mutex::new(state), changed: Condvar::new() }
+        let most = usize::from(rate.at_once.unwrap_or(MOST));
+        Self { patience, most, state: Mutex::new(state), changed: Condvar::new() }
     }
 
     fn enter(&self, stops: &dyn Fn() -> bool) -> Result<Duration, String> {
@@ -115,8 +139,9 @@ impl Pace {
         loop {
             let now = Instant::now();
             let at = state.not_before.max(state.next);
-            if state.under_way < MOST && now >= at {
+            if state.under_way < self.most && now >= at {
                 state.under_way += 1;
+                state.since.get_or_insert(now);
                 state.next = now + state.every;
                 state.figures.calls += 1;
                 state.figures.waited += now - begun;
@@ -143,7 +168,7 @@ impl Pace {
         (state.refused, state.taken, state.in_a_row) = (0, state.taken + 1, state.in_a_row + 1);
         if state.in_a_row >= IN_A_ROW {
             state.in_a_row = 0;
-            state.every = state.every.mul_f64(0.95);
+            state.every = state.every.mul_f64(FASTER);
         }
         self.changed.notify_all();
     }
@@ -161,15 +186,21 @@ impl Pace {
         });
         let until = now + pause + JITTER.min(pause / 4).mul_f64(chance());
         // Several that were under way together are one refusal.
-        if now >= state.since {
+        if let Some(since) = state.since.take() {
             state.every = match state.taken {
-                0 | 1 => state.every.mul_f64(1.25).max(pause / 20),
-                taken => state.every.mul_f64(1.1).max((until - state.since) / taken),
+                // As many as were taken, in the time after which it takes some again.
+                taken if state.every.is_zero() => (now + pause - since) / taken.max(1),
+                _ => state.every.mul_f64(SLOWER),
             };
-            (state.since, state.taken, state.in_a_row) = (until, 0, 0);
+            (state.taken, state.in_a_row) = (0, 0);
         }
         state.not_before = state.not_before.max(until);
         self.changed.notify_all();
+    }
+
+    /// Whether it takes fewer calls than there are to make.
+    pub fn is_scarce(&self) -> bool {
+        !held(&self.state).every.is_zero()
     }
 
     /// A turn was not made use of.

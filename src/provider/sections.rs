@@ -335,6 +335,17 @@ pub(crate) fn bodies(spec: &Spec) -> Checked {
 pub(crate) fn words(spec: &Spec) -> Checked {
     spec.scope.as_ref().map_or(Ok(()), |scope| rules::words("scope", scope))?;
     spec.test_delivery.as_ref().map_or(Ok(()), |test| rules::words("test_delivery.about", &test.about))?;
+    if let Some(rate) = &spec.rate {
+        let is_some = rate.per_second.is_some() || rate.at_once.is_some();
+        let is_sound = rate.per_second.is_none_or(|calls| (0.001..=10_000.0).contains(&calls));
+        let why = "is no number of calls";
+        require(
+            is_some && is_sound && rate.at_once != Some(0),
+            "rate",
+            why,
+            "write `per_second = 5.0`, `at_once = 2` or both",
+        )?;
+    }
     require(spec.hazards.len() <= MOST_ENTRIES, "hazards", "has too many entries", "keep what has surprised people")?;
     spec.hazards.iter().try_for_each(|hazard| rules::words("hazards", hazard))?;
     require(spec.sources.len() <= MOST_ENTRIES, "sources", "has too many entries", "name the pages that were read")?;

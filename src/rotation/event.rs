@@ -93,6 +93,16 @@ pub enum Event {
     ReceiverLeft { url: String, reason: String },
     /// Somebody says that what became of a closed rotation is dealt with.
     Acknowledged { reason: String },
+    /// The rotation goes on elsewhere: up to here it went out of this journal, encrypted for these recipients. It is over here until it
+    /// comes back. `bound` are its stores that only this machine has, with the word that they are on it.
+    HandedOver {
+        to: Vec<String>,
+        reason: Option<String>,
+        #[serde(default, skip_serializing_if = "Vec::is_empty")]
+        bound: Vec<PlannedStore>,
+    },
+    /// What was handed over has come into this journal, and goes on here.
+    Received,
     /// Nothing more happens in this rotation.
     Closed { outcome: Outcome, reason: Option<String> },
 }
@@ -206,6 +216,9 @@ pub enum Outcome {
     Abandoned,
     /// Somebody else has rotated since, so its secret is not the provider's any more.
     Superseded,
+    /// It goes on in another journal.
+    #[serde(rename = "handed-over")]
+    HandedOver,
 }
 
 /// An event with its place in the journal.

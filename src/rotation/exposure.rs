@@ -95,11 +95,12 @@ impl Rotation {
         self.second().is_some() && self.rolled_back.is_some() && !is_touched
     }
 
-    /// Whether it says of a leak that nobody has dealt with it. What was given up before anything was sent says nothing.
+    /// Whether it says of a leak that nobody has dealt with it. What was given up before anything was sent says nothing, and what was
+    /// handed over is contained by whoever has it.
     fn is_leaking(&self) -> bool {
         let is_dealt_with = self.acknowledged && !self.closed_as(Outcome::Superseded);
         let is_nothing = !self.may_be_applied() && self.closed_as(Outcome::Abandoned);
-        self.is_for_a_leak() && !is_dealt_with && !is_nothing
+        self.is_for_a_leak() && !is_dealt_with && !is_nothing && !self.closed_as(Outcome::HandedOver)
     }
 
     /// Whether somebody else's rotation came after it, and nobody has said that this is dealt with.

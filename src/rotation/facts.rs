@@ -3,6 +3,7 @@
 use jiff::{SignedDuration, Timestamp};
 
 use super::How;
+use crate::time::moment;
 
 /// Deliveries that one secret signed.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
@@ -53,5 +54,29 @@ pub struct RolledBack {
 impl std::fmt::Display for RolledBack {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         write!(f, "{} ({})", self.by, self.reason.as_deref().unwrap_or("no reason given"))
+    }
+}
+
+/// That the rotation was handed over to somebody who goes on with it in another journal.
+#[derive(Clone, Debug, PartialEq, Eq, serde::Serialize)]
+pub struct Handed {
+    pub at: Timestamp,
+    pub by: String,
+    /// The recipients that it was encrypted for.
+    pub to: Vec<String>,
+    pub reason: Option<String>,
+}
+
+impl Handed {
+    /// To whom, and why, in words.
+    pub fn to_words(&self) -> String {
+        let why = self.reason.as_ref().map(|reason| format!(" ({reason})")).unwrap_or_default();
+        format!("handed over to {}{why}", self.to.join(", "))
+    }
+}
+
+impl std::fmt::Display for Handed {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "{} by {} at {}", self.to_words(), self.by, moment(self.at))
     }
 }

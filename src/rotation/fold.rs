@@ -1,6 +1,6 @@
 //! What each event changes in what is known of a rotation: its only writer.
 
-use super::{Answered, Call, Closed, Entry, Event, How, Outcome, Proof, Record, RolledBack, SentAt, Step};
+use super::{Answered, Call, Closed, Entry, Event, Handed, How, Outcome, Proof, Record, RolledBack, SentAt, Step};
 use crate::store::Slot;
 
 impl Record {
@@ -141,6 +141,17 @@ impl Record {
             }
             Event::ReceiverJoined { url } => self.join_receiver(url),
             Event::ReceiverLeft { url, .. } => self.plan.receivers.retain(|known| known != url),
+            Event::HandedOver { to, reason, bound } => {
+                for store in bound {
+                    let known = self.plan.stores.iter_mut().find(|known| known.reference == store.reference);
+                    known.into_iter().for_each(|known| known.server.clone_from(&store.server));
+                }
+                let handed = Handed { at: *at, by: by.clone(), to: to.clone(), reason: reason.clone() };
+                let (outcome, reason) = (Outcome::HandedOver, Some(handed.to_words()));
+                self.closed = Some(Closed { at: *at, by: by.clone(), outcome, reason });
+                self.handed_over = Some(handed);
+            }
+            Event::Received => self.closed = self.closed.take().filter(|closed| closed.outcome != Outcome::HandedOver),
             // For the record alone.
             Event::Overridden { slot: None, .. } => {}
             Event::Closed { outcome, reason } => {

@@ -42,6 +42,7 @@ mod folded;
 mod guard;
 pub mod guide;
 mod hand;
+pub mod handoff;
 mod head;
 mod heads;
 mod held;
@@ -99,7 +100,7 @@ pub use doubts::again;
 pub use error::RunError;
 pub use event::{Answered, Entry, Event, Evidence, ExpirySource, How, Outcome, Overruled, Probed};
 pub use exposure::{is_unanswered, leaking, newest_sent, overtaken, suspects};
-pub use facts::{Proof, RolledBack, SentAt, Sighting};
+pub use facts::{Handed, Proof, RolledBack, SentAt, Sighting};
 pub use folded::Rotation;
 pub use issue::ATTEMPTS;
 pub use key_mark::{KeyMark, KeyOrigin};
@@ -173,6 +174,8 @@ pub struct Record {
     /// The moments that the notifier has been told of.
     pub notified: BTreeSet<String>,
     pub closed: Option<Closed>,
+    /// Who has handed it over last, whether it has come back since or not.
+    pub handed_over: Option<Handed>,
     /// Whether somebody has said that what became of it is dealt with.
     pub acknowledged: bool,
 }
@@ -253,6 +256,7 @@ impl Record {
             new_leaked: None,
             rolled_back: None,
             closed: None,
+            handed_over: None,
             acknowledged: false,
         }
     }

@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use rusqlite::{Transaction, TransactionBehavior};
+use rusqlite::{Connection, Transaction, TransactionBehavior};
 use uuid::Uuid;
 
 use super::head::Head;
@@ -16,6 +16,7 @@ use super::seal_error::SealError;
 use super::shared::{Found, Shared};
 use super::shared_error::SharedError;
 use super::{Plan, PlannedStore};
+use crate::stamp::StampKey;
 
 /// The rotations of a journal as they are recorded, by their endpoints.
 pub struct Recorded(BTreeMap<String, Vec<Row>>);
@@ -49,6 +50,32 @@ impl Recorded {
         }
         all.values_mut().for_each(|rows| rows.sort_by_key(Row::begun));
         Ok(Self(all))
+    }
+
+    /// Those of one endpoint.
+    pub(super) fn of_endpoint(journal: &Journal, endpoint: &str) -> Result<Self, JournalError> {
+        // Reads all of it as it has to be, none missing.
+        journal.of_endpoint(endpoint)?;
+        let mut rows = match journal {
+            Journal::Local(local) => local.rows_of(endpoint)?,
+            Journal::Shared(shared) => shared.rows_of(endpoint)?,
+        };
+        rows.sort_by_key(Row::begun);
+        Ok(Self([(endpoint.to_owned(), rows)].into()))
+    }
+
+    /// One of them.
+    pub(super) fn row(&self, id: &str) -> Option<&Row> {
+        self.0.values().flatten().find(|row| row.id == id)
+    }
+
+    /// The same with one more, or with more of it.
+    pub(super) fn with(mut self, row: Row) -> Self {
+        let rows = self.0.entry(row.key().to_owned()).or_default();
+        rows.retain(|known| known.id != row.id);
+        rows.push(row);
+        rows.sort_by_key(Row::begun);
+        self
     }
 
     /// How many rotations there are.
@@ -98,13 +125,15 @@ impl Local {
         rows.and_then(verified).map_err(|error| self.classify(error))
     }
 
+    fn rows_of(&self, endpoint: &str) -> Result<Vec<Row>, JournalError> {
+        known(&self.connection, self.stamps(), endpoint).map_err(|error| self.classify(error))
+    }
+
     fn take_in(&self, endpoint: &str, taken: &[Row]) -> Result<(), NotTakenIn> {
         let key = self.stamps();
         let write = || {
             let transaction = Transaction::new_unchecked(&self.connection, TransactionBehavior::Immediate)?;
-            let filter = format!("WHERE {} ORDER BY opened_at, rowid", rows::OF_ENDPOINT);
-            let known = rows::select(&transaction, &filter, [endpoint])?;
-            let known = known.into_iter().map(|row| row.verified(key)).collect::<rusqlite::Result<Vec<_>>>()?;
+            let known = known(&transaction, key, endpoint)?;
             if !is_followed(&known, taken) {
                 return Ok(false);
             }
@@ -124,6 +153,12 @@ impl Local {
     }
 }
 
+/// The rows of an endpoint in the order in which they were begun.
+fn known(connection: &Connection, key: &StampKey, endpoint: &str) -> rusqlite::Result<Vec<Row>> {
+    let filter = format!("WHERE {} ORDER BY opened_at, rowid", rows::OF_ENDPOINT);
+    rows::select(connection, &filter, [endpoint])?.into_iter().map(|row| row.verified(key)).collect()
+}
+
 impl Shared {
     fn all_rows(&self) -> Result<Vec<Row>, JournalError> {
         let endpoints = self.endpoints()?;
@@ -134,16 +169,18 @@ impl Shared {
     fn take_in(&self, endpoint: &str, taken: &[Row]) -> Result<(), NotTakenIn> {
         let known = self.rows_of(endpoint)?;
         let Found { mut head, tag, age } = self.read_head(endpoint)?;
-        if !is_followed(&known, taken) || head.is_held_for(age).is_some() {
+        // Whoever takes in one rotation holds the endpoint; whoever moves all of a journal holds it where it was.
+        let is_ours = self.held.borrow().get(endpoint).is_some_and(|held| held.fence == head.fence);
+        if !is_followed(&known, taken) || (head.is_held_for(age).is_some() && !is_ours) {
             return Err(NotTakenIn::Known { endpoint: endpoint.to_owned() });
         }
         let numbered = taken.iter().zip(1..).map(|(row, number)| Row { number, ..row.clone() });
-        head =
-            Head { standing: numbered.collect(), rotations: taken.len() as u64, lease: None, moved_to: None, ..head };
+        let lease = head.lease.filter(|_| is_ours);
+        head = Head { standing: numbered.collect(), rotations: taken.len() as u64, lease, moved_to: None, ..head };
         for row in head.leave() {
             self.write_over(&row)?;
         }
-        match self.write(&mut head, tag.as_ref(), false)? {
+        match self.write(&mut head, tag.as_ref(), is_ours)? {
             true => Ok(()),
             // Somebody has begun one there this moment.
             false => Err(NotTakenIn::Known { endpoint: endpoint.to_owned() }),

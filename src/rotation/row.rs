@@ -63,8 +63,10 @@ impl Row {
         let event = serde_json::to_string(&entry.event)?;
         let seq = self.events.last().map_or(0, |last| last.seq) + 1;
         let stored = Stored { seq, at: entry.at.to_string(), by: entry.by.clone(), event };
-        if matches!(entry.event, Event::Closed { .. }) {
-            self.closed_at = Some(stored.at.clone());
+        match entry.event {
+            Event::Closed { .. } | Event::HandedOver { .. } => self.closed_at = Some(stored.at.clone()),
+            Event::Received => self.closed_at = None,
+            _ => {}
         }
         Ok(stored)
     }

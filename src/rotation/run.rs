@@ -157,8 +157,13 @@ impl Runner<'_> {
                     Err(error) => return Err(error),
                 };
                 self.stage_and_go_live(&secret)?;
-                // What it shows right after our own call is what a later look is compared with.
-                if self.rotation.is_unsent() || self.rotation.may_be_stale() || self.operator.wants_to_stop() {
+                // What it shows right after our own call is what a later look is compared with. Where calls are scarce and others
+                // wait for theirs, the next look is the first.
+                if self.client.is_scarce()
+                    || self.rotation.is_unsent()
+                    || self.rotation.may_be_stale()
+                    || self.operator.wants_to_stop()
+                {
                     Ok(())
                 } else {
                     self.look_again(true)

@@ -19,6 +19,8 @@ pub enum Status {
     Abandoned,
     Failed,
     Superseded,
+    #[serde(rename = "handed-over")]
+    HandedOver,
 }
 
 impl Status {
@@ -36,6 +38,7 @@ impl Status {
             Self::Abandoned => "abandoned",
             Self::Failed => "failed",
             Self::Superseded => "superseded",
+            Self::HandedOver => "handed-over",
         }
     }
 }
@@ -48,6 +51,7 @@ impl Rotation {
             Some(Outcome::Failed) => return Status::Failed,
             Some(Outcome::Abandoned) => return Status::Abandoned,
             Some(Outcome::Superseded) => return Status::Superseded,
+            Some(Outcome::HandedOver) => return Status::HandedOver,
             None => {}
         }
         match self.call {

@@ -2,10 +2,9 @@
 
 use std::io::Write;
 
-use age::x25519::Recipient;
 use zeroize::Zeroizing;
 
-pub use age::x25519::Identity;
+pub use age::x25519::{Identity, Recipient};
 
 /// Whom something is encrypted for, and the identity of this machine, which is among them.
 pub struct Envelope {

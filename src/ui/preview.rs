@@ -104,6 +104,41 @@ pub fn adopted(output: &Output, rotation: &Rotation, provider: &Provider, stores
     left(output, rotation, provider);
 }
 
+/// Shows on stderr what somebody hands over, and what is left of it. Stores of this machine's config are named by `stores`.
+pub fn handed_over(output: &Output, rotation: &Rotation, provider: &Provider, stores: &[StoreNames]) {
+    let plan = &rotation.plan;
+    let bold = anstyle::Style::new().bold();
+    let title = provider.title();
+    output.say(&format!(
+        "{bold}{}{bold:#}: endpoint {} at {title}",
+        plain_text(&plan.target),
+        plain_text(plan.own_id())
+    ));
+    output.say(&format!("  address   {}", plan.base_url));
+    if let Some(handed) = &rotation.handed_over {
+        output.say(&format!("  from      {}, as it says itself", plain_text(&handed.by)));
+        output.say(&format!("            {} at {}", plain_text(&handed.to_words()), moment(handed.at)));
+    }
+    if let Some(new) = rotation.new_secret() {
+        output.say(&format!("  new one   {new}"));
+    }
+    if let Some(second) = rotation.second() {
+        output.say(&format!("            of a second endpoint, {}", plain_text(second)));
+    }
+    for store in &plan.stores {
+        let names = stores.iter().find(|names| names.store == store.reference);
+        output.say(&format!("  store     {}", plain_text(&store.reference)));
+        names.into_iter().for_each(|names| {
+            output.say(&format!(
+                "            new in {}, live in {}, old in {}",
+                names.next, names.current, names.previous
+            ));
+        });
+    }
+    output.say("");
+    left(output, rotation, provider);
+}
+
 fn who(plan: &Plan, step: Step) -> &'static str {
     match plan.doer(step) {
         Doer::Tool => "whsec",

@@ -114,6 +114,13 @@ const ELSEWHERE: &[(&str, &str)] = &[
         "what_can_be_read_in_two_ways_is_refused_and_says_what_to_do",
     ),
     ("put the provider's own secret into the live slot", "what_can_be_read_in_two_ways_is_refused_and_says_what_to_do"),
+    ("whoever gets it goes on with", "a_rotation_is_handed_over_and_comes_to_its_end_at_the_other_machine"),
+    ("the bundle brings it back here", "a_rotation_is_handed_over_and_comes_to_its_end_at_the_other_machine"),
+    ("what became of it here: whsec inspect", "what_has_come_in_is_left_as_it_is_and_what_went_on_is_refused"),
+    ("bring it on first: whsec cutover", "only_what_is_answered_is_handed_over"),
+    ("have it made for this machine", "a_bundle_that_is_not_whole_or_for_somebody_else_is_refused"),
+    ("name what `whsec handoff recipient` prints", "only_what_is_answered_is_handed_over"),
+    ("if it is known to you: ", "a_bundle_of_another_address_store_or_receiver_is_refused_and_sends_nothing"),
     ("where its journal is lost, `whsec adopt", "what_is_left_of_a_rotation_goes_on_to_its_end_in_every_kind"),
     ("tail -F {file} | whsec verify", "a_log_is_counted_by_secret_with_the_last_time_of_each"),
 ];

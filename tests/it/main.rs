@@ -24,6 +24,7 @@ mod foreign_hands;
 mod gates;
 mod generated;
 mod github;
+mod handoff;
 mod hints;
 mod hints_in_source;
 mod hostile_checkout;

@@ -94,7 +94,7 @@ fn layers_waits_before_the_new_secret_goes_live() {
             "schema": "whsec/v1", "command": "rotate", "status": "stored", "exit": 0,
             "target": "hooks", "provider": "layers", "endpoint": "id0-7Qx", "new_endpoint": null, "rotation": "UUID",
             "replaces": null, "direction": "overlap-either", "owner": null, "reason": null, "opened_at": "TIME",
-            "adopted": false, "adopted_by": null, "adopted_because": null, "closed_at": null, "closed_because": null,
+            "adopted": false, "adopted_by": null, "adopted_because": null, "handed_over": null, "closed_at": null, "closed_because": null,
             "secret": {"fingerprint": "NEW", "version": null, "provider_fingerprint": null},
             "previous": {"fingerprint": "OLD", "expires_at": "TIME", "expires_source": "provider"},
             "stores": [{"store": store, "slot": "next", "state": "stored"}],

@@ -25,6 +25,8 @@ struct State {
 
 const DEPLOYED: &str = "cutover hooks --done deploy";
 const VERIFIED: &str = "cutover hooks --done deploy --done verify";
+/// For somebody whose identity is nowhere.
+const HAND_OVER: &str = "handoff export hooks --to age1lvyvwawkr0mcnnnncaghunadrqkmuf9e6507x9y920xxpp866cnql7dp2z";
 const ROTATE: &str = "rotate hooks --yes --confirm ID --done prepare";
 
 const STATES: &[State] = &[
@@ -147,6 +149,15 @@ const STATES: &[State] = &[
         },
     },
     State {
+        name: "handed-over",
+        provider: "layers",
+        status: Some("handed-over"),
+        arrange: |world| {
+            world.run(ROTATE).exits(0);
+            world.run(&format!("{HAND_OVER} --out first.age")).exits(0);
+        },
+    },
+    State {
         name: "failed",
         provider: "signa",
         status: Some("failed"),
@@ -198,6 +209,7 @@ const LOOKING: &[&str] = &[
     "rollback hooks",
     "abandon hooks --reason over --yes",
     "adopt hooks --reason gone",
+    HAND_OVER,
     "fingerprint hooks",
     "reveal hooks",
     "history hooks",
@@ -330,6 +342,7 @@ fn every_command_and_every_status_is_in_the_table() {
         "deployed",
         "done",
         "failed",
+        "handed-over",
         "planned",
         "sealed",
         "stored",

@@ -8,6 +8,7 @@ use super::super::session::Session;
 use super::super::{complete, result};
 use crate::provider::recipe::{self, Recipe};
 use crate::provider::signature::Scheme;
+use crate::provider::spec::RateSpec;
 use crate::provider::{Force, Overlap, Provider, duration_text};
 
 /// Show what is known about a provider
@@ -153,6 +154,7 @@ pub fn print(provider: &Provider, session: &Session) {
         ("test delivery", spec.test_delivery.as_ref().map_or("none".to_owned(), |test| test.about.clone())),
     ];
     lines.extend(spec.options.iter().map(|(name, option)| ("option", format!("{name}: {}", option.about))));
+    lines.extend(spec.rate.iter().map(|rate| ("takes", rate_words(*rate))));
     lines.extend(spec.scope.iter().map(|scope| ("scope", scope.clone())));
     lines.extend(spec.hazards.iter().map(|hazard| ("beware", hazard.clone())));
     lines.extend(
@@ -163,4 +165,10 @@ pub fn print(provider: &Provider, session: &Session) {
     for (word, value) in lines {
         session.output.data(&format!("{word:<width$}  {value}"));
     }
+}
+
+fn rate_words(rate: RateSpec) -> String {
+    let calls = rate.per_second.map(|calls| format!("{calls} calls a second"));
+    let at_once = rate.at_once.map(|calls| format!("{calls} at once"));
+    calls.into_iter().chain(at_once).collect::<Vec<_>>().join(", ")
 }

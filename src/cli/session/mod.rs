@@ -17,7 +17,7 @@ use crate::config::{Config, Target};
 use crate::http;
 use crate::operation::context::{Files, World};
 use crate::operation::journal::VARIABLE as SHARED_JOURNAL;
-use crate::operation::{Context, Folders, Note, resume};
+use crate::operation::{Context, Folders, Note, find, resume, shared};
 use crate::provider::Catalog;
 use crate::provider::pace::Paces;
 use crate::system::program;
@@ -74,7 +74,8 @@ impl Session {
 
     /// What several of them share who are at work on a target each.
     pub fn crew(&self, paces: Option<Arc<Paces>>) -> anyhow::Result<Crew> {
-        let files = self.context()?.read()?;
+        let context = self.context()?;
+        let files = context.files(shared::neighbours(context, &find::journal(context)?)?)?;
         Ok(Crew { global: self.global.clone(), signals: self.signals()?.clone(), files, paces })
     }
 

@@ -53,11 +53,17 @@ fn words(row: &Row, now: Timestamp, is_whole: bool) -> String {
             parts.push(format!("secret is {} old", span(age)))
         }
         None if row.status.is_none() && row.adopted.is_some() => parts.push("age unknown".to_owned()),
-        None if row.status.is_none() && !row.lost && !row.abandoned && row.trouble.is_none() => {
+        None if row.status.is_none()
+            && row.handed_over.is_none()
+            && !row.lost
+            && !row.abandoned
+            && row.trouble.is_none() =>
+        {
             parts.push("age unknown: never rotated with whsec".to_owned())
         }
         _ => {}
     }
+    parts.extend(row.handed_over.as_ref().map(|handed| plain_text(handed)));
     parts.extend(row.adopted.as_ref().map(|adopted| plain_text(&adopted.words())));
     if let Some(beside) = &row.beside {
         let next = beside.step.unwrap_or("-");

@@ -174,6 +174,7 @@ fn filled(
     }
     row.superseded = overtaken(history).is_some();
     row.overdue |= row.lost || row.abandoned || row.superseded;
+    row.handed_over = newest.and_then(Rotation::is_with).map(|handed| format!("{handed}; whoever has it goes on"));
     if let Some(rotation) = newest.filter(|_| row.lost || row.abandoned) {
         row.again = Some(again(Verb::Rotate, &rotation.plan));
     }

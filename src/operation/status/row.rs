@@ -6,6 +6,7 @@ use jiff::{SignedDuration, Timestamp};
 use serde::Serialize;
 
 use super::super::find;
+use super::super::workspace::is_elsewhere;
 use crate::config::{Target, TargetStore};
 use crate::delivery::probe::Verdict;
 use crate::http::shown_address;
@@ -67,6 +68,8 @@ pub struct Row {
     pub clock_ahead_ms: i64,
     /// Whether our clock was set back since the provider's was heard, which then does not count.
     pub clock_set_back: bool,
+    /// Who has the newest rotation, where it was handed over from here, in words.
+    pub handed_over: Option<String>,
     /// The rotation that the open one is to replace, while nobody knows what came of that.
     pub beside: Option<Beside>,
     /// Since when deliveries may be failing: the call ended the old secret, and receivers refuse the new one or have not been
@@ -213,7 +216,7 @@ fn foreign(rotation: &Rotation) -> Vec<Drift> {
         let reference = Reference::parse(&planned.reference).ok().filter(is_file)?;
         store::open(&reference, &planned.names, &Surroundings::default()).ok()
     };
-    let stores = rotation.plan.stores.iter().filter_map(open);
+    let stores = rotation.plan.stores.iter().filter(|store| !is_elsewhere(store)).filter_map(open);
     stores.filter_map(|store| drift::look(rotation, Act::due(rotation), store.as_ref()).ok()).flatten().collect()
 }
 

@@ -67,6 +67,8 @@ pub struct Spec {
     pub test_delivery: Option<TestDeliverySpec>,
     /// The event that whsec itself sends to see what a receiver accepts.
     pub probe: Option<ProbeSpec>,
+    /// How many calls the provider takes, as far as it says.
+    pub rate: Option<RateSpec>,
     /// What one rotation reaches, in words for the operator.
     pub scope: Option<String>,
     /// What has surprised people, in words for the operator.
@@ -75,6 +77,16 @@ pub struct Spec {
     /// Where each group of facts was read, and when.
     #[serde(default)]
     pub sources: Vec<SourceSpec>,
+}
+
+/// How many calls a provider takes.
+#[derive(Clone, Copy, Debug, Default, Deserialize, Serialize)]
+#[serde(deny_unknown_fields)]
+pub struct RateSpec {
+    /// Calls a second.
+    pub per_second: Option<f64>,
+    /// Calls under way at once.
+    pub at_once: Option<u16>,
 }
 
 impl Spec {
