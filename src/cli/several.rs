@@ -248,8 +248,9 @@ fn judge(exit: Exit, object: &Value) -> Outcome {
         Exit::Done | Exit::Open | Exit::Overdue if is("done") => Outcome::Done,
         Exit::Done | Exit::Open | Exit::Overdue if object["was_open"] == true => Outcome::Open,
         Exit::Done | Exit::Open | Exit::Overdue => Outcome::Stored,
-        // An overlap or a rotation that is open is nobody's fault, and neither is another whsec at work.
-        Exit::Conflict if object["error"]["until"].is_string() || object["error"]["busy"] == true => Outcome::Open,
+        // An overlap that is open is nobody's fault. What another whsec is at may be a process that is gone, and is not done.
+        Exit::Conflict if object["error"]["until"].is_string() => Outcome::Open,
+        Exit::Conflict if object["error"]["busy"] == true => Outcome::NotBegun,
         _ => rest::judge(exit, object),
     }
 }

@@ -188,7 +188,7 @@ fn tend(session: &Session, name: &str) -> anyhow::Result<Tended> {
 
 /// Does what is due at one target: its exit code, and the object of its rotation where there was something to do.
 pub fn one(session: &Session, name: &str) -> anyhow::Result<(Exit, Option<Value>)> {
-    let tended = tend(session, name).unwrap_or_else(|error| failed(session, name, &error));
+    let tended = tend(session, name)?;
     Ok((tended.exit, tended.told))
 }
 

@@ -157,17 +157,16 @@ impl Runner<'_> {
                     Err(error) => return Err(error),
                 };
                 self.stage_and_go_live(&secret)?;
-                // What it shows right after our own call is what a later look is compared with. Where calls are scarce and others
-                // wait for theirs, the next look is the first.
-                if self.client.is_scarce()
-                    || self.rotation.is_unsent()
-                    || self.rotation.may_be_stale()
-                    || self.operator.wants_to_stop()
-                {
-                    Ok(())
-                } else {
-                    self.look_again(true)
+                if self.rotation.is_unsent() || self.rotation.may_be_stale() || self.operator.wants_to_stop() {
+                    return Ok(());
                 }
+                // Where calls are scarce others wait for theirs, and the next command's look is the first.
+                if self.client.is_scarce() {
+                    self.looked = Some(true);
+                    return Ok(());
+                }
+                // What it shows right after our own call is what a later look is compared with.
+                self.look_again(true)
             }
             Step::Promote => self.promote(),
             Step::Retire => self.retire(),

@@ -3,9 +3,11 @@
 //! The lock is on the folder itself, so that no lock file stays behind; it makes writers of whsec wait for each
 //! other, and binds nobody else. All is done in the folder that was judged and locked, whatever its path becomes.
 
+use std::collections::BTreeSet;
 use std::ffi::{OsStr, OsString};
 use std::fs::{File, TryLockError};
 use std::path::{Path, PathBuf};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::thread::sleep;
 use std::time::{Duration, Instant};
 
@@ -54,6 +56,9 @@ impl Folder {
         let opened = way.folder.readable().map_err(|source| FileError::failed("open the folder", &path, source))?;
         let folder = Self { path, opened };
         folder.wait()?;
+        if let Ok(number) = folder.opened.number() {
+            ours().insert(number);
+        }
         Ok(folder)
     }
 
@@ -113,7 +118,10 @@ impl Folder {
             if Instant::now() >= ask_at {
                 match holder(&self.opened) {
                     // It goes from hand to hand, or others have the processor: whoever waits has a turn in the end.
-                    Some(holder) if begun.elapsed() < LONGEST && (process != Some(holder) || is_at_work(holder)) => {
+                    Some(holder)
+                        if begun.elapsed() < LONGEST
+                            && (process != Some(holder) || self.is_ours() || is_at_work(holder)) =>
+                    {
                         (process, idle) = (Some(holder), 0);
                     }
                     _ => idle += 1,
@@ -129,6 +137,11 @@ impl Folder {
         }
     }
 
+    /// Whether another thread of this process has it, which lets go of it again: where many targets are at work, many wait.
+    fn is_ours(&self) -> bool {
+        self.opened.number().is_ok_and(|number| ours().contains(&number))
+    }
+
     fn free_name(&self, target: &OsStr) -> OsString {
         format!("{}{}{SUFFIX}", prefix(target), Uuid::new_v4().simple()).into()
     }
@@ -136,6 +149,20 @@ impl Folder {
     fn io(&self, act: &'static str, source: std::io::Error) -> FileError {
         FileError::failed(act, &self.path, source)
     }
+}
+
+impl Drop for Folder {
+    fn drop(&mut self) {
+        if let Ok(number) = self.opened.number() {
+            ours().remove(&number);
+        }
+    }
+}
+
+/// The folders that threads of this process have.
+fn ours() -> MutexGuard<'static, BTreeSet<u64>> {
+    static OURS: Mutex<BTreeSet<u64>> = Mutex::new(BTreeSet::new());
+    OURS.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 impl Temporary<'_> {

@@ -293,12 +293,33 @@ fn killed_anywhere_the_same_command_goes_on_and_rotates_none_twice() {
         }
         drop(child.kill());
         child.wait().unwrap();
+        fleet.sandbox.let_leases_end();
     }
     let run = fleet.run(&[&all[..], &["--json"]].concat()).exits(0);
     assert!(fleet.all_rotations().iter().all(|count| *count == 1), "{:?}\n{}", fleet.all_rotations(), run.stdout);
     assert!(fleet.are_stored());
     let status = fleet.run(&["status", "--json"]).exits(0).json();
     assert!(status["targets"].as_array().unwrap().iter().all(|row| row["status"] == "stored"), "{status}");
+}
+
+/// A target that another whsec is at is not come to, and that is no success: who has it may be gone.
+#[test]
+fn what_another_process_is_at_is_not_begun() {
+    let fleet = Fleet::new(3, 0);
+    fleet.crowd.answers_after(Duration::from_secs(3));
+    let child = fleet.sandbox.spawn(&["rotate", "pay-1", "--yes"]);
+    fleet.sandbox.until("its first call", |_| fleet.sandbox.state().join("locks").exists() && fleet.crowd.begun() > 0);
+    fleet.crowd.answers_after(Duration::ZERO);
+    let run = fleet.run(&["rotate", "--all", "--yes", "--json"]).exits(10);
+    assert_eq!(
+        (outcomes(&run)["pay-1"].as_str(), &last(&run)["counts"]["stored"]),
+        ("not_begun", &2.into()),
+        "{run:?}"
+    );
+    fleet.sandbox.finish(child);
+    let again = fleet.run(&["rotate", "--all", "--yes", "--json"]).exits(0);
+    assert_eq!(last(&again)["counts"]["open"], 3);
+    assert!(fleet.all_rotations().iter().all(|count| *count == 1));
 }
 
 #[test]
@@ -328,4 +349,20 @@ fn several_are_shown_each_as_it_would_be_alone() {
     let run = fleet.run(&["inspect", "--all", "--json"]).exits(10);
     assert_eq!(outcomes(&run)["pay-1"], "failed");
     assert_eq!(last(&run)["exits"]["4"], 1);
+}
+
+/// T10: where each sync takes 50 ms more and all stores are in one folder, whoever waits has a turn.
+#[test]
+#[ignore = "needs strace"]
+fn sixty_four_at_once_wait_for_a_slow_disk() {
+    let fleet = Fleet::new(64, 0);
+    let inner = fleet.sandbox.command(&["rotate", "--all", "--yes", "--canary", "0", "-j", "64", "--json"]);
+    let mut command = std::process::Command::new("strace");
+    command.args(["-f", "--seccomp-bpf", "-qq", "-o", "/dev/null", "-e", "trace=fsync,fdatasync"]);
+    command.args(["-e", "inject=fsync,fdatasync:delay_exit=50000"]);
+    command.arg(inner.get_program()).args(inner.get_args()).env_clear().current_dir(fleet.sandbox.path("work"));
+    command.envs(inner.get_envs().filter_map(|(name, value)| Some((name, value?))));
+    let run = fleet.sandbox.watch(command.output().expect("strace is installed"));
+    assert_eq!(last(&run)["counts"]["stored"], 64, "{run:?}");
+    assert!(fleet.are_stored() && fleet.all_rotations().iter().all(|count| *count == 1));
 }

@@ -40,6 +40,8 @@ struct State {
     recent: Vec<Instant>,
     closed_until: Option<Instant>,
     calls: usize,
+    /// The same before they are answered.
+    begun: usize,
     /// Calls that came although they had been told to wait.
     impatient: usize,
 }
@@ -88,6 +90,10 @@ impl Crowd {
         self.held().calls
     }
 
+    pub fn begun(&self) -> usize {
+        self.held().begun
+    }
+
     pub fn impatient(&self) -> usize {
         self.held().impatient
     }
@@ -133,7 +139,11 @@ fn held(state: &Mutex<State>) -> MutexGuard<'_, State> {
 }
 
 fn serve(state: &Mutex<State>, request: &Request) -> Answer {
-    let delay = held(state).delay;
+    let delay = {
+        let mut state = held(state);
+        state.begun += 1;
+        state.delay
+    };
     std::thread::sleep(delay);
     let mut state = held(state);
     state.calls += 1;
