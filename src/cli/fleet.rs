@@ -128,6 +128,7 @@ pub fn taken(session: &Session, chosen: Vec<Chosen>) -> (Vec<Item>, Vec<(Item, S
     let config = session.config().ok();
     let provider = |name: &str| match config.and_then(|config| config.traits(name)) {
         Some((provider, ..)) => provider.to_owned(),
+        None if config.is_some_and(|config| config.has(name)) => "?".to_owned(),
         None => name.split('/').next().unwrap_or_default().to_owned(),
     };
     let (mut items, mut left) = (Vec::new(), Vec::new());

@@ -272,6 +272,7 @@ impl Course {
     pub fn came(&mut self, at: usize, outcome: Outcome, kind: Option<Kind>) {
         self.under_way = self.under_way.saturating_sub(1);
         let item = &self.items[at];
+        let is_first = self.canaries && self.wave == 0;
         let mut close = |what: &String, why: String| {
             self.closed.entry(what.clone()).or_insert(why);
         };
@@ -283,7 +284,10 @@ impl Course {
             Some(Kind::Unavailable) => {
                 let times = self.unreachable.entry(item.provider.clone()).or_default();
                 *times += 1;
-                if *times >= UNREACHABLE {
+                // Those that go first are there to find that out.
+                if is_first {
+                    close(&item.provider, format!("`{}`, which goes first, could not be reached", item.name));
+                } else if *times >= UNREACHABLE {
                     close(&item.provider, format!("{} could not be reached {UNREACHABLE} times", item.provider));
                 }
             }
@@ -298,7 +302,7 @@ impl Course {
         }
         if outcome.has_failed() {
             self.failures += 1;
-            match self.canaries && self.wave == 0 {
+            match is_first {
                 true => self.stop("one of those that go first has failed"),
                 false if self.failures >= self.most => {
                     self.stop(&format!("{} failed, and --max-failures is {}", self.failures, self.most));

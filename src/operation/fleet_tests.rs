@@ -140,6 +140,16 @@ fn a_provider_that_refuses_is_left_alone_and_others_go_on() {
 }
 
 #[test]
+fn a_provider_whose_first_one_cannot_be_reached_is_left_alone_at_once() {
+    let mut course = Course::new(items(40, 4), &rules(8, Canary::Usual, None, None));
+    let came = played(&mut course, &mut Chance(5), |at, _| {
+        if at % 4 == 1 { (Outcome::NotBegun, Some(Kind::Unavailable)) } else { (Outcome::Stored, None) }
+    });
+    assert_eq!((came.len(), course.left().len(), course.stopped()), (31, 9, None));
+    assert!(course.left().iter().all(|(at, why)| at % 4 == 1 && why.contains("`t1`, which goes first")));
+}
+
+#[test]
 fn a_provider_that_is_reached_now_and_then_is_not_left_alone() {
     let mut course = Course::new(items(30, 1), &rules(1, Canary::Count(0), None, Some(count(30))));
     let came = played(&mut course, &mut Chance(1), |at, _| {

@@ -20,7 +20,7 @@ const LONGEST_PAUSE: Duration = Duration::from_secs(60);
 /// Most that is added to a pause, so that several machines do not come back in the same moment.
 const JITTER: Duration = Duration::from_millis(250);
 /// After so many calls in a row that were taken, the next ones come a little faster.
-const IN_A_ROW: u32 = 32;
+const IN_A_ROW: u32 = 16;
 /// What the time between two calls becomes then, and after one too many.
 const FASTER: f64 = 0.97;
 const SLOWER: f64 = 1.1;
@@ -188,8 +188,8 @@ impl Pace {
         // Several that were under way together are one refusal.
         if let Some(since) = state.since.take() {
             state.every = match state.taken {
-                // As many as were taken, in the time after which it takes some again.
-                taken if state.every.is_zero() => (now + pause - since) / taken.max(1),
+                // As many as were taken, in the time after which it takes some again; how much of it had passed before is not known.
+                taken if state.every.is_zero() => (pause + (now - since) / 2) / taken.max(1),
                 _ => state.every.mul_f64(SLOWER),
             };
             (state.taken, state.in_a_row) = (0, 0);
@@ -223,5 +223,83 @@ fn held<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 impl std::fmt::Debug for Paces {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_map().entries(self.figures()).finish()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::thread;
+
+    use super::*;
+
+    const PAUSE: Duration = Duration::from_millis(300);
+
+    fn paces(patience: Duration) -> Paces {
+        Paces::new(patience, || false)
+    }
+
+    #[test]
+    fn no_call_goes_out_before_the_time_that_was_named() {
+        let paces = paces(Duration::from_secs(9));
+        let pace = paces.of("https://p.example", None);
+        for _ in 0..3 {
+            paces.enter(&pace).unwrap();
+            pace.taken();
+        }
+        paces.enter(&pace).unwrap();
+        paces.enter(&pace).unwrap();
+        assert!(!pace.is_scarce());
+        let begun = Instant::now();
+        pace.refused(Some(PAUSE));
+        // One that was under way with it is the same refusal.
+        pace.refused(Some(PAUSE / 3));
+        assert!(pace.is_scarce() && !paces.paused().is_empty());
+        paces.enter(&pace).unwrap();
+        assert!(begun.elapsed() >= PAUSE);
+        // And then no more than it took: three in that time.
+        paces.enter(&pace).unwrap();
+        assert!(begun.elapsed() >= PAUSE + PAUSE / 3, "{:?}", begun.elapsed());
+        let figures = paces.figures()["https://p.example"];
+        assert_eq!((figures.calls, figures.limited), (7, 2));
+        assert!(figures.waited >= PAUSE);
+    }
+
+    #[test]
+    fn so_many_are_under_way_at_once_and_others_wait() {
+        let paces = paces(Duration::from_secs(9));
+        let pace = paces.of("https://p.example", Some(RateSpec { at_once: Some(2), per_second: None }));
+        paces.enter(&pace).unwrap();
+        paces.enter(&pace).unwrap();
+        thread::scope(|scope| {
+            let third = scope.spawn(|| paces.enter(&pace).unwrap());
+            thread::sleep(PAUSE);
+            assert!(!third.is_finished());
+            pace.unused();
+            assert!(third.join().unwrap() >= PAUSE / 2);
+        });
+        assert_eq!(paces.figures()["https://p.example"].calls, 2, "a turn that was not made use of is no call");
+        assert!(paces.of("https://q.example", None).enter(&|| false).is_ok(), "others have a pace of their own");
+    }
+
+    #[test]
+    fn what_a_description_says_is_kept_from_the_first_call_on() {
+        let paces = paces(Duration::from_secs(9));
+        let pace = paces.of("https://p.example", Some(RateSpec { at_once: None, per_second: Some(10.0) }));
+        let begun = Instant::now();
+        for _ in 0..4 {
+            paces.enter(&pace).unwrap();
+        }
+        assert!(begun.elapsed() >= PAUSE);
+    }
+
+    #[test]
+    fn whoever_waits_too_long_or_is_stopped_gives_up() {
+        let paces = paces(Duration::from_secs(1));
+        let pace = paces.of("https://p.example", None);
+        paces.enter(&pace).unwrap();
+        pace.refused(Some(Duration::from_secs(60)));
+        let why = paces.enter(&pace).unwrap_err();
+        assert!(why.contains("1s are over"), "{why}");
+        assert!(pace.enter(&|| true).unwrap_err().contains("stopped"));
     }
 }

@@ -275,17 +275,18 @@ fn a_provider_that_takes_few_calls_gets_them_one_after_the_other() {
     assert!(limited.as_u64().unwrap() * 5 <= calls.as_u64().unwrap(), "{limited} of {calls}");
 }
 
-/// T1, sampled: killed anywhere, and the same command again: each is rotated once, and in its store.
+/// T1, sampled unless all of it is asked for: killed anywhere, and the same command again: each is rotated once, and in its store.
 #[test]
 fn killed_anywhere_the_same_command_goes_on_and_rotates_none_twice() {
-    let fleet = Fleet::new(30, 0);
+    let (targets, kills) = if std::env::var_os("WHSEC_TEST_FULL").is_some() { (500, 300) } else { (30, 10) };
+    let fleet = Fleet::new(targets, 0);
     fleet.crowd.answers_after(Duration::from_millis(20));
     let all = ["rotate", "--all", "--yes", "--canary", "0"];
-    for at in 0..10_usize {
+    for at in 0..kills {
         let before = fleet.crowd.calls();
         let mut child = fleet.sandbox.spawn(&all);
         let until = std::time::Instant::now() + Duration::from_secs(20);
-        while fleet.crowd.calls() < before + 3 + at && std::time::Instant::now() < until {
+        while fleet.crowd.calls() <= before + at % 9 && std::time::Instant::now() < until {
             if child.try_wait().unwrap().is_some() {
                 break;
             }
