@@ -1,11 +1,13 @@
 //! Moves the journal to another place: from the state folder to one that several machines share, between two of those, or back.
 
 use std::rc::Rc;
+use std::time::Duration;
 
 use super::context::Context;
 use super::error::{Error, Kind, Stop};
 use super::identify::identify;
 use super::workspace;
+use crate::advice::{Verb, advice};
 use crate::documents::Location;
 use crate::rotation::RunError;
 use crate::rotation::journal::{Journal, JournalError};
@@ -18,6 +20,9 @@ use crate::rotation::shared_error::SharedError;
 /// How the state folder's own is named.
 pub const LOCAL: &str = "local";
 
+/// How long every endpoint has to be held from the moment on in which the one place is left for the other.
+const BEFORE_THE_MARK: Duration = Duration::from_secs(60);
+
 /// What was moved.
 pub struct Moved {
     pub from: String,
@@ -26,7 +31,6 @@ pub struct Moved {
     pub rotations: usize,
     /// The targets of those that are open.
     pub open: Vec<String>,
-    pub seals: usize,
 }
 
 /// A journal with what is sealed beside it.
@@ -52,19 +56,37 @@ impl Context {
         // Held until all is said and done.
         let locks = self.lock_all(&from.journal)?;
         let mut recorded = Recorded::of(&from.journal)?;
+        self.refuse_sealed(&from)?;
         let is_shared = dest.journal.shared().is_some();
         recorded.bind(|store| workspace::bind(store, is_shared));
-        let seals = from.seals.give_to(&dest.seals)?;
         recorded.take_into(&dest.journal).map_err(|why| self.not_taken_in(why, &dest.name))?;
         let open = dest.journal.open_rotations()?.into_iter().map(|rotation| rotation.plan.target.clone()).collect();
+        for lock in &locks {
+            lock.keep(BEFORE_THE_MARK).map_err(JournalError::from)?;
+        }
         self.mark(&from, &dest)?;
         // Somebody may have begun another endpoint's first rotation meanwhile.
         let mut late = Recorded::of(&from.journal)?;
         late.bind(|store| workspace::bind(store, is_shared));
+        let late = late.since(&recorded);
         late.take_into(&dest.journal).map_err(|why| self.not_taken_in(why, &dest.name))?;
-        from.seals.clear(&seals)?;
         drop(locks);
-        Ok(Moved { from: from.name, to: dest.name, rotations: recorded.len(), open, seals: seals.len() })
+        Ok(Moved { from: from.name, to: dest.name, rotations: recorded.len(), open })
+    }
+
+    /// Refuses while anything is sealed: it may be the only copy there is, it opens with what belongs to this journal alone, and another
+    /// machine may have one of it that nobody sees from here.
+    fn refuse_sealed(&self, from: &End) -> Result<(), Error> {
+        let sealed = from.seals.all()?;
+        if sealed.is_empty() {
+            return Ok(());
+        }
+        let open = from.journal.open_rotations()?;
+        let name = |id: &uuid::Uuid| open.iter().find(|open| open.id == *id).map(|open| open.plan.target.clone());
+        let names: Vec<String> = sealed.iter().map(|id| name(id).unwrap_or_else(|| id.to_string())).collect();
+        let message = format!("nothing was moved: a secret is sealed still of {}", names.join(", "));
+        let hint = advice!["bring it to where every store has it: ", Verb::Cutover.of(&names[0]), "; then move"];
+        Err(Stop::new(Kind::Conflict, message, hint))
     }
 
     /// Says at the one place that all is at the other.
@@ -79,7 +101,14 @@ impl Context {
         }
         match &from.journal {
             Journal::Local(_) => Journal::leave(state, &to.name)?,
-            Journal::Shared(shared) => shared.leave_for(&to.name).map_err(JournalError::from)?,
+            Journal::Shared(shared) => {
+                // Another machine's own is another one.
+                let to = match &to.journal {
+                    Journal::Local(_) => format!("the state folder of {}", self.actor()),
+                    Journal::Shared(_) => to.name.clone(),
+                };
+                shared.leave_for(&to).map_err(JournalError::from)?;
+            }
         }
         Ok(())
     }

@@ -87,6 +87,12 @@ impl Copies {
             ids.extend(all.iter().filter_map(|(name, _)| id(name)));
             return Ok(ids);
         }
+        self.in_files()
+    }
+
+    /// The rotations of which there is one on this machine.
+    pub fn in_files(&self) -> Result<BTreeSet<Uuid>, SealError> {
+        let mut ids = BTreeSet::<Uuid>::new();
         let path = self.folder.clone();
         let entries = match std::fs::read_dir(&path) {
             Err(source) if source.kind() == io::ErrorKind::NotFound => return Ok(ids),
@@ -97,23 +103,6 @@ impl Copies {
         // One that only tries whether a seal can be written is nobody's.
         ids.remove(&Uuid::nil());
         Ok(ids)
-    }
-
-    /// Those of a rotation that are where they belong, the newest first.
-    pub fn at_home(&self, id: Uuid) -> Result<Vec<Copied>, SealError> {
-        let is_shared = self.journal.is_some();
-        let mut all = self.of(id)?;
-        all.retain(|copied| matches!(copied.place, Place::Document(_)) == is_shared);
-        Ok(all)
-    }
-
-    /// Puts a seal where it belongs, and nowhere else.
-    pub fn put(&self, id: Uuid, cipher: &[u8]) -> Result<(), SealError> {
-        let path = path_in(&self.folder, id);
-        match &self.journal {
-            Some(journal) => Ok(self.publish(journal, id, cipher)?),
-            None => private::write(&path, cipher).map_err(|source| SealError::Write { path, source }),
-        }
     }
 
     /// Keeps a seal: on this machine first, which takes no time to speak of, and where others find it as soon as that can be

@@ -13,8 +13,9 @@ use super::row::Row;
 use super::rows;
 use super::seal::Seals;
 use super::seal_error::SealError;
-use super::shared::{Found, Shared};
+use super::shared::{Found, Shared, head_name};
 use super::shared_error::SharedError;
+use super::shared_journal::together;
 use super::{Plan, PlannedStore};
 use crate::stamp::StampKey;
 
@@ -86,6 +87,15 @@ impl Recorded {
     /// Whether there are none.
     pub fn is_empty(&self) -> bool {
         self.0.is_empty()
+    }
+
+    /// What is not as it was when the others were read.
+    pub fn since(mut self, before: &Self) -> Self {
+        self.0.retain(|endpoint, rows| {
+            let was = before.0.get(endpoint).map(|rows| rows.iter().map(|row| (&row.id, &row.events)));
+            was.is_none_or(|was| !was.eq(rows.iter().map(|row| (&row.id, &row.events))))
+        });
+        self
     }
 
     /// Changes where the stores of open rotations are said to be. What is over stays as it was.
@@ -167,8 +177,10 @@ impl Shared {
     }
 
     fn take_in(&self, endpoint: &str, taken: &[Row]) -> Result<(), NotTakenIn> {
-        let known = self.rows_of(endpoint)?;
+        // Of this very head: what somebody writes from here on changes its tag.
         let Found { mut head, tag, age } = self.read_head(endpoint)?;
+        let over = if head.rotations == head.standing.len() as u64 { Vec::new() } else { self.over(Some(endpoint))? };
+        let known = together(&head, over).ok_or_else(|| self.damaged(&head_name(endpoint)))?;
         // Whoever takes in one rotation holds the endpoint; whoever moves all of a journal holds it where it was.
         let is_ours = self.held.borrow().get(endpoint).is_some_and(|held| held.fence == head.fence);
         if !is_followed(&known, taken) || (head.is_held_for(age).is_some() && !is_ours) {
@@ -209,29 +221,9 @@ impl Shared {
 }
 
 impl Seals {
-    /// Seals what is sealed here at another place too: for whom that is, and vouched for by its key. Yields which that were.
-    pub fn give_to(&self, other: &Self) -> Result<BTreeSet<Uuid>, SealError> {
-        let ids = self.copies.ids()?;
-        for id in &ids {
-            if other.copies.ids()?.contains(id) {
-                continue;
-            }
-            // The newest comes last there too.
-            for copy in self.copies.at_home(*id)?.iter().rev() {
-                other.copies.put(*id, &other.cipher(*id, &self.opened(*id, &copy.cipher)?)?)?;
-            }
-        }
-        Ok(ids)
-    }
-
-    /// Removes what was given to another place.
-    pub fn clear(&self, given: &BTreeSet<Uuid>) -> Result<(), SealError> {
-        for id in given {
-            for copy in self.copies.at_home(*id)? {
-                self.copies.remove(&copy)?;
-            }
-        }
-        Ok(())
+    /// The rotations of which anything is sealed, where it belongs or on this machine.
+    pub fn all(&self) -> Result<BTreeSet<Uuid>, SealError> {
+        Ok(self.copies.ids()?.into_iter().chain(self.copies.in_files()?).collect())
     }
 }
 

@@ -66,6 +66,7 @@ impl SharedError {
             Self::Unnamed { at, key } => {
                 format!("compare it with what `journal init` printed, then name it whole: {at}#{key}").into()
             }
+            Self::Moved { to, .. } if !to.contains("://") => "go on there: what is open is known nowhere else".into(),
             Self::Moved { to, .. } => {
                 format!("name that one: `[journal] at = \"{to}\"` in the config, or WHSEC_JOURNAL").into()
             }

@@ -198,7 +198,7 @@ impl Shared {
 }
 
 /// The rows of a head and those beside it that it does not name; `None` where that is not as many as it counts.
-fn together(head: &Head, over: Vec<Row>) -> Option<Vec<Row>> {
+pub(super) fn together(head: &Head, over: Vec<Row>) -> Option<Vec<Row>> {
     let beside = over.into_iter().filter(|row| !head.standing.iter().any(|named| named.id == row.id));
     let rows: Vec<Row> = head.standing.iter().cloned().chain(beside).collect();
     (rows.len() as u64 == head.rotations).then_some(rows)

@@ -3,7 +3,7 @@
 //! The lock is on the folder itself, so that no lock file stays behind; it makes writers of whsec wait for each
 //! other, and binds nobody else. All is done in the folder that was judged and locked, whatever its path becomes.
 
-use std::collections::BTreeSet;
+use std::collections::BTreeMap;
 use std::ffi::{OsStr, OsString};
 use std::fs::{File, TryLockError};
 use std::path::{Path, PathBuf};
@@ -57,7 +57,7 @@ impl Folder {
         let folder = Self { path, opened };
         folder.wait()?;
         if let Ok(number) = folder.opened.number() {
-            ours().insert(number);
+            *turns().entry(number).or_default() += 1;
         }
         Ok(folder)
     }
@@ -108,7 +108,7 @@ impl Folder {
 
     fn wait(&self) -> Result<(), FileError> {
         let begun = Instant::now();
-        let (mut process, mut idle, mut ask_at) = (None, 0, begun + FIRST_ASK);
+        let (mut process, mut turn, mut idle, mut ask_at) = (None, 0, 0, begun + FIRST_ASK);
         loop {
             match self.opened.try_lock() {
                 Ok(()) => return Ok(()),
@@ -120,9 +120,9 @@ impl Folder {
                     // It goes from hand to hand, or others have the processor: whoever waits has a turn in the end.
                     Some(holder)
                         if begun.elapsed() < LONGEST
-                            && (process != Some(holder) || self.is_ours() || is_at_work(holder)) =>
+                            && (process != Some(holder) || turn != self.turn() || is_at_work(holder)) =>
                     {
-                        (process, idle) = (Some(holder), 0);
+                        (process, turn, idle) = (Some(holder), self.turn(), 0);
                     }
                     _ => idle += 1,
                 }
@@ -137,9 +137,9 @@ impl Folder {
         }
     }
 
-    /// Whether another thread of this process has it, which lets go of it again: where many targets are at work, many wait.
-    fn is_ours(&self) -> bool {
-        self.opened.number().is_ok_and(|number| ours().contains(&number))
+    /// How often threads of this process have had it.
+    fn turn(&self) -> u64 {
+        self.opened.number().ok().and_then(|number| turns().get(&number).copied()).unwrap_or_default()
     }
 
     fn free_name(&self, target: &OsStr) -> OsString {
@@ -151,18 +151,10 @@ impl Folder {
     }
 }
 
-impl Drop for Folder {
-    fn drop(&mut self) {
-        if let Ok(number) = self.opened.number() {
-            ours().remove(&number);
-        }
-    }
-}
-
-/// The folders that threads of this process have.
-fn ours() -> MutexGuard<'static, BTreeSet<u64>> {
-    static OURS: Mutex<BTreeSet<u64>> = Mutex::new(BTreeSet::new());
-    OURS.lock().unwrap_or_else(PoisonError::into_inner)
+/// How often threads of this process have had each folder: where many targets are at work it goes from one of them to the next.
+fn turns() -> MutexGuard<'static, BTreeMap<u64, u64>> {
+    static TURNS: Mutex<BTreeMap<u64, u64>> = Mutex::new(BTreeMap::new());
+    TURNS.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 impl Temporary<'_> {

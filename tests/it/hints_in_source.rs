@@ -11,6 +11,7 @@ use whsec::advice::Verb;
 
 /// Wordings with a command that other tests arrange, and those tests.
 const ELSEWHERE: &[(&str, &str)] = &[
+    ("bring it to where every store has it: ", "nothing_moves_while_a_secret_is_sealed"),
     ("`whsec status` shows what each waits for", "what_is_done_is_told_in_lines_and_in_one_table"),
     ("what is open: `whsec status`", "a_selection_is_named_by_globs_labels_owners_and_providers"),
     ("makes one, and `[journal] at` or WHSEC_JOURNAL names it", "the_journal_is_shown_whichever_it_is"),

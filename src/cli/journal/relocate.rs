@@ -13,9 +13,9 @@ pub(super) const NAME: &str = "journal move";
 /// Move the journal, with what is open in it, to another place
 ///
 /// From the state folder to a journal that machines share, which `whsec journal init` has made, between two of those, or back with
-/// `--to local`. Nobody works on an endpoint meanwhile; afterwards the old place refuses with the name of the new one. Sealed
-/// copies go along. What only this machine has (dotenv, json, file, keychain) stays bound to it.
-/// What a move that was cut off has left undone is done by the next one.
+/// `--to local`. Nobody works on an endpoint meanwhile; afterwards the old place refuses with the name of the new one. While a
+/// secret is sealed that not every store has nothing is moved. What only this machine has (dotenv, json, file, keychain) stays bound to it.
+/// Where it is cut off, nobody may go on with anything before the same command has done the rest.
 ///
 /// Examples:
 ///   whsec journal move --to 's3://acme-ops/whsec?region=eu-central-1#5f0c…'
@@ -55,7 +55,7 @@ pub fn run(args: &Args, session: &Session) -> anyhow::Result<Exit> {
         session.output.data(&format!("at = \"{}\"", moved.to));
     }
     let fields = json!({
-        "journal": { "at": moved.to, "from": moved.from, "rotations": moved.rotations, "open": moved.open, "seals": moved.seals },
+        "journal": { "at": moved.to, "from": moved.from, "rotations": moved.rotations, "open": moved.open },
     });
     session.output.json(&result::object(NAME, Exit::Done, fields));
     Ok(Exit::Done)
