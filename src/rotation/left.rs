@@ -11,12 +11,7 @@ const FILE: &str = "journal-moved";
 
 /// Where the journal of a state folder is by now, if it has moved.
 pub(super) fn moved_to(folder: &Path) -> Option<String> {
-    match std::fs::read_to_string(folder.join(FILE)) {
-        Ok(text) => Some(text.trim().to_owned()),
-        Err(error) if error.kind() == std::io::ErrorKind::NotFound => None,
-        // Whoever cannot read where it is goes on nowhere.
-        Err(error) => Some(format!("the place that `{FILE}` names, which cannot be read ({error})")),
-    }
+    Some(std::fs::read_to_string(folder.join(FILE)).ok()?.trim().to_owned())
 }
 
 /// Fails where it has.
