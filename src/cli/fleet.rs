@@ -90,14 +90,7 @@ pub struct Several<'a> {
 impl Several<'_> {
     /// Refuses options that only one target can have.
     pub fn refuse(&self, given: &[(&str, bool)]) -> anyhow::Result<()> {
-        let flag = given.iter().find(|(_, is_given)| *is_given).map(|(flag, _)| *flag);
-        match (flag, self.selection.is_one()) {
-            (Some(flag), false) => {
-                let message = format!("`{flag}` is for one target, and several are selected");
-                Err(Fault::new(Exit::Usage, message, "name the one that it is for"))
-            }
-            _ => Ok(()),
-        }
+        if self.selection.is_one() { Ok(()) } else { refuse_of_one(given) }
     }
 
     /// Does it.
@@ -119,7 +112,19 @@ impl Several<'_> {
         fleet.yes = session.global.yes;
         let (items, skipped) = taken(session, chosen);
         fleet.skipped = skipped;
-        run(session, fleet, items)
+        let course = fleet.course(items);
+        run(session, fleet, course)
+    }
+}
+
+/// Refuses options that only one target can have, where several are selected.
+pub fn refuse_of_one(given: &[(&str, bool)]) -> anyhow::Result<()> {
+    match given.iter().find(|(_, is_given)| *is_given) {
+        Some((flag, _)) => {
+            let message = format!("`{flag}` is for one target, and several are selected");
+            Err(Fault::new(Exit::Usage, message, "name the one that it is for"))
+        }
+        None => Ok(()),
     }
 }
 
@@ -151,13 +156,12 @@ enum Told {
 }
 
 /// Runs it, and yields the exit code of all of it.
-pub fn run(session: &Session, fleet: Fleet<'_>, items: Vec<Item>) -> anyhow::Result<Exit> {
+pub fn run(session: &Session, fleet: Fleet<'_>, course: Course) -> anyhow::Result<Exit> {
     let signals = session.signals()?;
     let stops = signals.clone();
     let paces = Arc::new(Paces::new(fleet.max_wait, move || stops.arrived()));
     let crew = session.crew(Some(Arc::clone(&paces)))?;
     let began_at = session.now();
-    let course = fleet.course(items);
     let (total, waves) = (course.items().len(), course.waves().len());
     let shared = Shared { course: Mutex::new(course), changed: Condvar::new(), crew, output: session.output.clone() };
     let mut rested: Vec<Rest> = Vec::new();
@@ -189,7 +193,7 @@ pub fn run(session: &Session, fleet: Fleet<'_>, items: Vec<Item>) -> anyhow::Res
     drop(wall);
     let course = shared.course.into_inner().unwrap_or_else(PoisonError::into_inner);
     for (at, why) in course.left() {
-        rested.push(Rest::left(&course, *at, Outcome::NotBegun, why));
+        rested.push(Rest::left(&course, *at, why));
     }
     for (item, why) in &fleet.skipped {
         rested.push(Rest::skipped(item, why));

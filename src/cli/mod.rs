@@ -37,6 +37,7 @@ mod overrule;
 mod person;
 mod probe;
 mod provider;
+mod read;
 mod rehearse;
 mod rest;
 mod result;

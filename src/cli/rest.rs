@@ -82,9 +82,9 @@ impl Rest {
     }
 
     /// A target that was not begun.
-    pub fn left(course: &Course, at: usize, outcome: Outcome, why: &str) -> Self {
+    pub fn left(course: &Course, at: usize, why: &str) -> Self {
         let item = &course.items()[at];
-        Self { at, wave: course.wave_of(at), outcome, ..Self::skipped(item, why) }
+        Self { at, wave: course.wave_of(at), outcome: Outcome::NotBegun, ..Self::skipped(item, why) }
     }
 
     /// A target that was left out.
@@ -211,8 +211,11 @@ pub fn error(session: &Session, exit: Exit, rested: &[Rest]) -> Value {
 
 /// How many came to what.
 pub fn counts(rested: &[Rest]) -> Value {
-    let count = |outcome: Outcome| rested.iter().filter(|rest| rest.outcome == outcome).count();
-    Outcome::ALL.iter().map(|outcome| (outcome.name().to_owned(), json!(count(*outcome)))).collect()
+    counted(rested).map(|(outcome, count)| (outcome.name().to_owned(), json!(count))).collect()
+}
+
+fn counted(rested: &[Rest]) -> impl Iterator<Item = (Outcome, usize)> {
+    Outcome::ALL.into_iter().map(|outcome| (outcome, rested.iter().filter(|rest| rest.outcome == outcome).count()))
 }
 
 /// How many ended with which code.
@@ -273,9 +276,7 @@ pub fn table(session: &Session, rested: &[Rest], stopped: Option<&str>) {
         }
         table.print(output);
     }
-    let counts: Vec<String> = Outcome::ALL
-        .iter()
-        .map(|outcome| (outcome, rested.iter().filter(|rest| rest.outcome == *outcome).count()))
+    let counts: Vec<String> = counted(rested)
         .filter(|(_, count)| *count > 0)
         .map(|(outcome, count)| format!("{count} {}", outcome.name().replace('_', " ")))
         .collect();

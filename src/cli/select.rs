@@ -10,6 +10,7 @@ use super::session::Session;
 use super::{complete, parse_duration};
 use crate::advice::Verb;
 use crate::config::is_label;
+use crate::operation::resume;
 use crate::operation::status::{Row, Wanted, look};
 use crate::rotation::{Plan, Step};
 use crate::secret;
@@ -221,9 +222,11 @@ impl Selection {
 
     /// The same, each of them one: a name that is none is said before anything is done.
     fn known(&self, session: &Session) -> anyhow::Result<Vec<String>> {
-        let names = self.named(session)?;
-        for name in &names {
-            if !session.config()?.has(name) && !session.is_open(name) {
+        let (names, config) = (self.named(session)?, session.config()?);
+        let unknown: Vec<&String> = names.iter().filter(|name| !config.has(name)).collect();
+        if !unknown.is_empty() {
+            let open = resume::open_ones(session.context()?).unwrap_or_default();
+            for name in unknown.into_iter().filter(|name| !open.contains(name)) {
                 session.target(name, &Default::default())?;
             }
         }
@@ -300,7 +303,7 @@ fn age(text: &str) -> Result<Age, String> {
 }
 
 fn step(text: &str) -> Result<Step, String> {
-    Step::ALL.into_iter().find(|step| step.name() == text).ok_or_else(|| {
+    Step::named(text).ok_or_else(|| {
         let names: Vec<&str> = Step::ALL.iter().map(|step| step.name()).collect();
         format!("it is none of the steps {}", names.join(", "))
     })

@@ -46,7 +46,7 @@ pub fn run(session: &Session, wanted: &Rotations<'_>) -> anyhow::Result<Exit> {
     let Rotations { waves, options, begin, .. } = wanted;
     let command = "rotate";
     let given = [("--idempotency-key", begin.idempotency_key.is_some()), ("--secret", begin.secret.secret.is_some())];
-    refuse_of_one(&[&options.of_one()[..], &given[..]].concat())?;
+    fleet::refuse_of_one(&[&options.of_one()[..], &given[..]].concat())?;
     if wanted.chosen.is_empty() {
         return select::nothing(session, command, false);
     }
@@ -67,7 +67,7 @@ pub fn run(session: &Session, wanted: &Rotations<'_>) -> anyhow::Result<Exit> {
     let mut fleet = Fleet::in_waves(command, waves, &work, judge);
     fleet.skipped = skipped;
     let items: Vec<Item> = planned.iter().map(|planned| planned.item.clone()).collect();
-    let course = fleet.course(items.clone());
+    let course = fleet.course(items);
     let digest = show(session, &planned, &course, &fleet.skipped);
     if begin.dry_run {
         session.output.say("dry run: nothing was sent, written or asked");
@@ -79,23 +79,11 @@ pub fn run(session: &Session, wanted: &Rotations<'_>) -> anyhow::Result<Exit> {
         consent(session, waves, begin, &planned, &digest)?;
     }
     fleet.yes = true;
-    fleet::run(session, fleet, items)
-}
-
-fn refuse_of_one(given: &[(&str, bool)]) -> anyhow::Result<()> {
-    match given.iter().find(|(_, is_given)| *is_given) {
-        Some((flag, _)) => {
-            let message = format!("`{flag}` is for one target, and several are selected");
-            Err(Fault::new(Exit::Usage, message, "name the one that it is for"))
-        }
-        None => Ok(()),
-    }
+    fleet::run(session, fleet, course)
 }
 
 fn plan(session: &Session, mut item: Item, intent: &Intent<'_>) -> Planned {
-    let target = session.context().ok().and_then(|context| context.configured(&item.name).ok());
-    let target = target.or_else(|| session.target(&item.name, &TargetOptions::default()).ok());
-    let plan = target.and_then(|target| {
+    let plan = session.target(&item.name, &TargetOptions::default()).ok().and_then(|target| {
         item.places = target.stores.iter().map(|store| store.reference.place()).collect();
         let stores = workspace::open_stores(&target).ok()?;
         let mut plan = start::plan(&target, intent).ok()?;

@@ -361,9 +361,8 @@ fn sixty_four_at_once_wait_for_a_slow_disk() {
     let mut command = std::process::Command::new("strace");
     command.args(["-f", "--seccomp-bpf", "-qq", "-o", "/dev/null", "-e", "trace=fsync,fdatasync"]);
     command.args(["-e", "inject=fsync,fdatasync:delay_exit=50000"]);
-    command.arg(inner.get_program()).args(inner.get_args()).env_clear().current_dir(fleet.sandbox.path("work"));
-    command.envs(inner.get_envs().filter_map(|(name, value)| Some((name, value?))));
-    let run = fleet.sandbox.watch(command.output().expect("strace is installed"));
+    let output = fleet.sandbox.behind(command, &inner).output().expect("strace is installed");
+    let run = fleet.sandbox.watch(output);
     assert_eq!(last(&run)["counts"]["stored"], 64, "{run:?}");
     assert!(fleet.are_stored() && fleet.all_rotations().iter().all(|count| *count == 1));
 }

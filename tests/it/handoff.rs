@@ -3,11 +3,12 @@
 
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
-use std::time::Duration;
 
 use whsec::provider::stand_in::Fault;
 
+use crate::kill::killed;
 use crate::sandbox::{Run, Sandbox};
+use crate::shared::elsewhere;
 
 const ANA: &str = "ana";
 const BEN: &str = "ben";
@@ -117,15 +118,7 @@ fn a_rotation_is_handed_over_and_comes_to_its_end_at_the_other_machine() {
 #[test]
 fn what_is_sealed_goes_along() {
     let sandbox = Sandbox::new("layers");
-    let (file, kept) = (sandbox.dotenv(), std::fs::read(sandbox.dotenv()).unwrap());
-    sandbox.stand_in.fault(Fault::Late(Duration::from_secs(2)));
-    let rotate = on(&sandbox, ANA, &["rotate", "hooks", "--yes"]).spawn().unwrap();
-    sandbox.until("the call", |sandbox| sandbox.rotations() == 1);
-    std::fs::remove_file(&file).unwrap();
-    std::fs::create_dir(&file).unwrap();
-    sandbox.finish(rotate).exits(8);
-    std::fs::remove_dir(&file).unwrap();
-    std::fs::write(&file, kept).unwrap();
+    sandbox.rotates_with_its_store_away(on(&sandbox, ANA, &["rotate", "hooks", "--yes"]));
     export(&sandbox, ANA, BEN, "bundle.age").exits(0);
     let bundle = std::fs::read(sandbox.path("work/bundle.age")).unwrap();
     assert!(bundle.starts_with(b"age-encryption.org/v1"));
@@ -393,17 +386,7 @@ fn a_rotation_of_every_kind_comes_in() {
 fn a_store_of_one_machine_stays_on_it_and_the_other_one_is_told() {
     let sandbox = rotated("hopae");
     let before = sandbox.variables();
-    let elsewhere = |arguments: &[&str]| {
-        let command = on(&sandbox, BEN, arguments);
-        let mut other = Command::new("unshare");
-        std::fs::write(sandbox.path("machine-id"), "00112233445566778899aabbccddeeff\n").unwrap();
-        let other_id = format!("mount --bind '{}' /etc/machine-id", sandbox.path("machine-id").display());
-        let script = format!("{other_id} && hostname elsewhere && exec \"$0\" \"$@\"");
-        other.args(["--uts", "--mount", "sh", "-c", &script]);
-        other.arg(command.get_program()).args(command.get_args()).current_dir(sandbox.path("work")).env_clear();
-        other.envs(command.get_envs().filter_map(|(name, value)| Some((name, value?))));
-        sandbox.watch(other.output().unwrap())
-    };
+    let elsewhere = |arguments: &[&str]| elsewhere(&sandbox, &on(&sandbox, BEN, arguments));
     let to = recipient(&sandbox, BEN);
     run(&sandbox, ANA, &["handoff", "export", "hooks", "--to", &to]).exits(0).says("is on one machine alone");
     let imported = elsewhere(&["handoff", "import", "hooks.handoff.age", "--yes"]);
@@ -432,18 +415,6 @@ fn copy(from: &Path, to: &Path) {
     let _ = std::fs::remove_dir_all(to);
     let copied = Command::new("cp").arg("-a").arg(from).arg(to).status().unwrap();
     assert!(copied.success());
-}
-
-/// Runs a command that dies at the entry of its `when`-th `call`. Yields whether it did.
-fn killed(sandbox: &Sandbox, inner: &Command, call: &str, when: usize) -> bool {
-    use std::os::unix::process::ExitStatusExt;
-    let mut command = Command::new("strace");
-    command.args(["-f", "-qq", "-o", "/dev/null", "-e"]).arg(format!("trace={call}"));
-    command.arg("-e").arg(format!("inject={call}:signal=KILL:when={when}"));
-    command.arg(inner.get_program()).args(inner.get_args()).env_clear().current_dir(sandbox.path("work"));
-    command.envs(inner.get_envs().filter_map(|(name, value)| Some((name, value?)))).stdin(Stdio::null());
-    let output = command.output().expect("strace is installed");
-    output.status.signal() == Some(9)
 }
 
 const CALLS: [&str; 6] = ["fsync", "fdatasync", "renameat2", "pwrite64", "unlink", "flock"];

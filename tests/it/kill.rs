@@ -3,7 +3,7 @@
 
 use std::collections::BTreeSet;
 use std::os::unix::process::ExitStatusExt;
-use std::process::{Command, Stdio};
+use std::process::Command;
 
 use crate::sandbox::{Run, Sandbox};
 
@@ -15,14 +15,11 @@ const CALLS: [&str; 10] =
 const SENDS: [&str; 3] = ["sendto", "recvfrom", "writev"];
 
 /// Runs a command that dies at the entry of a thread's `when`-th `call`. Yields whether it did.
-fn killed(sandbox: &Sandbox, arguments: &[&str], call: &str, when: usize) -> bool {
-    let inner = sandbox.command(arguments);
+pub fn killed(sandbox: &Sandbox, inner: &Command, call: &str, when: usize) -> bool {
     let mut command = Command::new("strace");
     command.args(["-f", "-qq", "-o", "/dev/null", "-e"]).arg(format!("trace={call}"));
     command.arg("-e").arg(format!("inject={call}:signal=KILL:when={when}"));
-    command.arg(inner.get_program()).args(inner.get_args()).env_clear().current_dir(sandbox.path("work"));
-    command.envs(inner.get_envs().filter_map(|(name, value)| Some((name, value?)))).stdin(Stdio::null());
-    let output = command.output().expect("strace is installed");
+    let output = sandbox.behind(command, inner).output().expect("strace is installed");
     let is_dead = output.status.signal() == Some(9);
     assert!(is_dead || output.status.code().is_some_and(|code| code < 128), "{call} {when}: {output:?}");
     is_dead
@@ -75,7 +72,8 @@ fn sweep_call(provider: &str, call: &str, step: usize) -> (usize, usize) {
         let sandbox = sandbox(provider);
         let old = sandbox.newest();
         let id = sandbox.id();
-        let dead = killed(&sandbox, &["rotate", "hooks", "--yes", "--confirm", &id, "--done", "prepare"], call, when);
+        let rotate = sandbox.command(&["rotate", "hooks", "--yes", "--confirm", &id, "--done", "prepare"]);
+        let dead = killed(&sandbox, &rotate, call, when);
         assert!(sandbox.rotations() <= 1, "{provider} {call} {when}");
         // Whatever is live is whole: the old secret or the new one, never a part of either.
         let wholes = [old.expose().to_owned(), sandbox.newest().expose().to_owned()];
@@ -157,7 +155,7 @@ fn strace_kills_cutover_again_and_again_and_it_comes_to_the_same_end() {
             } else {
                 &["cutover", "hooks", "--confirm", &id, "--done", "deploy", "--done", "verify", "--done", "drop"]
             };
-            kills += u32::from(killed(&sandbox, line, call, when));
+            kills += u32::from(killed(&sandbox, &sandbox.command(line), call, when));
         }
     }
     assert!(kills > 5, "{kills} kills");

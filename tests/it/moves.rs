@@ -58,17 +58,9 @@ fn nothing_moves_while_a_secret_is_sealed() {
         let at = made.json()["journal"]["at"].as_str().unwrap().to_owned();
         (sandbox, at)
     };
-    let file = sandbox.dotenv();
-    let kept = std::fs::read(&file).unwrap();
-    sandbox.stand_in.fault(whsec::provider::stand_in::Fault::Late(Duration::from_secs(2)));
-    let rotate = sandbox.command(&["rotate", "hooks", "--yes"]).env("WHSEC_JOURNAL", "local").spawn().unwrap();
-    sandbox.until("the call", |sandbox| sandbox.rotations() == 1);
-    // The store is away when the answer comes.
-    std::fs::remove_file(&file).unwrap();
-    std::fs::create_dir(&file).unwrap();
-    sandbox.finish(rotate).exits(8);
-    std::fs::remove_dir(&file).unwrap();
-    std::fs::write(&file, kept).unwrap();
+    let mut rotate = sandbox.command(&["rotate", "hooks", "--yes"]);
+    rotate.env("WHSEC_JOURNAL", "local");
+    sandbox.rotates_with_its_store_away(rotate);
     let refused = with(&sandbox, "local", &["journal", "move", "--to", &at]).exits(5);
     refused.says("a secret is sealed still of hooks").says("`whsec cutover hooks`; then move");
     with(&sandbox, &at, &["status", "--exit-code", "--json"]).says_not("stored");

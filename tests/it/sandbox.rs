@@ -12,7 +12,7 @@ use std::time::Duration;
 use jiff::Timestamp;
 use serde_json::Value;
 use tempfile::TempDir;
-use whsec::provider::stand_in::{Seen, StandIn, StandInOptions};
+use whsec::provider::stand_in::{Fault, Seen, StandIn, StandInOptions};
 use whsec::provider::{Catalog, Endpoint, Provider};
 use whsec::secret::Secret;
 
@@ -279,6 +279,26 @@ impl Sandbox {
             Some(Place::Database(at)) => place::sql(at, sql),
             _ => String::new(),
         }
+    }
+
+    /// A command that another program runs: what that is told, and behind it the command as it is.
+    pub fn behind(&self, mut program: Command, inner: &Command) -> Command {
+        program.arg(inner.get_program()).args(inner.get_args()).env_clear().current_dir(self.path("work"));
+        program.envs(inner.get_envs().filter_map(|(name, value)| Some((name, value?)))).stdin(Stdio::null());
+        program
+    }
+
+    /// Rotates while the store is away when the answer comes, and has it back: the new secret is sealed and nowhere else.
+    pub fn rotates_with_its_store_away(&self, mut rotate: Command) {
+        let (file, kept) = (self.dotenv(), std::fs::read(self.dotenv()).unwrap());
+        self.stand_in.fault(Fault::Late(Duration::from_secs(2)));
+        let child = rotate.spawn().unwrap();
+        self.until("the call", |sandbox| sandbox.rotations() == 1);
+        std::fs::remove_file(&file).unwrap();
+        std::fs::create_dir(&file).unwrap();
+        self.finish(child).exits(8);
+        std::fs::remove_dir(&file).unwrap();
+        std::fs::write(&file, kept).unwrap();
     }
 
     /// Runs a command to its end.

@@ -290,6 +290,16 @@ fn a_clock_that_is_a_month_off_takes_nobodys_endpoint() {
     }
 }
 
+/// Runs a command where the machine has another name, which only root can give it.
+pub fn elsewhere(sandbox: &Sandbox, command: &Command) -> Run {
+    std::fs::write(sandbox.path("machine-id"), "00112233445566778899aabbccddeeff\n").unwrap();
+    let other_id = format!("mount --bind '{}' /etc/machine-id", sandbox.path("machine-id").display());
+    let script = format!("{other_id} && hostname elsewhere && exec \"$0\" \"$@\"");
+    let mut other = Command::new("unshare");
+    other.args(["--uts", "--mount", "sh", "-c", &script]);
+    sandbox.watch(sandbox.behind(other, command).output().unwrap())
+}
+
 /// A store that only one machine has is not written on another, which may have one of the same name.
 #[test]
 #[ignore = "needs a shared journal; run by tests/run"]
@@ -297,17 +307,7 @@ fn a_store_of_one_machine_is_gone_on_with_there() {
     let sandbox = team("layers");
     run(&sandbox, "a", &["rotate", "hooks", "--yes"]).exits(0);
     let before = sandbox.variables();
-    let elsewhere = |arguments: &[&str]| {
-        let command = on(&sandbox, "b", arguments);
-        let mut other = Command::new("unshare");
-        std::fs::write(sandbox.path("machine-id"), "00112233445566778899aabbccddeeff\n").unwrap();
-        let other_id = format!("mount --bind '{}' /etc/machine-id", sandbox.path("machine-id").display());
-        let script = format!("{other_id} && hostname elsewhere && exec \"$0\" \"$@\"");
-        other.args(["--uts", "--mount", "sh", "-c", &script]);
-        other.arg(command.get_program()).args(command.get_args()).current_dir(sandbox.path("work")).env_clear();
-        other.envs(command.get_envs().filter_map(|(name, value)| Some((name, value?))));
-        sandbox.watch(other.output().unwrap())
-    };
+    let elsewhere = |arguments: &[&str]| elsewhere(&sandbox, &on(&sandbox, "b", arguments));
     let run_there = elsewhere(&["cutover", "hooks", "--done", "deploy"]);
     if run_there.stderr.contains("Operation not permitted") {
         println!("SKIPPED a_store_of_one_machine_is_gone_on_with_there: only root gives a machine another name");

@@ -1,18 +1,17 @@
 //! `whsec handoff import`: goes on here with a rotation that somebody has handed over.
 
-use std::io::Read;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use clap::ValueHint;
 
-use super::super::exit::{Exit, Fault};
+use super::super::exit::Exit;
+use super::super::read::file_or_stdin;
 use super::super::session::Session;
 use super::super::{ask, outcome, person};
 use crate::operation::handoff::import::{self, Offer};
 use crate::operation::report::End;
 use crate::operation::{Error, workspace};
 use crate::rotation::handoff::LARGEST;
-use crate::secret::shown_path;
 use crate::ui::preview;
 
 pub(super) const NAME: &str = "handoff import";
@@ -40,7 +39,10 @@ pub struct Args {
 /// Runs the command.
 pub fn run(args: &Args, session: &Session) -> anyhow::Result<Exit> {
     let context = session.operating()?;
-    let prepared = match import::prepare(context, &read(&args.file)?)? {
+    let prepared = match import::prepare(
+        context,
+        &file_or_stdin(&args.file, LARGEST, "name the file that was handed over, or `-` for stdin")?,
+    )? {
         Offer::New(prepared) => prepared,
         Offer::Here(open) => {
             session.output.say("it has come in already, and is left as it is");
@@ -55,22 +57,4 @@ pub fn run(args: &Args, session: &Session) -> anyhow::Result<Exit> {
     let (rotation, event) = prepared.begin(context)?;
     person::notifier(session, context).recorded(&rotation, &event);
     outcome::tell(session, NAME, &rotation, workspace, Ok::<_, Error>(End::Done))
-}
-
-fn read(path: &Path) -> anyhow::Result<Vec<u8>> {
-    let failed = |why: String| {
-        let message = format!("cannot read `{}`: {why}", shown_path(path));
-        Fault::new(Exit::Usage, message, "name the file that was handed over, or `-` for stdin")
-    };
-    let mut bytes = Vec::new();
-    let read = if path == Path::new("-") {
-        std::io::stdin().lock().take(LARGEST + 1).read_to_end(&mut bytes)
-    } else {
-        std::fs::File::open(path).and_then(|file| file.take(LARGEST + 1).read_to_end(&mut bytes))
-    };
-    read.map_err(|error| failed(error.to_string()))?;
-    if bytes.len() as u64 > LARGEST {
-        return Err(failed(format!("it is larger than {} MiB", LARGEST >> 20)));
-    }
-    Ok(bytes)
 }

@@ -17,7 +17,7 @@ use crate::config::{Config, Target};
 use crate::http;
 use crate::operation::context::{Files, World};
 use crate::operation::journal::VARIABLE as SHARED_JOURNAL;
-use crate::operation::{Context, Folders, Note, find, resume, shared};
+use crate::operation::{Context, Folders, Note, find, shared};
 use crate::provider::Catalog;
 use crate::provider::pace::Paces;
 use crate::system::program;
@@ -158,12 +158,6 @@ impl Session {
     /// The names of the configured targets; none where the config cannot be read, as completion must not fail.
     pub fn target_names(&self) -> Vec<String> {
         self.config().map(|config| config.names().map(str::to_owned).collect()).unwrap_or_default()
-    }
-
-    /// Whether a rotation is open that goes by this name.
-    pub fn is_open(&self, name: &str) -> bool {
-        let open = self.context().ok().and_then(|context| resume::open_ones(context).ok());
-        open.is_some_and(|open| open.iter().any(|open| open == name))
     }
 
     /// Whether somebody is there to answer questions.

@@ -1,12 +1,12 @@
 //! Where a delivery comes from: a file, stdin, or headers and a body on the command line.
 
-use std::io::Read;
 use std::path::Path;
 
 use jiff::Timestamp;
 
 use super::Args;
 use crate::cli::exit::{Exit, Fault};
+use crate::cli::read::file_or_stdin;
 use crate::delivery::{Delivery, capture, examine};
 
 /// Largest capture that is read, in bytes.
@@ -35,21 +35,7 @@ pub fn each(args: &Args, mut take: impl FnMut(&Delivery<'_>)) -> anyhow::Result<
 }
 
 fn read(path: &Path) -> anyhow::Result<Vec<u8>> {
-    let failed = |why: String| {
-        let message = format!("cannot read `{}`: {why}", crate::secret::shown_path(path));
-        Fault::new(Exit::Usage, message, "name the file of a captured delivery, or `-` for stdin")
-    };
-    let mut bytes = Vec::new();
-    let read = if path == Path::new("-") {
-        std::io::stdin().lock().take(LARGEST + 1).read_to_end(&mut bytes)
-    } else {
-        std::fs::File::open(path).and_then(|file| file.take(LARGEST + 1).read_to_end(&mut bytes))
-    };
-    read.map_err(|error| failed(error.to_string()))?;
-    if bytes.len() as u64 > LARGEST {
-        return Err(failed(format!("it is larger than {} MiB", LARGEST >> 20)));
-    }
-    Ok(bytes)
+    file_or_stdin(path, LARGEST, "name the file of a captured delivery, or `-` for stdin")
 }
 
 /// Reads `NAME: VALUE`.
