@@ -103,6 +103,7 @@ verbs! {
     TargetTrust "target trust",
     ProviderList "provider list",
     JournalInit "journal init",
+    JournalMove "journal move",
     Login "login",
     Doctor "doctor",
 }

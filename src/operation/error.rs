@@ -163,7 +163,7 @@ impl Error {
             Self::Keyed(Keyed { error, key }) => (of_run(error), advice_of_run(error, Some(key))),
             Self::Journal(error) => (of_journal(error), error.hint()),
             Self::StateKey(error) => (Kind::Failed, error.hint()),
-            Self::Seal(error) => (Kind::Store, error.hint()),
+            Self::Seal(error) => (of_seal(error), error.hint()),
             Self::Store(error) => (of_store(error), error.hint()),
         }
     }
@@ -187,7 +187,7 @@ pub fn judge(cause: &(dyn StdError + 'static)) -> Option<(Kind, Option<Advice>)>
     } else if let Some(error) = cause.downcast_ref::<StateKeyError>() {
         (Kind::Failed, error.hint())
     } else if let Some(error) = cause.downcast_ref::<SealError>() {
-        (Kind::Store, error.hint())
+        (of_seal(error), error.hint())
     } else {
         let error = cause.downcast_ref::<StoreError>()?;
         (of_store(error), error.hint())
@@ -229,6 +229,13 @@ fn of_journal(error: &JournalError) -> Kind {
     }
 }
 
+fn of_seal(error: &SealError) -> Kind {
+    match error {
+        SealError::Shared(error) => of_shared(error),
+        _ => Kind::Store,
+    }
+}
+
 fn of_shared(error: &SharedError) -> Kind {
     match error {
         SharedError::Documents(error) => match error {
@@ -239,7 +246,10 @@ fn of_shared(error: &SharedError) -> Kind {
             DocumentsError::Login { .. } => Kind::Usage,
             DocumentsError::TooLarge { .. } => Kind::Failed,
         },
-        SharedError::TakenOver { .. } | SharedError::Contended { .. } | SharedError::Moved { .. } => Kind::Conflict,
+        SharedError::TakenOver { .. }
+        | SharedError::Contended { .. }
+        | SharedError::Moved { .. }
+        | SharedError::Arriving { .. } => Kind::Conflict,
         SharedError::DoesNotOpen { .. } => Kind::Store,
         SharedError::Unnamed { .. } => Kind::Usage,
         SharedError::Damaged { .. }

@@ -14,6 +14,7 @@ use crate::rotation::journal::{Journal, JournalError};
 use crate::rotation::seal::Seals;
 use crate::rotation::shared::Shared;
 use crate::rotation::shared_error::SharedError;
+use crate::store::envelope::Envelope;
 use crate::store::{AwsAccess, StoreError, Surroundings, aws_access};
 use crate::system::private;
 use crate::system::text::hex;
@@ -22,6 +23,9 @@ use crate::system::text::hex;
 pub const VARIABLE: &str = "WHSEC_JOURNAL";
 /// The state folder's own, as the variable names it.
 const LOCAL: &str = "local";
+
+/// A way to open a shared journal.
+pub(super) type OpenShared = fn(Documents, Option<&str>, &Envelope, &str) -> Result<Shared, SharedError>;
 
 /// The file of a state folder that says which shared journal its rotations are in.
 const NOTE: &str = "journal-at";
@@ -82,11 +86,16 @@ impl Context {
 
     /// The one at this place.
     pub(super) fn open_at(&self, location: &Location) -> Result<Shared, Error> {
+        self.open_by(location, Shared::open)
+    }
+
+    /// The same by one of the ways to open one.
+    pub(super) fn open_by(&self, location: &Location, open: OpenShared) -> Result<Shared, Error> {
         // Whose identity opens it is in the config, and another one would say that it cannot be opened.
         self.config()?;
         let own = self.keeper()?.seals(false)?;
         let documents = self.documents(location)?;
-        let shared = Shared::open(documents, location.key(), &own.envelope()?, &own.identity_place());
+        let shared = open(documents, location.key(), &own.envelope()?, &own.identity_place());
         Ok(shared.map_err(JournalError::from)?)
     }
 
@@ -120,7 +129,7 @@ impl Context {
     /// What is open in this state folder's own journal, where another one is named.
     fn left_behind(&self) -> Result<Vec<Rotation>, Error> {
         match self.folders().state_dir() {
-            Ok(state) if state.join("journal.sqlite").exists() && Journal::moved_to(state).is_none() => {
+            Ok(state) if state.join("journal.sqlite").exists() && Journal::moved_to(state)?.is_none() => {
                 Ok(Journal::open_to_look(state)?.open_rotations()?)
             }
             _ => Ok(Vec::new()),

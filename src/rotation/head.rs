@@ -30,6 +30,9 @@ pub(super) struct Head {
     /// The journal that the endpoint is in by now, if it is another one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub moved_to: Option<String>,
+    /// The journal that it is being moved here from: as long as that is said, all of it need not be here, and nobody goes on with it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub arrives_from: Option<String>,
 }
 
 /// Who works on the endpoint, from the moment at which the head was written.
@@ -67,7 +70,8 @@ impl Head {
     pub fn new(endpoint: &str) -> Self {
         let (lease, standing) = (None, Vec::new());
         let nonce = Uuid::nil();
-        Self { endpoint: endpoint.to_owned(), nonce, fence: 0, lease, rotations: 0, standing, moved_to: None }
+        let (moved_to, arrives_from) = (None, None);
+        Self { endpoint: endpoint.to_owned(), nonce, fence: 0, lease, rotations: 0, standing, moved_to, arrives_from }
     }
 
     /// For how long somebody may still be at work on it, of a head that was written so long ago; nothing where nobody is.

@@ -50,10 +50,20 @@ impl Shared {
             head.lease = Some(Lease { holder: holder.to_owned(), seconds, spent_ms: 0 });
             if self.write(&mut head, tag.as_ref(), true)? {
                 self.lost.borrow_mut().remove(endpoint);
-                return Ok(());
+                return if tag.is_none() { Ok(self.refuse_to_begin(endpoint)?) } else { Ok(()) };
             }
         }
         Err(self.contended(&head_name(endpoint)).into())
+    }
+
+    /// Gives a new endpoint back where all of the journal has moved since it was opened. Whoever moves one looks for new endpoints
+    /// behind saying so, and whoever begins one looks for that behind beginning: one of the two sees the other.
+    fn refuse_to_begin(&self, endpoint: &str) -> Result<(), SharedError> {
+        let refused = self.moved_by_now().and_then(|to| self.refuse_moved_to(to.as_ref()));
+        if refused.is_err() {
+            self.give_back(endpoint);
+        }
+        refused
     }
 
     /// How long the endpoint is this process's still without another sign of life.

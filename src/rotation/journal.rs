@@ -49,13 +49,8 @@ impl Journal {
     }
 
     /// Where the journal of a state folder is by now, if it has moved.
-    pub fn moved_to(folder: &Path) -> Option<String> {
+    pub fn moved_to(folder: &Path) -> Result<Option<String>, JournalError> {
         left::moved_to(folder)
-    }
-
-    /// Has nobody begin or go on with anything in a state folder's own journal any more: it is at another place by now.
-    pub fn leave(folder: &Path, to: &str) -> Result<(), JournalError> {
-        left::leave(folder, to)
     }
 
     /// The same for looking only: where the folder is read-only, a journal that takes no events.

@@ -36,6 +36,12 @@ pub enum JournalError {
     ReadOnly { folder: PathBuf },
     #[error("the journal's last commits are in `{log}`, which cannot be read from a read-only disk")]
     LogUnread { log: PathBuf },
+    #[error("`{path}` cannot be read, which says whether the journal is at another place by now")]
+    WordUnread {
+        path: PathBuf,
+        #[source]
+        source: std::io::Error,
+    },
     #[error("the journal `{path}` was removed or replaced while whsec ran")]
     Gone { path: PathBuf },
     #[error(transparent)]
@@ -72,6 +78,7 @@ impl JournalError {
             }
             Self::ReadOnly { folder } => read_only_hint(folder).into(),
             Self::LogUnread { .. } => "make that disk writable, or look at a copy: --state-dir COPY".into(),
+            Self::WordUnread { .. } => "nothing was sent; see who may read that file, and whether the disk is sound".into(),
             Self::Gone { path } => format!(
                 "the state folder is the rotation: bring `{}` back as it was, from a copy if there is one, before anything else",
                 path.parent().unwrap_or(path).display()

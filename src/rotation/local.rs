@@ -88,7 +88,11 @@ impl Local {
     pub fn append(&self, rotation: &mut Rotation, entries: &[Entry]) -> Result<(), JournalError> {
         self.in_place()?;
         let plan = serde_json::to_string(&rotation.plan).map_err(|_| self.damaged())?;
-        self.write(rotation, plan, entries).map_err(|error| match error.sqlite_error_code() {
+        let begun = Transaction::new_unchecked(&self.connection, TransactionBehavior::Immediate);
+        let transaction = begun.map_err(|error| self.classify(error))?;
+        // Whoever moves the journal waits for this write, or is seen here.
+        left::refuse(self.folder())?;
+        self.write(transaction, rotation, plan, entries).map_err(|error| match error.sqlite_error_code() {
             Some(rusqlite::ErrorCode::ConstraintViolation) => {
                 JournalError::AlreadyOpen { endpoint: rotation.plan.own_id().to_owned() }
             }
@@ -123,13 +127,8 @@ impl Local {
         self.connection.query_row("PRAGMA data_version", [], |row| row.get(0)).ok()
     }
 
-    fn folder(&self) -> &Path {
+    pub(super) fn folder(&self) -> &Path {
         self.path.parent().unwrap_or(&self.path)
-    }
-
-    /// Says that the journal is here again, which was at another place.
-    pub fn is_back(&self) -> Result<(), JournalError> {
-        left::is_back(self.folder())
     }
 
     /// Fails where the file is not the one any more that was opened, or the journal is at another place by now.
@@ -274,8 +273,13 @@ impl Local {
         look().map_err(|error| self.classify(error))
     }
 
-    fn write(&self, rotation: &Rotation, plan: String, entries: &[Entry]) -> rusqlite::Result<()> {
-        let transaction = Transaction::new_unchecked(&self.connection, TransactionBehavior::Immediate)?;
+    fn write(
+        &self,
+        transaction: Transaction<'_>,
+        rotation: &Rotation,
+        plan: String,
+        entries: &[Entry],
+    ) -> rusqlite::Result<()> {
         let key = &self.key.stamps;
         let (mut row, before) = match rows::find(&transaction, &rotation.id.to_string())? {
             Some(row) => {

@@ -91,6 +91,7 @@ mod teams;
 #[cfg(test)]
 mod tests;
 mod times;
+pub mod transfer;
 mod unasked;
 #[cfg(test)]
 mod world;

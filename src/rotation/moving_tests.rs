@@ -1,48 +1,11 @@
 //! Rotations that go from one journal to another and back, and what is refused.
 
-use super::super::teams::shared;
-use super::super::tests::{events, noon, rotation};
-use super::super::{Direction, Event, Outcome, Rotation, Step};
+use super::super::teams::{add, begin, filled, said, shared};
+use super::super::tests::{events, noon};
+use super::super::world::planned;
+use super::super::{Direction, Event, Step, left};
 use super::*;
 use crate::documents::Memory;
-
-fn begin(journal: &Journal, direction: Direction, replaces: Option<Uuid>) -> Rotation {
-    let mut it = rotation(direction);
-    (it.id, it.plan.replaces) = (Uuid::new_v4(), replaces);
-    journal.append(&mut it, "ana@box", noon(), &events(direction, Step::Check)).unwrap();
-    it
-}
-
-fn add(journal: &Journal, it: &mut Rotation, event: Event) {
-    journal.append(it, "ana@box", noon(), &[event]).unwrap();
-}
-
-/// What can be asked of a journal.
-fn said(journal: &Journal, endpoint: &str) -> String {
-    let plans = |rotations: Vec<Rotation>| {
-        let of = |it: &Rotation| (it.id, it.closed.clone(), it.done.clone(), it.call.clone(), it.plan.replaces);
-        format!("{:?}", rotations.iter().map(of).collect::<Vec<_>>())
-    };
-    let closed = journal.closed_since(noon()).unwrap();
-    [journal.of_endpoint(endpoint), journal.open_of(endpoint), journal.standing_of(endpoint), Ok(closed)]
-        .map(|asked| plans(asked.unwrap()))
-        .join("\n")
-}
-
-/// Four that are over, one that is open and one that stands beside it.
-fn filled(folder: &std::path::Path) -> (Journal, Rotation, Rotation) {
-    let journal = Journal::open(folder).unwrap();
-    for _ in 0..4 {
-        let mut over = begin(&journal, Direction::OverlapEither, None);
-        for step in [Step::Issue, Step::Stage] {
-            events(Direction::OverlapEither, step).into_iter().for_each(|event| add(&journal, &mut over, event));
-        }
-        add(&journal, &mut over, Event::Closed { outcome: Outcome::Done, reason: None });
-    }
-    let open = begin(&journal, Direction::OverlapEither, None);
-    let beside = begin(&journal, Direction::Force, Some(open.id));
-    (journal, open, beside)
-}
 
 #[test]
 fn all_that_can_be_asked_is_the_same_at_the_other_place_and_back_again() {
@@ -58,7 +21,7 @@ fn all_that_can_be_asked_is_the_same_at_the_other_place_and_back_again() {
         assert_eq!(said(&there, &endpoint), said(&local, &endpoint));
     }
     there.verify().unwrap();
-    Journal::leave(folder.path(), "s3://there").unwrap();
+    left::leave(folder.path(), "s3://there").unwrap();
     // Whoever has it open, and whoever comes later.
     let refused = local.append(&mut beside.clone(), "ana@box", noon(), &[Event::Confirmed]).unwrap_err().to_string();
     assert!(refused.contains("has moved to `s3://there`"), "{refused}");
@@ -98,11 +61,32 @@ fn a_shared_journal_that_has_moved_lets_nobody_act() {
     let memory = Memory::default();
     let (before, moved) = (shared(&memory), shared(&memory));
     let mut open = begin(&Journal::Shared(before.clone()), Direction::OverlapEither, None);
-    moved.leave_for("local").unwrap();
+    moved.say_moved(Some("local")).unwrap();
+    moved.close_heads("local").unwrap();
     let error = super::super::teams::lease(&before, &open.plan.endpoint_key, "ana").unwrap_err().to_string();
     assert!(error.contains("has moved to `local`"), "{error}");
     let refused = Journal::Shared(before).append(&mut open, "ana@box", noon(), &[Event::Confirmed]).unwrap_err();
     assert!(refused.to_string().contains("has moved to `local`"), "{refused}");
     let later = Shared::open(memory.open(), None, &super::super::teams::envelope(), "identity").unwrap_err();
     assert!(later.to_string().contains("has moved to `local`"), "{later}");
+}
+
+/// A store that joined on this machine is on it still, and is known to be once other machines may go on.
+#[test]
+fn a_store_that_joined_is_bound_to_its_machine_as_one_of_the_plan_is() {
+    let folder = tempfile::tempdir().unwrap();
+    let (local, mut open, _) = filled(folder.path());
+    let joined = PlannedStore { server: None, ..planned("b") };
+    add(&local, &mut open, Event::StoreJoined { store: joined, held: None });
+    let mut recorded = Recorded::of(&local).unwrap();
+    let before = format!("{recorded:?}");
+    recorded.bind(|store| store.server = Some("host:box".to_owned()));
+    let there = Journal::Shared(shared(&Memory::default()));
+    recorded.take_into(&there).unwrap();
+    let all = there.of_endpoint(&open.plan.endpoint_key).unwrap();
+    let it = all.iter().find(|it| it.id == open.id).unwrap();
+    let bound = it.plan.stores.iter().map(|store| store.server.as_deref()).collect::<Vec<_>>();
+    assert!(!bound.is_empty() && bound.iter().all(|server| *server == Some("host:box")), "{bound:?}");
+    recorded.bind(|store| store.server = None);
+    assert_eq!(format!("{recorded:?}"), before);
 }

@@ -51,6 +51,8 @@ pub struct Shared {
     pub(super) asked: Cell<Option<Duration>>,
     /// How many seals this process has named.
     seals: Cell<u64>,
+    /// The journal that this process moves all of it to: what says that it is there is its own doing.
+    pub(super) leaves_for: RefCell<Option<String>>,
 }
 
 /// The document that says what journal it is: it is made once, and again for other recipients.
@@ -65,7 +67,7 @@ pub(super) struct About {
     key: String,
     /// The journal that all of it is in by now, if it is another one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    moved_to: Option<String>,
+    pub moved_to: Option<String>,
 }
 
 /// A head as it was found.
@@ -78,6 +80,20 @@ pub(super) struct Found {
 impl Shared {
     /// Opens the journal that is there. `wanted` is the fingerprint that its key has to have, where that is said.
     pub fn open(
+        documents: Documents,
+        wanted: Option<&str>,
+        identity: &Envelope,
+        kept: &str,
+    ) -> Result<Self, SharedError> {
+        let mut shared = Self::open_though_moved(documents, wanted, identity, kept)?;
+        match shared.about.moved_to.take() {
+            Some(to) => Err(SharedError::Moved { at: shared.place().to_owned(), to }),
+            None => Ok(shared),
+        }
+    }
+
+    /// The same of one that may be at another place by now.
+    pub fn open_though_moved(
         documents: Documents,
         wanted: Option<&str>,
         identity: &Envelope,
@@ -99,7 +115,16 @@ impl Shared {
                 own: identity.recipients.last().map(ToString::to_string),
             })?;
         let stamps = std::str::from_utf8(&key).ok().and_then(StampKey::parse).ok_or_else(damaged)?;
-        let shared = Self {
+        let mut shared = Self::of(documents, stamps, about);
+        if wanted.is_some_and(|wanted| wanted != shared.fingerprint()) {
+            return Err(SharedError::OtherKey { at, found: shared.fingerprint() });
+        }
+        shared.about = shared.opened(JOURNAL, &found.body)?;
+        Ok(shared)
+    }
+
+    fn of(documents: Documents, stamps: StampKey, about: About) -> Self {
+        Self {
             documents,
             stamps,
             about,
@@ -108,27 +133,30 @@ impl Shared {
             looked: RefCell::default(),
             asked: Cell::default(),
             seals: Cell::new(0),
-        };
-        if wanted.is_some_and(|wanted| wanted != shared.fingerprint()) {
-            return Err(SharedError::OtherKey { at, found: shared.fingerprint() });
-        }
-        let about = shared.opened::<About>(JOURNAL, &found.body)?;
-        match about.moved_to {
-            Some(to) => Err(SharedError::Moved { at: shared.place().to_owned(), to }),
-            None => Ok(shared),
+            leaves_for: RefCell::default(),
         }
     }
 
-    /// Says in the journal itself that it is elsewhere by now.
-    pub(super) fn say_moved(&self, to: &str) -> Result<(), SharedError> {
+    /// Says in the journal itself that it is elsewhere by now, or is here again.
+    pub(super) fn say_moved(&self, to: Option<&str>) -> Result<(), SharedError> {
         for _ in 0..TRIES {
             let Some(found) = self.documents.read(JOURNAL)? else { break };
-            let about = About { moved_to: Some(to.to_owned()), ..self.opened::<About>(JOURNAL, &found.body)? };
+            let about = self.opened::<About>(JOURNAL, &found.body)?;
+            if about.moved_to.as_deref() == to {
+                return Ok(());
+            }
+            let about = About { moved_to: to.map(str::to_owned), ..about };
             if self.documents.write_if(JOURNAL, &self.text(JOURNAL, &about)?, Some(&found.tag))?.is_some() {
                 return Ok(());
             }
         }
         Err(self.contended(JOURNAL))
+    }
+
+    /// Where it is by now, as the journal itself says it this moment.
+    pub(super) fn moved_by_now(&self) -> Result<Option<String>, SharedError> {
+        let Some(found) = self.documents.read(JOURNAL)? else { return Err(self.damaged(JOURNAL)) };
+        Ok(self.opened::<About>(JOURNAL, &found.body)?.moved_to)
     }
 
     /// Makes a journal; one that is there is opened, and its key is encrypted for those recipients that are new.
@@ -155,16 +183,7 @@ impl Shared {
             let key = encrypted(&stamps, &recipients)?;
             let lease = LEASE.as_secs();
             let about = About { id: Uuid::new_v4(), lease, recipients, key, moved_to: None };
-            let shared = Self {
-                documents,
-                stamps,
-                about,
-                held: RefCell::default(),
-                lost: RefCell::default(),
-                looked: RefCell::default(),
-                asked: Cell::default(),
-                seals: Cell::new(0),
-            };
+            let shared = Self::of(documents, stamps, about);
             let body = shared.text(JOURNAL, &shared.about)?;
             return match shared.documents.write_if(JOURNAL, &body, None)? {
                 Some(_) => Ok(shared),

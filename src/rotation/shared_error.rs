@@ -31,6 +31,10 @@ pub enum SharedError {
     Unnamed { at: String, key: String },
     #[error("the journal `{at}` has moved to `{to}`")]
     Moved { at: String, to: String },
+    #[error(
+        "not all that is known of this endpoint is in the journal `{at}` yet: its move from `{from}` was cut off, or is under way"
+    )]
+    Arriving { at: String, from: String },
     #[error("the key of the journal `{at}` cannot be encrypted")]
     Encrypt { at: String },
 }
@@ -70,6 +74,11 @@ impl SharedError {
             Self::Moved { to, .. } => {
                 format!("name that one: `[journal] at = \"{to}\"` in the config, or WHSEC_JOURNAL").into()
             }
+            Self::Arriving { at, .. } => advice![
+                "nothing was sent; where it was begun, ",
+                Verb::JournalMove.alone().with("to", at),
+                " does the rest"
+            ],
             Self::Encrypt { .. } => "see `[seal] recipients`".into(),
         })
     }

@@ -111,6 +111,11 @@ impl Shared {
         Err(self.damaged(&head_name(endpoint)).into())
     }
 
+    /// The keys of all endpoints, whether anything is recorded of them yet or not.
+    pub(super) fn all_endpoints(&self) -> Result<Vec<String>, JournalError> {
+        Ok(self.heads()?.into_iter().map(|(head, _)| head.endpoint).collect())
+    }
+
     pub(super) fn endpoints(&self) -> Result<Vec<String>, JournalError> {
         let known = self.heads()?.into_iter().filter(|(head, _)| head.rotations > 0);
         let mut keys: Vec<String> = known.map(|(head, _)| head.endpoint).collect();
@@ -197,9 +202,10 @@ impl Shared {
     }
 }
 
-/// The rows of a head and those beside it that it does not name; `None` where that is not as many as it counts.
+/// The rows of a head and those beside it that it does not name; `None` where that is not as many as it counts, though all of
+/// them are here.
 pub(super) fn together(head: &Head, over: Vec<Row>) -> Option<Vec<Row>> {
     let beside = over.into_iter().filter(|row| !head.standing.iter().any(|named| named.id == row.id));
     let rows: Vec<Row> = head.standing.iter().cloned().chain(beside).collect();
-    (rows.len() as u64 == head.rotations).then_some(rows)
+    (rows.len() as u64 == head.rotations || head.arrives_from.is_some()).then_some(rows)
 }

@@ -11,6 +11,8 @@ use whsec::advice::Verb;
 
 /// Wordings with a command that other tests arrange, and those tests.
 const ELSEWHERE: &[(&str, &str)] = &[
+    ("again: where it is closed nobody can go on", "a_move_that_is_cut_off_says_what_does_the_rest_of_it"),
+    ("nothing was sent; where it was begun, ", "a_move_that_is_cut_off_says_what_does_the_rest_of_it"),
     ("bring it to where every store has it: ", "nothing_moves_while_a_secret_is_sealed"),
     ("`whsec status` shows what each waits for", "what_is_done_is_told_in_lines_and_in_one_table"),
     ("what is open: `whsec status`", "a_selection_is_named_by_globs_labels_owners_and_providers"),

@@ -15,7 +15,7 @@ pub(super) const NAME: &str = "journal move";
 /// From the state folder to a journal that machines share, which `whsec journal init` has made, between two of those, or back with
 /// `--to local`. Nobody works on an endpoint meanwhile; afterwards the old place refuses with the name of the new one. While a
 /// secret is sealed that not every store has nothing is moved. What only this machine has (dotenv, json, file, keychain) stays bound to it.
-/// Where it is cut off, nobody may go on with anything before the same command has done the rest.
+/// Cut off anywhere, one of the two places at most lets anybody go on, and the same command again does the rest.
 ///
 /// Examples:
 ///   whsec journal move --to 's3://acme-ops/whsec?region=eu-central-1#5f0c…'
