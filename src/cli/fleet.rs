@@ -7,6 +7,7 @@ use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread;
 use std::time::{Duration, Instant};
 
+use jiff::Timestamp;
 use serde_json::{Value, json};
 
 use super::exit::{Exit, Fault};
@@ -36,6 +37,8 @@ pub struct Fleet<'a> {
     pub shows: bool,
     /// What is left out, each with why.
     pub skipped: Vec<(Item, String)>,
+    /// The digest of the plan that is carried out, of one from a file.
+    pub plan: Option<String>,
     /// Does it at one target.
     pub work: &'a (dyn Fn(&Session, &str) -> anyhow::Result<Exit> + Sync),
     /// What that came to, of the exit code and the object that it ended with.
@@ -51,8 +54,19 @@ impl<'a> Fleet<'a> {
         judge: fn(Exit, &Value) -> Outcome,
     ) -> Self {
         let (pause, max_wait) = (waves.pause, waves.many.max_wait);
-        let (yes, shows, skipped) = (false, false, Vec::new());
-        Self { command, rules: waves.rules(), pause, max_wait, yes, shows, skipped, work, judge }
+        Self::by_rules(command, waves.rules(), (pause, max_wait), work, judge)
+    }
+
+    /// The same by these rules, with the pause between waves, and for how long at most a target waits for its provider.
+    pub fn by_rules(
+        command: &'static str,
+        rules: Rules,
+        (pause, max_wait): (Duration, Duration),
+        work: &'a (dyn Fn(&Session, &str) -> anyhow::Result<Exit> + Sync),
+        judge: fn(Exit, &Value) -> Outcome,
+    ) -> Self {
+        let (yes, shows, skipped, plan) = (false, false, Vec::new(), None);
+        Self { command, rules, pause, max_wait, yes, shows, skipped, plan, work, judge }
     }
 
     /// Goes through targets, none of which stops another.
@@ -67,9 +81,8 @@ impl<'a> Fleet<'a> {
             wave: None,
             max_failures: Some(Share::Count(NonZeroUsize::MAX)),
         };
-        let (pause, max_wait) = (Duration::ZERO, many.max_wait);
-        let (yes, shows, skipped) = (false, true, Vec::new());
-        Self { command, rules, pause, max_wait, yes, shows, skipped, work, judge: rest::judge }
+        let fleet = Self::by_rules(command, rules, (Duration::ZERO, many.max_wait), work, rest::judge);
+        Self { shows: true, ..fleet }
     }
 
     /// The waves that these targets come in.
@@ -155,10 +168,59 @@ enum Told {
     Pauses,
 }
 
+/// A run that is over.
+pub struct Ended {
+    pub rested: Vec<Rest>,
+    pub course: Course,
+    paces: Arc<Paces>,
+    began_at: Timestamp,
+}
+
 /// Runs it, and yields the exit code of all of it.
 pub fn run(session: &Session, fleet: Fleet<'_>, course: Course) -> anyhow::Result<Exit> {
+    let Ended { mut rested, course, paces, began_at } = carry_out(session, &fleet, course)?;
+    for (item, why) in &fleet.skipped {
+        rested.push(Rest::skipped(item, why));
+    }
     let signals = session.signals()?;
-    let stops = signals.clone();
+    let exit = match rest::exit(&rested, fleet.shows) {
+        _ if signals.arrived() => signals.exit(),
+        exit => exit,
+    };
+    if !fleet.shows {
+        rest::table(session, &rested, course.stopped());
+    }
+    let limited: Vec<Value> = paces
+        .figures()
+        .into_iter()
+        .map(|(origin, figures)| {
+            let waited_ms = u64::try_from(figures.waited.as_millis()).unwrap_or(u64::MAX);
+            json!({ "origin": origin, "calls": figures.calls, "limited": figures.limited, "waited_ms": waited_ms })
+        })
+        .collect();
+    let mut objects: Vec<(usize, Value)> = rested.iter().map(|rest| (rest.at, rest.object(fleet.shows))).collect();
+    objects.sort_by_key(|(at, _)| *at);
+    let fields = json!({
+        "status": rest::status(exit, &rested),
+        "run": { "plan": fleet.plan, "began_at": began_at, "ended_at": session.now() },
+        "counts": rest::counts(&rested),
+        "exits": rest::exits(&rested),
+        "stopped": course.stopped(),
+        "providers": limited,
+        "targets": objects.into_iter().map(|(_, object)| object).collect::<Vec<_>>(),
+        "error": rest::error(session, exit, &rested),
+    });
+    let object = result::object(fleet.command, exit, fields);
+    if !fleet.shows {
+        person::notifier(session, session.context()?).ended(&object);
+    }
+    session.output.json(&object);
+    Ok(exit)
+}
+
+/// Runs it, and yields what each target has come to.
+pub fn carry_out(session: &Session, fleet: &Fleet<'_>, course: Course) -> anyhow::Result<Ended> {
+    let stops = session.signals()?.clone();
     let paces = Arc::new(Paces::new(fleet.max_wait, move || stops.arrived()));
     let crew = session.crew(Some(Arc::clone(&paces)))?;
     let began_at = session.now();
@@ -169,7 +231,7 @@ pub fn run(session: &Session, fleet: Fleet<'_>, course: Course) -> anyhow::Resul
     thread::scope(|scope| {
         let (sender, receiver) = mpsc::channel();
         for _ in 0..fleet.rules.jobs.get().min(total) {
-            let (sender, shared, fleet) = (sender.clone(), &shared, &fleet);
+            let (sender, shared) = (sender.clone(), &shared);
             scope.spawn(move || shared.work(fleet, &sender));
         }
         drop(sender);
@@ -195,43 +257,7 @@ pub fn run(session: &Session, fleet: Fleet<'_>, course: Course) -> anyhow::Resul
     for (at, why) in course.left() {
         rested.push(Rest::left(&course, *at, why));
     }
-    for (item, why) in &fleet.skipped {
-        rested.push(Rest::skipped(item, why));
-    }
-    let was_stopped = signals.arrived();
-    let exit = match rest::exit(&rested, fleet.shows) {
-        _ if was_stopped => signals.exit(),
-        exit => exit,
-    };
-    if !fleet.shows {
-        rest::table(session, &rested, course.stopped());
-    }
-    let limited: Vec<Value> = paces
-        .figures()
-        .into_iter()
-        .map(|(origin, figures)| {
-            let waited_ms = u64::try_from(figures.waited.as_millis()).unwrap_or(u64::MAX);
-            json!({ "origin": origin, "calls": figures.calls, "limited": figures.limited, "waited_ms": waited_ms })
-        })
-        .collect();
-    let mut objects: Vec<(usize, Value)> = rested.iter().map(|rest| (rest.at, rest.object(fleet.shows))).collect();
-    objects.sort_by_key(|(at, _)| *at);
-    let fields = json!({
-        "status": rest::status(exit, &rested),
-        "run": { "began_at": began_at, "ended_at": session.now() },
-        "counts": rest::counts(&rested),
-        "exits": rest::exits(&rested),
-        "stopped": course.stopped(),
-        "providers": limited,
-        "targets": objects.into_iter().map(|(_, object)| object).collect::<Vec<_>>(),
-        "error": rest::error(session, exit, &rested),
-    });
-    let object = result::object(fleet.command, exit, fields);
-    if !fleet.shows {
-        person::notifier(session, session.context()?).ended(&object);
-    }
-    session.output.json(&object);
-    Ok(exit)
+    Ok(Ended { rested, course, paces, began_at })
 }
 
 /// What the threads have in common.

@@ -11,6 +11,8 @@ use session::Session;
 
 mod abandon;
 mod adopt;
+mod agree;
+mod apply;
 mod ask;
 mod begin;
 mod complete;
@@ -35,6 +37,7 @@ mod options;
 mod outcome;
 mod overrule;
 mod person;
+mod plan_file;
 mod probe;
 mod provider;
 mod read;
@@ -152,6 +155,7 @@ impl From<ColorWhen> for Color {
 #[derive(Debug, Subcommand)]
 enum Command {
     Rotate(rotate::Args),
+    Apply(apply::Args),
     ForceRotate(force_rotate::Args),
     Inspect(inspect::Args),
     #[command(visible_alias = "resume")]
@@ -184,6 +188,7 @@ impl Command {
     fn name(&self) -> &'static str {
         match self {
             Self::Rotate(_) => "rotate",
+            Self::Apply(_) => apply::NAME,
             Self::ForceRotate(_) => "force-rotate",
             Self::Inspect(_) => "inspect",
             Self::Cutover(_) => "cutover",
@@ -214,6 +219,7 @@ impl Command {
     fn run(&self, session: &Session) -> anyhow::Result<exit::Exit> {
         match self {
             Self::Rotate(args) => rotate::run(args, session),
+            Self::Apply(args) => apply::run(args, session),
             Self::ForceRotate(args) => force_rotate::run(args, session),
             Self::Inspect(args) => inspect::run(args, session),
             Self::Cutover(args) => cutover::run(args, session),

@@ -97,6 +97,9 @@ fn say_failure(session: &Session, report: &Report<'_>, failure: &Failure) -> (Ex
     if let Some(until) = failure.until {
         error["until"] = json!(until);
     }
+    if failure.is_stale {
+        error["stale"] = json!(true);
+    }
     (fault.exit, error)
 }
 

@@ -52,6 +52,9 @@ pub fn fault(session: &Session, name: &str, error: &anyhow::Error) -> (Exit, Val
     if error.downcast_ref::<Error>().is_some_and(Error::is_busy) {
         object["busy"] = json!(true);
     }
+    if error.downcast_ref::<Error>().is_some_and(Error::is_stale) {
+        object["stale"] = json!(true);
+    }
     (fault.exit, object)
 }
 
@@ -85,6 +88,11 @@ impl Rest {
     pub fn left(course: &Course, at: usize, why: &str) -> Self {
         let item = &course.items()[at];
         Self { at, wave: course.wave_of(at), outcome: Outcome::NotBegun, ..Self::skipped(item, why) }
+    }
+
+    /// Its name, and why it has not come to what was wanted.
+    pub fn named(&self) -> (&str, Option<&str>) {
+        (&self.name, self.why.as_deref())
     }
 
     /// A target that was left out.
@@ -205,7 +213,12 @@ pub fn error(session: &Session, exit: Exit, rested: &[Rest]) -> Value {
     }
     let bad: Vec<&str> = rested.iter().filter(|rest| rest.outcome.is_bad()).map(|rest| rest.name.as_str()).collect();
     let message = format!("{} of {} targets failed or were not come to", bad.len(), rested.len());
-    let hint = "what each of them says stands above; the same command again goes on with what is not done";
+    let hint = match rested.iter().any(|rest| rest.outcome == Outcome::Stale) {
+        true => {
+            "what each of them says stands above; what is stale needs another plan, and the same command again does the others"
+        }
+        false => "what each of them says stands above; the same command again goes on with what is not done",
+    };
     exit::say(&session.output, &Fault { exit, message, hint: Some(hint.into()) })
 }
 

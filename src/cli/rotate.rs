@@ -47,8 +47,9 @@ pub fn run(args: &Args, session: &Session) -> anyhow::Result<Exit> {
     let Args { selection, waves, options, begin, .. } = args;
     let intent = Intent { reason: args.reason.as_deref(), overlap: args.overlap, ..Intent::default() };
     match selection.need(session)? {
-        Selected::One(name) => one(args, session, &name),
-        Selected::Several(chosen) => {
+        Selected::One(name) if waves.out.is_none() => one(args, session, &name),
+        selected => {
+            let chosen = selected.all();
             let one =
                 |session: &Session, name: &str, begin: BeginArgs| one(&Args { begin, ..args.clone() }, session, name);
             several::run(session, &several::Rotations { chosen, waves, options, begin, intent, one: &one })

@@ -88,6 +88,16 @@ pub enum Selected {
     Several(Vec<Chosen>),
 }
 
+impl Selected {
+    /// All of them, however many there are.
+    pub fn all(self) -> Vec<Chosen> {
+        match self {
+            Self::One(name) => vec![Chosen { name, skipped: None }],
+            Self::Several(chosen) => chosen,
+        }
+    }
+}
+
 /// One of several targets; or why it is left out after all.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Chosen {

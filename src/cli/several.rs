@@ -4,24 +4,20 @@ use std::collections::BTreeMap;
 
 use serde_json::{Value, json};
 
+use super::agree::{self, Given, Shown};
 use super::begin::BeginArgs;
-use super::exit::{Exit, Fault};
+use super::exit::Exit;
 use super::fleet::{self, Fleet};
 use super::options::TargetOptions;
 use super::select::{self, Chosen};
 use super::session::Session;
 use super::waves::Waves;
-use super::{ask, rest, result, tend};
+use super::{plan_file, rest, result, tend};
 use crate::operation::fleet::{Course, Item, Outcome, digest};
+use crate::operation::fleet_plan::in_the_way;
 use crate::operation::start::{self, Intent};
 use crate::operation::{find, workspace};
-use crate::rotation::{Call, Plan, Status};
-use crate::ui::dialog;
-
-/// How many digits of a digest are typed.
-const TYPED: usize = 8;
-/// The most ids that are named in a hint.
-const MOST_NAMED: usize = 3;
+use crate::rotation::{Plan, Rotation, Status};
 
 /// What is asked for.
 pub struct Rotations<'a> {
@@ -58,6 +54,11 @@ pub fn run(session: &Session, wanted: &Rotations<'_>) -> anyhow::Result<Exit> {
             skipped.push((left.item, "its old secret ends with the call".to_owned()));
         }
     }
+    if let Some(out) = &waves.out {
+        let items = planned.into_iter().map(|planned| planned.item).collect();
+        let wanted = plan_file::Wanted { waves, options, begin, intent: &wanted.intent };
+        return plan_file::write(session, &wanted, items, skipped, out);
+    }
     // What was agreed to for all of them is agreed to for this one, and no more than that.
     let ending: BTreeMap<&str, &str> = ending(&planned).map(|plan| (plan.target.as_str(), plan.own_id())).collect();
     let work = |session: &Session, name: &str| {
@@ -68,7 +69,9 @@ pub fn run(session: &Session, wanted: &Rotations<'_>) -> anyhow::Result<Exit> {
     fleet.skipped = skipped;
     let items: Vec<Item> = planned.iter().map(|planned| planned.item.clone()).collect();
     let course = fleet.course(items);
-    let digest = show(session, &planned, &course, &fleet.skipped);
+    let digest = digest(&described(&planned, &course));
+    let shown: Vec<Shown<'_>> = planned.iter().map(shown).collect();
+    agree::show(session, &shown, &course, &fleet.skipped, &digest);
     if begin.dry_run {
         session.output.say("dry run: nothing was sent, written or asked");
         let fields = json!({ "plan": described(&planned, &course), "digest": digest });
@@ -76,7 +79,8 @@ pub fn run(session: &Session, wanted: &Rotations<'_>) -> anyhow::Result<Exit> {
         return Ok(Exit::Done);
     }
     if !planned.is_empty() {
-        consent(session, waves, begin, &planned, &digest)?;
+        let given = Given { ids: &begin.confirm, plan: waves.confirmed_plan() };
+        agree::consent(session, &shown, &digest, &given)?;
     }
     fleet.yes = true;
     fleet::run(session, fleet, course)
@@ -93,46 +97,14 @@ fn plan(session: &Session, mut item: Item, intent: &Intent<'_>) -> Planned {
     Planned { item, plan }
 }
 
-/// What it comes to, on one screen. Yields the digest of all of it.
-fn show(session: &Session, planned: &[Planned], course: &Course, skipped: &[(Item, String)]) -> String {
-    let output = &session.output;
-    let mut kinds: BTreeMap<(&str, &str), usize> = BTreeMap::new();
-    for Planned { item, plan } in planned {
-        let direction = plan.as_ref().map_or("cannot be rotated as it stands", |plan| plan.direction.name());
-        *kinds.entry((&item.provider, direction)).or_default() += 1;
-    }
-    output.say(&format!("{} targets to rotate:", planned.len()));
-    for ((provider, direction), count) in kinds {
-        output.say(&format!("  {count:>5}  {provider:<16} {direction}"));
-    }
-    if course.waves().len() > 1 {
-        let sizes: Vec<String> = course.waves().iter().map(|wave| wave.len().to_string()).collect();
-        let first: Vec<&str> = course.waves()[0].iter().map(|at| course.items()[*at].name.as_str()).collect();
-        output.say(&format!("in waves of {}; first {}", sizes.join(", "), some_of(&first)));
-    }
-    let mut left: BTreeMap<&str, Vec<&str>> = BTreeMap::new();
-    skipped.iter().for_each(|(item, why)| left.entry(why).or_default().push(&item.name));
-    for (why, names) in left {
-        output.say(&format!("left out, as {why}: {}", some_of(&names)));
-    }
-    let ending: Vec<&Plan> = ending(planned).collect();
-    if !ending.is_empty() {
-        output.show("the old secret ends with the call at:");
-        for plan in &ending {
-            output.show(&format!("  {}  {}", plan.own_id(), plan.target));
-        }
-    }
-    let digest = digest(&described(planned, course));
-    output.say(&format!("plan {digest}"));
-    digest
-}
-
-/// A few of these names, and how many more there are.
-fn some_of(names: &[&str]) -> String {
-    let some = names.iter().take(MOST_NAMED).copied().collect::<Vec<_>>().join(", ");
-    match names.len().saturating_sub(MOST_NAMED) {
-        0 => some,
-        more => format!("{some} and {more} more"),
+fn shown(planned: &Planned) -> Shown<'_> {
+    let Planned { item, plan } = planned;
+    Shown {
+        name: &item.name,
+        provider: &item.provider,
+        direction: plan.as_ref().map_or("cannot be rotated as it stands", |plan| plan.direction.name()),
+        id: plan.as_ref().map_or("", Plan::own_id),
+        ends_old: plan.as_ref().is_some_and(Plan::needs_id),
     }
 }
 
@@ -158,54 +130,6 @@ fn ending(planned: &[Planned]) -> impl Iterator<Item = &Plan> {
     planned.iter().filter_map(|planned| planned.plan.as_ref()).filter(|plan| plan.needs_id())
 }
 
-/// Whether an endpoint's own id is among those that were given.
-fn is_confirmed(plan: &Plan, confirmed: &[String]) -> bool {
-    confirmed.iter().any(|id| id == plan.own_id())
-}
-
-/// Asks once for all of them: a yes, or where old secrets end, the plan's digest.
-fn consent(
-    session: &Session,
-    waves: &Waves,
-    begin: &BeginArgs,
-    planned: &[Planned],
-    digest: &str,
-) -> anyhow::Result<()> {
-    if let Some(given) = waves.confirmed_plan() {
-        if given == digest {
-            return Ok(());
-        }
-        let hint = "it is another plan by now: look at it once more with --dry-run, and confirm that one";
-        return Err(Fault::new(Exit::Conflict, format!("the plan is {digest}, and nothing was sent"), hint));
-    }
-    let left: Vec<&Plan> = ending(planned).filter(|plan| !is_confirmed(plan, &begin.confirm)).collect();
-    if left.is_empty() {
-        let (count, yes) = (planned.len(), session.global.yes);
-        if yes || ending(planned).next().is_some() {
-            return Ok(());
-        }
-        ask::may_ask(session, "--yes")?;
-        let agreed = ask::answer(dialog::confirm(&format!("Rotate {count} targets now?"), false), "--yes")?;
-        return if agreed { Ok(()) } else { Err(refused()) };
-    }
-    let flag = format!("--confirm-plan {digest}");
-    if !session.may_ask() {
-        let ids: Vec<&str> = left.iter().map(|plan| plan.own_id()).collect();
-        let (count, ids) = (left.len(), some_of(&ids));
-        let message = format!("old secrets end with the call at {count} targets ({ids}), and there is nobody to ask");
-        let hint = format!("give {flag}, or `--confirm ID` for each of them; --skip-instant leaves them out");
-        return Err(Fault::new(Exit::Usage, message, hint));
-    }
-    let start = digest.trim_start_matches("sha256:").get(..TYPED).unwrap_or_default();
-    let question = format!("This ends {} old secrets. Type {start}, the plan's first digits, to go on", left.len());
-    let typed = ask::answer(dialog::text(&question, Some(""), |_| Ok(())), &flag)?;
-    if typed.trim() == start { Ok(()) } else { Err(refused()) }
-}
-
-fn refused() -> anyhow::Error {
-    Fault::new(Exit::Usage, "not rotated, as you said", "nothing was sent; run it again when you are ready")
-}
-
 /// Rotates a target, or goes on with a rotation of it that is open already, as far as nobody is needed.
 fn work(
     session: &Session,
@@ -215,22 +139,26 @@ fn work(
 ) -> anyhow::Result<Exit> {
     let context = session.operating()?;
     let target = session.target(name, &TargetOptions::default())?;
-    let open = find::journal(context)?.find_open(&target.endpoint.key())?;
-    if let Some(open) = open.filter(|open| open.call != Call::NotApplied || open.made.is_some()) {
-        let rests = matches!(
-            open.status(session.now()),
-            Status::Stored | Status::Deployed | Status::Verified | Status::Waiting
-        );
-        let (exit, object) = tend::one(session, name)?;
-        let mut object = object.unwrap_or_else(|| json!({ "target": name }));
-        object["was_open"] = json!(rests);
-        session.output.json(&object);
-        return Ok(exit);
+    let open = find::journal(context)?.open_of(&target.endpoint.key())?;
+    match in_the_way(&open) {
+        Some(open) => go_on(session, name, open),
+        None => one(session, name, begin),
     }
-    one(session, name, begin)
 }
 
-fn judge(exit: Exit, object: &Value) -> Outcome {
+/// Goes on with a rotation that is open, as far as nobody is needed.
+pub fn go_on(session: &Session, name: &str, open: &Rotation) -> anyhow::Result<Exit> {
+    let status = open.status(session.now());
+    let rests = matches!(status, Status::Stored | Status::Deployed | Status::Verified | Status::Waiting);
+    let (exit, object) = tend::one(session, name)?;
+    let mut object = object.unwrap_or_else(|| json!({ "target": name }));
+    object["was_open"] = json!(rests);
+    session.output.json(&object);
+    Ok(exit)
+}
+
+/// What the code and the object of a rotation's command come to.
+pub fn judge(exit: Exit, object: &Value) -> Outcome {
     let is = |status: &str| object["status"] == status;
     match exit {
         Exit::Done | Exit::Open | Exit::Overdue if is("done") => Outcome::Done,
@@ -239,6 +167,7 @@ fn judge(exit: Exit, object: &Value) -> Outcome {
         // An overlap that is open is nobody's fault. What another whsec is at may be a process that is gone, and is not done.
         Exit::Conflict if object["error"]["until"].is_string() => Outcome::Open,
         Exit::Conflict if object["error"]["busy"] == true => Outcome::NotBegun,
+        Exit::Conflict if object["error"]["stale"] == true => Outcome::Stale,
         _ => rest::judge(exit, object),
     }
 }

@@ -1,10 +1,13 @@
 //! Options of commands that act on several targets: how many at once, in which order, and when no more.
 
 use std::num::NonZeroUsize;
+use std::path::PathBuf;
 use std::time::Duration;
 
+use super::begin::BeginArgs;
 use super::parse_duration;
-use crate::operation::fleet::{Canary, Rules, Share};
+use crate::operation::fleet::{Canary, Course, Rules, Share};
+use crate::operation::fleet_plan::Options;
 
 /// How many targets are under way at once unless somebody says otherwise.
 const JOBS: &str = "8";
@@ -42,6 +45,9 @@ pub struct Waves {
     /// Leave out targets whose old secret ends with the call
     #[arg(long)]
     skip_instant: bool,
+    /// Write the plan, with where each endpoint stands, to this file and stop; `whsec apply FILE` carries it out
+    #[arg(long, value_name = "FILE", value_hint = clap::ValueHint::FilePath, conflicts_with_all = ["confirm", "confirm_plan"])]
+    pub out: Option<PathBuf>,
     /// Agree to the plan with this digest, which --dry-run shows, and to the end of every old secret in it
     #[arg(long, value_name = "DIGEST", conflicts_with = "confirm")]
     confirm_plan: Option<String>,
@@ -59,14 +65,7 @@ fn canary(text: &str) -> Result<One, String> {
 }
 
 fn share(text: &str) -> Result<Share, String> {
-    let wrong = || "it is a number such as `20`, or a part such as `25%`".to_owned();
-    match text.strip_suffix('%') {
-        Some(percent) => match percent.parse() {
-            Ok(percent @ 1..=100) => Ok(Share::Percent(percent)),
-            _ => Err(wrong()),
-        },
-        None => text.parse().map(Share::Count).map_err(|_| wrong()),
-    }
+    text.to_owned().try_into()
 }
 
 impl Waves {
@@ -78,6 +77,24 @@ impl Waves {
     /// The digest of the plan that was agreed to.
     pub fn confirmed_plan(&self) -> Option<&str> {
         self.confirm_plan.as_deref()
+    }
+
+    /// The same as a plan keeps it.
+    pub fn options(&self, course: &Course, begin: &BeginArgs, overlap: Option<Duration>) -> Options {
+        let Rules { jobs, wave, max_failures, .. } = self.rules();
+        let first = course.waves().first().filter(|_| course.has_canaries()).into_iter().flatten();
+        Options {
+            jobs,
+            canary: first.map(|at| course.items()[*at].name.clone()).collect(),
+            wave,
+            pause_seconds: self.pause.as_secs(),
+            max_failures,
+            max_wait_seconds: self.many.max_wait.as_secs(),
+            overlap_seconds: overlap.map(|overlap| overlap.as_secs()),
+            detach: begin.detach,
+            prepared: begin.done.is_some(),
+            probe_first: begin.probe_first,
+        }
     }
 
     /// How the run goes.

@@ -127,6 +127,11 @@ impl Error {
         matches!(self.run(), Some((RunError::Lock(LockError::Held { .. }), _)))
     }
 
+    /// Whether it is not any more as it was planned.
+    pub fn is_stale(&self) -> bool {
+        matches!(self.run(), Some((RunError::Stale { .. }, _)))
+    }
+
     /// Whether it is what a config, or a name in the place of one, says.
     pub fn is_of_config(&self) -> bool {
         matches!(self, Self::Config(_))
@@ -266,6 +271,7 @@ fn of_run(error: &RunError) -> Kind {
         RunError::Lock(LockError::Shared(error)) => of_shared(error),
         RunError::Lock(LockError::Held { .. })
         | RunError::OverlapOpen { .. }
+        | RunError::Stale { .. }
         | RunError::Undone { .. }
         | RunError::GivenUp { .. }
         | RunError::Pending { .. }

@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::num::NonZeroUsize;
 
+use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use sha2::{Digest, Sha256};
 
@@ -23,11 +24,36 @@ pub struct Item {
     pub places: Vec<String>,
 }
 
-/// A number of targets, or a part of all of them.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+/// A number of targets, or a part of all of them: `20`, `25%`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(try_from = "String", into = "String")]
 pub enum Share {
     Count(NonZeroUsize),
     Percent(u8),
+}
+
+impl TryFrom<String> for Share {
+    type Error = String;
+
+    fn try_from(text: String) -> Result<Self, String> {
+        let wrong = || "it is a number such as `20`, or a part such as `25%`".to_owned();
+        match text.strip_suffix('%') {
+            Some(percent) => match percent.parse() {
+                Ok(percent @ 1..=100) => Ok(Self::Percent(percent)),
+                _ => Err(wrong()),
+            },
+            None => text.parse().map(Self::Count).map_err(|_| wrong()),
+        }
+    }
+}
+
+impl From<Share> for String {
+    fn from(share: Share) -> Self {
+        match share {
+            Share::Count(count) => count.to_string(),
+            Share::Percent(percent) => format!("{percent}%"),
+        }
+    }
 }
 
 impl Share {
@@ -68,6 +94,7 @@ pub enum Outcome {
     Failed,
     Unknown,
     Sealed,
+    Stale,
     NotBegun,
     Open,
     Stored,
@@ -77,10 +104,11 @@ pub enum Outcome {
 
 impl Outcome {
     /// All of them, those that need somebody first.
-    pub const ALL: [Self; 8] = [
+    pub const ALL: [Self; 9] = [
         Self::Unknown,
         Self::Sealed,
         Self::Failed,
+        Self::Stale,
         Self::NotBegun,
         Self::Open,
         Self::Stored,
@@ -94,6 +122,7 @@ impl Outcome {
             Self::Failed => "failed",
             Self::Unknown => "unknown",
             Self::Sealed => "sealed",
+            Self::Stale => "stale",
             Self::NotBegun => "not_begun",
             Self::Open => "open",
             Self::Stored => "stored",
@@ -104,7 +133,7 @@ impl Outcome {
 
     /// Whether it has failed, or was never come to.
     pub fn is_bad(self) -> bool {
-        self.has_failed() || self == Self::NotBegun
+        self.has_failed() || matches!(self, Self::Stale | Self::NotBegun)
     }
 
     fn has_failed(self) -> bool {
@@ -200,6 +229,11 @@ impl Course {
     /// The waves, each with its targets.
     pub fn waves(&self) -> &[Vec<usize>] {
         &self.waves
+    }
+
+    /// Whether some go first, before others.
+    pub fn has_canaries(&self) -> bool {
+        self.canaries
     }
 
     /// The wave of a target, counted from 0.

@@ -13,6 +13,7 @@ pub mod error;
 pub mod find;
 pub mod finish;
 pub mod fleet;
+pub mod fleet_plan;
 pub mod folders;
 pub mod follow;
 mod followed;

@@ -45,6 +45,8 @@ pub struct Failure {
     pub foreign: Vec<Drift>,
     /// Until when the overlap is open that is in the way.
     pub until: Option<Timestamp>,
+    /// Whether it is not any more as it was planned.
+    pub is_stale: bool,
     /// Where the new secret is, and whether the old one still works.
     pub whereabouts: Vec<String>,
 }
@@ -122,6 +124,7 @@ impl Failure {
             message: error.words(),
             advice: error.advice(),
             evidence,
+            is_stale: error.is_stale(),
             is_evidence_seen: matches!(run, Some(RunError::Lost { .. })),
             foreign,
             until: match run {

@@ -14,8 +14,8 @@ use crate::config::Target;
 use crate::provider::spec::Cutover;
 use crate::provider::{Force, Overlap, request};
 use crate::rotation::{
-    Call, Direction, Ending, Event, Issuing, Outcome, Plan, Proof, Rotation, RunError, Status, Step, at_hand, leaking,
-    suspects,
+    Call, Direction, Ending, Event, Issuing, Outcome, Plan, Planned, Proof, Rotation, RunError, Status, Step, at_hand,
+    leaking, suspects,
 };
 use crate::secret::Fingerprint;
 use crate::store::Store;
@@ -52,6 +52,8 @@ pub struct Intent<'a> {
     pub probes: bool,
     /// Whether somebody says, or can be asked, that the receivers are ready.
     pub speaks_for_receivers: bool,
+    /// The plan that somebody has agreed to, and where the endpoint stood then.
+    pub planned: Option<&'a Planned>,
 }
 
 /// A plan, and its stores.
@@ -270,6 +272,7 @@ pub fn plan(target: &Target, intent: &Intent<'_>) -> Result<Plan, Error> {
         replaces: None,
         reason: intent.force.or(intent.reason).map(str::to_owned),
         owner: target.owner.clone(),
+        planned: intent.planned.cloned(),
     })
 }
 

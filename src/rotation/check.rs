@@ -52,6 +52,7 @@ impl Runner<'_> {
         let over = earlier.iter().filter(|rotation| rotation.closed.is_some());
         let left = over.flat_map(|over| seals_from_before(over).chain(over.is_never_sent().then_some(over.id)));
         left.into_iter().try_for_each(|seal| self.seals.remove(seal, None)).map_err(RunError::SealCheck)?;
+        self.refuse_other_rotation(&earlier)?;
         let mut evidence = self.inspect()?.unwrap_or_default();
         // One wild answer ends no overlap.
         let known = earlier.first().map(|rotation| rotation.clock_ahead_ms);
@@ -65,10 +66,11 @@ impl Runner<'_> {
             }
             refused => refused?,
         }
+        let current = self.live_secret()?;
+        self.refuse_other_live(current.as_ref())?;
         let held = self.held()?;
         self.refuse_emptied(&held, &self.rotation.before.held, &earlier)?;
         self.refuse_foreign(&held, &earlier)?;
-        let current = self.live_secret()?;
         if current.is_none() && readable(self.stores).next().is_some() {
             let warning = "no store holds a live secret yet: is this where the receivers read theirs?";
             self.operator.tell(self.rotation, News::Warning(warning));
@@ -112,6 +114,7 @@ impl Runner<'_> {
         let inspected =
             self.client.inspect(self.endpoint, key).map_err(|outcome| self.refused(outcome, "show the endpoint"))?;
         self.operator.tell(self.rotation, News::Inspected(&inspected));
+        self.refuse_other_shown(&inspected)?;
         if provider.replaces() {
             self.take_what_is_carried(&inspected)?;
         }

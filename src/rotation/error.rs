@@ -13,6 +13,7 @@ use super::drift::{self, Drift};
 use super::journal::JournalError;
 use super::lock::LockError;
 use super::operator::{Comparison, Doubt};
+use super::planned::{self, Otherwise};
 use super::seal::SealError;
 use super::shared_error::taken_over_hint;
 use super::superseded::Difference;
@@ -54,6 +55,9 @@ pub enum RunError {
         "the old secret of `{endpoint}` still lives until {until}, so this would be a second rotation in an open overlap"
     )]
     OverlapOpen { endpoint: String, until: Timestamp, can_force: bool },
+    /// Others have changed something since the plan was made that this rotation is a part of.
+    #[error("it is not any more as it was planned: {}", planned::words(.otherwise))]
+    Stale { otherwise: Vec<Otherwise> },
     /// Sent, and the outcome is not known.
     #[error("the request to {provider} was sent, but its outcome is unknown: {why}")]
     Lost { provider: String, why: String, replayable: bool, comparison: Option<Box<Comparison>> },
@@ -183,6 +187,9 @@ impl RunError {
                 "wait for the old secret's end; if one has leaked, let the receivers know only the other one until then: ",
                 slots()
             ],
+            Self::Stale { .. } => {
+                "nothing was sent; see who did that, and make another plan of what is still to be done".into()
+            }
             Self::Lost { replayable: true, .. } => {
                 advice!["nothing is lost yet: ", Verb::Cutover.here(), " sends the very same request again"]
             }
@@ -338,9 +345,7 @@ impl RunError {
             }
             answer::Outcome::NotSent { why } => Self::NotSent { provider, why },
             answer::Outcome::Unknown(unknown) => Self::CheckFailed { provider, why: unknown.why },
-            answer::Outcome::Success(_) => {
-                Self::CheckFailed { provider, why: "the answer does not hold what it should".to_owned() }
-            }
+            answer::Outcome::Success(_) => Self::CheckFailed { provider, why: "its answer is not whole".into() },
         }
     }
 }

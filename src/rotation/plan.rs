@@ -9,6 +9,7 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
+use super::planned::Planned;
 use crate::provider::Id;
 use crate::provider::request::Request;
 use crate::secret::Fingerprint;
@@ -264,6 +265,9 @@ pub struct Plan {
     pub replaces: Option<Uuid>,
     pub reason: Option<String>,
     pub owner: Option<String>,
+    /// The plan of several that it is a part of, where somebody has agreed to one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub planned: Option<Planned>,
 }
 
 impl Plan {

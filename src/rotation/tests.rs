@@ -50,6 +50,7 @@ pub(super) fn rotation(direction: Direction) -> Rotation {
         replaces: None,
         reason: None,
         owner: None,
+        planned: None,
     };
     Rotation::new(Uuid::nil(), plan, noon())
 }
@@ -385,8 +386,7 @@ fn c1_deliveries_may_be_failing_once_a_receiver_refuses_or_nothing_is_proved_for
                 fold(&mut rotation, noon() + SignedDuration::from_secs(second as i64 + 1), event.clone());
             }
             let found = [later, late].map(|now| rotation.failing_since(now));
-            let since = |fails: bool| fails.then(noon);
-            assert_eq!(found, [since(*early), since(*after)], "{direction:?} {events_after:?}");
+            assert_eq!(found, [early, after].map(|fails| fails.then(noon)), "{direction:?} {events_after:?}");
         }
     }
     // The old secret outlives the call.

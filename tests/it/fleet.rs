@@ -9,16 +9,16 @@ use crate::sandbox::{Run, Sandbox};
 use crate::servers::crowd::{Crowd, Mishap};
 
 /// A config of many targets at one server.
-struct Fleet {
-    sandbox: Sandbox,
-    crowd: Crowd,
+pub struct Fleet {
+    pub sandbox: Sandbox,
+    pub crowd: Crowd,
     /// Each target with its endpoint's id.
-    ids: BTreeMap<String, String>,
+    pub ids: BTreeMap<String, String>,
 }
 
 impl Fleet {
     /// So many at Layers, `pay-0` and on, and so many at Verifa, `acct-0` and on.
-    fn new(layers: usize, verifa: usize) -> Self {
+    pub fn new(layers: usize, verifa: usize) -> Self {
         let (sandbox, crowd) = (Sandbox::new("layers"), Crowd::start());
         let mut config = "[seal]\nidentity = \"file\"\n".to_owned();
         let mut ids = BTreeMap::new();
@@ -45,25 +45,25 @@ impl Fleet {
         Self { sandbox, crowd, ids }
     }
 
-    fn run(&self, arguments: &[&str]) -> Run {
+    pub fn run(&self, arguments: &[&str]) -> Run {
         self.sandbox.run(arguments)
     }
 
-    fn rotations(&self, name: &str) -> usize {
+    pub fn rotations(&self, name: &str) -> usize {
         self.crowd.kept(&self.ids[name]).rotations
     }
 
-    fn all_rotations(&self) -> Vec<usize> {
+    pub fn all_rotations(&self) -> Vec<usize> {
         self.ids.keys().map(|name| self.rotations(name)).collect()
     }
 
     /// Whether the newest secret of an endpoint is in its store.
-    fn is_stored(&self, name: &str) -> bool {
+    pub fn is_stored(&self, name: &str) -> bool {
         let text = std::fs::read_to_string(self.sandbox.path(&format!("work/{name}.env"))).unwrap();
         text.contains(&self.crowd.kept(&self.ids[name]).secret)
     }
 
-    fn are_stored(&self) -> bool {
+    pub fn are_stored(&self) -> bool {
         self.ids.keys().all(|name| self.is_stored(name))
     }
 }
@@ -73,11 +73,11 @@ fn names(object: &Value) -> Vec<String> {
 }
 
 /// The last object of a run.
-fn last(run: &Run) -> Value {
+pub fn last(run: &Run) -> Value {
     serde_json::from_str(run.stdout.lines().last().unwrap()).unwrap()
 }
 
-fn outcomes(run: &Run) -> BTreeMap<String, String> {
+pub fn outcomes(run: &Run) -> BTreeMap<String, String> {
     let object = last(run);
     let rows = object["targets"].as_array().unwrap().iter();
     rows.map(|row| (row["target"].as_str().unwrap().to_owned(), row["outcome"].as_str().unwrap().to_owned())).collect()

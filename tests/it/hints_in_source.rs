@@ -194,6 +194,7 @@ const UNRUN: &[(&str, &[&str])] = &[
 /// How often a file puts a command together with what was typed (`come_back`, `again`): who adds one adds its hint to the table.
 const BUILT: &[(&str, &str, usize)] = &[
     ("cli/person.rs", "cutover", 1),
+    ("cli/plan_file.rs", "apply", 1),
     ("cli/probe.rs", "probe", 1),
     ("cli/reveal.rs", "fingerprint", 1),
     ("cli/target/add.rs", "inspect", 1),

@@ -6,6 +6,7 @@ mod ad_hoc;
 mod adopt;
 mod afterwards;
 mod answered;
+mod apply;
 mod automation;
 mod believed;
 mod broken_configs;

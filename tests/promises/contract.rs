@@ -216,8 +216,20 @@ const LOOKING: &[&str] = &[
     "doctor",
 ];
 /// Commands that no rotation changes anything about, or that have a table of their own.
-const ELSEWHERE: [&str; 11] =
-    ["completions", "help", "journal", "login", "logout", "probe", "provider", "rehearse", "store", "target", "verify"];
+const ELSEWHERE: [&str; 12] = [
+    "apply",
+    "completions",
+    "help",
+    "journal",
+    "login",
+    "logout",
+    "probe",
+    "provider",
+    "rehearse",
+    "store",
+    "target",
+    "verify",
+];
 
 /// Runs `rotate` and does something at the first system call for which this holds.
 fn rotate_until(world: &World, signal: Option<Signal>, holds: fn(&World) -> bool, then: fn(&World)) {

@@ -23,6 +23,8 @@ const LINES: &[&str] = &[
     "--version",
     "rotate hooks --yes",
     "rotate hooks --dry-run",
+    "rotate hooks --out /nonexistent/plan",
+    "apply /nonexistent",
     "force-rotate hooks --yes --confirm ID --done prepare --reason leaked",
     "inspect hooks",
     "cutover hooks --done deploy",

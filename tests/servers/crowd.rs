@@ -69,6 +69,11 @@ impl Crowd {
         self.held().endpoint(id).clone()
     }
 
+    /// Somebody changes something of it that is no secret.
+    pub fn touch(&self, id: &str) {
+        self.held().endpoint(id).updated_at += 1;
+    }
+
     pub fn answers_after(&self, delay: Duration) {
         self.held().delay = delay;
     }

@@ -1,0 +1,172 @@
+//! `whsec apply`: a plan that `rotate --out` has written is carried out, target by target as it was seen, or not at all.
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use clap::ValueHint;
+use serde_json::json;
+
+use super::agree::{self, Given, Shown};
+use super::begin::{BeginArgs, StepBefore};
+use super::exit::Exit;
+use super::fleet::{self, Fleet};
+use super::options::TargetOptions;
+use super::session::Session;
+use super::{plan_file, read, result, several, start};
+use crate::operation::fleet::{Canary, Item, Rules};
+use crate::operation::fleet_plan::{Entry, FleetPlan};
+use crate::operation::start::{self as starting, Intent};
+use crate::operation::{Error, find};
+use crate::rotation::planned::Otherwise;
+use crate::rotation::{Outcome, Planned, Rotation, RunError, newest_sent};
+
+pub(super) const NAME: &str = "apply";
+
+/// Largest plan that is read, in bytes; one of a thousand targets has a hundredth of it.
+const LARGEST: u64 = 64 << 20;
+
+/// Carry out a plan that `rotate --out` has written
+///
+/// What is agreed to is this plan and no other: its digest is of every byte. Each target is looked at once more before its call; where
+/// the config, a store, the journal or what the provider shows is not as it was planned, nothing is sent for it, and it is `stale`. Where old secrets
+/// end with the call, the plan's first digits are typed, or given whole as --confirm-plan. The same command again goes on.
+///
+/// Examples:
+///   whsec rotate --all --older-than 90d --out q4.plan
+///   whsec apply q4.plan --dry-run
+///   whsec apply q4.plan --yes
+#[derive(Clone, Debug, clap::Args)]
+#[command(verbatim_doc_comment)]
+pub struct Args {
+    /// The plan; `-` takes it from stdin
+    #[arg(value_hint = ValueHint::FilePath)]
+    file: PathBuf,
+    /// Agree to the plan with this digest, and to the end of every old secret in it
+    #[arg(long, value_name = "DIGEST", conflicts_with = "confirm")]
+    confirm_plan: Option<String>,
+    /// Agree that the old secret ends, by the endpoint's last id; one for each
+    #[arg(long, value_name = "ID")]
+    confirm: Vec<String>,
+    /// Show the plan and stop
+    #[arg(short = 'n', long)]
+    dry_run: bool,
+}
+
+/// Runs the command.
+pub fn run(args: &Args, session: &Session) -> anyhow::Result<Exit> {
+    let context = session.context()?;
+    let path = match args.file.as_os_str() == "-" {
+        true => args.file.clone(),
+        false => context.folders().current.join(&args.file),
+    };
+    let bytes = read::file_or_stdin(&path, LARGEST, "name a file that `rotate --out` has written")?;
+    let plan = FleetPlan::read(session.now(), &bytes)?;
+    let item = |entry: &Entry| Item {
+        name: entry.target.clone(),
+        provider: entry.provider.clone(),
+        places: entry.stores.iter().map(|store| store.reference.clone()).collect(),
+    };
+    let skipped = plan.skipped.iter().map(|left| {
+        let item = Item { name: left.target.clone(), ..Item::default() };
+        (item, left.why.clone())
+    });
+    let work = |session: &Session, name: &str| one(session, &plan, name);
+    let times = (Duration::from_secs(plan.options.pause_seconds), Duration::from_secs(plan.options.max_wait_seconds));
+    let mut fleet = Fleet::by_rules(NAME, rules(&plan), times, &work, several::judge);
+    fleet.skipped = skipped.collect();
+    fleet.plan = Some(plan.digest.clone());
+    let course = fleet.course(plan.targets.iter().map(item).collect());
+    let shown: Vec<Shown<'_>> = plan.targets.iter().map(plan_file::shown).collect();
+    session.output.say(&format!("made by {} at {}", plan.by, plan.created_at));
+    agree::show(session, &shown, &course, &fleet.skipped, &plan.digest);
+    if args.dry_run {
+        session.output.say("dry run: nothing was sent, written or asked");
+        let fields = json!({
+            "plan": plan.targets,
+            "digest": plan.digest,
+            "by": plan.by,
+            "expires_at": plan.expires_at,
+            "skipped": plan.skipped,
+        });
+        session.output.json(&result::object(NAME, Exit::Done, fields));
+        return Ok(Exit::Done);
+    }
+    let given = Given { ids: &args.confirm, plan: args.confirm_plan.as_deref() };
+    agree::consent(session, &shown, &plan.digest, &given)?;
+    fleet.yes = true;
+    fleet::run(session, fleet, course)
+}
+
+fn rules(plan: &FleetPlan) -> Rules {
+    let options = &plan.options;
+    let canary = match options.canary.as_slice() {
+        [] => Canary::Count(0),
+        names => Canary::Named(names.to_vec()),
+    };
+    Rules { jobs: options.jobs, canary, wave: options.wave, max_failures: options.max_failures }
+}
+
+/// Rotates one target as it was planned, or goes on with what an earlier run of the same plan has begun.
+fn one(session: &Session, plan: &FleetPlan, name: &str) -> anyhow::Result<Exit> {
+    let Some(entry) = plan.targets.iter().find(|entry| entry.target == name) else { return Ok(Exit::NotFound) };
+    let context = session.operating()?;
+    let target = session.target(name, &TargetOptions::default())?;
+    let known = find::journal(context)?.of_endpoint(&target.endpoint.key())?;
+    if let Some(ours) = newest_sent(&known).filter(|newest| is_of(newest, plan)) {
+        return go_on(session, name, ours);
+    }
+    refuse_other_rotation(entry, &known)?;
+    let options = &plan.options;
+    let planned = Planned { plan: plan.digest.clone(), by: plan.by.clone(), before: entry.before.clone() };
+    let intent = Intent {
+        reason: plan.reason.as_deref(),
+        overlap: options.overlap_seconds.map(Duration::from_secs),
+        planned: Some(&planned),
+        ..Intent::default()
+    };
+    let now = starting::decide(context, target.clone(), &intent)?.plan;
+    entry.refuse_otherwise(&Entry::of(&now, entry.before.clone(), entry.wave))?;
+    let begin = BeginArgs {
+        confirm: entry.ends_old.then(|| entry.id.clone()).into_iter().collect(),
+        done: options.prepared.then_some(StepBefore::Prepare),
+        detach: options.detach,
+        probe_first: options.probe_first,
+        ..BeginArgs::default()
+    };
+    start::rotate(session, target, &begin.begin(NAME, &TargetOptions::default(), intent), begin.answers(session))
+}
+
+fn is_of(rotation: &Rotation, plan: &FleetPlan) -> bool {
+    rotation.plan.planned.as_ref().is_some_and(|planned| planned.plan == plan.digest)
+}
+
+/// An earlier run of this very plan has rotated it.
+fn go_on(session: &Session, name: &str, ours: &Rotation) -> anyhow::Result<Exit> {
+    match &ours.closed {
+        None => several::go_on(session, name, ours),
+        Some(closed) if closed.outcome == Outcome::Done => {
+            let fingerprint = ours.new_secret().map(ToString::to_string);
+            let object = json!({
+                "target": name,
+                "status": "done",
+                "rotation": ours.id,
+                "secret": { "fingerprint": fingerprint },
+            });
+            session.output.json(&object);
+            Ok(Exit::Done)
+        }
+        Some(_) => {
+            let was = Some("open by this plan".to_owned());
+            let otherwise = vec![Otherwise { what: "its rotation", was, is: Some("given up".to_owned()) }];
+            Err(Error::from(RunError::Stale { otherwise }).into())
+        }
+    }
+}
+
+/// Refuses, before anything is asked, where the journal knows of another rotation than when the plan was made.
+fn refuse_other_rotation(entry: &Entry, newest_first: &[Rotation]) -> Result<(), Error> {
+    let words = |id: uuid::Uuid| id.to_string();
+    let newest = newest_sent(newest_first).map(|newest| words(newest.id));
+    let otherwise = Otherwise::among([("the newest rotation", entry.before.newest.map(words), newest)]);
+    if otherwise.is_empty() { Ok(()) } else { Err(RunError::Stale { otherwise }.into()) }
+}
