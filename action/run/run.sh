@@ -17,6 +17,7 @@ esac
 [[ "$RUN_WAITING_IS_SUCCESS" =~ ^(true|false)$ ]] || refuse "waiting-is-success: give true or false"
 [[ "$RUN_WAIT_WHEN_BUSY" =~ ^[0-9]{1,4}$ ]] || refuse "wait-when-busy: give seconds"
 command -v whsec >/dev/null || refuse "there is no whsec in this job: use the action setup in a step before"
+command -v jq >/dev/null || refuse "there is no jq in this job: install it in a step before"
 
 options=(--json --no-input) targets=()
 while IFS= read -r line; do
@@ -32,26 +33,34 @@ else
 fi
 
 work=$(mktemp -d "${RUNNER_TEMP:?}/whsec-run.XXXXXX")
-trap 'rm -rf "$work"' EXIT
+# A child that is ended before it has become whsec is still this script, and not its end.
+trap '[[ "${BASHPID:-$$}" != $$ ]] || rm -rf "$work"' EXIT
 # While whsec talks, the runner takes no commands from what it says, some of which providers have said.
 token=$(od -An -N16 -tx1 /dev/urandom | tr -d ' \n')
 
-child='' signals=0
+child='' signals=0 owed=0
+# An interrupt is ignored by what a shell starts in the background.
+end_child() {
+    kill -TERM "$child" 2>/dev/null || true
+}
 # shellcheck disable=SC2329 # by the trap
 pass_on() {
     signals=$((signals + 1))
-    # An interrupt is ignored by what a shell starts in the background.
-    [[ -z "$child" ]] || kill -TERM "$child" 2>/dev/null || true
+    if [[ -n "$child" ]]; then end_child; else owed=1; fi
 }
 trap pass_on INT TERM
 
-code=0
+code=143
 attempt() {
     local before
+    # Whoever cancels wants nothing begun any more.
+    ((signals == 0)) || return 0
     echo "::stop-commands::$token"
     # What stands behind `--` is a target, whatever it begins with.
     whsec "$RUN_COMMAND" "${options[@]}" -- ${targets[@]+"${targets[@]}"} >"$work/out" </dev/null &
     child=$!
+    # One that came before its process was known is handed on now.
+    ((owed == 0)) || end_child
     while :; do
         before=$signals code=0
         wait "$child" || code=$?
@@ -66,24 +75,31 @@ is_busy() {
     ((code == 5)) && ((signals == 0)) && [[ "$RUN_COMMAND" == cutover ]] &&
         whsec journal show --json 2>/dev/null | tail -n 1 | jq -e '.journal.held | length > 0' >/dev/null 2>&1
 }
-until=$((SECONDS + RUN_WAIT_WHEN_BUSY))
+# A number with a zero in front is octal otherwise.
+until=$((SECONDS + 10#$RUN_WAIT_WHEN_BUSY))
+: >"$work/out"
 attempt
 while ((SECONDS < until)) && is_busy; do
     echo "another machine is at work there: trying again in 5 s"
-    sleep 5
+    # A signal ends the wait for it at once, where the shell would sit out a pause of its own.
+    sleep 5 >/dev/null 2>&1 &
+    wait $! || true
     attempt
 done
 
-tail -n 1 "$work/out" | jq -c 'select(type == "object" and .schema == "whsec/v1")' >"$work/json" 2>/dev/null || : >"$work/json"
-if ((code == 0)) && [[ ! -s "$work/json" ]]; then
+last=$(tail -n 1 "$work/out")
+jq -c 'select(type == "object" and .schema == "whsec/v1")' <<<"$last" >"$work/json" 2>/dev/null || : >"$work/json"
+# What jq cannot do changes nothing about how whsec has ended.
+if ((code == 0)) && [[ ! -s "$work/json" && "$last" != '{'*'"whsec/v1"'* ]]; then
     echo "whsec has ended well, and has said nothing that can be read"
     code=1
 fi
 
 is_success=no level=error
 if ((code == 0)) || { ((code == 11)) && [[ "$RUN_WAITING_IS_SUCCESS" == true ]]; }; then is_success=yes level=notice; fi
+fails=''
 report() {
-    jq -r --argjson exit "$code" --arg level "$level" --arg what "$1" -f "$GITHUB_ACTION_PATH/report.jq" "$work/json"
+    jq -r --argjson exit "$code" --arg level "$level" --arg what "$1" -f "$GITHUB_ACTION_PATH/report.jq" "$work/json" || fails=jq
 }
 {
     echo "exit=$code"
@@ -99,6 +115,7 @@ if [[ $is_success == no && ! -s "$work/annotations" ]]; then
     echo "::error title=whsec $RUN_COMMAND::exit $code: what it said stands above"
 fi
 cat "$work/annotations"
+[[ -z "$fails" ]] || echo "::warning title=whsec run::jq fails, so outputs and summary lack something: what whsec said stands above"
 
 [[ $is_success == no ]] || exit 0
 exit "$code"

@@ -6,6 +6,9 @@ mod shared;
 
 use std::collections::BTreeMap;
 use std::process::Command;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
@@ -78,6 +81,91 @@ impl Small {
 
     fn run(&self, run: &[(&str, &str)]) -> Job {
         self.job(&[], run, &[])
+    }
+
+    /// The same with this script in the program's place.
+    fn run_script(&self, script: &str, run: &[(&str, &str)]) -> Job {
+        let program = self.sandbox.path("script");
+        let script = format!("#!/bin/sh\n[ \"$1\" != --version ] || {{ echo whsec 7.0.0; exit; }}\n{script}");
+        std::fs::write(&program, &script).unwrap();
+        let (url, sha256) = (format!("file://{}", program.display()), digest(script.as_bytes()));
+        self.job(&[("version", "7.0.0"), ("url", &url), ("sha256", &sha256)], run, &[])
+    }
+
+    /// Has this script stand before a program of the machine's.
+    fn has_program(&mut self, name: &str, script: &str) {
+        let folder = self.sandbox.path("programs");
+        std::fs::create_dir_all(&folder).unwrap();
+        std::fs::write(folder.join(name), script).unwrap();
+        std::fs::set_permissions(folder.join(name), std::os::unix::fs::PermissionsExt::from_mode(0o755)).unwrap();
+        self.runner.programs = Some(folder);
+    }
+}
+
+/// What is said by a program in whsec's place.
+const SAYS: &str = r#"{"schema":"whsec/v1","command":"tend","exit":0,"targets":[]}"#;
+
+#[test]
+fn a_cancel_while_another_machine_is_waited_for_begins_nothing_more() {
+    let small = Small::new();
+    let (calls, waits) = (small.sandbox.path("calls"), small.sandbox.path("waits"));
+    let script = format!(
+        "[ $1 != journal ] || {{ echo '{{\"journal\":{{\"held\":[1]}}}}'; : >'{}'; exit; }}\necho call >>'{}'; exit 5\n",
+        waits.display(),
+        calls.display()
+    );
+    let it_is_time = Arc::new(AtomicBool::new(false));
+    small.runner.strikes(rustix::process::Signal::INT, Arc::clone(&it_is_time));
+    let job = std::thread::scope(|scope| {
+        scope.spawn(|| {
+            let begun = Instant::now();
+            while !waits.exists() && begun.elapsed() < Duration::from_secs(60) {
+                std::thread::sleep(Duration::from_millis(5));
+            }
+            it_is_time.store(true, Ordering::SeqCst);
+        });
+        small.run_script(&script, &[("command", "cutover"), ("select", "hooks"), ("wait-when-busy", "8")])
+    });
+    assert_eq!((job.result.as_str(), job.outputs["exit"].as_str()), ("failure", Some("5")), "{job:#?}");
+    assert_eq!(std::fs::read_to_string(calls).unwrap(), "call\n", "{job:#?}");
+}
+
+/// Bash says when it is between the start of a process and the knowledge of its id.
+#[test]
+fn a_cancel_just_as_whsec_starts_reaches_it() {
+    let mut small = Small::new();
+    let hook = small.sandbox.path("hook");
+    let strikes =
+        "set -T\ntrap '[[ \"$BASH_COMMAND\" != \"child=\\$!\" ]] || { echo struck; kill -TERM $$; }' DEBUG\n";
+    std::fs::write(&hook, strikes).unwrap();
+    small.runner.variables.insert("BASH_ENV".to_owned(), hook.display().to_string());
+    let script = format!("i=0; while [ $i -lt 50 ]; do sleep 0.1; i=$((i + 1)); done; echo '{SAYS}'\n");
+    let job = small.run_script(&script, &[("command", "tend"), ("select", "--all")]);
+    assert!(job.log.contains("struck"), "{job:#?}");
+    assert_eq!((job.result.as_str(), job.outputs["exit"].as_str()), ("failure", Some("143")), "{job:#?}");
+}
+
+#[test]
+fn a_jq_that_fails_hides_nothing_of_how_whsec_has_ended() {
+    let mut small = Small::new();
+    small.has_program("jq", "#!/bin/sh\nexit 7\n");
+    for (code, result) in [(0, "success"), (11, "success"), (12, "failure")] {
+        let script = format!("echo '{SAYS}'\nexit {code}\n");
+        let run = [("command", "tend"), ("select", "--all"), ("waiting-is-success", "true")];
+        let job = small.run_script(&script, &run);
+        let code = code.to_string();
+        assert_eq!((job.result.as_str(), job.outputs["exit"].as_str()), (result, Some(code.as_str())), "{job:#?}");
+        assert!(job.annotations.iter().any(|(level, _, words)| level == "warning" && words.contains("jq")), "{job:#?}");
+        assert!(job.summary.contains(&format!("exit {code}")), "{job:#?}");
+    }
+}
+
+#[test]
+fn seconds_with_a_zero_in_front_are_seconds() {
+    let small = Small::new();
+    for wait in ["08", "010", "0", "0000"] {
+        let job = small.run(&[("command", "tend"), ("select", "--all"), ("wait-when-busy", wait)]);
+        assert_eq!((job.result.as_str(), job.outputs["exit"].as_str()), ("success", Some("0")), "{wait}: {job:#?}");
     }
 }
 
@@ -208,12 +296,8 @@ fn what_a_provider_says_is_words() {
     let outside: String = job.summary.split('`').step_by(2).collect();
     assert!(!outside.contains("<img") && !outside.contains("!["), "{}", job.summary);
     // Should it ever stand at the beginning of a line, the runner does not listen.
-    let program = small.sandbox.path("talks");
-    let says = "#!/bin/sh\n[ \"$1\" != --version ] || { echo whsec 7.0.0; exit; }\necho '::error title=x::y' >&2\necho ::add-path::/x >&2\n";
-    std::fs::write(&program, says).unwrap();
-    let (url, sha256) = (format!("file://{}", program.display()), digest(says.as_bytes()));
-    let setup = [("version", "7.0.0"), ("url", url.as_str()), ("sha256", sha256.as_str())];
-    let job = small.job(&setup, &[("command", "tend"), ("select", "--all")], &[]);
+    let says = "echo '::error title=x::y' >&2\necho ::add-path::/x >&2\n";
+    let job = small.run_script(says, &[("command", "tend"), ("select", "--all")]);
     let said = ("error".to_owned(), "whsec tend".to_owned(), "exit 1: what it said stands above".to_owned());
     assert_eq!(job.annotations, [said], "{job:#?}");
     assert_eq!((job.result.as_str(), job.log.contains("::add-path")), ("failure", true));
@@ -259,15 +343,11 @@ fn an_attestation_that_does_not_hold_installs_nothing() {
     let job = small.job(&[("attested-by", "ops/whsec")], &tend, &[]);
     assert!(job.result == "failure" && job.annotations[0].2.contains("there is no gh"), "{job:#?}");
     for (holds, result) in [(0, "success"), (1, "failure")] {
-        let folder = small.sandbox.path("programs");
-        std::fs::create_dir_all(&folder).unwrap();
         let gh = format!(
             "#!/bin/sh\n[ \"$1 $2 $4 $5\" = 'attestation verify --repo ops/whsec' ] && [ -n \"$GH_TOKEN\" ] && cmp -s \"$3\" '{}' && exit {holds}\nexit 9\n",
             env!("CARGO_BIN_EXE_whsec"),
         );
-        std::fs::write(folder.join("gh"), gh).unwrap();
-        std::fs::set_permissions(folder.join("gh"), std::os::unix::fs::PermissionsExt::from_mode(0o755)).unwrap();
-        small.runner.programs = Some(folder);
+        small.has_program("gh", &gh);
         let job = small.job(&[("attested-by", "ops/whsec")], &tend, &[]);
         assert_eq!(job.result, result, "{job:#?}");
         assert_eq!(job.left.iter().any(|path| path.ends_with("whsec")), holds == 0, "{:?}", job.left);
