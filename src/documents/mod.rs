@@ -12,7 +12,7 @@ pub use error::DocumentsError;
 pub use location::{BadLocation, KEY_DIGITS, Location, Login, Place};
 #[cfg(test)]
 pub use memory::{Lie, Memory, Mishap};
-pub use objects::{Access, Bucket};
+pub use objects::{Access, Bucket, Versions};
 pub use proof::prove;
 
 mod error;
@@ -109,6 +109,14 @@ impl Documents {
             Backend::Objects(_) => Ok(Vec::new()),
             #[cfg(test)]
             Backend::Memory(_) => Ok(Vec::new()),
+        }
+    }
+
+    /// What becomes of a document's older states, where the place may keep them: no journal needs that, and people may.
+    pub fn versions(&self) -> Option<Versions> {
+        match &self.backend {
+            Backend::Objects(objects) => Some(objects.versions()),
+            _ => None,
         }
     }
 

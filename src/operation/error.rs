@@ -226,6 +226,11 @@ fn of_store(error: &StoreError) -> Kind {
     }
 }
 
+/// The same where credentials were asked for, which does nothing: what may pass is nobody's refusal.
+pub(super) fn of_asking(error: &StoreError) -> Kind {
+    if error.may_pass() { Kind::Unavailable } else { Kind::Auth }
+}
+
 fn of_journal(error: &JournalError) -> Kind {
     match error {
         JournalError::AlreadyOpen { .. } => Kind::Conflict,

@@ -7,15 +7,15 @@ use std::rc::Rc;
 use sha2::{Digest, Sha256};
 
 use super::context::{Context, once};
-use super::error::{Error, Kind, Stop};
-use crate::documents::{self, Access, Bucket, Documents, Location, Login, Place};
+use super::error::{Error, Kind, Stop, of_asking};
+use crate::documents::{self, Access, Bucket, Documents, Location, Login, Place, Versions};
 use crate::rotation::Rotation;
 use crate::rotation::journal::{Journal, JournalError};
 use crate::rotation::seal::Seals;
 use crate::rotation::shared::Shared;
 use crate::rotation::shared_error::SharedError;
 use crate::store::envelope::Envelope;
-use crate::store::{AwsAccess, StoreError, Surroundings, aws_access};
+use crate::store::{AwsAccess, Surroundings, aws_access};
 use crate::system::private;
 use crate::system::text::hex;
 
@@ -201,6 +201,11 @@ impl Context {
         Ok(self.documents(location)?.doubts().map_err(JournalError::from)?)
     }
 
+    /// Whether a place keeps what is overwritten, where that can be asked.
+    pub fn versions(&self, location: &Location) -> Result<Option<Versions>, Error> {
+        Ok(self.documents(location)?.versions())
+    }
+
     /// Proves that a place can hold a journal. Yields what speaks against it though it works.
     pub fn prove(&self, location: &Location) -> Result<Vec<String>, Error> {
         let login = self.login(location)?;
@@ -229,8 +234,7 @@ impl Context {
 fn access(at: &str, bucket: &Bucket, surroundings: &Surroundings) -> Result<Login, Error> {
     let found = aws_access(at, bucket.region.as_deref(), bucket.endpoint.as_deref(), surroundings);
     let found = found.map_err(|error| {
-        let kind = if matches!(error, StoreError::Unreachable { .. }) { Kind::Unavailable } else { Kind::Auth };
-        Stop::new(kind, format!("the journal {error}"), error.hint().unwrap_or_default())
+        Stop::new(of_asking(&error), format!("the journal {error}"), error.hint().unwrap_or_default())
     })?;
     let AwsAccess { region, endpoint, access_key, secret_key, session_token, ca } = found;
     Ok(Login::Objects(Access { region, endpoint, access_key, secret_key, session_token, ca }))

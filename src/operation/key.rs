@@ -9,7 +9,7 @@ use std::path::Path;
 use zeroize::Zeroizing;
 
 use super::context::Context;
-use super::error::{Error, Kind, Stop};
+use super::error::{Error, Kind, Stop, of_asking};
 use crate::advice::{Verb, advice};
 use crate::config::{KeySource, Target};
 use crate::provider::{Endpoint, ProviderError};
@@ -134,7 +134,7 @@ fn from_store(reference: &Reference, surroundings: &Surroundings) -> Result<ApiK
     let way = format!("the store `{reference}`");
     let failed = |error: StoreError| {
         let hint = error.hint().unwrap_or_else(|| "mend the store, or give the key as --api-key-file FILE".into());
-        Stop::new(Kind::Auth, format!("the API key cannot be read: {error}"), hint)
+        Stop::new(of_asking(&error), format!("the API key cannot be read: {error}"), hint)
     };
     let opened = store::open(reference, &SlotNames::default(), surroundings).map_err(failed)?;
     match opened.get(Slot::Current).map_err(failed)? {

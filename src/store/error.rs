@@ -23,6 +23,9 @@ pub enum StoreError {
     Unreachable { store: String, server: String, why: String },
     #[error("`{store}`: {server} gave no answer that tells what was done: {why}")]
     NoAnswer { store: String, server: String, why: String },
+    /// An answer that a later one may take the place of: nothing was done for it.
+    #[error("`{store}`: {server} answered with {said}")]
+    Busy { store: String, server: String, said: String, hint: &'static str },
     #[error("`{store}`: somebody else wrote it again and again at the same time")]
     Contended { store: String },
     #[error("`{store}` did not answer within {seconds} s")]
@@ -56,6 +59,7 @@ impl StoreError {
             Self::BadReference { hint, .. } | Self::Refused { hint, .. } | Self::Keychain { hint, .. } => hint.clone(),
             Self::Unreachable { .. } => "is the address right, and the network there?".into(),
             Self::NoAnswer { .. } => "run the same command again: it looks first what there is".into(),
+            Self::Busy { hint, .. } => (*hint).into(),
             Self::Contended { .. } => "find out who writes there; then run the same command again".into(),
             Self::Moved { .. } => "run the same command again: it looks first what there is now".into(),
             Self::File { fault, source, .. } => return fault.hint(source.as_ref()).map(Advice::from),
@@ -91,6 +95,11 @@ impl StoreError {
     /// Whether somebody else has a lock on the folder, and may give it back.
     pub fn is_busy(&self) -> bool {
         matches!(self, Self::File { fault: FileFault::Busy { .. }, .. })
+    }
+
+    /// Whether it may work in a while, where it was only asked for something: nobody has said no.
+    pub fn may_pass(&self) -> bool {
+        matches!(self, Self::Unreachable { .. } | Self::NoAnswer { .. } | Self::Busy { .. })
     }
 
     /// Whether no answer came in time, so that nothing is known.

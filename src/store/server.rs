@@ -35,6 +35,9 @@ pub(super) fn is_same(begun: &str, now: &str) -> bool {
     begun == now || now.strip_prefix(&begun).is_some_and(|rest| rest.starts_with(ACCOUNT))
 }
 
+/// What to do where a server takes no more calls for now.
+pub(super) const ASKED_TOO_OFTEN: &str = "it is asked too often; run the same command again in a while";
+
 /// The longest file that is read to find out who asks, in bytes.
 const LONGEST_FILE: u64 = 1 << 20;
 
@@ -89,12 +92,19 @@ impl Server {
     /// An answer that is none of those we know, told by its status alone.
     pub fn unexpected(&self, status: u16) -> StoreError {
         let hint = match status {
+            429 => return self.busy(format!("status {status}"), ASKED_TOO_OFTEN),
+            500..=599 => {
+                return self.busy(format!("status {status}"), "it is not well; run the same command again in a while");
+            }
             300..=399 => "whsec follows no redirects; name the server that answers itself",
-            429 => "it is asked too often; run the same command again in a while",
-            500..=599 => "it is not well; run the same command again in a while",
             _ => "is this the right server?",
         };
         self.refused(&format!("{} answered with status {status}", self.name), hint)
+    }
+
+    /// An answer that says that a later call may be taken.
+    pub fn busy(&self, said: String, hint: &'static str) -> StoreError {
+        StoreError::Busy { store: self.store.clone(), server: self.name.clone(), said, hint }
     }
 }
 

@@ -17,6 +17,7 @@ pub struct Request {
 }
 
 /// What is answered, or that the connection is closed without a word.
+#[derive(Clone)]
 pub enum Answer {
     Json(u16, String),
     /// With these headers besides its length.

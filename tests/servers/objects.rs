@@ -61,6 +61,7 @@ struct State {
     lie: Option<Lie>,
     whim: Option<Whim>,
     region: Option<&'static str>,
+    versioning: &'static str,
     delay: Duration,
 }
 
@@ -114,6 +115,11 @@ impl Objects {
     /// Has the bucket be in this region and nowhere else.
     pub fn is_in(&self, region: &'static str) {
         self.held().region = Some(region);
+    }
+
+    /// Has the bucket's versioning be `Enabled` or `Suspended`; it was never switched on otherwise.
+    pub fn has_versioning(&self, status: &'static str) {
+        self.held().versioning = status;
     }
 
     /// How long each answer takes.
@@ -208,6 +214,12 @@ fn answer(state: &mut State, request: &Request) -> Answer {
     let name = decoded(rest.trim_start_matches('/'));
     let condition = |name: &str| request.headers.get(name).map(String::as_str);
     match request.method.as_str() {
+        "GET" if name.is_empty() && query.contains_key("versioning") => {
+            let status = Some(state.versioning).filter(|status| !status.is_empty());
+            let status = status.map(|status| format!("<Status>{status}</Status>")).unwrap_or_default();
+            let body = format!("<VersioningConfiguration>{status}</VersioningConfiguration>");
+            full(state.lie, 200, Vec::new(), body.into_bytes())
+        }
         "GET" if name.is_empty() => list(state, &query),
         "GET" => {
             let seen = if state.lie == Some(Lie::ReadsTheOneBefore) { &state.before } else { &state.objects };

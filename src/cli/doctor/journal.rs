@@ -2,7 +2,7 @@
 
 use super::Check;
 use crate::cli::session::Session;
-use crate::documents::Location;
+use crate::documents::{Location, Versions};
 use crate::rotation::Rotation;
 use crate::rotation::journal::{Journal, JournalError};
 use crate::rotation::seal::Sealed;
@@ -11,7 +11,10 @@ use crate::system::private;
 /// Whether all of the journal is as it was written, and whether a sealed copy can be made and opened.
 pub fn look(session: &Session) -> Vec<Check> {
     match session.context().and_then(|context| Ok(context.location()?)) {
-        Ok(Some(location)) => return vec![shared(session, &location), seal(session)],
+        Ok(Some(location)) => {
+            let (journal, versions) = (shared(session, &location), versions(session, &location));
+            return [journal].into_iter().chain(versions).chain([seal(session)]).collect();
+        }
         Ok(None) => {}
         Err(error) => return vec![Check::failed("journal", &error)],
     }
@@ -37,6 +40,27 @@ fn shared(session: &Session, location: &Location) -> Check {
         }
         Ok((_, open)) => Check::ok("journal", format!("{location}, shared; {}", words(&open))),
     }
+}
+
+/// What is to be had of a journal in a bucket that somebody has written over.
+fn versions(session: &Session, location: &Location) -> Option<Check> {
+    let asked = session.context().and_then(|context| Ok(context.versions(location)?));
+    Some(match asked.ok()?? {
+        Versions::Kept => {
+            Check::ok("versions", "the bucket keeps them: a document that was written over or removed can be had again")
+        }
+        Versions::Lost => Check::note(
+            "versions",
+            "the bucket keeps none: a document that somebody else writes over or removes is gone",
+            "switch on the bucket's versioning, with a rule that ends old versions",
+        ),
+        Versions::Forbidden => Check::note(
+            "versions",
+            "whether the bucket keeps them may not be asked",
+            "allow s3:GetBucketVersioning to know",
+        ),
+        Versions::Untold => return None,
+    })
 }
 
 fn words(open: &[Rotation]) -> String {

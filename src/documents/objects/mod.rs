@@ -14,6 +14,7 @@ use object_store::{
 use tokio::runtime::{Builder, Runtime};
 
 pub use bucket::{Access, Bucket};
+pub use versions::Versions;
 
 use super::{Document, DocumentsError, LARGEST, Tag};
 use seen::Seen;
@@ -21,11 +22,12 @@ use wire::{KEPT, Refusal, Wire};
 
 mod bucket;
 mod seen;
+mod versions;
 mod wire;
 
-/// What AWS wants of whoever keeps a journal there.
-const NEEDS: &str = "it needs s3:GetObject, s3:PutObject and s3:DeleteObject below the prefix and s3:ListBucket on the bucket; who asks \
-                     is found as every AWS program finds it";
+/// What AWS wants of whoever keeps a journal there. Seals are removed, and what a proof has written; nothing else ever is.
+const NEEDS: &str = "it needs s3:GetObject and s3:PutObject below the prefix, s3:DeleteObject below its `seals/` and `proof/`, and \
+                     s3:ListBucket on the bucket; who asks is found as every AWS program finds it";
 
 /// What stands in a moment, and what takes its place in a key, where not every maker's store signs the same thing for it. No name has
 /// it otherwise.
@@ -45,6 +47,7 @@ pub struct Objects {
 struct Open {
     store: AmazonS3,
     wire: Wire,
+    access: Access,
 }
 
 impl Objects {
@@ -126,6 +129,12 @@ impl Objects {
         })
     }
 
+    /// What becomes of what is overwritten.
+    pub fn versions(&self) -> Versions {
+        let open = self.open.borrow();
+        self.runtime.block_on(versions::versions(&self.bucket, &open.access, &open.wire))
+    }
+
     fn listed(&self, prefix: &str) -> Result<Vec<ObjectMeta>, DocumentsError> {
         let folder = self.key(prefix.trim_end_matches('/'))?;
         let mut all: Vec<ObjectMeta> =
@@ -196,7 +205,8 @@ impl Objects {
 
 impl Open {
     fn new(bucket: &Bucket, access: Access) -> Result<Self, &'static str> {
-        let wire = Wire::new(access.ca)?;
+        let wire = Wire::new(access.ca.clone())?;
+        let kept = access.clone();
         let mut builder = AmazonS3Builder::new()
             .with_bucket_name(&bucket.name)
             .with_region(access.region)
@@ -215,7 +225,7 @@ impl Open {
             builder = builder.with_endpoint(endpoint);
         }
         let store = builder.build().map_err(|_| "no connection can be set up to it")?;
-        Ok(Self { store, wire })
+        Ok(Self { store, wire, access: kept })
     }
 }
 

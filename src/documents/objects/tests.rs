@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 use super::super::{Documents, DocumentsError, Location, Login, prove};
-use super::Access;
+use super::{Access, Versions};
 use crate::http::{self, Call, Connections, Options, Url};
 use crate::secret::Secret;
 use crate::servers::aws::{ACCESS_KEY, SECRET_KEY};
@@ -197,6 +197,8 @@ fn moto_keeps_what_it_promises() {
     let second = documents.write_if("signed/a", b"two", Some(&first)).unwrap().unwrap();
     assert!(documents.write_if("signed/a", b"three", Some(&first)).unwrap().is_none());
     assert_eq!(documents.read("signed/a").unwrap().unwrap().tag, second);
+    assert_eq!(documents.versions(), Some(Versions::Lost));
+    assert_eq!(open("another").versions(), Some(Versions::Forbidden));
     let error = open("another").read("signed/a").unwrap_err().to_string();
     assert!(error.contains("does not accept the credentials"), "{error}");
     documents.delete("signed/a").unwrap();

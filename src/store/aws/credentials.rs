@@ -8,7 +8,7 @@ use jiff::Timestamp;
 use serde::Deserialize;
 use zeroize::Zeroizing;
 
-use super::super::server::{Server, file};
+use super::super::server::{ASKED_TOO_OFTEN, Server, file};
 use super::super::{Environment, StoreError};
 use super::access::{self, tagged};
 use super::profile::Profile;
@@ -97,18 +97,18 @@ impl Chain<'_> {
 
     fn of_profile(&self) -> Result<Option<Credentials>, StoreError> {
         let get = |key| self.profile.get(key);
+        // "Assume role" before "Assume role with web identity", as the AWS CLI has them ("Configuration and credentials precedence",
+        // docs.aws.amazon.com/cli/latest/userguide/cli-chap-configure.html, read 2026-11-23). Its own program gives the variables only
+        // to a profile whose role has no other way in: one that names a token file.
+        let has_role = get("role_arn").is_some();
+        if has_role && get("web_identity_token_file").is_none() {
+            return self.of_role().map(Some);
+        }
         if let Some(token) = self.environment.text("AWS_WEB_IDENTITY_TOKEN_FILE") {
             return self.of_web_identity(Path::new(&token)).map(Some);
         }
-        if get("role_arn").is_some() {
-            // Taking on a role with another one's keys is a protocol of its own, which the vendor's program has.
-            let words = ["aws", "configure", "export-credentials", "--format", "process", "--profile"];
-            let named = words.into_iter().chain([self.profile.name.as_str()]);
-            let count = if self.profile.is_chosen { usize::MAX } else { words.len() - 1 };
-            let program: Vec<String> = named.take(count).map(str::to_owned).collect();
-            return self
-                .of_program(&program, "`aws configure export-credentials`, which takes on the role, fails")
-                .map(Some);
+        if has_role {
+            return self.of_role().map(Some);
         }
         if let (Some(access_key), Some(secret_key)) = (get("aws_access_key_id"), get("aws_secret_access_key")) {
             let session_token = get("aws_session_token").map(Secret::new);
@@ -126,6 +126,15 @@ impl Chain<'_> {
             || self.refused("its profile's `credential_process` cannot be read", "quote it as a shell would");
         let program = shlex::split(line).filter(|words| !words.is_empty()).ok_or_else(unusable)?;
         self.of_program(&program, "the profile's `credential_process` fails").map(Some)
+    }
+
+    /// Taking on a role with another one's keys is a protocol of its own, which the vendor's program has.
+    fn of_role(&self) -> Result<Credentials, StoreError> {
+        let words = ["aws", "configure", "export-credentials", "--format", "process", "--profile"];
+        let named = words.into_iter().chain([self.profile.name.as_str()]);
+        let count = if self.profile.is_chosen { usize::MAX } else { words.len() - 1 };
+        let program: Vec<String> = named.take(count).map(str::to_owned).collect();
+        self.of_program(&program, "`aws configure export-credentials`, which takes on the role, fails")
     }
 
     fn of_program(&self, program: &[String], why: &str) -> Result<Credentials, StoreError> {
@@ -160,6 +169,9 @@ impl Chain<'_> {
                     "the web identity's token has expired",
                     "its platform writes it anew; is it mounted still?",
                 ));
+            }
+            (400, Some(code @ ("Throttling" | "ThrottlingException" | "IDPCommunicationError"))) => {
+                return Err(server.busy(code.to_owned(), ASKED_TOO_OFTEN));
             }
             (400 | 403, _) => {
                 let hint = "see the role's trust policy: issuer, audience and subject of the token";

@@ -135,8 +135,7 @@ fn a_cancel_while_another_machine_is_waited_for_begins_nothing_more() {
 fn a_cancel_just_as_whsec_starts_reaches_it() {
     let mut small = Small::new();
     let hook = small.sandbox.path("hook");
-    let strikes =
-        "set -T\ntrap '[[ \"$BASH_COMMAND\" != \"child=\\$!\" ]] || { echo struck; kill -TERM $$; }' DEBUG\n";
+    let strikes = "set -T\ntrap '[[ \"$BASH_COMMAND\" != \"child=\\$!\" ]] || { echo struck; kill -TERM $$; }' DEBUG\n";
     std::fs::write(&hook, strikes).unwrap();
     small.runner.variables.insert("BASH_ENV".to_owned(), hook.display().to_string());
     let script = format!("i=0; while [ $i -lt 50 ]; do sleep 0.1; i=$((i + 1)); done; echo '{SAYS}'\n");
