@@ -28,6 +28,7 @@ mod force_rotate;
 mod handoff;
 mod harden;
 mod history;
+mod import;
 mod inspect;
 mod journal;
 mod login;
@@ -175,6 +176,7 @@ enum Command {
     Rehearse(rehearse::Args),
     Store(store::Args),
     Target(target::Args),
+    Import(import::Args),
     Provider(provider::Args),
     Login(login::Args),
     Logout(logout::Args),
@@ -207,6 +209,7 @@ impl Command {
             Self::Rehearse(_) => "rehearse",
             Self::Store(args) => args.name(),
             Self::Target(_) => "target",
+            Self::Import(_) => "import",
             Self::Provider(_) => "provider",
             Self::Login(_) => "login",
             Self::Logout(_) => "logout",
@@ -238,6 +241,7 @@ impl Command {
             Self::Rehearse(args) => rehearse::run(args, session),
             Self::Store(args) => store::run(args, session),
             Self::Target(args) => target::run(args, session),
+            Self::Import(args) => import::run(args, session),
             Self::Provider(args) => provider::run(args, session),
             Self::Login(args) => login::run(args, session),
             Self::Logout(args) => logout::run(args, session),

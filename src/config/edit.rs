@@ -1,9 +1,11 @@
 //! Changes to a config file's text that keep its comments, order and layout.
 
+use std::collections::BTreeSet;
 use std::path::Path;
 
 use toml_edit::{Array, DocumentMut, InlineTable, Item, Table, value};
 
+use super::settings::{self, Settings};
 use super::{ConfigError, check_name, file, paths};
 use crate::provider::spec::Cutover;
 use crate::store::Reference;
@@ -82,6 +84,36 @@ pub fn add(text: &str, path: &Path, target: &NewTarget) -> Result<String, Config
     Ok(document.to_string())
 }
 
+/// The text with more targets at its end, and those targets alone. None of them is there already.
+pub fn append(text: &str, path: &Path, targets: &[(String, Settings)]) -> Result<(String, String), ConfigError> {
+    let (mut document, mut alone) = (parse(text, path)?, DocumentMut::new());
+    for (name, settings) in targets {
+        for document in [&mut document, &mut alone] {
+            insert_table(document, name, settings::table(settings));
+        }
+    }
+    Ok((document.to_string(), alone.to_string()))
+}
+
+/// The text with these keys of targets set to these words. Fails where the file has no target of one of the names.
+pub fn change(text: &str, path: &Path, changes: &[(String, Settings)]) -> Result<String, ConfigError> {
+    let mut document = parse(text, path)?;
+    for (name, changes) in changes {
+        let targets = document.get_mut("targets").and_then(Item::as_table_like_mut);
+        let Some(table) = targets.and_then(|targets| targets.get_mut(name)).and_then(Item::as_table_like_mut) else {
+            return Err(ConfigError::TargetElsewhere { name: name.clone(), path: path.to_owned() });
+        };
+        settings::put(table, changes);
+    }
+    Ok(document.to_string())
+}
+
+/// The names of the targets that the text has.
+pub fn names(text: &str, path: &Path) -> Result<BTreeSet<String>, ConfigError> {
+    let document = parse(text, path)?;
+    Ok(targets(&document).into_iter().flat_map(|all| all.iter()).map(|(name, _)| name.to_owned()).collect())
+}
+
 /// The text without the target, or an error where the file has none of this name.
 pub fn remove(text: &str, path: &Path, name: &str) -> Result<String, ConfigError> {
     let mut document = parse(text, path)?;
@@ -94,13 +126,17 @@ pub fn remove(text: &str, path: &Path, name: &str) -> Result<String, ConfigError
 }
 
 fn insert(document: &mut DocumentMut, target: &NewTarget) {
+    insert_table(document, &target.name, target.table());
+}
+
+fn insert_table(document: &mut DocumentMut, name: &str, table: Table) {
     if targets(document).is_none() {
         let mut targets = Table::new();
         targets.set_implicit(true);
         document.insert("targets", Item::Table(targets));
     }
     if let Some(targets) = document.get_mut("targets").and_then(Item::as_table_like_mut) {
-        targets.insert(&target.name, Item::Table(target.table()));
+        targets.insert(name, Item::Table(table));
     }
 }
 

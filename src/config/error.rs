@@ -24,6 +24,8 @@ pub enum Position {
     Flag(&'static str),
     /// In a target that is in no file yet.
     New,
+    /// In a line of a table that was given.
+    Row(u64),
 }
 
 /// The configuration cannot be used as it is. Nothing was sent.
@@ -80,7 +82,16 @@ pub enum ConfigError {
 
 impl ConfigError {
     /// The same of a text that adds a target to `lines` lines of a file: what the file does not have is not cited.
-    pub fn not_written_yet(mut self, lines: usize) -> Self {
+    pub fn not_written_yet(self, lines: usize) -> Self {
+        self.at(Position::New, lines)
+    }
+
+    /// The same where the place behind these lines is known as another one.
+    pub fn at(mut self, new: Position, lines: usize) -> Self {
+        if let Self::Broken(error) = self {
+            // Nobody else has it any more once the config is gone.
+            return Arc::try_unwrap(error).map_or_else(Self::Broken, |error| error.at(new, lines));
+        }
         if let Self::Toml { place, .. }
         | Self::UnknownKey { place, .. }
         | Self::NotTrusted { place, .. }
@@ -90,7 +101,7 @@ impl ConfigError {
         | Self::IdCount { place, .. } = &mut self
             && matches!(place, Position::File { line, .. } if *line > lines)
         {
-            *place = Position::New;
+            *place = new;
         }
         self
     }
@@ -142,6 +153,7 @@ impl fmt::Display for Position {
             Self::File { path, line, column } => write!(out, "{}:{line}:{column}", path.display()),
             Self::Flag(flag) => write!(out, "`{flag}`"),
             Self::New => write!(out, "the new target"),
+            Self::Row(line) => write!(out, "line {line}"),
         }
     }
 }

@@ -11,7 +11,7 @@ use super::{ConfigError, Position};
 use crate::system::owned::{self, NotOwned};
 
 /// Longest config file that is read, in bytes.
-const LONGEST: u64 = 1 << 20;
+pub const LONGEST: u64 = 1 << 20;
 
 /// How far a config file is trusted.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

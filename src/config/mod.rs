@@ -21,6 +21,7 @@ pub use error::{ConfigError, Position};
 pub use file::{ConfigFile, Trust};
 pub use normalise::is_label;
 
+pub mod compare;
 mod draft;
 pub mod edit;
 mod error;
@@ -29,6 +30,8 @@ mod normalise;
 mod paths;
 pub mod places;
 mod raw;
+pub mod settings;
+pub mod sheet;
 #[cfg(test)]
 mod tests;
 pub mod trust;

@@ -23,6 +23,18 @@ pub fn refuse_configured(
     }
 }
 
+/// The same for many at once: those that are refused, by their places.
+pub fn refuse_each<'a>(
+    context: &Context,
+    config: &Config,
+    targets: impl Iterator<Item = &'a Target>,
+) -> Result<Vec<(usize, Error)>, Error> {
+    let configured = configured(context, config)?;
+    let judged = targets
+        .map(|target| workspace::open_stores(target).and_then(|stores| refuse_among(&configured, target, &stores)));
+    Ok(judged.enumerate().filter_map(|(at, judged)| Some((at, judged.err()?))).collect())
+}
+
 /// What all endpoints have, for many that are at work side by side.
 pub fn neighbours(context: &Context, journal: &Journal) -> Result<Neighbours, Error> {
     Ok(Neighbours { configured: configured(context, context.config()?)?, journaled: Journaled::of(journal)? })

@@ -118,6 +118,7 @@ const PLACES: &[(&str, &[&str])] = &[
             "rotation/sums.rs",
         ],
     ),
+    ("csv::", &["config/sheet.rs"]),
     ("age::", &["rotation/seal.rs", "store/envelope.rs", "store/mod.rs"]),
     ("dialoguer", &["ui/"]),
     ("indicatif", &["ui/"]),

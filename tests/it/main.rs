@@ -30,6 +30,7 @@ mod hints;
 mod hints_in_source;
 mod hostile_checkout;
 mod identity;
+mod import;
 mod journals;
 mod journals_before;
 mod keyed;

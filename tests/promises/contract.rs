@@ -216,10 +216,11 @@ const LOOKING: &[&str] = &[
     "doctor",
 ];
 /// Commands that no rotation changes anything about, or that have a table of their own.
-const ELSEWHERE: [&str; 12] = [
+const ELSEWHERE: [&str; 13] = [
     "apply",
     "completions",
     "help",
+    "import",
     "journal",
     "login",
     "logout",

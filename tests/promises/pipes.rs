@@ -49,6 +49,7 @@ const LINES: &[&str] = &[
     "target add other --provider hopae --id client_id=x --store dotenv:./receiver.env#OTHER",
     "target remove hooks --yes",
     "target trust",
+    "import /nonexistent",
     "provider list",
     "provider show layers",
     "provider check /nonexistent",
