@@ -98,6 +98,7 @@ verbs! {
     Status "status",
     StoreCopy "store copy",
     TargetAdd "target add",
+    TargetEdit "target edit",
     TargetList "target list",
     TargetRemove "target remove",
     TargetTrust "target trust",

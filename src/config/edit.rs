@@ -25,6 +25,7 @@ pub struct NewTarget {
     pub api_key: Option<String>,
     pub cutover: Option<Cutover>,
     pub owner: Option<String>,
+    pub labels: Vec<(String, String)>,
     pub max_age: Option<String>,
 }
 
@@ -66,9 +67,12 @@ impl NewTarget {
             Cutover::Either => "either".to_owned(),
             Cutover::Switch => "switch".to_owned(),
         });
-        let words =
-            [("api_key", &self.api_key), ("cutover", &cutover), ("owner", &self.owner), ("max_age", &self.max_age)];
+        let words = [("api_key", &self.api_key), ("cutover", &cutover), ("owner", &self.owner)];
         insert_words(&mut table, &words);
+        if !self.labels.is_empty() {
+            table.insert("labels", settings::pairs(&self.labels));
+        }
+        insert_words(&mut table, &[("max_age", &self.max_age)]);
         table
     }
 }
@@ -106,6 +110,18 @@ pub fn change(text: &str, path: &Path, changes: &[(String, Settings)]) -> Result
         settings::put(table, changes);
     }
     Ok(document.to_string())
+}
+
+/// A target of the text alone, as it stands there. Fails where the file has none of this name.
+pub fn alone(text: &str, path: &Path, name: &str) -> Result<String, ConfigError> {
+    let (document, mut alone) = (parse(text, path)?, DocumentMut::new());
+    match targets(&document).and_then(|targets| targets.get(name)) {
+        Some(Item::Table(table)) => insert_table(&mut alone, name, table.clone()),
+        // One that is written within a line.
+        Some(item) => return Ok(item.to_string().trim().to_owned()),
+        None => return Err(ConfigError::TargetElsewhere { name: name.to_owned(), path: path.to_owned() }),
+    }
+    Ok(alone.to_string())
 }
 
 /// The names of the targets that the text has.

@@ -52,10 +52,15 @@ impl Words {
         match self {
             Self::One(text) => Some(value(text)),
             Self::Many(texts) => Some(value(texts.iter().collect::<Array>())),
-            Self::Pairs(pairs) => Some(value(pairs.iter().map(|(name, text)| (name, text)).collect::<InlineTable>())),
+            Self::Pairs(all) => Some(pairs(all)),
             Self::None => None,
         }
     }
+}
+
+/// Names with their values, within a line.
+pub(super) fn pairs(all: &[(String, String)]) -> Item {
+    value(all.iter().map(|(name, text)| (name, text)).collect::<InlineTable>())
 }
 
 /// Makes the paths absolute, so that they mean the same wherever the file is read from. What cannot be read stays as it is, for the

@@ -6,6 +6,7 @@ use std::path::PathBuf;
 use super::context::Context;
 use super::error::{Error, Kind, Stop};
 use super::shared;
+use crate::advice::{Value, Verb, advice};
 use crate::config::compare::differences;
 use crate::config::edit;
 use crate::config::settings::{Settings, make_absolute};
@@ -113,5 +114,6 @@ fn differs(row: &Row, path: &std::path::Path, keys: &[&str]) -> Error {
         row.name,
         path.display()
     );
-    Stop::new(Kind::Usage, message, "change it there, or take the line out")
+    let edit = Verb::TargetEdit.on([Value::Given(row.name.clone())]);
+    Stop::new(Kind::Usage, message, advice!["change it there: ", edit, ", or take the line out"])
 }

@@ -14,6 +14,7 @@ use serde_json::Value;
 pub mod board;
 pub mod countdown;
 pub mod dialog;
+pub mod difference;
 mod json;
 mod narrate;
 pub mod preview;

@@ -391,6 +391,13 @@ pub const TABLE: &[Case] = &[
         commands: 1,
     },
     Case {
+        name: "a target with an open rotation is made another endpoint",
+        arrange: || rotated("layers"),
+        line: "target edit hooks --id endpointId=another --yes",
+        code: 5,
+        commands: 1,
+    },
+    Case {
         name: "somebody wrote into a slot",
         arrange: || {
             let sandbox = rotated("layers");

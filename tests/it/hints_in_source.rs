@@ -125,6 +125,7 @@ const ELSEWHERE: &[(&str, &str)] = &[
     ("name what `whsec handoff recipient` prints", "only_what_is_answered_is_handed_over"),
     ("if it is known to you: ", "a_bundle_of_another_address_store_or_receiver_is_refused_and_sends_nothing"),
     ("where its journal is lost, `whsec adopt", "what_is_left_of_a_rotation_goes_on_to_its_end_in_every_kind"),
+    ("or take the line out", "a_table_becomes_targets_and_a_second_time_nothing_changes"),
     ("tail -F {file} | whsec verify", "a_log_is_counted_by_secret_with_the_last_time_of_each"),
 ];
 
@@ -198,6 +199,7 @@ const BUILT: &[(&str, &str, usize)] = &[
     ("cli/probe.rs", "probe", 1),
     ("cli/reveal.rs", "fingerprint", 1),
     ("cli/target/add.rs", "inspect", 1),
+    ("cli/target/edit.rs", "cutover", 2),
     ("cli/target/remove.rs", "cutover", 1),
     ("cli/verify/follow.rs", "verify", 1),
     ("cli/verify/mod.rs", "cutover", 1),

@@ -50,6 +50,7 @@ fn a_table_becomes_targets_and_a_second_time_nothing_changes() {
             && run.stderr.contains("differs in `receivers`, `max_age`"),
         "{run:?}"
     );
+    run.says("change it there: `whsec target edit pay`, or take the line out");
     assert_eq!(sandbox.config_text(), text);
 }
 

@@ -76,6 +76,7 @@ mod stores;
 mod superseded;
 mod supplied;
 mod svix;
+mod target_edit;
 mod team_stores;
 mod tend;
 mod terminal;

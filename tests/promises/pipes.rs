@@ -47,6 +47,7 @@ const LINES: &[&str] = &[
     "target list",
     "target show hooks",
     "target add other --provider hopae --id client_id=x --store dotenv:./receiver.env#OTHER",
+    "target edit hooks --owner somebody --yes",
     "target remove hooks --yes",
     "target trust",
     "import /nonexistent",

@@ -1,18 +1,16 @@
 //! `whsec target add`: writes a target into the user's own config file, from flags, or asking for what is missing.
 
-use clap::ValueHint;
 use clap_complete::engine::ArgValueCandidates;
 use serde_json::json;
 
 use super::super::exit::{Exit, Fault};
-use super::super::options::pair;
 use super::super::session::Session;
 use super::super::{ask, complete, result};
+use super::details::Details;
 use super::questions;
 use crate::config::edit::{self, NewTarget};
 use crate::config::{Config, ConfigFile, Trust, write};
 use crate::operation::{shared, workspace};
-use crate::provider::spec::Cutover;
 use crate::ui::dialog;
 
 /// Set up a target
@@ -36,33 +34,8 @@ pub struct Args {
     /// Choose the provider
     #[arg(long, value_name = "PROVIDER", conflicts_with = "endpoint", add = ArgValueCandidates::new(complete::providers))]
     pub(super) provider: Option<String>,
-    /// Give one of the endpoint's ids by its name
-    #[arg(long = "id", value_name = "NAME=VALUE", value_parser = pair, value_hint = ValueHint::Other)]
-    pub(super) ids: Vec<(String, String)>,
-    /// Call the provider at this address
-    #[arg(long, value_name = "URL", value_hint = ValueHint::Url)]
-    pub(super) base_url: Option<String>,
-    /// Send the API key in this one of the provider's ways
-    #[arg(long, value_name = "NAME")]
-    pub(super) auth: Option<String>,
-    /// Keep the secret here
-    #[arg(long = "store", value_name = "REF", value_hint = ValueHint::Other)]
-    pub(super) stores: Vec<String>,
-    /// Look for deliveries at this receiver
-    #[arg(long = "receiver", value_name = "URL", value_hint = ValueHint::Url)]
-    pub(super) receivers: Vec<String>,
-    /// Take the API key from `keychain:SERVICE[/ACCOUNT]`, `env:NAME`, `file:PATH` or a store such as `vault:…`
-    #[arg(long, value_name = "REF", value_hint = ValueHint::Other)]
-    pub(super) api_key_from: Option<String>,
-    /// Choose how receivers take the new secret: `either` or `switch`
-    #[arg(long, value_name = "HOW", value_parser = parse_cutover)]
-    pub(super) cutover: Option<Cutover>,
-    /// Say who looks after the receivers
-    #[arg(long, value_name = "TEXT")]
-    pub(super) owner: Option<String>,
-    /// Say how old the secret may become
-    #[arg(long, value_name = "DURATION")]
-    pub(super) max_age: Option<String>,
+    #[command(flatten)]
+    pub(super) details: Details,
     /// Show what would be written, and write nothing
     #[arg(short = 'n', long)]
     pub(super) dry_run: bool,
@@ -100,24 +73,26 @@ pub fn run(args: &Args, session: &Session) -> anyhow::Result<Exit> {
 }
 
 fn from_flags(args: &Args, session: &Session) -> anyhow::Result<NewTarget> {
+    let details = &args.details;
     let mut target = NewTarget {
         name: args.name.clone().unwrap_or_default(),
         provider: args.provider.clone().unwrap_or_default(),
-        ids: args.ids.clone(),
-        base_url: args.base_url.clone(),
-        auth: args.auth.clone(),
-        stores: args.stores.clone(),
-        receivers: args.receivers.clone(),
-        api_key: args.api_key_from.clone(),
-        cutover: args.cutover,
-        owner: args.owner.clone(),
-        max_age: args.max_age.clone(),
+        ids: details.ids.clone(),
+        base_url: details.base_url.clone(),
+        auth: details.auth.clone(),
+        stores: details.stores.clone(),
+        receivers: details.receivers.clone(),
+        api_key: details.api_key_from.clone(),
+        cutover: details.cutover,
+        owner: details.owner.clone(),
+        labels: details.labels.clone(),
+        max_age: details.max_age.clone(),
     };
     if let Some(endpoint) = &args.endpoint {
         let mut parts = endpoint.split('/');
         target.provider = parts.next().unwrap_or_default().to_owned();
         let provider = session.catalog()?.get(&target.provider)?;
-        let open = provider.spec().ids.iter().filter(|name| !args.ids.iter().any(|(given, _)| given == *name));
+        let open = provider.spec().ids.iter().filter(|name| !details.ids.iter().any(|(given, _)| given == *name));
         let values: Vec<&str> = parts.collect();
         if values.len() > open.clone().count() {
             let message = format!("`{endpoint}` names more ids than `{}` has", target.provider);
@@ -143,12 +118,4 @@ fn check(target: &mut NewTarget, old: &str, path: &std::path::Path, session: &Se
     let (named, config) = loaded.map_err(|error| error.not_written_yet(lines))?;
     shared::refuse_configured(session.context()?, &config, &named, &workspace::open_stores(&named)?)?;
     Ok(text)
-}
-
-fn parse_cutover(text: &str) -> Result<Cutover, String> {
-    match text {
-        "either" => Ok(Cutover::Either),
-        "switch" => Ok(Cutover::Switch),
-        _ => Err("it is `either` (receivers accept both secrets for a while) or `switch` (they keep one)".to_owned()),
-    }
 }

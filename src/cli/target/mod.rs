@@ -11,13 +11,15 @@ use crate::provider::duration_text;
 use crate::provider::spec::Cutover;
 
 mod add;
+mod details;
+mod edit;
 mod list;
 mod questions;
 mod remove;
 mod show;
 mod trust;
 
-/// Set up, list and remove targets
+/// Set up, change, list and remove targets
 ///
 /// A target is an endpoint at a provider together with the stores of its secret and the receivers of its deliveries.
 #[derive(Debug, clap::Args)]
@@ -29,6 +31,7 @@ pub struct Args {
 #[derive(Debug, Subcommand)]
 enum Verb {
     Add(add::Args),
+    Edit(edit::Args),
     List(list::Args),
     Show(show::Args),
     Remove(remove::Args),
@@ -41,6 +44,7 @@ pub fn run(args: &Args, session: &Session) -> anyhow::Result<Exit> {
     session.signals()?;
     match &args.verb {
         Verb::Add(args) => add::run(args, session),
+        Verb::Edit(args) => edit::run(args, session),
         Verb::List(args) => list::run(args, session),
         Verb::Show(args) => show::run(args, session),
         Verb::Remove(args) => remove::run(args, session),
