@@ -12,6 +12,9 @@ use crate::config::{file, sheet, write};
 use crate::operation::enlist::{Enlisted, Refused, enlist};
 use crate::ui::dialog;
 
+/// The command's name in JSON.
+const NAME: &str = "import";
+
 /// Set up targets from a table (CSV)
 ///
 /// The first line names the columns: `target`, `endpoint` (PROVIDER/ID[/ID]) or `provider` and `id`, and any key of a target in
@@ -39,18 +42,35 @@ pub fn run(args: &Args, session: &Session) -> anyhow::Result<Exit> {
     let bytes = read::file_or_stdin(&args.file, file::LONGEST, "name a table of targets (CSV), or `-` for stdin")?;
     let rows = sheet::read(&bytes, session.catalog()?)?;
     let found = enlist(session.context()?, rows)?;
-    if !found.refused.is_empty() {
-        return Ok(refuse(found, session));
+    finish(NAME, found, args.dry_run, json!({}), session)
+}
+
+/// Says what is wrong, or shows what would be new, asks, and writes it. `fields` go into the object.
+pub fn finish(command: &str, found: Enlisted, dry_run: bool, fields: Value, session: &Session) -> anyhow::Result<Exit> {
+    match found.refused.is_empty() {
+        true => settle(command, &found, dry_run, fields, session),
+        false => Ok(refuse(command, found, fields, session)),
     }
-    settle("import", &found, args.dry_run, session)
 }
 
 /// Shows what would be new, asks, and writes it.
-fn settle(command: &str, found: &Enlisted, dry_run: bool, session: &Session) -> anyhow::Result<Exit> {
+fn settle(
+    command: &str,
+    found: &Enlisted,
+    dry_run: bool,
+    mut fields: Value,
+    session: &Session,
+) -> anyhow::Result<Exit> {
     let output = &session.output;
     found.new.lines().for_each(|line| output.data(format!("+ {line}").trim_end()));
     let (added, path) = (found.added.len(), found.path.display());
-    output.say(&format!("{added} new, {} there already", found.unchanged.len()));
+    let there = match found.unchanged.len() {
+        0 => String::new(),
+        known => format!(", {known} there already"),
+    };
+    if added + found.unchanged.len() > 0 {
+        output.say(&format!("{added} new{there}"));
+    }
     let is_written = added > 0 && !dry_run;
     if is_written {
         if !session.global.yes {
@@ -62,19 +82,20 @@ fn settle(command: &str, found: &Enlisted, dry_run: bool, session: &Session) -> 
         write::replace(&found.path, found.old.as_deref(), &found.text)?;
         output.say(&format!("written into {path}"));
     }
-    let fields = json!({
+    let told = json!({
         "file": found.path,
         "added": found.added,
         "unchanged": found.unchanged,
         "toml": found.new,
         "written": is_written,
     });
+    add(&mut fields, told);
     output.json(&result::object(command, Exit::Done, fields));
     Ok(Exit::Done)
 }
 
 /// Says of each line that cannot be used what is wrong with it.
-fn refuse(found: Enlisted, session: &Session) -> Exit {
+fn refuse(command: &str, found: Enlisted, mut fields: Value, session: &Session) -> Exit {
     let Enlisted { added, unchanged, refused, .. } = found;
     let (bad, of) = (refused.len(), added.len() + unchanged.len() + refused.len());
     let lines: Vec<Value> = refused
@@ -82,15 +103,29 @@ fn refuse(found: Enlisted, session: &Session) -> Exit {
         .map(|Refused { line, name, error }| {
             let mut fault = exit::report(&error.into());
             let head = format!("line {line}: ");
-            if !fault.message.starts_with(&head) {
-                fault.message.insert_str(0, &head);
-            }
+            let bare = fault.message.strip_prefix(&head).unwrap_or(&fault.message);
+            // What no table has is on no line.
+            fault.message = match name.as_ref().filter(|_| command != NAME) {
+                Some(name) => format!("`{name}`: {bare}"),
+                None => format!("{head}{bare}"),
+            };
             json!({ "line": line, "target": name, "error": exit::say(&session.output, &fault) })
         })
         .collect();
+    let hint = match command == NAME {
+        true => "mend those lines, and run it again",
+        false => "set those up by themselves, or say it in another way",
+    };
     let message = format!("{bad} of {of} targets cannot be taken, and nothing was written");
-    let fault = Fault { exit: Exit::Usage, message, hint: Some("mend those lines, and run it again".into()) };
+    let fault = Fault { exit: Exit::Usage, message, hint: Some(hint.into()) };
     let error = exit::say(&session.output, &fault);
-    session.output.json(&result::object("import", Exit::Usage, json!({ "lines": lines, "error": error })));
+    add(&mut fields, json!({ "lines": lines, "error": error }));
+    session.output.json(&result::object(command, Exit::Usage, fields));
     Exit::Usage
+}
+
+fn add(fields: &mut Value, more: Value) {
+    if let (Value::Object(fields), Value::Object(more)) = (fields, more) {
+        fields.extend(more);
+    }
 }

@@ -19,6 +19,7 @@ mod complete;
 mod completions;
 mod contain;
 mod cutover;
+mod discover;
 mod doctor;
 pub mod exit;
 mod fingerprint;
@@ -177,6 +178,7 @@ enum Command {
     Store(store::Args),
     Target(target::Args),
     Import(import::Args),
+    Discover(discover::Args),
     Provider(provider::Args),
     Login(login::Args),
     Logout(logout::Args),
@@ -210,6 +212,7 @@ impl Command {
             Self::Store(args) => args.name(),
             Self::Target(_) => "target",
             Self::Import(_) => "import",
+            Self::Discover(_) => "discover",
             Self::Provider(_) => "provider",
             Self::Login(_) => "login",
             Self::Logout(_) => "logout",
@@ -242,6 +245,7 @@ impl Command {
             Self::Store(args) => store::run(args, session),
             Self::Target(args) => target::run(args, session),
             Self::Import(args) => import::run(args, session),
+            Self::Discover(args) => discover::run(args, session),
             Self::Provider(args) => provider::run(args, session),
             Self::Login(args) => login::run(args, session),
             Self::Logout(args) => logout::run(args, session),

@@ -9,6 +9,7 @@ pub mod changes;
 mod clients;
 pub mod contain;
 pub mod context;
+pub mod discover;
 pub mod enlist;
 pub mod error;
 pub mod find;

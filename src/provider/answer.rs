@@ -235,7 +235,7 @@ pub(crate) fn text(body: &Value, pointer: Option<&String>) -> Option<String> {
 }
 
 /// A state as a word: a yes or no is told by the name of its field, `isActive` as `active` or `not active`.
-fn state(body: &Value, pointer: Option<&String>) -> Option<String> {
+pub(super) fn state(body: &Value, pointer: Option<&String>) -> Option<String> {
     let Value::Bool(is) = body.pointer(pointer?)? else { return plain(body, pointer) };
     let name = pointer?.rsplit('/').next()?;
     // `isActive` and `is_active`, but not `issued`.

@@ -36,6 +36,8 @@ pub struct Provider {
     pub(crate) end_path: Option<PathTemplate>,
     /// Absent where endpoints are not listed, or nobody has to look for one.
     pub(crate) list_path: Option<PathTemplate>,
+    /// Of the call that lists all endpoints.
+    pub(crate) endpoints_path: Option<PathTemplate>,
 }
 
 /// How long the old secret lives after a rotate call.
@@ -241,6 +243,8 @@ fn check(spec: Spec) -> Result<Provider, Flaw> {
     let listed = spec.inspect.as_ref().is_some_and(|inspect| inspect.list.is_some());
     let named: Vec<&String> = spec.ids.iter().filter(|id| !spec.is_label(id)).collect();
     let list_path = spec.rotate.list.as_ref().map(|list| path("rotate.list.path", &list.path)).transpose()?;
+    let endpoints_path = spec.list.as_ref().map(|list| path("list.path", &list.path)).transpose()?;
+    super::listing::check(&spec, endpoints_path.as_ref())?;
     // What makes another endpoint does not name the first.
     let own = spec.ids.last().filter(|_| spec.rotate.kind == RotateKind::Replace);
     let not_in_body: Vec<&String> =
@@ -273,6 +277,7 @@ fn check(spec: Spec) -> Result<Provider, Flaw> {
         test_path,
         end_path,
         list_path,
+        endpoints_path,
         spec,
     })
 }

@@ -345,7 +345,7 @@ fn receiver(text: &str) -> Result<Url, String> {
     Ok(url)
 }
 
-fn unreadable(status: u16, why: String) -> Outcome {
+pub(super) fn unreadable(status: u16, why: String) -> Outcome {
     Outcome::Unknown(Unknown { status: Some(status), why, retry_after: None, date: None })
 }
 

@@ -23,6 +23,7 @@ mod idempotency;
 mod identity;
 mod judge;
 mod layout;
+pub mod listing;
 mod mac;
 pub mod made;
 mod nearest;

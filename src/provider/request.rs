@@ -184,6 +184,19 @@ pub fn list(endpoint: &Endpoint) -> Option<Request> {
     Some(plain(endpoint, Method::Get, endpoint.provider.list_path.as_ref()?))
 }
 
+/// The call that lists all endpoints, or the page that is asked for by this parameter.
+pub fn endpoints(endpoint: &Endpoint, page: Option<&(String, String)>) -> Option<Request> {
+    let list = endpoint.provider.spec().list.as_ref()?;
+    let mut request = plain(endpoint, Method::Get, endpoint.provider.endpoints_path.as_ref()?);
+    if let (Some(size), Some(value)) = (&list.size, list.size_value) {
+        ask(&mut request.url, size, &value.to_string());
+    }
+    if let Some((name, value)) = page {
+        ask(&mut request.url, name, value);
+    }
+    Some(request)
+}
+
 /// The call that removes the endpoint, where one ends the old secret. It may be sent again at any time: what is gone is gone.
 pub fn end(endpoint: &Endpoint) -> Option<Request> {
     Some(plain(endpoint, Method::Delete, endpoint.provider.end_path.as_ref()?))

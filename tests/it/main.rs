@@ -17,6 +17,7 @@ mod contain;
 mod countdown;
 mod databases;
 mod dead_live;
+mod discover;
 mod fleet;
 mod follow;
 mod force;

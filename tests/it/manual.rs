@@ -44,6 +44,7 @@ fn every_word_of_the_vocabulary_is_in_the_manual() {
         keys::<spec::IdempotencySpec>(),
         keys::<spec::InspectSpec>(),
         keys::<spec::ListSpec>(),
+        keys::<spec::EndpointsSpec>(),
         keys::<spec::InspectAnswerSpec>(),
         keys::<spec::ErrorsSpec>(),
         keys::<spec::ErrorSpec>(),

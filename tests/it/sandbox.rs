@@ -34,7 +34,7 @@ pub struct Sandbox {
     /// A journal of its own that machines may share, where this run has such, and where it is.
     pub journal: Option<String>,
     pub place: Option<Place>,
-    ids: Vec<(String, String)>,
+    pub ids: Vec<(String, String)>,
 }
 
 /// What one command came to.

@@ -216,9 +216,10 @@ const LOOKING: &[&str] = &[
     "doctor",
 ];
 /// Commands that no rotation changes anything about, or that have a table of their own.
-const ELSEWHERE: [&str; 13] = [
+const ELSEWHERE: [&str; 14] = [
     "apply",
     "completions",
+    "discover",
     "help",
     "import",
     "journal",

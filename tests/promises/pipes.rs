@@ -51,6 +51,7 @@ const LINES: &[&str] = &[
     "target remove hooks --yes",
     "target trust",
     "import /nonexistent",
+    "discover layers --dry-run",
     "provider list",
     "provider show layers",
     "provider check /nonexistent",

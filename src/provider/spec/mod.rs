@@ -9,12 +9,14 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 
 mod delivery;
+mod list;
 mod overlap;
 mod rotate;
 
 pub use delivery::{
     Encoding, Grammar, Hash, KeyDecoding, ProbeSpec, SignatureSpec, TestAnswerSpec, TestDeliverySpec, TimestampForm,
 };
+pub use list::EndpointsSpec;
 pub use overlap::{EndKind, EndSpec, OverlapKind, OverlapSpec, Signs};
 pub use rotate::{RotateAnswerSpec, RotateKind, RotateSpec, SecondsSpec, SecretForm, SecretSpec};
 
@@ -52,6 +54,9 @@ pub struct Spec {
     pub auth: AuthSpec,
     pub rotate: RotateSpec,
     pub overlap: OverlapSpec,
+    /// The call that lists endpoints. A journal keeps what a rotation needs of a description, and this is none of it.
+    #[serde(default, skip_serializing)]
+    pub list: Option<EndpointsSpec>,
     /// How the old secret is ended, where it lives until somebody ends it.
     pub end: Option<EndSpec>,
     /// How the old secret can be ended at once; absent where the provider has no such call.

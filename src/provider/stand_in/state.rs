@@ -136,6 +136,10 @@ impl Shared {
             let body = wording::inspected(self, &self.state(), page);
             return Act::Answer(self.answer_with(200, body));
         }
+        if self.reaches(&seen, Method::Get, self.provider.endpoints_path.as_ref()) {
+            let body = wording::endpoints(self, &self.state(), &seen.path);
+            return Act::Answer(self.answer_with(200, body));
+        }
         if let Some(test) = &spec.test_delivery
             && self.reaches(&seen, test.method, self.provider.test_path.as_ref())
         {

@@ -3,6 +3,7 @@
 use jiff::Timestamp;
 use serde_json::{Map, Value, json};
 
+use super::seen::query;
 use super::state::Live;
 use super::{Shared, state};
 use crate::provider::spec::Meaning;
@@ -86,6 +87,47 @@ pub(super) fn listed(shared: &Shared, state: &state::State) -> String {
     };
     let mut body = json!({});
     put(&mut body, Some(&list.items), state.live.iter().map(entry).collect());
+    body.to_string()
+}
+
+/// A page of all endpoints: another one is on the first, and ours on the second, where there are pages.
+pub(super) fn endpoints(shared: &Shared, state: &state::State, path: &str) -> String {
+    let spec = shared.provider.spec();
+    let Some(list) = &spec.list else { return String::new() };
+    let shown = item(shared, state);
+    let own = |pointer: Option<&String>| pointer.and_then(|pointer| shown.pointer(pointer)).cloned();
+    let answer = spec.inspect.as_ref().map(|inspect| &inspect.answer);
+    let entry = |id: &str, url: Value| {
+        let mut entry = json!({});
+        put(&mut entry, Some(&list.id), json!(id));
+        put(&mut entry, list.url.as_ref(), url);
+        put(&mut entry, list.status.as_ref(), json!("active"));
+        put(
+            &mut entry,
+            list.updated_at.as_ref(),
+            own(answer.and_then(|it| it.updated_at.as_ref())).unwrap_or_default(),
+        );
+        entry
+    };
+    let url = own(answer.and_then(|it| it.url.as_ref())).unwrap_or(json!("https://receiver.example/hooks"));
+    let (ours, other) = (entry(own_id(shared), url), entry("another", json!("https://another.example/hooks")));
+    let is_first = |name: &String| query(path, name).is_none_or(|page| page < 2) && !path.contains("=another");
+    // Where nothing tells that there are more, a page that is not full is the last.
+    let tells = list.more.is_some() || list.next.is_some();
+    let asked_by = [&list.page, &list.cursor, &list.after].into_iter().flatten().next().filter(|_| tells);
+    let items = match asked_by.map(is_first) {
+        None => vec![other, ours],
+        Some(true) => vec![other],
+        Some(false) => vec![ours],
+    };
+    let is_last = asked_by.is_none_or(|name| !is_first(name));
+    if list.items.is_empty() {
+        return Value::from(items).to_string();
+    }
+    let mut body = json!({});
+    put(&mut body, Some(&list.items), Value::from(items));
+    put(&mut body, list.next.as_ref(), if is_last { Value::Null } else { json!("2") });
+    put(&mut body, list.more.as_ref(), json!(!is_last));
     body.to_string()
 }
 
