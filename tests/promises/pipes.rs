@@ -51,7 +51,7 @@ const LINES: &[&str] = &[
     "target remove hooks --yes",
     "target trust",
     "import /nonexistent",
-    "discover layers --dry-run",
+    "discover layers --dry-run --base-url http://127.0.0.1:9",
     "provider list",
     "provider show layers",
     "provider check /nonexistent",

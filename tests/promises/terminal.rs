@@ -36,6 +36,7 @@ const PLACES: &[Place] = &[
     ("layers", &[], "target add", &[("Name of the target", "other\r")], "Provider"),
     ("layers", &[], "target add other --provider layers --id endpointId=x", &[], "Keep the secret in"),
     ("layers", &[], "target remove hooks", &[], "Remove `hooks`"),
+    ("layers", &[], "target edit hooks --owner me", &[], "Write this into"),
     ("layers", &[], "status --watch", &[], "hooks"),
     ("layers", &["rotate hooks --yes"], "abandon hooks --reason tried", &[], "?"),
     ("layers", &["rotate hooks --yes", "lose the journal"], "adopt hooks", &[], "shall it go on here?"),
