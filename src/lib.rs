@@ -15,6 +15,8 @@ pub mod time;
 
 pub mod secret;
 
+pub mod search;
+
 pub mod stamp;
 
 pub mod http;

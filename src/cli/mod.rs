@@ -32,6 +32,7 @@ mod history;
 mod import;
 mod inspect;
 mod journal;
+mod leak;
 mod login;
 mod logout;
 mod mistyped;
@@ -89,7 +90,7 @@ Exit codes:
   6  a store failed its check; nothing was sent
   7  unknown: sent, and the outcome is not known; only `cutover` may go on
   8  rotated and sealed, but not yet in every store; only `cutover` may go on
-  9  a gate said no: a probe, a delivery, a slot that somebody else has written, or not proved safe yet
+  9  a gate said no: a probe, a delivery, a slot that somebody else has written, a secret in a file, or not proved safe yet
  10  some of several targets failed
  11  open: a rotation waits for a person or a clock
  12  overdue: an overlap ended with steps undone, deliveries may be failing, somebody else rotated, a leak is not
@@ -172,6 +173,7 @@ enum Command {
     Verify(verify::Args),
     Probe(probe::Args),
     Fingerprint(fingerprint::Args),
+    Leak(leak::Args),
     Reveal(reveal::Args),
     History(history::Args),
     Rehearse(rehearse::Args),
@@ -206,6 +208,7 @@ impl Command {
             Self::Verify(_) => "verify",
             Self::Probe(_) => "probe",
             Self::Fingerprint(_) => "fingerprint",
+            Self::Leak(_) => "leak",
             Self::Reveal(_) => "reveal",
             Self::History(_) => "history",
             Self::Rehearse(_) => "rehearse",
@@ -239,6 +242,7 @@ impl Command {
             Self::Verify(args) => verify::run(args, session),
             Self::Probe(args) => probe::run(args, session),
             Self::Fingerprint(args) => fingerprint::run(args, session),
+            Self::Leak(args) => leak::run(args, session),
             Self::Reveal(args) => reveal::run(args, session),
             Self::History(args) => history::run(args, session),
             Self::Rehearse(args) => rehearse::run(args, session),

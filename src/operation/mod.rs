@@ -26,6 +26,7 @@ pub mod inspect;
 pub mod inventory;
 pub mod journal;
 pub mod key;
+pub mod known;
 pub mod moved;
 mod neighbours;
 pub mod notify;

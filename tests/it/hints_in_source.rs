@@ -127,6 +127,8 @@ const ELSEWHERE: &[(&str, &str)] = &[
     ("where its journal is lost, `whsec adopt", "what_is_left_of_a_rotation_goes_on_to_its_end_in_every_kind"),
     ("or take the line out", "a_table_becomes_targets_and_a_second_time_nothing_changes"),
     ("tail -F {file} | whsec verify", "a_log_is_counted_by_secret_with_the_last_time_of_each"),
+    ("if others could read that, the secret has leaked: ", "l1_a_secret_is_found_in_every_form_and_never_printed"),
+    ("what is configured: ", "l8_what_is_not_looked_for_is_said"),
 ];
 
 /// Wordings with a command that no test runs, by the reason.
@@ -138,6 +140,7 @@ const UNRUN: &[(&str, &[&str])] = &[
             "no target is set up yet",
             "no target is configured and no rotation is open",
             "pipe one in: printenv",
+            "name files or folders, or pipe something in: ",
             "`whsec reveal TARGET --unsafe-stdout` writes",
         ],
     ),

@@ -37,6 +37,7 @@ mod journals_before;
 mod keyed;
 mod kill;
 mod layers;
+mod leak_search;
 mod leaks;
 mod libraries;
 mod looking;

@@ -211,6 +211,7 @@ const LOOKING: &[&str] = &[
     "adopt hooks --reason gone",
     HAND_OVER,
     "fingerprint hooks",
+    "leak receiver.env",
     "reveal hooks",
     "history hooks",
     "doctor",

@@ -41,6 +41,7 @@ const LINES: &[&str] = &[
     "verify hooks /nonexistent",
     "probe hooks",
     "fingerprint hooks",
+    "leak .",
     "history",
     "reveal hooks",
     "rehearse hopae --window 1s",

@@ -1,0 +1,87 @@
+//! The search against a slow one: every form at every place, over every edge of a window, and nothing else.
+
+use super::*;
+
+/// A stream that gives a few bytes at a time.
+struct Drops<'a>(&'a [u8], usize);
+
+impl Read for Drops<'_> {
+    fn read(&mut self, out: &mut [u8]) -> std::io::Result<usize> {
+        let count = self.1.min(out.len()).min(self.0.len());
+        out[..count].copy_from_slice(&self.0[..count]);
+        self.0 = &self.0[count..];
+        Ok(count)
+    }
+}
+
+fn secrets() -> Vec<Secret> {
+    ["whsec_c2VjcmV0L3NlY3JldCtzZWNyZXQ=", "short-but-ok", "another/secret+with=signs\"é", "whsec_c2VjcmV0L3NlY3JldA"]
+        .map(Secret::new)
+        .into()
+}
+
+#[test]
+fn a_secret_is_found_over_every_edge_of_a_window() {
+    let secrets = secrets();
+    let search = Search::new(&secrets);
+    for (at, secret) in secrets.iter().enumerate() {
+        for (form, text) in forms::forms(secret) {
+            for edge in 1..=2 {
+                for back in [0, 1, 2, 7, 8, 9, text.len() / 2, text.len() - 1, text.len(), text.len() + 1] {
+                    let offset = WINDOW * edge - back;
+                    let mut stream = vec![b'x'; WINDOW * edge + 300];
+                    stream[offset..offset + text.len()].copy_from_slice(&text);
+                    let (hits, bytes) = search.stream(&mut &*stream).unwrap();
+                    let hit = Hit { offset: offset as u64, secret: at, form };
+                    assert_eq!(
+                        hits.iter().filter(|found| **found == hit).count(),
+                        1,
+                        "{form:?} {back} before the edge"
+                    );
+                    assert_eq!(bytes, stream.len() as u64);
+                }
+            }
+        }
+    }
+}
+
+#[test]
+fn a_secret_is_found_at_every_place_of_any_reader_and_once() {
+    let secrets = [Secret::new("whsec_MfKQ9r8GKYqrTwjU"), Secret::new("tiny-secret9")];
+    let search = Search::new(&secrets);
+    for offset in 0..70 {
+        for (at, secret) in secrets.iter().enumerate() {
+            let text = format!("{}{}tail", "-".repeat(offset), secret.expose());
+            for drop in [1, 5, 4096] {
+                let (hits, _) = search.stream(&mut Drops(text.as_bytes(), drop)).unwrap();
+                assert_eq!(hits, [Hit { offset: offset as u64, secret: at, form: Form::Raw }]);
+            }
+            assert_eq!(search.is_in(text.as_bytes()), Some((at, Form::Raw)));
+        }
+    }
+}
+
+#[test]
+fn what_is_almost_a_secret_is_none() {
+    let secret = "whsec_MfKQ9r8GKYqrTwjU";
+    let search = Search::new(&[Secret::new(secret)]);
+    for at in 0..secret.len() {
+        let mut text = secret.as_bytes().to_vec();
+        text[at] ^= 1;
+        assert_eq!(search.stream(&mut &*text).unwrap().0, []);
+    }
+    assert_eq!(search.stream(&mut &secret.as_bytes()[1..]).unwrap().0, []);
+    assert_eq!(Search::new(&[]).stream(&mut secret.as_bytes()).unwrap(), (Vec::new(), secret.len() as u64));
+}
+
+#[test]
+fn what_would_be_found_everywhere_is_refused() {
+    for (value, says) in [
+        ("elevenbytes", Err(Unsearchable::TooShort)),
+        ("000000000000000000000001", Err(Unsearchable::TooPlain)),
+        ("twelve-bytes", Ok(())),
+    ] {
+        assert_eq!(check(&Secret::new(value)), says, "{value}");
+    }
+    assert_eq!(check(&Secret::new("abcdefgh".repeat(LONGEST))), Err(Unsearchable::TooLong));
+}
