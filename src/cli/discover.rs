@@ -15,6 +15,7 @@ use crate::config::Overrides;
 use crate::http::shown_address;
 use crate::operation::discover::{self, Found};
 use crate::operation::enlist::enlist;
+use crate::secret::shown;
 
 /// Set up targets from a provider's own list of endpoints
 ///
@@ -56,7 +57,7 @@ pub fn run(args: &Args, session: &Session) -> anyhow::Result<Exit> {
     }
     let is_template = |store: &&String| store.contains("{name}") || store.contains("{id}");
     if let Some(store) = args.stores.iter().find(|store| !is_template(store)) {
-        let message = format!("`--store {store}` is the same for every endpoint");
+        let message = format!("`--store {}` is the same for every endpoint", shown(store));
         return Err(Fault::new(Exit::Usage, message, "put `{name}` or `{id}` into it, so that each has its own"));
     }
     let context = session.context()?;

@@ -24,6 +24,8 @@ pub enum Position {
     Flag(&'static str),
     /// In a target that is in no file yet.
     New,
+    /// In a target as it would be after a change.
+    Changed,
     /// In a line of a table that was given.
     Row(u64),
 }
@@ -153,6 +155,7 @@ impl fmt::Display for Position {
             Self::File { path, line, column } => write!(out, "{}:{line}:{column}", path.display()),
             Self::Flag(flag) => write!(out, "`{flag}`"),
             Self::New => write!(out, "the new target"),
+            Self::Changed => write!(out, "the changed target"),
             Self::Row(line) => write!(out, "line {line}"),
         }
     }

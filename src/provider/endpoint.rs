@@ -34,7 +34,11 @@ impl Provider {
             None => 0,
             Some(name) => self.spec().auth.schemes.iter().position(|scheme| scheme.name == name).ok_or_else(|| {
                 let known = self.spec().auth.schemes.iter().map(|scheme| scheme.name.clone()).collect();
-                ProviderError::UnknownAuth { provider: self.name().to_owned(), name: super::plain_text(name), known }
+                ProviderError::UnknownAuth {
+                    provider: self.name().to_owned(),
+                    name: super::plain_text(secret::shown(name)),
+                    known,
+                }
             })?,
         };
         for (name, value) in options {

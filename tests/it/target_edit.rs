@@ -84,6 +84,7 @@ fn what_cannot_be_is_refused_and_nothing_is_written() {
     ] {
         let line = [&["target", "edit"], arguments, &["--yes"]].concat();
         sandbox.run(&line).exits(code).says(words);
+        assert!(!sandbox.run(&line).stderr.contains("config.toml:"), "what is not written is not cited: {words}");
         assert_eq!(sandbox.config_text(), before, "{words}");
     }
 }

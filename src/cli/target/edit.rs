@@ -9,7 +9,7 @@ use super::super::{ask, complete, result};
 use super::details::Details;
 use crate::config::compare::differences;
 use crate::config::settings::{self, Settings, Words};
-use crate::config::{Config, ConfigError, ConfigFile, Target, Trust, edit, write};
+use crate::config::{Config, ConfigError, ConfigFile, Position, Target, Trust, edit, write};
 use crate::operation::{find, shared, workspace};
 use crate::ui::{dialog, difference::difference};
 
@@ -69,8 +69,9 @@ pub fn run(args: &Args, session: &Session) -> anyhow::Result<Exit> {
     let mut changes = changes(args, &there, before.as_ref())?;
     settings::make_absolute(&mut changes, &folders.current, folders.home.as_deref());
     let text = edit::change(old, &path, &[(name.clone(), changes)])?;
-    let config = load(&text)?;
-    let after = config.named(name, catalog)?;
+    // What the file would say is in no file, so no place in it is named.
+    let loaded = load(&text).and_then(|config| Ok((config.named(name, catalog)?, config)));
+    let (after, config) = loaded.map_err(|error| error.at(Position::Changed, 0))?;
     shared::refuse_configured(session.context()?, &config, &after, &workspace::open_stores(&after)?)?;
     // Of one that could not be used everything may be another.
     let changed = before.as_ref().map_or_else(|| settings::KEYS.to_vec(), |before| differences(before, &after));
