@@ -143,11 +143,11 @@ pub enum Key {
 }
 
 /// Points of a scenario in a sample, beside those after a key moment.
-const SAMPLE: u64 = 5;
+const SAMPLE: u64 = 4;
 /// Points after each key moment.
 const AFTER_KEY: u64 = 2;
 /// The same where each case takes a database of its own.
-const SAMPLE_SHARED: u64 = 4;
+const SAMPLE_SHARED: u64 = 3;
 /// The same where each case takes a keychain's time.
 const SAMPLE_KEYCHAIN: u64 = 3;
 const WORKERS: usize = 3;

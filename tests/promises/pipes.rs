@@ -4,7 +4,7 @@
 
 use std::process::Command;
 
-use crate::report::Tally;
+use crate::report::{Tally, is_full};
 use crate::world::{Clock, FILES, World};
 
 const SHELLS: [&str; 7] = [
@@ -98,7 +98,7 @@ fn no_command_minds_a_closed_or_full_stdout() {
     let config = world.sandbox.config_text();
     let is_known =
         |line: &str| line.starts_with("--") || known.iter().any(|command| line.starts_with(command.as_str()));
-    for line in LINES.iter().filter(|line| is_known(line)) {
+    for (number, line) in LINES.iter().enumerate().filter(|(_, line)| is_known(line)) {
         for json in [false, true] {
             let line = if json { format!("{line} --json") } else { (*line).to_owned() };
             let run = |shell: &str| {
@@ -122,7 +122,9 @@ fn no_command_minds_a_closed_or_full_stdout() {
                 world.sandbox.watch(command.output().unwrap())
             };
             let usual = run("exec \"$0\" \"$@\"");
-            for shell in SHELLS {
+            // Sampled, each command meets each of them, with --json or without.
+            let met = |at: &usize| is_full() || (at + number + usize::from(json)).is_multiple_of(2);
+            for shell in (0..SHELLS.len()).filter(met).map(|at| SHELLS[at]) {
                 tally.case(&format!("`{line}` in `{shell}`"), || {
                     let odd = run(shell);
                     let is_lost = shell.contains(">/dev/full") && usual.code == 0 && !usual.stdout.is_empty();
