@@ -1,6 +1,5 @@
 //! `whsec leak`: which files hold a secret of ours, without printing it.
 
-use std::fs::File;
 use std::io::{IsTerminal, Read};
 use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::MetadataExt;
@@ -15,7 +14,7 @@ use super::session::Session;
 use crate::advice::{Verb, advice};
 use crate::operation::known::{self, Everything, FileId, Known};
 use crate::search::files::{Met, walk};
-use crate::search::{Form, Hit, Search};
+use crate::search::{Form, Hit, Search, Searched};
 use crate::secret::shown_path;
 use crate::ui::text::one_line;
 
@@ -128,7 +127,7 @@ impl Sweep<'_> {
         match met {
             Met::File(mut file) => {
                 let id = file.metadata().ok().map(|found| (found.dev(), found.ino()));
-                self.read(shown, id, &mut file as &mut File);
+                self.read(shown, id, &mut file);
             }
             Met::Skipped(what) => {
                 let line = format!("{shown} was not looked into: a {what}");
@@ -150,16 +149,16 @@ impl Sweep<'_> {
 
     fn read(&mut self, shown: String, id: Option<FileId>, stream: &mut dyn Read) {
         let search = self.search;
-        let (hits, bytes) = match search.stream(stream) {
-            Ok(read) => read,
-            Err(error) => return self.unread(shown, &error),
-        };
-        self.files += 1;
+        let Searched { hits, bytes, cut_off } = search.stream(stream);
         self.bytes += bytes;
         for (at, hit) in hits.iter().enumerate() {
             let own = is_own(&self.known.secrets[hit.secret], &hits[..at], hit, id);
             let Hit { offset, secret, form } = *hit;
             self.found(Finding { path: shown.clone(), offset: Some(offset), secret, form, own });
+        }
+        match cut_off {
+            Some(error) => self.unread(shown, &error),
+            None => self.files += 1,
         }
     }
 

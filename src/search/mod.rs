@@ -58,6 +58,17 @@ pub struct Hit {
     pub form: Form,
 }
 
+/// What came of a stream.
+#[derive(Debug)]
+pub struct Searched {
+    /// What was found, by where it is.
+    pub hits: Vec<Hit>,
+    /// How much was read.
+    pub bytes: u64,
+    /// Why the rest was not: what was found before that was found.
+    pub cut_off: Option<std::io::Error>,
+}
+
 /// Secrets made ready to be looked for.
 ///
 /// It holds every value many times over, so it is made when all is known and dropped once the streams are read; all of it is
@@ -125,9 +136,9 @@ impl Search {
         (piece.wrapping_mul(0x9e37_79b9_7f4a_7c15) >> self.shift) as usize
     }
 
-    /// Reads a stream to its end; what was found by where it is, and how many bytes there were.
-    pub fn stream(&self, stream: &mut dyn Read) -> std::io::Result<(Vec<Hit>, u64)> {
-        let (mut hits, mut base) = (Vec::new(), 0_u64);
+    /// Reads a stream to its end, or as far as it can be read.
+    pub fn stream(&self, stream: &mut dyn Read) -> Searched {
+        let (mut hits, mut base, mut cut_off) = (Vec::new(), 0_u64, None);
         let keep = self.longest.saturating_sub(1);
         let mut window = Zeroizing::new(vec![0; keep + WINDOW]);
         let mut kept = 0;
@@ -139,7 +150,7 @@ impl Search {
                     Ok(0) => is_over = true,
                     Ok(read) => end += read,
                     Err(error) if error.kind() == ErrorKind::Interrupted => {}
-                    Err(error) => return Err(error),
+                    Err(error) => (is_over, cut_off) = (true, Some(error)),
                 }
             }
             self.look(&window[..end], kept, |offset, text| {
@@ -147,7 +158,7 @@ impl Search {
             });
             if is_over {
                 hits.sort_unstable();
-                return Ok((hits, base + end as u64));
+                return Searched { hits, bytes: base + end as u64, cut_off };
             }
             // What may be the beginning of a secret that ends in the next window.
             let first = end.saturating_sub(keep);

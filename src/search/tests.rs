@@ -31,7 +31,7 @@ fn a_secret_is_found_over_every_edge_of_a_window() {
                     let offset = WINDOW * edge - back;
                     let mut stream = vec![b'x'; WINDOW * edge + 300];
                     stream[offset..offset + text.len()].copy_from_slice(&text);
-                    let (hits, bytes) = search.stream(&mut &*stream).unwrap();
+                    let Searched { hits, bytes, .. } = search.stream(&mut &*stream);
                     let hit = Hit { offset: offset as u64, secret: at, form };
                     assert_eq!(
                         hits.iter().filter(|found| **found == hit).count(),
@@ -53,7 +53,7 @@ fn a_secret_is_found_at_every_place_of_any_reader_and_once() {
         for (at, secret) in secrets.iter().enumerate() {
             let text = format!("{}{}tail", "-".repeat(offset), secret.expose());
             for drop in [1, 5, 4096] {
-                let (hits, _) = search.stream(&mut Drops(text.as_bytes(), drop)).unwrap();
+                let hits = search.stream(&mut Drops(text.as_bytes(), drop)).hits;
                 assert_eq!(hits, [Hit { offset: offset as u64, secret: at, form: Form::Raw }]);
             }
             assert_eq!(search.is_in(text.as_bytes()), Some((at, Form::Raw)));
@@ -68,10 +68,11 @@ fn what_is_almost_a_secret_is_none() {
     for at in 0..secret.len() {
         let mut text = secret.as_bytes().to_vec();
         text[at] ^= 1;
-        assert_eq!(search.stream(&mut &*text).unwrap().0, []);
+        assert_eq!(search.stream(&mut &*text).hits, []);
     }
-    assert_eq!(search.stream(&mut &secret.as_bytes()[1..]).unwrap().0, []);
-    assert_eq!(Search::new(&[]).stream(&mut secret.as_bytes()).unwrap(), (Vec::new(), secret.len() as u64));
+    assert_eq!(search.stream(&mut &secret.as_bytes()[1..]).hits, []);
+    let searched = Search::new(&[]).stream(&mut secret.as_bytes());
+    assert_eq!((searched.hits, searched.bytes), (Vec::new(), secret.len() as u64));
 }
 
 #[test]
@@ -84,4 +85,24 @@ fn what_would_be_found_everywhere_is_refused() {
         assert_eq!(check(&Secret::new(value)), says, "{value}");
     }
     assert_eq!(check(&Secret::new("abcdefgh".repeat(LONGEST))), Err(Unsearchable::TooLong));
+}
+
+/// A stream that breaks off.
+struct Broken<'a>(&'a [u8]);
+
+impl Read for Broken<'_> {
+    fn read(&mut self, out: &mut [u8]) -> std::io::Result<usize> {
+        match self.0.read(out)? {
+            0 => Err(ErrorKind::ConnectionReset.into()),
+            read => Ok(read),
+        }
+    }
+}
+
+#[test]
+fn what_was_found_before_a_stream_broke_off_was_found() {
+    let secret = Secret::new("whsec_MfKQ9r8GKYqrTwjU");
+    let searched = Search::new([&secret]).stream(&mut Broken(secret.expose().as_bytes()));
+    assert_eq!(searched.hits, [Hit { offset: 0, secret: 0, form: Form::Raw }]);
+    assert_eq!(searched.cut_off.map(|error| error.kind()), Some(ErrorKind::ConnectionReset));
 }
