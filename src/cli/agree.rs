@@ -6,6 +6,7 @@ use super::ask;
 use super::exit::{Exit, Fault};
 use super::session::Session;
 use crate::operation::fleet::{Course, Item};
+use crate::rotation::Direction;
 use crate::ui::dialog;
 
 /// How many digits of a digest are typed.
@@ -52,12 +53,20 @@ pub fn show(session: &Session, shown: &[Shown<'_>], course: &Course, skipped: &[
     }
     let ending: Vec<&Shown<'_>> = shown.iter().filter(|one| one.ends_old).collect();
     if !ending.is_empty() {
-        output.show("the old secret ends with the call at:");
+        output.show(&format!("{} at:", what_ends(&ending)));
         for one in &ending {
             output.show(&format!("  {}  {}", one.id, one.name));
         }
     }
     output.say(&format!("plan {digest}"));
+}
+
+/// What somebody agrees to at each of these.
+fn what_ends(ending: &[&Shown<'_>]) -> &'static str {
+    match ending.iter().any(|one| one.direction == Direction::Contain.name()) {
+        true => "old secrets end, or receivers are to refuse them at once,",
+        false => "old secrets end with the call",
+    }
 }
 
 /// A few of these names, and how many more there are.
@@ -93,7 +102,8 @@ pub fn consent(session: &Session, shown: &[Shown<'_>], digest: &str, given: &Giv
     if !session.may_ask() {
         let ids: Vec<&str> = left.iter().map(|one| one.id).collect();
         let (count, ids) = (left.len(), some_of(&ids));
-        let message = format!("old secrets end with the call at {count} targets ({ids}), and there is nobody to ask");
+        let what = what_ends(&left);
+        let message = format!("{what} at {count} targets ({ids}), and there is nobody to ask");
         let hint = format!("give {flag}, or `--confirm ID` for each of them; --skip-instant leaves them out");
         return Err(Fault::new(Exit::Usage, message, hint));
     }

@@ -12,7 +12,7 @@ use super::exit::Exit;
 use super::fleet::{self, Fleet};
 use super::options::TargetOptions;
 use super::session::Session;
-use super::{plan_file, read, result, several, start};
+use super::{contain, force_rotate, plan_file, read, result, several, start};
 use crate::operation::fleet::{Canary, Item, Rules};
 use crate::operation::fleet_plan::{Entry, FleetPlan};
 use crate::operation::start::{self as starting, Intent};
@@ -118,7 +118,9 @@ fn one(session: &Session, plan: &FleetPlan, name: &str) -> anyhow::Result<Exit> 
     refuse_other_rotation(entry, &known)?;
     let options = &plan.options;
     let planned = Planned { plan: plan.digest.clone(), by: plan.by.clone(), before: entry.before.clone() };
+    let is_forced = plan.command == force_rotate::NAME;
     let intent = Intent {
+        force: plan.reason.as_deref().filter(|_| is_forced),
         reason: plan.reason.as_deref(),
         overlap: options.overlap_seconds.map(Duration::from_secs),
         planned: Some(&planned),
@@ -133,7 +135,13 @@ fn one(session: &Session, plan: &FleetPlan, name: &str) -> anyhow::Result<Exit> 
         probe_first: options.probe_first,
         ..BeginArgs::default()
     };
-    start::rotate(session, target, &begin.begin(NAME, &TargetOptions::default(), intent), begin.answers(session))
+    let (options, answers) = (TargetOptions::default(), begin.answers(session));
+    let begin = begin.begin(NAME, &options, intent);
+    // What is open contains a leak itself.
+    if is_forced && let Some(exit) = contain::contain(session, name, &options.asked(), &begin, answers.clone())? {
+        return Ok(exit);
+    }
+    start::rotate(session, target, &begin, answers)
 }
 
 fn is_of(rotation: &Rotation, plan: &FleetPlan) -> bool {

@@ -45,6 +45,7 @@ mod probe;
 mod provider;
 mod read;
 mod rehearse;
+mod report;
 mod rest;
 mod result;
 mod reveal;
@@ -176,6 +177,7 @@ enum Command {
     Leak(leak::Args),
     Reveal(reveal::Args),
     History(history::Args),
+    Report(report::Args),
     Rehearse(rehearse::Args),
     Store(store::Args),
     Target(target::Args),
@@ -195,7 +197,7 @@ impl Command {
         match self {
             Self::Rotate(_) => "rotate",
             Self::Apply(_) => apply::NAME,
-            Self::ForceRotate(_) => "force-rotate",
+            Self::ForceRotate(_) => force_rotate::NAME,
             Self::Inspect(_) => "inspect",
             Self::Cutover(_) => "cutover",
             Self::Status(_) => "status",
@@ -211,6 +213,7 @@ impl Command {
             Self::Leak(_) => "leak",
             Self::Reveal(_) => "reveal",
             Self::History(_) => "history",
+            Self::Report(_) => report::NAME,
             Self::Rehearse(_) => "rehearse",
             Self::Store(args) => args.name(),
             Self::Target(_) => "target",
@@ -245,6 +248,7 @@ impl Command {
             Self::Leak(args) => leak::run(args, session),
             Self::Reveal(args) => reveal::run(args, session),
             Self::History(args) => history::run(args, session),
+            Self::Report(args) => report::run(args, session),
             Self::Rehearse(args) => rehearse::run(args, session),
             Self::Store(args) => store::run(args, session),
             Self::Target(args) => target::run(args, session),

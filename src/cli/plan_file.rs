@@ -24,6 +24,7 @@ use crate::system::private;
 
 /// What is to be planned.
 pub struct Wanted<'a> {
+    pub command: &'static str,
     pub waves: &'a Waves,
     pub options: &'a TargetOptions,
     pub begin: &'a BeginArgs,
@@ -44,7 +45,7 @@ pub fn write(
     mut skipped: Vec<(Item, String)>,
     out: &Path,
 ) -> anyhow::Result<Exit> {
-    let Wanted { waves, options, begin, intent } = wanted;
+    let Wanted { command, waves, options, begin, intent } = *wanted;
     let path = session.context()?.folders().current.join(out);
     if path.exists() {
         let message = format!("`{}` is there already, and no plan was made", shown_path(&path));
@@ -57,13 +58,14 @@ pub fn write(
         let key_file = options.api_key_file.as_deref();
         let (before, known) = before(context, &decided.target, &decided.stores, key_file)?;
         let looked = match in_the_way(&known) {
-            Some(_) => Looked::Open,
-            None => Looked::Free(Box::new((decided.plan, before))),
+            // What is open contains a leak itself.
+            Some(_) if intent.force.is_none() => Looked::Open,
+            _ => Looked::Free(Box::new((decided.plan, before))),
         };
         seen.lock().unwrap_or_else(PoisonError::into_inner).insert(name.to_owned(), looked);
         Ok(Exit::Done)
     };
-    let fleet = Fleet::through("rotate", &waves.many, &look);
+    let fleet = Fleet::through(command, &waves.many, &look);
     let course = fleet.course(items.clone());
     let Ended { rested, .. } = fleet::carry_out(session, &fleet, course)?;
     let signals = session.signals()?;
@@ -91,7 +93,7 @@ pub fn write(
         }
     }
     if plans.is_empty() && failed == 0 {
-        return select::nothing(session, "rotate", false);
+        return select::nothing(session, command, false);
     }
     let course = Course::new(free, &waves.rules());
     let entries: Vec<Entry> = plans
@@ -101,7 +103,8 @@ pub fn write(
         .collect();
     let left = skipped.iter().map(|(item, why)| Skipped { target: item.name.clone(), why: why.clone() }).collect();
     let options = waves.options(&course, begin, intent.overlap);
-    let plan = FleetPlan::new(session.context()?, "rotate", intent.reason, options, entries, left);
+    let reason = intent.force.or(intent.reason);
+    let plan = FleetPlan::new(session.context()?, command, reason, options, entries, left);
     let shown: Vec<Shown<'_>> = plan.targets.iter().map(shown).collect();
     agree::show(session, &shown, &course, &skipped, &plan.digest);
     if plan.targets.is_empty() {
@@ -129,7 +132,7 @@ pub fn write(
         "next": { "command": apply },
         "error": error,
     });
-    session.output.json(&result::object("rotate", exit, fields));
+    session.output.json(&result::object(command, exit, fields));
     Ok(exit)
 }
 

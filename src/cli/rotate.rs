@@ -52,7 +52,10 @@ pub fn run(args: &Args, session: &Session) -> anyhow::Result<Exit> {
             let chosen = selected.all();
             let one =
                 |session: &Session, name: &str, begin: BeginArgs| one(&Args { begin, ..args.clone() }, session, name);
-            several::run(session, &several::Rotations { chosen, waves, options, begin, intent, one: &one })
+            several::run(
+                session,
+                &several::Rotations { command: "rotate", chosen, waves, options, begin, intent, one: &one },
+            )
         }
     }
 }

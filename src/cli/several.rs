@@ -21,6 +21,7 @@ use crate::rotation::{Plan, Rotation, Status};
 
 /// What is asked for.
 pub struct Rotations<'a> {
+    pub command: &'static str,
     pub chosen: Vec<Chosen>,
     pub waves: &'a Waves,
     pub options: &'a TargetOptions,
@@ -39,8 +40,7 @@ struct Planned {
 
 /// Rotates them.
 pub fn run(session: &Session, wanted: &Rotations<'_>) -> anyhow::Result<Exit> {
-    let Rotations { waves, options, begin, .. } = wanted;
-    let command = "rotate";
+    let Rotations { command, waves, options, begin, .. } = *wanted;
     let given = [("--idempotency-key", begin.idempotency_key.is_some()), ("--secret", begin.secret.secret.is_some())];
     fleet::refuse_of_one(&[&options.of_one()[..], &given[..]].concat())?;
     if wanted.chosen.is_empty() {
@@ -56,14 +56,20 @@ pub fn run(session: &Session, wanted: &Rotations<'_>) -> anyhow::Result<Exit> {
     }
     if let Some(out) = &waves.out {
         let items = planned.into_iter().map(|planned| planned.item).collect();
-        let wanted = plan_file::Wanted { waves, options, begin, intent: &wanted.intent };
+        let wanted = plan_file::Wanted { command, waves, options, begin, intent: &wanted.intent };
         return plan_file::write(session, &wanted, items, skipped, out);
     }
     // What was agreed to for all of them is agreed to for this one, and no more than that.
     let ending: BTreeMap<&str, &str> = ending(&planned).map(|plan| (plan.target.as_str(), plan.own_id())).collect();
     let work = |session: &Session, name: &str| {
         let confirm = ending.get(name).map(|id| (*id).to_owned()).into_iter().collect();
-        work(session, name, BeginArgs { confirm, ..(*begin).clone() }, wanted.one)
+        let begin = BeginArgs { confirm, ..begin.clone() };
+        // What is open contains a leak itself.
+        if wanted.intent.force.is_some() {
+            (wanted.one)(session, name, begin)
+        } else {
+            work(session, name, begin, wanted.one)
+        }
     };
     let mut fleet = Fleet::in_waves(command, waves, &work, judge);
     fleet.skipped = skipped;

@@ -4,6 +4,7 @@
 //! The command line asks and renders; another program does as it likes.
 
 pub mod abandon;
+pub mod account;
 pub mod adopt;
 pub mod changes;
 mod clients;

@@ -14,6 +14,7 @@ const ELSEWHERE: &[(&str, &str)] = &[
     ("again: where it is closed nobody can go on", "a_move_that_is_cut_off_says_what_does_the_rest_of_it"),
     ("nothing was sent; where it was begun, ", "a_move_that_is_cut_off_says_what_does_the_rest_of_it"),
     ("bring it to where every store has it: ", "nothing_moves_while_a_secret_is_sealed"),
+    ("`whsec history` lists what is closed", "t11_a_report_is_of_the_journal_alone_and_the_same_each_time"),
     ("`whsec status` shows what each waits for", "what_is_done_is_told_in_lines_and_in_one_table"),
     ("what is open: `whsec status`", "a_selection_is_named_by_globs_labels_owners_and_providers"),
     ("makes one, and `[journal] at` or WHSEC_JOURNAL names it", "the_journal_is_shown_whichever_it_is"),

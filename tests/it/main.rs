@@ -64,6 +64,7 @@ mod receivers;
 mod recipes;
 mod rehearsal;
 mod replaced;
+mod report;
 mod sandbox;
 mod screen;
 #[path = "../servers/mod.rs"]

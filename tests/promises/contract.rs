@@ -217,7 +217,7 @@ const LOOKING: &[&str] = &[
     "doctor",
 ];
 /// Commands that no rotation changes anything about, or that have a table of their own.
-const ELSEWHERE: [&str; 14] = [
+const ELSEWHERE: [&str; 15] = [
     "apply",
     "completions",
     "discover",
@@ -229,6 +229,7 @@ const ELSEWHERE: [&str; 14] = [
     "probe",
     "provider",
     "rehearse",
+    "report",
     "store",
     "target",
     "verify",

@@ -143,7 +143,7 @@ pub enum Key {
 }
 
 /// Points of a scenario in a sample, beside those after a key moment.
-const SAMPLE: u64 = 4;
+const SAMPLE: u64 = 3;
 /// Points after each key moment.
 const AFTER_KEY: u64 = 2;
 /// The same where each case takes a database of its own.

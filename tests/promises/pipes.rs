@@ -43,6 +43,7 @@ const LINES: &[&str] = &[
     "fingerprint hooks",
     "leak .",
     "history",
+    "report",
     "reveal hooks",
     "rehearse hopae --window 1s",
     "target list",

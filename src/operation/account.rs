@@ -1,0 +1,242 @@
+//! What became of rotations, for somebody who was not there: by the journal alone, so that the same journal says the same.
+
+use jiff::{SignedDuration, Timestamp};
+use serde::Serialize;
+
+use crate::http::shown_address;
+use crate::rotation::{How, Outcome, Proof, Rotation, Step};
+use crate::secret::Fingerprint;
+
+/// An account of rotations.
+#[derive(Debug, Serialize)]
+pub struct Account {
+    /// Since when, and until when: the first and the last thing that is recorded of them.
+    pub from: Option<Timestamp>,
+    pub until: Option<Timestamp>,
+    pub rotations: Vec<Told>,
+    pub timeline: Vec<Happened>,
+}
+
+/// What became of one.
+#[derive(Debug, Serialize)]
+pub struct Told {
+    pub target: String,
+    pub provider: String,
+    pub endpoint: String,
+    pub owner: Option<String>,
+    pub direction: &'static str,
+    pub rotation: String,
+    pub reason: Option<String>,
+    pub is_for_a_leak: bool,
+    pub old: Option<Fingerprint>,
+    pub new: Option<Fingerprint>,
+    pub opened_at: Timestamp,
+    /// When the provider had carried the call out, and every store had the new secret.
+    pub stored: Option<Done>,
+    pub deployed: Option<Done>,
+    pub verified: Option<Done>,
+    /// When the old secret ends, or has ended, at the provider; nothing where that is not known.
+    pub old_ends_at: Option<Timestamp>,
+    /// When no receiver accepted the old secret any more, as proved or said.
+    pub dropped: Option<Done>,
+    pub contained: Option<bool>,
+    pub exposure: Option<Exposure>,
+    pub outcome: Option<Outcome>,
+    pub closed_at: Option<Timestamp>,
+    pub receivers: Vec<Receiver>,
+    /// What nothing here proves.
+    pub not_covered: Vec<String>,
+}
+
+/// A step that is done.
+#[derive(Debug, Serialize)]
+pub struct Done {
+    pub at: Timestamp,
+    pub by: String,
+    /// `tool`, `clock`, `probe`, `delivery`, or `word`: a person's.
+    pub how: &'static str,
+    pub reason: Option<String>,
+}
+
+/// For how long a leaked secret was accepted.
+#[derive(Debug, Serialize)]
+pub struct Exposure {
+    pub from: Timestamp,
+    /// Nothing as long as it is not contained.
+    pub until: Option<Timestamp>,
+    pub seconds: Option<i64>,
+}
+
+/// What a receiver was found to accept last.
+#[derive(Debug, Serialize)]
+pub struct Receiver {
+    pub url: String,
+    pub at: Timestamp,
+    pub accepts_new: Option<bool>,
+    pub refuses_old: Option<bool>,
+}
+
+/// Something that happened.
+#[derive(Debug, Serialize)]
+pub struct Happened {
+    pub at: Timestamp,
+    pub target: String,
+    pub what: String,
+    /// `user@host`; nothing where the journal does not say it.
+    pub by: Option<String>,
+    /// A person's own words.
+    pub words: Option<String>,
+}
+
+impl Account {
+    /// Of these; `leaked_at` is since when what leaked was out, where somebody says that.
+    pub fn of(rotations: &[Rotation], leaked_at: Option<Timestamp>) -> Self {
+        let mut rotations: Vec<&Rotation> = rotations.iter().collect();
+        rotations.sort_by(|one, other| {
+            (one.opened_at, &one.plan.target, one.id).cmp(&(other.opened_at, &other.plan.target, other.id))
+        });
+        let mut timeline: Vec<Happened> = rotations.iter().flat_map(|rotation| happened(rotation)).collect();
+        timeline.sort_by(|one, other| (one.at, &one.target).cmp(&(other.at, &other.target)));
+        Self {
+            from: timeline.first().map(|first| first.at),
+            until: rotations.iter().map(|rotation| rotation.last_at).max(),
+            rotations: rotations.into_iter().map(|rotation| told(rotation, leaked_at)).collect(),
+            timeline,
+        }
+    }
+
+    /// Since when the first leaked secret was out, and until when the last one was accepted: nothing as long as one still is.
+    pub fn exposure(&self) -> Option<Exposure> {
+        let all: Vec<&Exposure> = self.rotations.iter().filter_map(|told| told.exposure.as_ref()).collect();
+        let from = all.iter().map(|exposure| exposure.from).min()?;
+        let until = all.iter().map(|exposure| exposure.until).collect::<Option<Vec<_>>>();
+        Some(Exposure::of(from, until.and_then(|ends| ends.into_iter().max())))
+    }
+}
+
+impl Exposure {
+    fn of(from: Timestamp, until: Option<Timestamp>) -> Self {
+        let length = until.map(|until| until.duration_since(from).max(SignedDuration::ZERO));
+        Self { from, until, seconds: length.map(|length| length.as_secs()) }
+    }
+}
+
+impl Done {
+    fn of(proof: &Proof) -> Self {
+        let reason = proof.reason().map(str::to_owned);
+        Self { at: proof.at, by: proof.by.clone(), how: how(&proof.how), reason }
+    }
+}
+
+fn how(how: &How) -> &'static str {
+    match how {
+        How::Tool => "tool",
+        How::Clock => "clock",
+        How::Probe => "probe",
+        How::Delivery => "delivery",
+        How::Word { .. } => "word",
+    }
+}
+
+fn told(rotation: &Rotation, leaked_at: Option<Timestamp>) -> Told {
+    let plan = &rotation.plan;
+    let done = |step: Step| rotation.done.get(&step).map(Done::of);
+    let (dropped, is_for_a_leak) = (done(Step::Drop), rotation.is_for_a_leak());
+    let contained = rotation.contained();
+    let until = dropped.as_ref().map(|dropped| dropped.at).filter(|_| contained == Some(true));
+    let from = leaked_at.unwrap_or_else(|| rotation.leak_since()).min(rotation.leak_since());
+    Told {
+        target: plan.target.clone(),
+        provider: plan.provider.clone(),
+        endpoint: plan.own_id().to_owned(),
+        owner: plan.owner.clone(),
+        direction: plan.direction_name(),
+        rotation: rotation.id.to_string(),
+        reason: plan.reason.clone(),
+        is_for_a_leak,
+        old: rotation.before.current.clone(),
+        new: rotation.new_secret().cloned(),
+        opened_at: rotation.opened_at,
+        stored: done(Step::Stage),
+        deployed: done(Step::Deploy),
+        verified: done(Step::Verify),
+        old_ends_at: rotation.expires_at(),
+        exposure: is_for_a_leak.then(|| Exposure::of(from, until)),
+        not_covered: not_covered(rotation),
+        dropped,
+        contained,
+        outcome: rotation.closed.as_ref().map(|closed| closed.outcome),
+        closed_at: rotation.closed.as_ref().map(|closed| closed.at),
+        receivers: receivers(rotation),
+    }
+}
+
+fn receivers(rotation: &Rotation) -> Vec<Receiver> {
+    let probed = rotation.probed.values().map(|(at, found)| Receiver {
+        url: shown_address(&found.url),
+        at: *at,
+        accepts_new: found.accepts_new,
+        refuses_old: found.rejects_old,
+    });
+    probed.collect()
+}
+
+fn not_covered(rotation: &Rotation) -> Vec<String> {
+    let plan = &rotation.plan;
+    let mut missing = Vec::new();
+    if plan.receivers.is_empty() {
+        missing.push("no receiver is named, so that none was probed".to_owned());
+    }
+    for url in plan.receivers.iter().filter(|url| !rotation.probed.contains_key(*url)) {
+        missing.push(format!("{} was never probed", shown_address(url)));
+    }
+    for (step, words) in [(Step::Verify, "accept the new secret"), (Step::Drop, "refuse the old one")] {
+        if rotation.done.get(&step).is_some_and(|proof| matches!(proof.how, How::Word { .. })) {
+            missing.push(format!("that receivers {words} is somebody's word"));
+        }
+    }
+    missing
+}
+
+fn happened(rotation: &Rotation) -> Vec<Happened> {
+    let target = &rotation.plan.target;
+    let one = |at: Timestamp, what: String, by: Option<&str>, words: Option<&str>| Happened {
+        at,
+        target: target.clone(),
+        what,
+        by: by.map(str::to_owned),
+        words: words.map(str::to_owned),
+    };
+    let reason = rotation.plan.reason.as_deref();
+    // Where a leak was declared of one that was open, that reason took the place of the first.
+    let mut all = match rotation.leak_declared_at {
+        Some(at) => vec![
+            one(rotation.opened_at, "begun".to_owned(), None, None),
+            one(at, "the old secret was said to have leaked".to_owned(), None, reason),
+        ],
+        None if rotation.plan.forced => vec![one(rotation.opened_at, "begun, for a leak".to_owned(), None, reason)],
+        None => vec![one(rotation.opened_at, "begun".to_owned(), None, reason)],
+    };
+    if let Some((at, why)) = &rotation.new_leaked {
+        all.push(one(*at, "the new secret was said to have leaked".to_owned(), None, Some(why)));
+    }
+    if let Some(adopted) = &rotation.adopted {
+        all.push(one(adopted.at, "taken over, its journal being lost".to_owned(), Some(&adopted.by), adopted.reason()));
+    }
+    for (step, proof) in &rotation.done {
+        let what = format!("{} ({})", step.name(), how(&proof.how));
+        all.push(one(proof.at, what, Some(&proof.by), proof.reason()));
+    }
+    if let Some(back) = &rotation.rolled_back {
+        all.push(one(back.at, "the old secret was put back".to_owned(), Some(&back.by), back.reason.as_deref()));
+    }
+    if let Some(handed) = &rotation.handed_over {
+        all.push(one(handed.at, handed.to_words(), Some(&handed.by), None));
+    }
+    if let Some(closed) = &rotation.closed {
+        let word = serde_json::to_value(closed.outcome).ok().and_then(|word| word.as_str().map(str::to_owned));
+        let what = format!("closed as {}", word.unwrap_or_default());
+        all.push(one(closed.at, what, Some(&closed.by), closed.reason.as_deref()));
+    }
+    all
+}
