@@ -37,7 +37,7 @@ pub struct Told {
     pub verified: Option<Done>,
     /// When the old secret ends, or has ended, at the provider; nothing where that is not known.
     pub old_ends_at: Option<Timestamp>,
-    /// When no receiver accepted the old secret any more, as proved or said.
+    /// When no receiver accepted the old secret any more, as proved or said; of a leak also by a later rotation.
     pub dropped: Option<Done>,
     pub contained: Option<bool>,
     pub exposure: Option<Exposure>,
@@ -100,7 +100,7 @@ impl Account {
         Self {
             from: timeline.first().map(|first| first.at),
             until: rotations.iter().map(|rotation| rotation.last_at).max(),
-            rotations: rotations.into_iter().map(|rotation| told(rotation, leaked_at)).collect(),
+            rotations: rotations.iter().map(|rotation| told(rotation, &rotations, leaked_at)).collect(),
             timeline,
         }
     }
@@ -138,12 +138,22 @@ fn how(how: &How) -> &'static str {
     }
 }
 
-fn told(rotation: &Rotation, leaked_at: Option<Timestamp>) -> Told {
+/// When a leak was contained, by the rotation that is for it or by a later one: an attempt that failed was made good by that.
+fn contained_by<'a>(rotation: &'a Rotation, all: &[&'a Rotation]) -> Option<&'a Proof> {
+    let of_this = |other: &&&Rotation| {
+        other.plan.endpoint_key == rotation.plan.endpoint_key
+            && (other.id == rotation.id || other.opened_at > rotation.opened_at)
+            && other.contained() == Some(true)
+    };
+    all.iter().find(of_this)?.done.get(&Step::Drop)
+}
+
+fn told(rotation: &Rotation, all: &[&Rotation], leaked_at: Option<Timestamp>) -> Told {
     let plan = &rotation.plan;
     let done = |step: Step| rotation.done.get(&step).map(Done::of);
-    let (dropped, is_for_a_leak) = (done(Step::Drop), rotation.is_for_a_leak());
-    let contained = rotation.contained();
-    let until = dropped.as_ref().map(|dropped| dropped.at).filter(|_| contained == Some(true));
+    let is_for_a_leak = rotation.is_for_a_leak();
+    let contained_by = contained_by(rotation, all).filter(|_| is_for_a_leak);
+    let until = contained_by.map(|proof| proof.at);
     let from = leaked_at.unwrap_or_else(|| rotation.leak_since()).min(rotation.leak_since());
     Told {
         target: plan.target.clone(),
@@ -163,8 +173,8 @@ fn told(rotation: &Rotation, leaked_at: Option<Timestamp>) -> Told {
         old_ends_at: rotation.expires_at(),
         exposure: is_for_a_leak.then(|| Exposure::of(from, until)),
         not_covered: not_covered(rotation),
-        dropped,
-        contained,
+        dropped: contained_by.map(Done::of).or_else(|| done(Step::Drop)),
+        contained: is_for_a_leak.then_some(contained_by.is_some()),
         outcome: rotation.closed.as_ref().map(|closed| closed.outcome),
         closed_at: rotation.closed.as_ref().map(|closed| closed.at),
         receivers: receivers(rotation),

@@ -6,6 +6,7 @@ use serde_json::Value;
 
 use crate::fleet::{Fleet, last, outcomes};
 use crate::sandbox::Sandbox;
+use crate::servers::crowd::Mishap;
 
 /// T11: the same journal says the same, and nothing secret; how long a leak was open is as the journal has it.
 #[test]
@@ -101,4 +102,36 @@ fn several_that_have_leaked_may_be_a_plan_in_a_file() {
     assert!(fleet.are_stored() && fleet.all_rotations().iter().all(|count| *count == 1), "{:?}", fleet.all_rotations());
     let told = fleet.run(&["report", "--reason", "INC-7", "--json"]).exits(0).json();
     assert!(told["rotations"].as_array().unwrap().iter().all(|one| one["is_for_a_leak"] == true), "{told}");
+}
+
+/// An incident of twelve targets, with one provider down at first: one plan, one digest, the same command again, and a report.
+#[test]
+fn an_incident_of_twelve_with_a_provider_down_is_two_commands_and_a_report() {
+    let fleet = Fleet::new(6, 6);
+    let path = fleet.sandbox.path("inc.plan").display().to_string();
+    let plan = ["force-rotate", "--all", "--reason", "INC-9", "--done", "prepare", "--canary", "0", "--max-wait", "1s"];
+    let out = [&plan[..], &["--max-failures", "12", "--out", &path, "--json"]].concat();
+    let digest = last(&fleet.run(&out).exits(0))["digest"].as_str().unwrap().to_owned();
+    fleet.crowd.with_whim(|_, id| if id.starts_with("wh_") { Mishap::Refused(503) } else { Mishap::None });
+    let run = fleet.run(&["apply", &path, "--confirm-plan", &digest, "--json"]).exits(10);
+    let counts = last(&run)["counts"].clone();
+    assert_eq!((&counts["stored"], &counts["not_begun"]), (&6.into(), &6.into()), "{counts}");
+    // What is not contained is said, and why.
+    let status = fleet.run(&["status", "--exit-code"]).exits(12);
+    assert!(status.stdout.contains("leak") || status.stderr.contains("leak"), "{status:?}");
+    fleet.crowd.with_whim(|_, _| Mishap::None);
+    let run = fleet.run(&["apply", &path, "--confirm-plan", &digest, "--json"]).exits(0);
+    assert_eq!(last(&run)["run"]["plan"], digest, "{}", run.stdout);
+    assert!(fleet.are_stored() && fleet.all_rotations().iter().all(|count| *count == 1), "{:?}", fleet.all_rotations());
+    for step in ["deploy", "verify", "drop"] {
+        fleet.run(&["cutover", "--all", "--done", step, "--reason", "deployed by ana"]);
+    }
+    let told = fleet.run(&["report", "--reason", "INC-9", "--json"]).exits(0).json();
+    let rotations = told["rotations"].as_array().unwrap();
+    let open: Vec<&Value> = rotations.iter().filter(|one| one["contained"] != true).map(|one| &one["target"]).collect();
+    // What failed while the provider was down was made good by the next one.
+    assert_eq!((rotations.len(), &open), (18, &Vec::new()), "{open:?}");
+    let at = |moment: &Value| moment.as_str().unwrap().parse::<jiff::Timestamp>().unwrap();
+    let end = rotations.iter().map(|one| at(&one["dropped"]["at"])).max().unwrap();
+    assert_eq!((at(&told["exposure"]["until"]), at(&told["exposure"]["from"])), (end, at(&told["from"])));
 }
