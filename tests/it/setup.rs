@@ -141,6 +141,25 @@ fn doctor_names_what_is_missing_and_where_a_key_was_found() {
 }
 
 #[test]
+fn doctor_looks_at_the_targets_that_are_named() {
+    let home = Home::new();
+    home.run(&["target", "add", "payments", "layers/d4c", "--store", "file:one"]);
+    home.run(&["target", "add", "invoices", "signa/d4c", "--store", "file:two"]);
+    let looked = |arguments: &[&str]| {
+        let (code, stdout, stderr) = home.run(&[&["doctor"], arguments].concat());
+        (code, ["payments", "invoices"].map(|name| stdout.contains(name)), stderr)
+    };
+    assert_eq!(looked(&[]).1, [true, true]);
+    assert_eq!(looked(&["pay*"]).1, [true, false]);
+    assert_eq!(looked(&["invoices"]).1, [false, true]);
+    assert_eq!(looked(&["--all", "--provider", "layers"]).1, [true, false]);
+    let (code, found, _) = looked(&["nothing-*"]);
+    assert_eq!((code, found), (0, [false, false]));
+    let (code, _, stderr) = looked(&["nobody"]);
+    assert_eq!((code, stderr.contains("there is no target `nobody`")), (4, true), "{stderr}");
+}
+
+#[test]
 fn login_without_a_keychain_names_the_other_ways() {
     let home = Home::new();
     fs::write(home.path("key"), API_KEY).unwrap();

@@ -6,6 +6,7 @@ use serde_json::json;
 
 use super::exit::{Exit, Fault};
 use super::result;
+use super::select::Selection;
 use super::session::Session;
 use crate::advice::Advice;
 
@@ -16,16 +17,20 @@ mod targets;
 
 /// Look at the set-up, and say what to do about it
 ///
-/// Looks at config files, the state folder, the keychain, API keys and stores. Nothing of yours is changed, and nothing is sent
+/// Looks at config files, the state folder, the keychain, API keys and stores, those of the targets that are named, or of all. Nothing of yours is changed, and nothing is sent
 /// but what reads a store that is on a server.
 /// Exits with 1 if something that is needed is missing.
 ///
 /// Examples:
 ///   whsec doctor
 ///   whsec doctor --json
+///   whsec doctor -l env=prod
 #[derive(Debug, clap::Args)]
 #[command(verbatim_doc_comment)]
-pub struct Args {}
+pub struct Args {
+    #[command(flatten)]
+    selection: Selection,
+}
 
 /// How something that was looked at is doing.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
@@ -74,11 +79,16 @@ impl Check {
 }
 
 /// Looks at everything and prints it, one line each.
-pub fn run(_args: &Args, session: &Session) -> anyhow::Result<Exit> {
+pub fn run(args: &Args, session: &Session) -> anyhow::Result<Exit> {
+    let wanted = match args.selection.is_empty() {
+        true => targets::names(session),
+        false => args.selection.names(session)?,
+    };
+    let of_targets = targets::look(session, &wanted)?;
     let mut checks = files::look(session);
     checks.extend(journal::look(session));
     checks.extend(keys::look(session));
-    checks.extend(targets::look(session));
+    checks.extend(of_targets);
     checks.push(clock(session));
     let width = checks.iter().map(|check| check.about.chars().count()).max().unwrap_or(0);
     for check in &checks {

@@ -10,18 +10,29 @@ use crate::operation::{find, workspace};
 use crate::rotation::elsewhere;
 use crate::store::{self, Access, Slot, readable};
 
-/// A check for every key and every store of every target.
-pub fn look(session: &Session) -> Vec<Check> {
-    let targets = all(session);
-    if names(session).is_empty() && session.config().is_ok() {
-        return vec![Check::note("targets", "none is set up", "whsec target add, or try it out: whsec rehearse")];
+/// A check for every key and every store of these targets. Fails where one is none.
+pub fn look(session: &Session, wanted: &[String]) -> anyhow::Result<Vec<Check>> {
+    if wanted.is_empty() && session.config().is_ok() {
+        let (found, fix) = match names(session).is_empty() {
+            true => ("none is set up", "whsec target add, or try it out: whsec rehearse"),
+            false => ("no target matches", "name one, or leave filters out"),
+        };
+        return Ok(vec![Check::note("targets", found, fix)]);
     }
-    let broken = names(session).into_iter().filter_map(|name| Some(Check::failed(&name, &session.trouble(&name)?)));
-    targets.iter().flat_map(|target| look_at(target, session)).chain(broken).collect()
+    let mut checks = Vec::new();
+    for name in wanted {
+        let has = session.config().is_ok_and(|config| config.has(name));
+        match session.trouble(name).map_or_else(|| session.target(name, &Default::default()), Err) {
+            Ok(target) => checks.extend(look_at(&target, session)),
+            Err(error) if has => checks.push(Check::failed(name, &error)),
+            Err(error) => return Err(error),
+        }
+    }
+    Ok(checks)
 }
 
 /// Every target of a config that can be read.
-fn names(session: &Session) -> Vec<String> {
+pub fn names(session: &Session) -> Vec<String> {
     session.config().map(|config| config.names().map(str::to_owned).collect()).unwrap_or_default()
 }
 
