@@ -4,7 +4,7 @@
 //! taken over meanwhile can still keep what it got. Where that cannot be written the file of this machine takes its place.
 
 use std::cell::RefCell;
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::io;
 use std::path::{Path, PathBuf};
 use std::rc::Rc;
@@ -20,10 +20,13 @@ use crate::system::private;
 pub(super) struct Copies {
     folder: PathBuf,
     pub journal: Option<Rc<Shared>>,
-    /// Rotations of which this process has put a seal where others find it, and has removed none since: nobody else removes one while
-    /// the endpoint is this process's.
-    published: RefCell<BTreeSet<Uuid>>,
+    /// Seals that this process has put where others find them, each with its name, by their rotations, of which it has removed none
+    /// since: nobody else removes one while the endpoint is this process's.
+    published: RefCell<BTreeMap<Uuid, Vec<Written>>>,
 }
+
+/// A seal's document: its name, and what is in it.
+type Written = (String, Vec<u8>);
 
 /// A seal as it lies somewhere.
 pub(super) struct Copied {
@@ -54,7 +57,7 @@ impl Copies {
     /// Whether there is any. Where that cannot be told there may be one.
     pub fn are_there(&self, id: Uuid) -> bool {
         let in_journal = |journal: &Rc<Shared>| journal.documents.list(&prefix(id)).map_or(true, |all| !all.is_empty());
-        let is_ours = self.published.borrow().contains(&id);
+        let is_ours = self.published.borrow().contains_key(&id);
         is_ours || path_in(&self.folder, id).exists() || self.journal.as_ref().is_some_and(in_journal)
     }
 
@@ -62,11 +65,16 @@ impl Copies {
     pub fn of(&self, id: Uuid) -> Result<Vec<Copied>, SealError> {
         let mut found = Vec::new();
         if let Some(journal) = &self.journal {
-            let all = journal.documents.read_all(&prefix(id)).map_err(SharedError::from)?;
-            let copied = |(name, document): (String, crate::documents::Document)| Copied {
-                place: Place::Document(name),
-                cipher: document.body,
+            // Of one that this process has begun, and had to itself since, there are no others.
+            let own = self.published.borrow().get(&id).filter(|_| journal.begun.borrow().contains(&id)).cloned();
+            let all = match own {
+                Some(own) => own,
+                None => {
+                    let all = journal.documents.read_all(&prefix(id)).map_err(SharedError::from)?;
+                    all.into_iter().map(|(name, document)| (name, document.body)).collect()
+                }
             };
+            let copied = |(name, cipher)| Copied { place: Place::Document(name), cipher };
             found.extend(all.into_iter().rev().map(copied));
         }
         let path = path_in(&self.folder, id);
@@ -133,9 +141,14 @@ impl Copies {
     fn publish(&self, journal: &Shared, id: Uuid, cipher: &[u8]) -> Result<(), SharedError> {
         // By the fence, so that the newest stands last; the rest tells seals of one holder apart, in their order.
         let name = format!("{}{:012}-{}.age", prefix(id), journal.fence(), journal.next_seal());
-        match journal.documents.write_if(&name, cipher, None)? {
+        let written = journal.documents.write_if(&name, cipher, None);
+        if !matches!(written, Ok(Some(_))) {
+            // It may lie there all the same.
+            journal.begun.borrow_mut().remove(&id);
+        }
+        match written? {
             Some(_) => {
-                self.published.borrow_mut().insert(id);
+                self.published.borrow_mut().entry(id).or_default().push((name, cipher.to_owned()));
                 Ok(())
             }
             None => Err(journal.damaged(&name)),

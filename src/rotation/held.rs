@@ -84,6 +84,8 @@ impl Shared {
     /// Gives an endpoint back. What cannot be said now is over when the lease is.
     pub fn give_back(&self, endpoint: &str) {
         let Some(held) = self.held.borrow_mut().remove(endpoint) else { return };
+        // From here on others may seal something as well.
+        self.begun.borrow_mut().clear();
         let _ = self.change_from::<SharedError>(endpoint, Some(held), false, |head| {
             head.lease = None;
             Ok(())
@@ -146,6 +148,7 @@ impl Shared {
             match fence {
                 Some(fence) if head.fence != fence => {
                     self.held.borrow_mut().remove(endpoint);
+                    self.begun.borrow_mut().clear();
                     let by = head.lease.map_or_else(|| "who is through by now".to_owned(), |lease| lease.holder);
                     self.lost.borrow_mut().insert(endpoint.to_owned(), by.clone());
                     return Err(SharedError::TakenOver { by }.into());

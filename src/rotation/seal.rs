@@ -318,8 +318,9 @@ impl Seals {
         let holds =
             |copy: &Copied| self.opened(rotation, &copy.cipher).ok().map(|sealed| sealed.secret().fingerprint());
         let kept = kept.filter(|_| self.copies.journal.is_some());
+        let copies = self.copies.of(rotation)?;
         self.copies.forget(rotation);
-        for copy in self.copies.of(rotation)? {
+        for copy in copies {
             if kept.is_none_or(|kept| holds(&copy).as_ref() == Some(kept)) {
                 self.copies.remove(&copy)?;
             }

@@ -4,7 +4,7 @@
 //! whoever can write there and is none of them can take away or put back, and invent nothing.
 
 use std::cell::{Cell, RefCell};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use serde::de::DeserializeOwned;
@@ -51,6 +51,8 @@ pub struct Shared {
     pub(super) asked: Cell<Option<Duration>>,
     /// How many seals this process has named.
     seals: Cell<u64>,
+    /// Rotations that this process has begun and has had to itself since: what is sealed of them is its own.
+    pub(super) begun: RefCell<BTreeSet<Uuid>>,
     /// The journal that this process moves all of it to: what says that it is there is its own doing.
     pub(super) leaves_for: RefCell<Option<String>>,
 }
@@ -133,6 +135,7 @@ impl Shared {
             looked: RefCell::default(),
             asked: Cell::default(),
             seals: Cell::new(0),
+            begun: RefCell::default(),
             leaves_for: RefCell::default(),
         }
     }

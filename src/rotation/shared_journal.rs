@@ -30,15 +30,20 @@ impl Shared {
     pub(super) fn append(&self, rotation: &mut Rotation, entries: &[Entry]) -> Result<(), JournalError> {
         let endpoint = rotation.plan.endpoint_key.clone();
         let (id, opened_at) = (rotation.id.to_string(), rotation.opened_at.to_string());
+        let mut is_new = false;
         self.change(&endpoint, |head| {
             self.refuse_moved(head)?;
             let is_named = head.standing.iter().any(|row| row.id == id);
             let over = if is_named || head.rotations == 0 { None } else { self.one_over(&endpoint, &opened_at, &id)? };
+            is_new = !is_named && over.is_none();
             head.record(rotation, entries, over).map_err(|why| match why {
                 Unrecorded::AlreadyOpen => JournalError::AlreadyOpen { endpoint: rotation.plan.own_id().to_owned() },
                 Unrecorded::Unwritable => JournalError::Shared(self.damaged(&head_name(&endpoint))),
             })
         })?;
+        if is_new && self.has(&endpoint) {
+            self.begun.borrow_mut().insert(rotation.id);
+        }
         for entry in entries {
             rotation.fold(entry);
         }
@@ -52,7 +57,11 @@ impl Shared {
         let waits = may_wait
             && self.held.borrow_mut().get_mut(&rotation.plan.endpoint_key).is_some_and(|held| {
                 let mut head = held.head.clone();
+                let is_new = !head.standing.iter().any(|row| row.id == rotation.id.to_string());
                 let is_recorded = head.record(rotation, entries, None).is_ok();
+                if is_recorded && is_new {
+                    self.begun.borrow_mut().insert(rotation.id);
+                }
                 if is_recorded {
                     held.head = head;
                     held.soon.push((rotation.clone(), entries.to_vec()));
