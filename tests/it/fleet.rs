@@ -280,11 +280,24 @@ fn a_provider_that_takes_few_calls_gets_them_one_after_the_other() {
 fn killed_anywhere_the_same_command_goes_on_and_rotates_none_twice() {
     let (targets, kills) = if std::env::var_os("WHSEC_TEST_FULL").is_some() { (500, 300) } else { (30, 10) };
     let fleet = Fleet::new(targets, 0);
+    is_killed_and_goes_on(&fleet, kills, &["rotate", "--all", "--yes", "--canary", "0"]);
+}
+
+/// The same of a plan in a file.
+#[test]
+fn killed_anywhere_the_same_plan_goes_on_and_rotates_none_twice() {
+    let (targets, kills) = if std::env::var_os("WHSEC_TEST_FULL").is_some() { (500, 300) } else { (30, 10) };
+    let fleet = Fleet::new(targets, 0);
+    let path = fleet.sandbox.path("plan").display().to_string();
+    fleet.run(&["rotate", "--all", "--canary", "0", "--out", &path]).exits(0);
+    is_killed_and_goes_on(&fleet, kills, &["apply", &path, "--yes"]);
+}
+
+fn is_killed_and_goes_on(fleet: &Fleet, kills: usize, command: &[&str]) {
     fleet.crowd.answers_after(Duration::from_millis(20));
-    let all = ["rotate", "--all", "--yes", "--canary", "0"];
     for at in 0..kills {
         let before = fleet.crowd.calls();
-        let mut child = fleet.sandbox.spawn(&all);
+        let mut child = fleet.sandbox.spawn(command);
         let until = std::time::Instant::now() + Duration::from_secs(20);
         while fleet.crowd.calls() <= before + at % 9 && std::time::Instant::now() < until {
             if child.try_wait().unwrap().is_some() {
@@ -296,7 +309,7 @@ fn killed_anywhere_the_same_command_goes_on_and_rotates_none_twice() {
         child.wait().unwrap();
         fleet.sandbox.let_leases_end();
     }
-    let run = fleet.run(&[&all[..], &["--json"]].concat()).exits(0);
+    let run = fleet.run(&[command, &["--json"]].concat()).exits(0);
     assert!(fleet.all_rotations().iter().all(|count| *count == 1), "{:?}\n{}", fleet.all_rotations(), run.stdout);
     assert!(fleet.are_stored());
     let status = fleet.run(&["status", "--json"]).exits(0).json();
