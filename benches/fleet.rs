@@ -22,6 +22,7 @@ use sandbox::Sandbox;
 use servers::crowd::Crowd;
 
 const MANY: usize = 500;
+const PLANNED: usize = 1000;
 /// What the loop does of them: it is as slow for each.
 const LOOPED: usize = 25;
 const ANSWERS: Duration = Duration::from_millis(50);
@@ -45,6 +46,13 @@ fn main() {
     let mut run = Command::new(env!("CARGO_BIN_EXE_whsec"));
     run.args(["rotate", "--all", "--yes", "--canary", "0", "-j", "32", "--quiet", "--json"]);
     shown("one run, 32 at once", MANY, &sandbox, run);
+    let (sandbox, crowd) = fleet(PLANNED);
+    crowd.answers_after(ANSWERS);
+    sandbox.description("layers", &text.replace("[rotate]", "[rate]\nat_once = 32\n\n[rotate]"));
+    let mut plan = Command::new(env!("CARGO_BIN_EXE_whsec"));
+    let out = sandbox.path("plan");
+    plan.args(["rotate", "--all", "-j", "32", "--quiet", "--json", "--out"]).arg(out);
+    shown("a plan of them, 32 at once", PLANNED, &sandbox, plan);
     let (sandbox, crowd) = fleet(100);
     crowd.takes(5, Duration::from_secs(1));
     let mut run = Command::new(env!("CARGO_BIN_EXE_whsec"));
