@@ -64,7 +64,7 @@ pub fn show(session: &Session, shown: &[Shown<'_>], course: &Course, skipped: &[
 /// What somebody agrees to at each of these.
 fn what_ends(ending: &[&Shown<'_>]) -> &'static str {
     match ending.iter().any(|one| one.direction == Direction::Contain.name()) {
-        true => "old secrets end, or receivers are to refuse them at once,",
+        true => "receivers have to refuse old secrets at once",
         false => "old secrets end with the call",
     }
 }
@@ -108,7 +108,7 @@ pub fn consent(session: &Session, shown: &[Shown<'_>], digest: &str, given: &Giv
         return Err(Fault::new(Exit::Usage, message, hint));
     }
     let start = digest.trim_start_matches("sha256:").get(..TYPED).unwrap_or_default();
-    let question = format!("This ends {} old secrets. Type {start}, the plan's first digits, to go on", left.len());
+    let question = format!("Type {start}, the plan's first digits, to agree to all {}", left.len());
     let typed = ask::answer(dialog::text(&question, Some(""), |_| Ok(())), &flag)?;
     if typed.trim() == start { Ok(()) } else { Err(refused()) }
 }

@@ -19,6 +19,8 @@ use crate::operation::start::{self as starting, Intent};
 use crate::operation::{Error, find};
 use crate::rotation::planned::Otherwise;
 use crate::rotation::{Outcome, Planned, Rotation, RunError, newest_sent};
+use crate::time::moment;
+use crate::ui::text::one_line;
 
 pub(super) const NAME: &str = "apply";
 
@@ -77,7 +79,9 @@ pub fn run(args: &Args, session: &Session) -> anyhow::Result<Exit> {
     fleet.plan = Some(plan.digest.clone());
     let course = fleet.course(plan.targets.iter().map(item).collect());
     let shown: Vec<Shown<'_>> = plan.targets.iter().map(plan_file::shown).collect();
-    session.output.say(&format!("made by {} at {}", plan.by, plan.created_at));
+    let why = plan.reason.as_ref().map(|reason| format!(", for {}", one_line(reason))).unwrap_or_default();
+    let (made, until) = (moment(plan.created_at), moment(plan.expires_at));
+    session.output.say(&format!("made by {} at {made}{why}; good until {until}", plan.by));
     agree::show(session, &shown, &course, &fleet.skipped, &plan.digest);
     if args.dry_run {
         session.output.say("dry run: nothing was sent, written or asked");

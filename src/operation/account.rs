@@ -218,17 +218,18 @@ fn happened(rotation: &Rotation) -> Vec<Happened> {
         words: words.map(str::to_owned),
     };
     let reason = rotation.plan.reason.as_deref();
+    let (begun_by, declared_by) = (rotation.begun_by.as_deref(), rotation.leak_declared_by.as_deref());
     // Where a leak was declared of one that was open, that reason took the place of the first.
     let mut all = match rotation.leak_declared_at {
         Some(at) => vec![
-            one(rotation.opened_at, "begun".to_owned(), None, None),
-            one(at, "the old secret was said to have leaked".to_owned(), None, reason),
+            one(rotation.opened_at, "begun".to_owned(), begun_by, None),
+            one(at, "the old secret was said to have leaked".to_owned(), declared_by, reason),
         ],
-        None if rotation.plan.forced => vec![one(rotation.opened_at, "begun, for a leak".to_owned(), None, reason)],
-        None => vec![one(rotation.opened_at, "begun".to_owned(), None, reason)],
+        None if rotation.plan.forced => vec![one(rotation.opened_at, "begun, for a leak".to_owned(), begun_by, reason)],
+        None => vec![one(rotation.opened_at, "begun".to_owned(), begun_by, reason)],
     };
     if let Some((at, why)) = &rotation.new_leaked {
-        all.push(one(*at, "the new secret was said to have leaked".to_owned(), None, Some(why)));
+        all.push(one(*at, "the new secret was said to have leaked".to_owned(), declared_by, Some(why)));
     }
     if let Some(adopted) = &rotation.adopted {
         all.push(one(adopted.at, "taken over, its journal being lost".to_owned(), Some(&adopted.by), adopted.reason()));

@@ -14,6 +14,7 @@ impl Record {
         let Entry { at, by, event } = entry;
         self.clock_set_back |= self.is_clock_set_back(*at);
         self.last_at = *at;
+        self.begun_by.get_or_insert_with(|| by.clone());
         self.quiet_since = None;
         let proof = |how: How| Proof { at: *at, by: by.clone(), how };
         match event {
@@ -132,7 +133,10 @@ impl Record {
                 self.notified.insert(moment.clone());
             }
             Event::Overridden { slot: Some(overruled), .. } => self.take_over(overruled),
-            Event::LeakDeclared { reason, leaked } => self.take_leak(*at, reason, leaked),
+            Event::LeakDeclared { reason, leaked } => {
+                self.leak_declared_by.get_or_insert_with(|| by.clone());
+                self.take_leak(*at, reason, leaked);
+            }
             Event::StoreJoined { store, held } => self.join(store, held.as_ref()),
             Event::StoreLeft { store, .. } => {
                 self.plan.stores.retain(|known| known.reference != *store);

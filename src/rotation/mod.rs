@@ -121,6 +121,8 @@ pub struct Record {
     pub id: Uuid,
     pub plan: Plan,
     pub opened_at: Timestamp,
+    /// Who began it: whoever recorded the first event.
+    pub begun_by: Option<String>,
     pub before: Evidence,
     /// What the provider showed first after the answer.
     pub after: Option<Evidence>,
@@ -170,6 +172,8 @@ pub struct Record {
     pub ending: Option<Option<String>>,
     /// When a leak of the old secret was declared of a rotation that was not begun for one.
     pub leak_declared_at: Option<Timestamp>,
+    /// Who declared a leak of it first, of the old secret or of the new one.
+    pub leak_declared_by: Option<String>,
     /// When the secret that it has brought was said to have leaked, and why.
     pub new_leaked: Option<(Timestamp, String)>,
     /// Who put the old secret back last, and why.
@@ -229,6 +233,7 @@ impl Record {
             id,
             plan,
             opened_at,
+            begun_by: None,
             before: Evidence::default(),
             after: None,
             clock_ahead_ms: 0,
@@ -256,6 +261,7 @@ impl Record {
             second: None,
             ending: None,
             leak_declared_at: None,
+            leak_declared_by: None,
             new_leaked: None,
             rolled_back: None,
             closed: None,

@@ -52,9 +52,10 @@ fn t11_a_report_is_of_the_journal_alone_and_the_same_each_time() {
         (&leaked_at.into(), &rotation["dropped"]["at"])
     );
     assert_eq!((&rotation["contained"], &rotation["dropped"]["how"]), (&true.into(), &"word".into()), "{rotation}");
+    assert!(told["timeline"].as_array().unwrap().iter().all(|one| one["by"].is_string()), "{told}");
     let html = sandbox.run(&["report", "--format", "html"]).exits(0).stdout;
     assert!(html.contains("&lt;script&gt;") && !html.contains("<script") && !html.contains("http"), "{html}");
-    assert!(html.contains("quarterly") && html.contains("2 rotations: "), "{html}");
+    assert!(html.contains("quarterly") && html.contains("rotations: 2, of which "), "{html}");
     let since = sandbox.run(&["report", "--since", "1h", "--json"]).exits(0).json();
     assert_eq!(since["rotations"].as_array().unwrap().len(), 2);
     for arguments in [&["report", "--reason", "INC-1"][..], &["report", "nobody-*"], &["report", "--since", "0s"]] {
@@ -73,7 +74,7 @@ fn several_that_have_leaked_are_contained_and_told_of() {
         )
     };
     let calls = fleet.crowd.calls();
-    with(&["--yes"]).exits(2).says("old secrets end, or receivers are to refuse them at once,").says("--confirm-plan");
+    with(&["--yes"]).exits(2).says("receivers have to refuse old secrets at once").says("--confirm-plan");
     with(&["--skip-instant", "--yes"]).exits(2).says("leaves nothing of a force-rotate");
     with(&["--leaked", "sha256:ba7816bf8f01"]).exits(2).says("`--leaked` is for one target");
     assert_eq!(fleet.crowd.calls(), calls);

@@ -176,7 +176,7 @@ fn summary(account: &Account) -> Vec<String> {
     let told = &account.rotations;
     let count = |wanted: fn(&Told) -> bool| told.iter().filter(|told| wanted(told)).count();
     let mut lines = vec![format!(
-        "{} rotations: {} closed, {} open",
+        "rotations: {}, of which {} are closed and {} open",
         told.len(),
         count(|told| told.closed_at.is_some()),
         count(|told| told.closed_at.is_none())
