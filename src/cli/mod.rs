@@ -35,6 +35,7 @@ mod journal;
 mod leak;
 mod login;
 mod logout;
+mod metrics;
 mod mistyped;
 mod options;
 mod outcome;
@@ -165,6 +166,7 @@ enum Command {
     #[command(visible_alias = "resume")]
     Cutover(cutover::Args),
     Status(status::Args),
+    Metrics(metrics::Args),
     Tend(tend::Args),
     Finish(finish::Args),
     Rollback(rollback::Args),
@@ -201,6 +203,7 @@ impl Command {
             Self::Inspect(_) => "inspect",
             Self::Cutover(_) => "cutover",
             Self::Status(_) => "status",
+            Self::Metrics(_) => "metrics",
             Self::Tend(_) => "tend",
             Self::Finish(_) => "finish",
             Self::Rollback(_) => "rollback",
@@ -236,6 +239,7 @@ impl Command {
             Self::Inspect(args) => inspect::run(args, session),
             Self::Cutover(args) => cutover::run(args, session),
             Self::Status(args) => status::run(args, session),
+            Self::Metrics(args) => metrics::run(args, session),
             Self::Tend(args) => tend::run(args, session),
             Self::Finish(args) => finish::run(args, session),
             Self::Rollback(args) => rollback::run(args, session),

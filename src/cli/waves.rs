@@ -46,7 +46,7 @@ pub struct Waves {
     #[arg(long)]
     skip_instant: bool,
     /// Write the plan, with where each endpoint stands, to this file and stop; `whsec apply FILE` carries it out
-    #[arg(long, value_name = "FILE", value_hint = clap::ValueHint::FilePath, conflicts_with_all = ["confirm", "confirm_plan"])]
+    #[arg(long, value_name = "FILE", value_hint = clap::ValueHint::FilePath, conflicts_with_all = ["confirm", "confirm_plan", "dry_run"])]
     pub out: Option<PathBuf>,
     /// Agree to the plan with this digest, which --dry-run shows, and to the end of every old secret in it
     #[arg(long, value_name = "DIGEST", conflicts_with = "confirm")]

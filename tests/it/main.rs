@@ -44,6 +44,7 @@ mod looking;
 mod lost_answers;
 mod manual;
 mod meanwhile;
+mod metrics;
 mod misuse;
 mod moves;
 mod no_gap;

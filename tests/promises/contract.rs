@@ -205,6 +205,7 @@ const LOOKING: &[&str] = &[
     "inspect hooks",
     "status hooks",
     "status --exit-code",
+    "metrics",
     "finish hooks",
     "rollback hooks",
     "abandon hooks --reason over --yes",

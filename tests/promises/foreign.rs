@@ -103,8 +103,8 @@ struct Case {
 /// Of the calls that do not touch the store, one in this many is tried.
 const ONE_IN: usize = 20;
 /// Cases of a scenario in a sample, and of those the share at calls that touch the store.
-const SAMPLE: usize = 10;
-const SAMPLE_TOUCHING: usize = 8;
+const SAMPLE: usize = 7;
+const SAMPLE_TOUCHING: usize = 6;
 /// The exits of a command that came to its end or to rest.
 const AT_REST: [i32; 2] = [0, 11];
 

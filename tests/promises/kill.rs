@@ -147,9 +147,9 @@ const SAMPLE: u64 = 3;
 /// Points after each key moment.
 const AFTER_KEY: u64 = 2;
 /// The same where each case takes a database of its own.
-const SAMPLE_SHARED: u64 = 3;
+const SAMPLE_SHARED: u64 = 2;
 /// The same where each case takes a keychain's time.
-const SAMPLE_KEYCHAIN: u64 = 3;
+const SAMPLE_KEYCHAIN: u64 = 2;
 const WORKERS: usize = 3;
 /// Runs in a row that are through before their point, after which a whole sweep ends: runs differ by some calls.
 const THROUGH: usize = 4;

@@ -30,6 +30,7 @@ const LINES: &[&str] = &[
     "cutover hooks --done deploy",
     "status",
     "status --exit-code",
+    "metrics",
     "tend --all",
     "finish hooks",
     "rollback hooks",
