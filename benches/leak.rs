@@ -19,7 +19,7 @@ mod sandbox;
 #[path = "../tests/servers/mod.rs"]
 mod servers;
 
-use sandbox::Sandbox;
+use sandbox::{Sandbox, noise};
 
 const SECRETS: u64 = 500;
 const BYTES: usize = 1 << 30;
@@ -89,15 +89,4 @@ fn cpu() -> f64 {
     let used = getrusage(UsageWho::RUSAGE_CHILDREN).unwrap();
     let seconds = |time: nix::sys::time::TimeVal| time.tv_sec() as f64 + time.tv_usec() as f64 / 1e6;
     seconds(used.user_time()) + seconds(used.system_time())
-}
-
-fn noise(count: usize, seed: u64) -> Vec<u8> {
-    let mut state = seed.wrapping_mul(0x9e37_79b9_7f4a_7c15) | 1;
-    let mut next = || {
-        state ^= state << 13;
-        state ^= state >> 7;
-        state ^= state << 17;
-        state
-    };
-    (0..count.div_ceil(8)).flat_map(|_| next().to_le_bytes()).take(count).collect()
 }

@@ -119,7 +119,7 @@ fn one(session: &Session, plan: &FleetPlan, name: &str) -> anyhow::Result<Exit> 
     if let Some(ours) = newest_sent(&known).filter(|newest| is_of(newest, plan)) {
         return go_on(session, name, ours);
     }
-    refuse_other_rotation(entry, &known)?;
+    entry.before.refuse_other_rotation(&known).map_err(Error::from)?;
     let options = &plan.options;
     let planned = Planned { plan: plan.digest.clone(), by: plan.by.clone(), before: entry.before.clone() };
     let is_forced = plan.command == force_rotate::NAME;
@@ -130,8 +130,8 @@ fn one(session: &Session, plan: &FleetPlan, name: &str) -> anyhow::Result<Exit> 
         planned: Some(&planned),
         ..Intent::default()
     };
-    let now = starting::decide(context, target.clone(), &intent)?.plan;
-    entry.refuse_otherwise(&Entry::of(&now, entry.before.clone(), entry.wave))?;
+    let decided = starting::decide(context, target, &intent)?;
+    entry.refuse_otherwise(&Entry::of(&decided.plan, entry.before.clone(), entry.wave))?;
     let begin = BeginArgs {
         confirm: entry.ends_old.then(|| entry.id.clone()).into_iter().collect(),
         done: options.prepared.then_some(StepBefore::Prepare),
@@ -145,7 +145,7 @@ fn one(session: &Session, plan: &FleetPlan, name: &str) -> anyhow::Result<Exit> 
     if is_forced && let Some(exit) = contain::contain(session, name, &options.asked(), &begin, answers.clone())? {
         return Ok(exit);
     }
-    start::rotate(session, target, &begin, answers)
+    start::carry_out(session, decided, &begin, answers)
 }
 
 fn is_of(rotation: &Rotation, plan: &FleetPlan) -> bool {
@@ -173,12 +173,4 @@ fn go_on(session: &Session, name: &str, ours: &Rotation) -> anyhow::Result<Exit>
             Err(Error::from(RunError::Stale { otherwise }).into())
         }
     }
-}
-
-/// Refuses, before anything is asked, where the journal knows of another rotation than when the plan was made.
-fn refuse_other_rotation(entry: &Entry, newest_first: &[Rotation]) -> Result<(), Error> {
-    let words = |id: uuid::Uuid| id.to_string();
-    let newest = newest_sent(newest_first).map(|newest| words(newest.id));
-    let otherwise = Otherwise::among([("the newest rotation", entry.before.newest.map(words), newest)]);
-    if otherwise.is_empty() { Ok(()) } else { Err(RunError::Stale { otherwise }.into()) }
 }

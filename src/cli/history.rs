@@ -1,7 +1,5 @@
 //! `whsec history`: closed rotations, for the record.
 
-use std::collections::BTreeSet;
-
 use jiff::{SignedDuration, Timestamp};
 
 use super::exit::Exit;
@@ -36,12 +34,7 @@ pub fn run(args: &Args, session: &Session) -> anyhow::Result<Exit> {
     let since = args.since.and_then(|since| SignedDuration::try_from(since).ok());
     let since = since.and_then(|since| now.checked_sub(since).ok()).unwrap_or(Timestamp::MIN);
     let mut closed = find::journal(session.context()?)?.closed_since(since)?;
-    let names = args.selection.names(session)?;
-    if !args.selection.is_empty() {
-        let key = |name: &String| Some(session.target(name, &Default::default()).ok()?.endpoint.key());
-        let keys: BTreeSet<String> = names.iter().filter_map(key).collect();
-        closed.retain(|rotation| names.contains(&rotation.plan.target) || keys.contains(&rotation.plan.endpoint_key));
-    }
+    args.selection.keep(session, &mut closed)?;
     for rotation in &closed {
         session.output.data(&line(rotation));
     }
@@ -59,11 +52,9 @@ pub fn run(args: &Args, session: &Session) -> anyhow::Result<Exit> {
 fn line(rotation: &Rotation) -> String {
     let (outcome, at, by, reason) = match &rotation.closed {
         Some(closed) => {
-            let outcome = serde_json::to_value(closed.outcome).ok();
-            let outcome = outcome.and_then(|word| word.as_str().map(str::to_owned)).unwrap_or_default();
-            (outcome, moment(closed.at), closed.by.as_str(), closed.reason.as_deref().unwrap_or(""))
+            (closed.outcome.name(), moment(closed.at), closed.by.as_str(), closed.reason.as_deref().unwrap_or(""))
         }
-        None => (String::new(), String::new(), "", ""),
+        None => ("", String::new(), "", ""),
     };
     let fingerprint = rotation.new_secret().map(ToString::to_string).unwrap_or_default();
     // Why it was begun or adopted, and why it was closed.

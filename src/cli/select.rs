@@ -12,7 +12,7 @@ use crate::advice::Verb;
 use crate::config::is_label;
 use crate::operation::resume;
 use crate::operation::status::{Row, Wanted, look};
-use crate::rotation::{Plan, Step};
+use crate::rotation::{Plan, Rotation, Step};
 use crate::secret;
 
 /// Longest list of names that is read, in bytes.
@@ -149,6 +149,19 @@ impl Selection {
             Selected::One(name) => vec![name],
             Selected::Several(chosen) => chosen.into_iter().map(|chosen| chosen.name).collect(),
         })
+    }
+
+    /// Leaves out rotations of other targets; none where nothing is named and nothing narrows it.
+    pub fn keep(&self, session: &Session, rotations: &mut Vec<Rotation>) -> anyhow::Result<()> {
+        if self.is_empty() {
+            return Ok(());
+        }
+        let names = self.names(session)?;
+        let key = |name: &String| Some(session.target(name, &Default::default()).ok()?.endpoint.key());
+        let keys: BTreeSet<String> = names.iter().filter_map(key).collect();
+        rotations
+            .retain(|rotation| names.contains(&rotation.plan.target) || keys.contains(&rotation.plan.endpoint_key));
+        Ok(())
     }
 
     /// The names of targets to go on with, where `open` are all that are.

@@ -28,7 +28,13 @@ pub struct Begin<'a> {
 
 /// Rotates: from the plan as far as it goes.
 pub fn rotate(session: &Session, target: Target, begin: &Begin<'_>, answers: Answers) -> anyhow::Result<Exit> {
-    let Some(Begun { mut rotation, workspace, resources }) = agree(session, target, begin, &answers)? else {
+    let decided = start::decide(session.context()?, target, &begin.intent)?;
+    carry_out(session, decided, begin, answers)
+}
+
+/// The same of what is decided.
+pub fn carry_out(session: &Session, decided: Decided, begin: &Begin<'_>, answers: Answers) -> anyhow::Result<Exit> {
+    let Some(Begun { mut rotation, workspace, resources }) = agree(session, decided, begin, &answers)? else {
         return Ok(Exit::Done);
     };
     let signals = session.signals()?;
@@ -38,9 +44,13 @@ pub fn rotate(session: &Session, target: Target, begin: &Begin<'_>, answers: Ans
 }
 
 /// Shows the plan and gets the consent that it needs. `None` of a dry run, which ends there.
-pub fn agree(session: &Session, target: Target, begin: &Begin<'_>, answers: &Answers) -> anyhow::Result<Option<Begun>> {
+pub fn agree(
+    session: &Session,
+    decided: Decided,
+    begin: &Begin<'_>,
+    answers: &Answers,
+) -> anyhow::Result<Option<Begun>> {
     let (output, context) = (&session.output, session.context()?);
-    let decided = start::decide(context, target, &begin.intent)?;
     if begin.dry_run {
         let Decided { plan, target, stores, .. } = decided;
         preview::plan(output, &plan, &target.endpoint.provider, &workspace::names(&stores));

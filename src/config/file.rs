@@ -46,7 +46,12 @@ impl ConfigFile {
             )
         };
         let Some(text) = owned::read_text(path, LONGEST).map_err(not_owned)? else { return Ok(None) };
-        Ok(Some(Self { path: path.to_owned(), text, trust: Trust::Own, places: Places::default() }))
+        Ok(Some(Self::own_with(path, text)))
+    }
+
+    /// The user's own file as it would be with this text.
+    pub fn own_with(path: &Path, text: impl Into<String>) -> Self {
+        Self { path: path.to_owned(), text: text.into(), trust: Trust::Own, places: Places::default() }
     }
 
     /// Reads a file that came with a checkout; `None` if there is none. It is trusted as far as `is_trusted` says of it.

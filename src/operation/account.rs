@@ -124,17 +124,7 @@ impl Exposure {
 impl Done {
     fn of(proof: &Proof) -> Self {
         let reason = proof.reason().map(str::to_owned);
-        Self { at: proof.at, by: proof.by.clone(), how: how(&proof.how), reason }
-    }
-}
-
-fn how(how: &How) -> &'static str {
-    match how {
-        How::Tool => "tool",
-        How::Clock => "clock",
-        How::Probe => "probe",
-        How::Delivery => "delivery",
-        How::Word { .. } => "word",
+        Self { at: proof.at, by: proof.by.clone(), how: proof.how.name(), reason }
     }
 }
 
@@ -235,7 +225,7 @@ fn happened(rotation: &Rotation) -> Vec<Happened> {
         all.push(one(adopted.at, "taken over, its journal being lost".to_owned(), Some(&adopted.by), adopted.reason()));
     }
     for (step, proof) in &rotation.done {
-        let what = format!("{} ({})", step.name(), how(&proof.how));
+        let what = format!("{} ({})", step.name(), proof.how.name());
         all.push(one(proof.at, what, Some(&proof.by), proof.reason()));
     }
     if let Some(back) = &rotation.rolled_back {
@@ -245,8 +235,7 @@ fn happened(rotation: &Rotation) -> Vec<Happened> {
         all.push(one(handed.at, handed.to_words(), Some(&handed.by), None));
     }
     if let Some(closed) = &rotation.closed {
-        let word = serde_json::to_value(closed.outcome).ok().and_then(|word| word.as_str().map(str::to_owned));
-        let what = format!("closed as {}", word.unwrap_or_default());
+        let what = format!("closed as {}", closed.outcome.name());
         all.push(one(closed.at, what, Some(&closed.by), closed.reason.as_deref()));
     }
     all

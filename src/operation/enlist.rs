@@ -11,7 +11,7 @@ use crate::config::compare::differences;
 use crate::config::edit;
 use crate::config::settings::{Settings, make_absolute};
 use crate::config::sheet::{BadRow, Row};
-use crate::config::{Config, ConfigFile, Position, Target, Trust, file};
+use crate::config::{Config, ConfigFile, Position, Target, file};
 
 /// What would come of it.
 #[derive(Debug)]
@@ -41,11 +41,7 @@ pub fn enlist(context: &Context, rows: Vec<Result<Row, BadRow>>) -> Result<Enlis
     let (catalog, folders, path) = (context.catalog()?, context.folders(), context.own_file()?);
     let old = ConfigFile::own(&path)?.map(|file| file.text);
     let before = old.as_deref().unwrap_or_default();
-    let load = |text: &str| {
-        let file =
-            ConfigFile { path: path.clone(), text: text.to_owned(), trust: Trust::Own, places: Default::default() };
-        Config::load(&[file], catalog, folders.home.as_deref())
-    };
+    let load = |text: &str| Config::load(&[ConfigFile::own_with(&path, text)], catalog, folders.home.as_deref());
     let (present, mut refused) = (edit::names(before, &path)?, Vec::new());
     let (mut known, mut fresh) = (Vec::new(), Vec::new());
     for row in rows {

@@ -11,9 +11,9 @@ use super::error::{Error, Kind, Stop};
 use super::fleet::{Share, digest};
 use super::{find, inspect};
 use crate::config::Target;
-use crate::rotation::planned::{Before, Otherwise, live};
-use crate::rotation::{Call, Issuing, Plan, Rotation, RunError};
-use crate::store::Store;
+use crate::rotation::planned::{Before, Otherwise};
+use crate::rotation::{Call, Issuing, Plan, Rotation};
+use crate::store::{Store, slots};
 use crate::time::moment;
 
 /// The form of the file; a later whsec that needs another one writes another.
@@ -201,15 +201,14 @@ impl Entry {
         };
         let ([endpoint, id, direction, stores, receivers], now_is) = (facts(self), facts(now));
         let [endpoint_now, id_now, direction_now, stores_now, receivers_now] = now_is;
-        let otherwise = Otherwise::among([
+        Ok(Otherwise::refuse([
             ("the endpoint", endpoint, endpoint_now),
             ("its id", id, id_now),
             ("the direction", direction, direction_now),
             ("its stores", stores, stores_now),
             ("its receivers", receivers, receivers_now),
             ("the request", self.request.clone(), now.request.clone()),
-        ]);
-        if otherwise.is_empty() { Ok(()) } else { Err(RunError::Stale { otherwise }.into()) }
+        ])?)
     }
 }
 
@@ -242,7 +241,8 @@ pub fn before(
 ) -> Result<(Before, Vec<Rotation>), Error> {
     let known = find::journal(context)?.of_endpoint(&target.endpoint.key())?;
     let (shown, _) = inspect::ask_if_shown(context, target, api_key_file)?;
-    Ok((Before::of(&shown, live(stores)?, &known), known))
+    let live = slots::live(stores)?.map(|secret| secret.fingerprint());
+    Ok((Before::of(&shown, live, &known), known))
 }
 
 /// The rotation that is open and has to be gone on with before another one can be begun.

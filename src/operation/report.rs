@@ -264,8 +264,9 @@ fn slot_state(rotation: &Rotation, store: &str) -> (Option<&'static str>, &'stat
 fn step_state(rotation: &Rotation, step: Step) -> Value {
     match rotation.done.get(&step) {
         Some(proof) => {
-            let how = serde_json::to_value(&proof.how).unwrap_or(Value::Null);
-            json!({ "step": step, "state": "done", "at": proof.at, "by": proof.by, "how": how["how"], "reason": how["reason"] })
+            json!({
+                "step": step, "state": "done", "at": proof.at, "by": proof.by, "how": proof.how.name(), "reason": proof.reason(),
+            })
         }
         None => json!({ "step": step, "state": "open" }),
     }

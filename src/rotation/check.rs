@@ -268,11 +268,6 @@ impl Runner<'_> {
 
     /// The secret that receivers live on, from the first store that can be read and has one.
     pub(super) fn live_secret(&self) -> Result<Option<Secret>, RunError> {
-        for store in readable(self.stores) {
-            if let Some(secret) = store.get(Slot::Current).map_err(RunError::StoreCheck)? {
-                return Ok(Some(secret));
-            }
-        }
-        Ok(None)
+        slots::live(self.stores).map_err(RunError::StoreCheck)
     }
 }

@@ -207,6 +207,19 @@ pub enum How {
     },
 }
 
+impl How {
+    /// The word in the journal and in JSON.
+    pub fn name(&self) -> &'static str {
+        match self {
+            Self::Tool => "tool",
+            Self::Clock => "clock",
+            Self::Probe => "probe",
+            Self::Delivery => "delivery",
+            Self::Word { .. } => "word",
+        }
+    }
+}
+
 /// How a rotation ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
@@ -219,6 +232,19 @@ pub enum Outcome {
     /// It goes on in another journal.
     #[serde(rename = "handed-over")]
     HandedOver,
+}
+
+impl Outcome {
+    /// The word in the journal and in JSON.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Done => "done",
+            Self::Failed => "failed",
+            Self::Abandoned => "abandoned",
+            Self::Superseded => "superseded",
+            Self::HandedOver => "handed-over",
+        }
+    }
 }
 
 /// An event with its place in the journal.

@@ -86,7 +86,7 @@ impl Local {
     /// it as open, with its plan; that fails where another rotation of the endpoint is open, unless its plan says that it
     /// replaces that one. The other is closed in the commit that records that the provider has carried this one out.
     pub fn append(&self, rotation: &mut Rotation, entries: &[Entry]) -> Result<(), JournalError> {
-        self.in_place()?;
+        self.same_file()?;
         let plan = serde_json::to_string(&rotation.plan).map_err(|_| self.damaged())?;
         let begun = Transaction::new_unchecked(&self.connection, TransactionBehavior::Immediate);
         let transaction = begun.map_err(|error| self.classify(error))?;
@@ -133,10 +133,15 @@ impl Local {
 
     /// Fails where the file is not the one any more that was opened, or the journal is at another place by now.
     pub fn in_place(&self) -> Result<(), JournalError> {
-        if !self.place.is_at(&self.path) {
-            return Err(JournalError::Gone { path: self.path.clone() });
-        }
+        self.same_file()?;
         left::refuse(self.folder())
+    }
+
+    fn same_file(&self) -> Result<(), JournalError> {
+        match self.place.is_at(&self.path) {
+            true => Ok(()),
+            false => Err(JournalError::Gone { path: self.path.clone() }),
+        }
     }
 
     /// The open rotation of an endpoint; where another is pending beside it, that one. Whatever is wrong with those that are over

@@ -9,7 +9,6 @@ use super::runner::Runner;
 use super::{Rotation, RunError, newest_sent};
 use crate::provider::answer::Inspected;
 use crate::secret::{Fingerprint, Secret};
-use crate::store::{Slot, Store, StoreError, readable};
 
 /// The plan that somebody has agreed to.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -49,23 +48,36 @@ impl Before {
         let newest = newest_sent(newest_first).map(|newest| newest.id);
         Self { version, fingerprint, updated_at, current, newest }
     }
-}
 
-/// The live secret's fingerprint in the first store that can be read and has one.
-pub fn live(stores: &[Box<dyn Store>]) -> Result<Option<Fingerprint>, StoreError> {
-    for store in readable(stores) {
-        if let Some(secret) = store.get(Slot::Current)? {
-            return Ok(Some(secret.fingerprint()));
-        }
+    /// Refuses where the journal knows of another rotation than then.
+    pub fn refuse_other_rotation(&self, newest_first: &[Rotation]) -> Result<(), RunError> {
+        let newest = newest_sent(newest_first).map(|newest| newest.id.to_string());
+        Otherwise::refuse([("the newest rotation", self.newest.map(|id| id.to_string()), newest)])
     }
-    Ok(None)
+
+    fn refuse_other_shown(&self, shown: &Inspected) -> Result<(), RunError> {
+        let (was, is) = (self.clone(), shown.clone());
+        Otherwise::refuse([
+            ("the provider's version", was.version, is.version),
+            ("the provider's fingerprint", was.fingerprint, is.fingerprint),
+            ("the provider's updated_at", was.updated_at, is.updated_at),
+        ])
+    }
+
+    fn refuse_other_live(&self, current: Option<&Secret>) -> Result<(), RunError> {
+        let was = self.current.as_ref().map(ToString::to_string);
+        Otherwise::refuse([("the live secret", was, current.map(|secret| secret.fingerprint().to_string()))])
+    }
 }
 
 impl Otherwise {
-    /// What differs of these.
-    pub fn among<const N: usize>(facts: [(&'static str, Option<String>, Option<String>); N]) -> Vec<Self> {
+    /// Refuses where anything of these is not as it was.
+    pub fn refuse<const N: usize>(facts: [(&'static str, Option<String>, Option<String>); N]) -> Result<(), RunError> {
         let differs = facts.into_iter().filter(|(_, was, is)| was != is);
-        differs.map(|(what, was, is)| Self { what, was, is }).collect()
+        match differs.map(|(what, was, is)| Self { what, was, is }).collect::<Vec<_>>() {
+            otherwise if otherwise.is_empty() => Ok(()),
+            otherwise => Err(RunError::Stale { otherwise }),
+        }
     }
 }
 
@@ -84,38 +96,20 @@ pub(super) fn words(otherwise: &[Otherwise]) -> String {
 impl Runner<'_> {
     /// Refuses where the journal knows of another rotation since the plan was made.
     pub(super) fn refuse_other_rotation(&self, newest_first: &[Rotation]) -> Result<(), RunError> {
-        let newest = newest_sent(newest_first).map(|newest| newest.id.to_string());
-        self.refuse_otherwise(|before| [("the newest rotation", before.newest.map(|id| id.to_string()), newest)])
+        self.planned_on().map_or(Ok(()), |before| before.refuse_other_rotation(newest_first))
     }
 
     /// Refuses where the provider shows something else than then.
     pub(super) fn refuse_other_shown(&self, shown: &Inspected) -> Result<(), RunError> {
-        let Inspected { version, fingerprint, updated_at, .. } = shown.clone();
-        self.refuse_otherwise(|before| {
-            let before = before.clone();
-            [
-                ("the provider's version", before.version, version),
-                ("the provider's fingerprint", before.fingerprint, fingerprint),
-                ("the provider's updated_at", before.updated_at, updated_at),
-            ]
-        })
+        self.planned_on().map_or(Ok(()), |before| before.refuse_other_shown(shown))
     }
 
     /// Refuses where another secret is live than then.
     pub(super) fn refuse_other_live(&self, current: Option<&Secret>) -> Result<(), RunError> {
-        let current = current.map(|secret| secret.fingerprint().to_string());
-        let was = |before: &Before| before.current.as_ref().map(ToString::to_string);
-        self.refuse_otherwise(|before| [("the live secret", was(before), current)])
+        self.planned_on().map_or(Ok(()), |before| before.refuse_other_live(current))
     }
 
-    fn refuse_otherwise<const N: usize>(
-        &self,
-        facts: impl FnOnce(&Before) -> [(&'static str, Option<String>, Option<String>); N],
-    ) -> Result<(), RunError> {
-        let Some(planned) = &self.rotation.plan.planned else { return Ok(()) };
-        match Otherwise::among(facts(&planned.before)) {
-            otherwise if otherwise.is_empty() => Ok(()),
-            otherwise => Err(RunError::Stale { otherwise }),
-        }
+    fn planned_on(&self) -> Option<&Before> {
+        self.rotation.plan.planned.as_ref().map(|planned| &planned.before)
     }
 }

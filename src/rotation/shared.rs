@@ -69,7 +69,7 @@ pub(super) struct About {
     key: String,
     /// The journal that all of it is in by now, if it is another one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub moved_to: Option<String>,
+    moved_to: Option<String>,
 }
 
 /// A head as it was found.

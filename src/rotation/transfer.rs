@@ -107,7 +107,7 @@ impl Transfer<'_> {
             self.judge(course, &all)?;
             Ok::<_, E>(self.copy(course, &all.beside(&recorded))?)
         })();
-        if late.is_err() && !course.was_left && self.stay().is_ok() {
+        if late.is_err() && !course.was_left && is_here(self.from.journal).is_ok() {
             course.is_left = false;
         }
         late?;
@@ -116,7 +116,7 @@ impl Transfer<'_> {
         }
         let all = self.recorded()?;
         self.bring(course, &all, &Stage::Here { from: self.from.name })?;
-        self.open().map_err(NotTakenIn::from)?;
+        is_here(self.to.journal).map_err(NotTakenIn::from)?;
         Ok(all)
     }
 
@@ -224,14 +224,6 @@ impl Transfer<'_> {
             }
             Journal::Shared(shared) => Ok(shared.say_moved(Some(self.to.name))?),
         }
-    }
-
-    fn stay(&self) -> Result<(), JournalError> {
-        is_here(self.from.journal)
-    }
-
-    fn open(&self) -> Result<(), JournalError> {
-        is_here(self.to.journal)
     }
 }
 

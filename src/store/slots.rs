@@ -6,7 +6,7 @@
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
-use super::{Access, Slot, Store, StoreError};
+use super::{Access, Slot, Store, StoreError, readable};
 use crate::secret::{Fingerprint, Secret};
 
 /// Length of a canary where no live secret gives one: `whsec_` and 64 hex digits, as the longest of those that are built in.
@@ -57,6 +57,16 @@ pub fn still(
 pub fn look(store: &dyn Store) -> Result<Held, StoreError> {
     let held = |slot| Ok(store.get(slot)?.map(|secret| secret.fingerprint()));
     Ok(Held { next: held(Slot::Next)?, current: held(Slot::Current)?, previous: held(Slot::Previous)? })
+}
+
+/// The secret that receivers live on, from the first store that can be read and has one.
+pub fn live(stores: &[Box<dyn Store>]) -> Result<Option<Secret>, StoreError> {
+    for store in readable(stores) {
+        if let Some(secret) = store.get(Slot::Current)? {
+            return Ok(Some(secret));
+        }
+    }
+    Ok(None)
 }
 
 /// A made-up value of a given length in the alphabet of real secrets.

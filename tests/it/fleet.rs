@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use serde_json::Value;
 
-use crate::sandbox::{Run, Sandbox};
+use crate::sandbox::{Run, Sandbox, is_full};
 use crate::servers::crowd::{Crowd, Mishap};
 
 /// A config of many targets at one server.
@@ -278,7 +278,7 @@ fn a_provider_that_takes_few_calls_gets_them_one_after_the_other() {
 /// T1, sampled unless all of it is asked for: killed anywhere, and the same command again: each is rotated once, and in its store.
 #[test]
 fn killed_anywhere_the_same_command_goes_on_and_rotates_none_twice() {
-    let (targets, kills) = if std::env::var_os("WHSEC_TEST_FULL").is_some() { (500, 300) } else { (30, 10) };
+    let (targets, kills) = if is_full() { (500, 300) } else { (30, 10) };
     let fleet = Fleet::new(targets, 0);
     is_killed_and_goes_on(&fleet, kills, &["rotate", "--all", "--yes", "--canary", "0"]);
 }
@@ -286,7 +286,7 @@ fn killed_anywhere_the_same_command_goes_on_and_rotates_none_twice() {
 /// The same of a plan in a file.
 #[test]
 fn killed_anywhere_the_same_plan_goes_on_and_rotates_none_twice() {
-    let (targets, kills) = if std::env::var_os("WHSEC_TEST_FULL").is_some() { (500, 300) } else { (30, 10) };
+    let (targets, kills) = if is_full() { (500, 300) } else { (30, 10) };
     let fleet = Fleet::new(targets, 0);
     let path = fleet.sandbox.path("plan").display().to_string();
     fleet.run(&["rotate", "--all", "--canary", "0", "--out", &path]).exits(0);

@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use std::os::unix::process::ExitStatusExt;
 use std::process::Command;
 
-use crate::sandbox::{Run, Sandbox};
+use crate::sandbox::{Run, Sandbox, is_full};
 
 /// Where a process can be cut off between two facts of the world. strace counts each call by itself.
 const CALLS: [&str; 10] =
@@ -119,7 +119,7 @@ fn sweep_call(provider: &str, call: &str, step: usize) -> (usize, usize) {
 
 /// Every place with `tests/run --full`, else every few.
 fn every() -> usize {
-    if std::env::var_os("WHSEC_TEST_FULL").is_some() { 1 } else { 4 }
+    if is_full() { 1 } else { 4 }
 }
 
 #[test]

@@ -8,7 +8,7 @@ use base64::Engine;
 use base64::engine::general_purpose::{STANDARD, URL_SAFE_NO_PAD};
 use whsec::secret::Secret;
 
-use crate::sandbox::{KEY, Sandbox};
+use crate::sandbox::{KEY, Sandbox, is_full, noise};
 
 fn hex(bytes: &[u8]) -> String {
     bytes.iter().map(|byte| format!("{byte:02x}")).collect()
@@ -38,18 +38,6 @@ fn written(secret: &str) -> Vec<(&'static str, String)> {
         ("percent", percent),
         ("json", serde_json::to_string(secret).unwrap().trim_matches('"').replace('/', "\\/")),
     ]
-}
-
-/// Bytes that look like nothing, the same in every run.
-fn noise(count: usize, seed: u64) -> Vec<u8> {
-    let mut state = seed | 1;
-    let mut next = || {
-        state ^= state << 13;
-        state ^= state >> 7;
-        state ^= state << 17;
-        state
-    };
-    (0..count.div_ceil(8)).flat_map(|_| next().to_le_bytes()).take(count).collect()
 }
 
 #[test]
@@ -86,7 +74,7 @@ fn l1_a_secret_is_found_in_every_form_and_never_printed() {
 #[test]
 fn t12_all_forms_of_many_secrets_are_found_and_nothing_else() {
     let sandbox = Sandbox::new("layers");
-    let size = if std::env::var_os("WHSEC_TEST_FULL").is_some() { 1 << 30 } else { 64 << 20 };
+    let size = if is_full() { 1 << 30 } else { 64 << 20 };
     let mut config = String::new();
     let secrets: Vec<Secret> =
         (0..500).map(|at| Secret::new(format!("whsec_{}", STANDARD.encode(noise(24, 77_000 + at))))).collect();

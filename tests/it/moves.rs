@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use crate::place::Place;
-use crate::sandbox::{Run, Sandbox};
+use crate::sandbox::{Run, Sandbox, is_full};
 use crate::servers::objects::Mishap;
 
 /// A target with one rotation that is over and one that is open, and a place that has a journal, named with its key.
@@ -86,7 +86,7 @@ fn a_move_that_is_cut_off_says_what_does_the_rest_of_it() {
     let goes_on = |journal: &str| with(&sandbox, journal, &["cutover", "hooks"]).code == 11;
     let (mut cut, mut closed, mut told) = (0, 0, 0);
     for (from, to) in [("local", at.as_str()), (at.as_str(), other.as_str()), (other.as_str(), "local")] {
-        for number in (0..).step_by(if std::env::var_os("WHSEC_TEST_FULL").is_some() { 1 } else { 4 }) {
+        for number in (0..).step_by(if is_full() { 1 } else { 4 }) {
             sandbox
                 .objects()
                 .with_whim(move |request, _| if request >= number { Mishap::Unsent } else { Mishap::None });

@@ -14,6 +14,7 @@ use sha2::Sha256;
 use whsec::secret::Secret;
 
 use crate::github::GitHub;
+use crate::sandbox::is_full;
 
 /// What became of the deliveries.
 #[derive(Default)]
@@ -114,7 +115,7 @@ fn walk(github: &GitHub, kills: u64) {
 
 #[test]
 fn deliveries_go_on_while_a_provider_without_overlap_is_rotated_and_none_is_refused() {
-    let is_full = std::env::var_os("WHSEC_TEST_FULL").is_some();
+    let is_full = is_full();
     let (wanted, every, kills) = if is_full { (2_000, 50, 20) } else { (200, 5, 3) };
     let (github, counts) = (GitHub::new(), Counts::default());
     let (before, address, signer) = (github.secret(), github.receiver_address(), github.signer());

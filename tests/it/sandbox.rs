@@ -25,6 +25,23 @@ pub const OVERLAP: Duration = Duration::from_secs(12);
 /// The variable that the target's dotenv store keeps its secret in.
 pub const KEY: &str = "HOOK_SECRET";
 
+/// Bytes that look like nothing, the same in every run.
+pub fn noise(count: usize, seed: u64) -> Vec<u8> {
+    let mut state = seed.wrapping_mul(0x9e37_79b9_7f4a_7c15) | 1;
+    let mut next = || {
+        state ^= state << 13;
+        state ^= state >> 7;
+        state ^= state << 17;
+        state
+    };
+    (0..count.div_ceil(8)).flat_map(|_| next().to_le_bytes()).take(count).collect()
+}
+
+/// Whether heavy sweeps are to be whole.
+pub fn is_full() -> bool {
+    std::env::var_os("WHSEC_TEST_FULL").is_some()
+}
+
 pub struct Sandbox {
     folder: TempDir,
     pub provider: Arc<Provider>,

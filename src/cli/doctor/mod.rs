@@ -17,8 +17,8 @@ mod targets;
 
 /// Look at the set-up, and say what to do about it
 ///
-/// Looks at config files, the state folder, the keychain, API keys and stores, those of the targets that are named, or of all. Nothing of yours is changed, and nothing is sent
-/// but what reads a store that is on a server.
+/// Looks at config files, the state folder, the keychain, API keys and stores, those of the targets that are named, or of all.
+/// Nothing of yours is changed, and nothing is sent but what reads a store that is on a server.
 /// Exits with 1 if something that is needed is missing.
 ///
 /// Examples:

@@ -144,11 +144,9 @@ fn accepts_old(verdict: Verdict) -> Option<bool> {
 
 fn count(text: &mut Text, session: &Session, rotation: &Rotation) {
     let Some(closed) = &rotation.closed else { return };
-    let outcome = serde_json::to_value(closed.outcome).ok();
-    let outcome = outcome.and_then(|word| word.as_str().map(str::to_owned)).unwrap_or_default();
     let plan = &rotation.plan;
     let mut labels = labels(session, &plan.target, &plan.provider, plan.owner.as_deref());
-    labels.push(("outcome".to_owned(), outcome));
+    labels.push(("outcome".to_owned(), closed.outcome.name().to_owned()));
     text.add(&ROTATIONS, labels, 1);
 }
 

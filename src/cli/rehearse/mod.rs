@@ -12,7 +12,7 @@ use super::session::Session;
 use super::start::{self, Begin};
 use super::{complete, parse_duration, person, result};
 use crate::operation::find;
-use crate::operation::start::{Begun, Giver, Intent};
+use crate::operation::start::{self as starting, Begun, Giver, Intent};
 use crate::provider::spec::Signs;
 use crate::provider::{Overlap, Provider};
 use crate::rotation::{Doer, Step};
@@ -123,7 +123,8 @@ fn rotate(args: &Args, session: &Session, stage: &Stage, old: Option<Secret>) ->
     let intent = Intent { force, probes: true, giver: Giver::Person, ..Intent::default() };
     let confirm = alone.then_some(id.as_str());
     let begin = Begin { command: "rehearse", intent, confirm, ..Begin::default() };
-    let Some(Begun { mut rotation, workspace, resources }) = start::agree(&inner, target, &begin, &answers)? else {
+    let decided = starting::decide(inner.context()?, target, &begin.intent)?;
+    let Some(Begun { mut rotation, workspace, resources }) = start::agree(&inner, decided, &begin, &answers)? else {
         return Ok(Exit::Done);
     };
     let signals = inner.signals()?;

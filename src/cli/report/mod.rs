@@ -10,7 +10,7 @@ use super::session::Session;
 use super::{parse_duration, result};
 use crate::operation::account::{Account, Done, Exposure, Happened, Receiver, Told};
 use crate::operation::find;
-use crate::rotation::Rotation;
+use crate::rotation::{Outcome, Rotation};
 use crate::system::text::hex;
 use crate::time::span;
 use page::Block;
@@ -102,12 +102,7 @@ fn chosen(args: &Args, session: &Session) -> anyhow::Result<Vec<Rotation>> {
     let journal = find::journal(session.context()?)?;
     let mut all = journal.closed_since(Timestamp::MIN)?;
     all.extend(journal.open_rotations()?);
-    if !args.selection.is_empty() {
-        let names = args.selection.names(session)?;
-        let key = |name: &String| Some(session.target(name, &Default::default()).ok()?.endpoint.key());
-        let keys: Vec<String> = names.iter().filter_map(key).collect();
-        all.retain(|rotation| names.contains(&rotation.plan.target) || keys.contains(&rotation.plan.endpoint_key));
-    }
+    args.selection.keep(session, &mut all)?;
     if let Some(wanted) = &args.reason {
         let has = |words: Option<&str>| words.is_some_and(|words| words.contains(wanted.as_str()));
         all.retain(|rotation| {
@@ -203,8 +198,7 @@ fn row(told: &Told) -> Vec<String> {
         (Some(false), _) => "not contained".to_owned(),
         (_, None) => "open".to_owned(),
         (_, Some(at)) => {
-            let outcome = told.outcome.and_then(|outcome| serde_json::to_value(outcome).ok());
-            format!("{} {}", outcome.as_ref().and_then(|word| word.as_str()).unwrap_or("closed"), utc(*at))
+            format!("{} {}", told.outcome.map_or("closed", Outcome::name), utc(*at))
         }
     };
     vec![

@@ -9,7 +9,7 @@ use super::super::{ask, complete, result};
 use super::details::Details;
 use super::questions;
 use crate::config::edit::{self, NewTarget};
-use crate::config::{Config, ConfigFile, Trust, write};
+use crate::config::{Config, ConfigFile, write};
 use crate::operation::{shared, workspace};
 use crate::ui::dialog;
 
@@ -107,14 +107,11 @@ fn from_flags(args: &Args, session: &Session) -> anyhow::Result<NewTarget> {
 /// Normalises the target as it would be read from the file, makes its paths absolute, and gives the file's new text.
 fn check(target: &mut NewTarget, old: &str, path: &std::path::Path, session: &Session) -> anyhow::Result<String> {
     let (catalog, folders) = (session.catalog()?, session.folders()?);
-    let load = |text: String| {
-        let file = ConfigFile { path: path.to_owned(), text, trust: Trust::Own, places: Default::default() };
-        Config::load(&[file], catalog, folders.home.as_deref())
-    };
+    let load = |text: &str| Config::load(&[ConfigFile::own_with(path, text)], catalog, folders.home.as_deref());
     target.make_absolute(&folders.current, folders.home.as_deref());
     let text = edit::add(old, path, target)?;
     let lines = old.lines().count();
-    let loaded = load(text.clone()).and_then(|config| Ok((config.named(&target.name, catalog)?, config)));
+    let loaded = load(&text).and_then(|config| Ok((config.named(&target.name, catalog)?, config)));
     let (named, config) = loaded.map_err(|error| error.not_written_yet(lines))?;
     shared::refuse_configured(session.context()?, &config, &named, &workspace::open_stores(&named)?)?;
     Ok(text)

@@ -9,7 +9,7 @@ use super::super::{ask, complete, result};
 use super::details::Details;
 use crate::config::compare::differences;
 use crate::config::settings::{self, Settings, Words};
-use crate::config::{Config, ConfigError, ConfigFile, Position, Target, Trust, edit, write};
+use crate::config::{Config, ConfigError, ConfigFile, Position, Target, edit, write};
 use crate::operation::{find, shared, workspace};
 use crate::ui::{dialog, difference::difference};
 
@@ -51,11 +51,7 @@ pub fn run(args: &Args, session: &Session) -> anyhow::Result<Exit> {
     let (catalog, folders) = (session.catalog()?, session.folders()?);
     let found = ConfigFile::own(&path)?.map(|file| file.text);
     let old = found.as_deref().unwrap_or_default();
-    let load = |text: &str| {
-        let file =
-            ConfigFile { path: path.clone(), text: text.to_owned(), trust: Trust::Own, places: Default::default() };
-        Config::load(&[file], catalog, folders.home.as_deref())
-    };
+    let load = |text: &str| Config::load(&[ConfigFile::own_with(&path, text)], catalog, folders.home.as_deref());
     // Whose name nobody has is told as everywhere.
     let there = load(old)?;
     let before = there.named(name, catalog);

@@ -14,7 +14,7 @@ use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
 use whsec::provider::stand_in::Fault;
 
-use crate::sandbox::Sandbox;
+use crate::sandbox::{Sandbox, is_full};
 use runner::{Context, Job, Runner, yaml};
 
 /// A text of ours with what is to be put in by whoever uses it.
@@ -249,7 +249,7 @@ fn what_somebody_types_is_a_target_and_never_a_command_an_option_or_a_word_to_th
         "a\r\n::stop-commands::x",
         "::add-mask::hooks",
     ];
-    let is_full = std::env::var_os("WHSEC_TEST_FULL").is_some();
+    let is_full = is_full();
     for (number, select) in selects.into_iter().enumerate() {
         // Sampled, each is typed at one of the two.
         for command in
