@@ -10,7 +10,7 @@ use super::{ask, complete, outcome};
 use crate::operation::abandon::{self, Closing, Matter};
 use crate::operation::find::{self, OpenEndpoint};
 use crate::operation::report::End;
-use crate::operation::{Error, whereabouts};
+use crate::operation::{Error, allowed, whereabouts};
 use crate::rotation::Rotation;
 use crate::secret::Fingerprint;
 use crate::ui::prompt::Answers;
@@ -41,6 +41,7 @@ pub struct Args {
 
 /// Runs the command.
 pub fn run(args: &Args, session: &Session) -> anyhow::Result<Exit> {
+    allowed::reason(session.context()?, Some(&args.reason))?;
     let mut found = find::open_to_close(session.operating()?, &args.target, &args.options.asked())?;
     match abandon::matter(session.context()?, &mut found)? {
         Matter::Open(rotation) => close(args, session, &found, rotation),

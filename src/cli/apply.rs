@@ -1,6 +1,6 @@
 //! `whsec apply`: a plan that `rotate --out` has written is carried out, target by target as it was seen, or not at all.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use clap::ValueHint;
@@ -12,11 +12,12 @@ use super::exit::Exit;
 use super::fleet::{self, Fleet};
 use super::options::TargetOptions;
 use super::session::Session;
-use super::{contain, force_rotate, plan_file, read, result, several, start};
+use super::{contain, plan_file, read, result, several, start};
+use crate::operation::approval::{self, Signed};
 use crate::operation::fleet::{Canary, Item, Rules};
 use crate::operation::fleet_plan::{Entry, FleetPlan};
 use crate::operation::start::{self as starting, Intent};
-use crate::operation::{Error, find};
+use crate::operation::{Context, Error, allowed, find};
 use crate::rotation::planned::Otherwise;
 use crate::rotation::{Outcome, Planned, Rotation, RunError, newest_sent};
 use crate::time::moment;
@@ -72,7 +73,9 @@ pub fn run(args: &Args, session: &Session) -> anyhow::Result<Exit> {
         let item = Item { name: left.target.clone(), ..Item::default() };
         (item, left.why.clone())
     });
-    let work = |session: &Session, name: &str| one(session, &plan, name);
+    let approved_by = approved_by(context, &plan, &path, &bytes);
+    let approvers = approved_by.as_ref().cloned().unwrap_or_default();
+    let work = |session: &Session, name: &str| one(session, &plan, &approvers, name);
     let times = (Duration::from_secs(plan.options.pause_seconds), Duration::from_secs(plan.options.max_wait_seconds));
     let mut fleet = Fleet::by_rules(NAME, rules(&plan), times, &work, several::judge);
     fleet.skipped = skipped.collect();
@@ -84,21 +87,36 @@ pub fn run(args: &Args, session: &Session) -> anyhow::Result<Exit> {
     session.output.say(&format!("made by {} at {made}{why}; good until {until}", plan.by));
     agree::show(session, &shown, &course, &fleet.skipped, &plan.digest);
     if args.dry_run {
+        if let Err(error) = &approved_by {
+            session.output.warn(&format!("it cannot be carried out as it stands: {error}"));
+        }
         session.output.say("dry run: nothing was sent, written or asked");
         let fields = json!({
             "plan": plan.targets,
             "digest": plan.digest,
             "by": plan.by,
+            "approved_by": approvers,
             "expires_at": plan.expires_at,
             "skipped": plan.skipped,
         });
         session.output.json(&result::object(NAME, Exit::Done, fields));
         return Ok(Exit::Done);
     }
+    approved_by?;
     let given = Given { ids: &args.confirm, plan: args.confirm_plan.as_deref() };
     agree::consent(session, &shown, &plan.digest, &given)?;
     fleet.yes = true;
     fleet::run(session, fleet, course)
+}
+
+/// Who has signed the plan, where the rules ask for that. Refuses what they do not allow.
+fn approved_by(context: &Context, plan: &FleetPlan, path: &Path, bytes: &[u8]) -> Result<Vec<String>, Error> {
+    let beginning = plan.beginning();
+    allowed::refuse(context, &beginning)?;
+    let policy = context.policy()?;
+    let needed = policy.approvals(beginning.forced, beginning.is_instant, plan.targets.len());
+    let signed = Signed { by: &plan.by, bytes, file: (path != Path::new("-")).then_some(path) };
+    Ok(approval::need(context, signed, needed)?.into_iter().map(|approval| approval.by).collect())
 }
 
 fn rules(plan: &FleetPlan) -> Rules {
@@ -111,7 +129,7 @@ fn rules(plan: &FleetPlan) -> Rules {
 }
 
 /// Rotates one target as it was planned, or goes on with what an earlier run of the same plan has begun.
-fn one(session: &Session, plan: &FleetPlan, name: &str) -> anyhow::Result<Exit> {
+fn one(session: &Session, plan: &FleetPlan, approved_by: &[String], name: &str) -> anyhow::Result<Exit> {
     let Some(entry) = plan.targets.iter().find(|entry| entry.target == name) else { return Ok(Exit::NotFound) };
     let context = session.operating()?;
     let target = session.target(name, &TargetOptions::default())?;
@@ -121,8 +139,13 @@ fn one(session: &Session, plan: &FleetPlan, name: &str) -> anyhow::Result<Exit> 
     }
     entry.before.refuse_other_rotation(&known).map_err(Error::from)?;
     let options = &plan.options;
-    let planned = Planned { plan: plan.digest.clone(), by: plan.by.clone(), before: entry.before.clone() };
-    let is_forced = plan.command == force_rotate::NAME;
+    let planned = Planned {
+        plan: plan.digest.clone(),
+        by: plan.by.clone(),
+        approved_by: approved_by.to_vec(),
+        before: entry.before.clone(),
+    };
+    let is_forced = plan.is_forced();
     let intent = Intent {
         force: plan.reason.as_deref().filter(|_| is_forced),
         reason: plan.reason.as_deref(),

@@ -7,10 +7,11 @@ use super::exit::{Exit, Fault};
 use super::session::Session;
 use super::start::{self, Begin};
 use super::{ask, outcome, person};
+use crate::config::policy::Beginning;
 use crate::operation::contain::{self, Way};
 use crate::operation::report::End;
 use crate::operation::start::Giver;
-use crate::operation::{Asked, Error, find};
+use crate::operation::{Asked, Error, allowed, find};
 use crate::rotation::{Leaked, Rest, Rotation, Step, suspects};
 use crate::time::moment;
 use crate::ui::dialog;
@@ -26,7 +27,11 @@ pub fn contain(
     answers: Answers,
 ) -> anyhow::Result<Option<Exit>> {
     let said = begin.intent.leaked;
-    let Some(candidate) = contain::candidate(session.context()?, name, asked, said)? else { return Ok(None) };
+    let context = session.context()?;
+    let (reason, is_planned) = (begin.intent.force, begin.intent.planned.is_some());
+    let beginning = Beginning { forced: true, is_instant: false, reason, is_planned };
+    start::heed(session, begin.dry_run, allowed::refuse(context, &beginning))?;
+    let Some(candidate) = contain::candidate(context, name, asked, said)? else { return Ok(None) };
     let leaked = match said {
         Some(said) => candidate.said(said)?,
         None if candidate.is_open_which() && session.may_ask() && !begin.dry_run => {

@@ -17,7 +17,7 @@ use crate::operation::find::OpenEndpoint;
 use crate::operation::report::End;
 use crate::operation::resume::{self, Needs, Open, Stand};
 use crate::operation::workspace::{Resources, Workspace};
-use crate::operation::{Error, changes};
+use crate::operation::{Error, allowed, changes};
 use crate::rotation::changed::Change;
 use crate::rotation::lease::Meanwhile;
 use crate::rotation::operator::Ruling;
@@ -115,6 +115,9 @@ pub fn run(args: &Args, session: &Session) -> anyhow::Result<Exit> {
 
 fn one(args: &Args, session: &Session, name: &str) -> anyhow::Result<Exit> {
     let output = &session.output;
+    if args.says_something() {
+        allowed::reason(session.context()?, args.reason.as_deref())?;
+    }
     let asked = args.options.asked();
     match resume::stand(session.operating()?, name, &asked, args.asserts_a_rotation())? {
         Stand::Open(open) => go_on(args, session, open),
@@ -227,6 +230,12 @@ impl Args {
     /// Whether the command line says that there is a rotation, as a script does that believes to be in the middle of one.
     fn asserts_a_rotation(&self) -> bool {
         !self.done.is_empty() || self.wait || self.resolve.is_some() || self.secret.is_piped()
+    }
+
+    /// Whether the command line vouches for something.
+    fn says_something(&self) -> bool {
+        let overrules = !self.overrides.is_empty() || !self.let_go.is_empty();
+        !self.done.is_empty() || self.resolve.is_some() || overrules
     }
 
     fn answers(&self, session: &Session) -> Answers {

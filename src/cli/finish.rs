@@ -16,7 +16,7 @@ use super::{outcome, parse_duration};
 use crate::operation::finish;
 use crate::operation::report::End;
 use crate::operation::workspace::Workspace;
-use crate::operation::{changes, find};
+use crate::operation::{allowed, changes, find};
 use crate::rotation::changed::Change;
 use crate::rotation::lease;
 use crate::rotation::operator::Countdown;
@@ -65,6 +65,9 @@ pub fn run(args: &Args, session: &Session) -> anyhow::Result<Exit> {
 }
 
 fn one(args: &Args, session: &Session, name: &str) -> anyhow::Result<Exit> {
+    if !args.overrides.is_empty() {
+        allowed::reason(session.context()?, args.reason.as_deref())?;
+    }
     let mut found = find::open(session.operating()?, name, &args.options.asked())?;
     let mut rotation = find::need_open(session.context()?, &mut found)?;
     let context = session.context()?;

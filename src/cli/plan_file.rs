@@ -17,6 +17,7 @@ use super::{rest, result, select};
 use crate::operation::fleet::{Course, Item};
 use crate::operation::fleet_plan::{Entry, FleetPlan, Skipped, before, in_the_way};
 use crate::operation::start::{self, Intent};
+use crate::operation::{allowed, approval};
 use crate::rotation::Plan;
 use crate::rotation::planned::Before;
 use crate::secret::shown_path;
@@ -47,6 +48,9 @@ pub fn write(
 ) -> anyhow::Result<Exit> {
     let Wanted { command, waves, options, begin, intent } = *wanted;
     let path = session.context()?.folders().current.join(out);
+    if intent.force.is_some() {
+        allowed::reason(session.context()?, intent.force)?;
+    }
     if path.exists() {
         let message = format!("`{}` is there already, and no plan was made", shown_path(&path));
         return Err(Fault::new(Exit::Usage, message, "name another file, or remove that one"));
@@ -117,6 +121,15 @@ pub fn write(
     })?;
     let exit = if failed == 0 { Exit::Done } else { Exit::Partial };
     let apply = session.come_back("apply", &out.display().to_string());
+    let beginning = plan.beginning();
+    let policy = session.context()?.policy()?;
+    let needed =
+        policy.approvals(beginning.forced, beginning.is_instant, plan.targets.len()).map(|needed| needed.count.get());
+    let signatures = needed.max().unwrap_or_default();
+    if signatures > 0 {
+        let sign = approval::command(&path);
+        session.output.say(&format!("the rules ask for {signatures} signed by others than {}: {sign}", plan.by));
+    }
     session.output.say("nothing was sent but read calls; this carries it out:");
     session.output.say(&format!("  {apply}"));
     let error = match failed {
@@ -128,6 +141,7 @@ pub fn write(
         "digest": plan.digest,
         "expires_at": plan.expires_at,
         "file": path.display().to_string(),
+        "signatures": signatures,
         "skipped": plan.skipped,
         "next": { "command": apply },
         "error": error,

@@ -12,11 +12,11 @@ use super::options::TargetOptions;
 use super::select::{self, Chosen};
 use super::session::Session;
 use super::waves::Waves;
-use super::{plan_file, rest, result, tend};
+use super::{plan_file, rest, result, start as starting, tend};
 use crate::operation::fleet::{Course, Item, Outcome, digest};
 use crate::operation::fleet_plan::in_the_way;
 use crate::operation::start::{self, Intent};
-use crate::operation::{find, workspace};
+use crate::operation::{Context, Error, allowed, find, workspace};
 use crate::rotation::{Plan, Rotation, Status};
 
 /// What is asked for.
@@ -78,6 +78,7 @@ pub fn run(session: &Session, wanted: &Rotations<'_>) -> anyhow::Result<Exit> {
     let digest = digest(&described(&planned, &course));
     let shown: Vec<Shown<'_>> = planned.iter().map(shown).collect();
     agree::show(session, &shown, &course, &fleet.skipped, &digest);
+    starting::heed(session, begin.dry_run, allow(session.context()?, &planned))?;
     if begin.dry_run {
         session.output.say("dry run: nothing was sent, written or asked");
         let fields = json!({ "plan": described(&planned, &course), "digest": digest });
@@ -101,6 +102,12 @@ fn plan(session: &Session, mut item: Item, intent: &Intent<'_>) -> Planned {
         Some(plan)
     });
     Planned { item, plan }
+}
+
+/// Refuses what the rules do not allow of any of them.
+fn allow(context: &Context, planned: &[Planned]) -> Result<(), Error> {
+    allowed::count(context, planned.len())?;
+    planned.iter().filter_map(|planned| planned.plan.as_ref()).try_for_each(|plan| allowed::begin(context, plan))
 }
 
 fn shown(planned: &Planned) -> Shown<'_> {

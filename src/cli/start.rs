@@ -10,6 +10,7 @@ use crate::config::Target;
 use crate::operation::report::{self, End};
 use crate::operation::start::{self, Begun, Decided, Giver, Intent, Prepared};
 use crate::operation::workspace::{self, Resources, Workspace};
+use crate::operation::{Error, allowed};
 use crate::rotation::operator::Operator;
 use crate::rotation::{Direction, Plan, Rest, Rotation, Step};
 use crate::ui::prompt::Answers;
@@ -54,6 +55,7 @@ pub fn agree(
     if begin.dry_run {
         let Decided { plan, target, stores, .. } = decided;
         preview::plan(output, &plan, &target.endpoint.provider, &workspace::names(&stores));
+        heed(session, true, allowed::begin(context, &plan))?;
         output.say("dry run: nothing was sent, written or asked");
         let (rotation, now) = (Rotation::new(Uuid::nil(), plan, session.now()), session.now());
         // There is nothing to go on with yet.
@@ -77,6 +79,17 @@ pub fn agree(
     }
     consent(session, workspace, plan, begin.confirm)?;
     Ok(Some(prepared.begin(context)?))
+}
+
+/// Refuses what the rules do not allow; a dry run goes on, and is told.
+pub fn heed(session: &Session, is_dry: bool, allowed: Result<(), Error>) -> Result<(), Error> {
+    match allowed {
+        Err(error) if is_dry => {
+            session.output.warn(&format!("it would be refused: {error}"));
+            Ok(())
+        }
+        allowed => allowed,
+    }
 }
 
 /// Carries out what was agreed to, as far as it goes.

@@ -20,6 +20,7 @@ pub use draft::Overrides;
 pub use error::{ConfigError, Position};
 pub use file::{ConfigFile, Trust};
 pub use normalise::is_label;
+use policy::{Policy, Rules};
 
 pub mod compare;
 mod draft;
@@ -29,6 +30,7 @@ pub mod file;
 mod normalise;
 mod paths;
 pub mod places;
+pub mod policy;
 mod raw;
 pub mod settings;
 pub mod sheet;
@@ -59,6 +61,8 @@ pub struct Config {
     pub environment: Environment,
     /// The program that is told what happens, with its arguments.
     pub notify: Option<Vec<String>>,
+    /// Who may rotate what, when, and with whose consent.
+    pub policy: Policy,
     /// The user's home, for `~/`.
     home: Option<PathBuf>,
 }
@@ -181,6 +185,9 @@ impl Config {
             if let Some(notify) = raw.notify {
                 let place = file.place(notify.span().start);
                 config.notify = Some(normalise::notifier(notify.into_inner().command, place, file.folder(), home)?);
+            }
+            if let Some(policy) = raw.policy {
+                config.policy.add(Rules::of_config(policy, file, home)?);
             }
             if let Some(ca) = raw.ca {
                 config.ca = Some(paths::absolute(Path::new(ca.get_ref()), file.folder(), home));

@@ -76,7 +76,7 @@ pub(super) fn target(draft: &Draft, config: &Config, catalog: &Catalog) -> Resul
         stores_from_checkout: draft.stores_from_checkout,
         api_key,
         cutover: draft.cutover.unwrap_or_else(|| provider.default_cutover()),
-        max_age: draft.max_age.as_ref().map(max_age).transpose()?,
+        max_age: draft.max_age.as_ref().map(max_age).transpose()?.or(config.policy.max_age()),
         ca: ca.or_else(|| config.ca.clone()),
         surroundings,
         name: draft.name.clone(),

@@ -13,6 +13,7 @@ use toml::de::{DeTable, DeValue};
 
 use super::ConfigError;
 use super::file::ConfigFile;
+use super::policy::Instant;
 use crate::provider::spec::Cutover;
 use crate::store::{CommandSpec, SlotNames};
 
@@ -29,6 +30,7 @@ pub(crate) struct RawConfig {
     /// A file of CA certificates (PEM) that are accepted beside the system's own.
     pub ca: Option<Spanned<String>>,
     pub notify: Option<Spanned<RawNotify>>,
+    pub policy: Option<Spanned<RawPolicy>>,
     /// Targets whose words cannot be read.
     #[serde(skip)]
     pub unread: Vec<Unread>,
@@ -86,6 +88,28 @@ pub(crate) struct RawJournal {
     pub at: Spanned<String>,
 }
 
+/// Who may rotate what, when, and with whose consent.
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct RawPolicy {
+    pub max_age: Option<Spanned<String>>,
+    pub instant: Option<Instant>,
+    pub approvals: Option<Spanned<RawApprovals>>,
+    pub approvers: Option<Spanned<String>>,
+    pub may_force: Option<Vec<Spanned<String>>>,
+    pub windows: Option<Vec<Spanned<String>>>,
+    pub reason: Option<Spanned<String>>,
+}
+
+/// How many signatures a plan needs.
+#[derive(Clone, Copy, Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct RawApprovals {
+    pub force: Option<usize>,
+    pub instant: Option<usize>,
+    pub plan_over: Option<usize>,
+}
+
 /// One string or a list of them.
 #[derive(Clone, Debug, Deserialize)]
 #[serde(untagged, expecting = "expected a string or a list of strings")]
@@ -140,6 +164,11 @@ pub(crate) fn parse(file: &ConfigFile) -> Result<RawConfig, ConfigError> {
         }
     }
     Ok(raw)
+}
+
+/// Reads a file of rules alone.
+pub(crate) fn policy(file: &ConfigFile) -> Result<RawPolicy, ConfigError> {
+    toml::from_str(&file.text).map_err(|error| wrong(&error, file))
 }
 
 fn wrong(error: &toml::de::Error, file: &ConfigFile) -> ConfigError {

@@ -376,6 +376,8 @@ fn every_key_is_in_the_manual() {
         "[targets.a]\nprovider = \"layers\"\n[targets.a.slots]\nno-such-key = 1",
         "[seal]\nno-such-key = 1",
         "[commands.a]\nno-such-key = 1",
+        "[policy]\nno-such-key = 1",
+        "[policy]\napprovals = { no-such-key = 1 }",
     ] {
         let Err(ConfigError::UnknownKey { known, .. }) = own(text) else { panic!("{text}") };
         keys.extend(known);

@@ -23,6 +23,7 @@ const STAMPED: &str = "trusted";
 
 const SENDS_KEY: &str = "it decides where or how your API key is sent";
 const RUNS: &str = "it runs a program";
+const RULES: &str = "it decides what you may do";
 const READS_KEY: &str = "it decides which of your keys is used";
 const SEALS: &str = "it decides who can open the sealed copy of a new secret";
 const RECORDS: &str = "it decides where rotations are recorded, and can hide those that are open";
@@ -33,11 +34,12 @@ const SLOT: &str = "a slot's name may hold letters, digits, `_` and `-` there, n
 /// Refuses everything that a checkout's file may not say. `slots` and stores are judged as written, before anything
 /// is opened.
 pub(crate) fn check(raw: &RawConfig, file: &ConfigFile) -> Result<(), ConfigError> {
-    let RawConfig { targets, seal, journal, commands, ca, notify, unread: _ } = raw;
+    let RawConfig { targets, seal, journal, commands, ca, notify, policy, unread: _ } = raw;
     refuse_any(file, "ca", ca.as_ref(), SENDS_KEY)?;
     refuse_any(file, "seal", seal.as_ref(), SEALS)?;
     refuse_any(file, "journal", journal.as_ref(), RECORDS)?;
     refuse_any(file, "notify", notify.as_ref(), RUNS)?;
+    refuse_any(file, "policy", policy.as_ref(), RULES)?;
     if let Some(name) = commands.keys().next() {
         return Err(refused(file, "commands", name.span().start, RUNS));
     }

@@ -4,7 +4,7 @@ use jiff::{SignedDuration, Timestamp};
 use serde::Serialize;
 
 use crate::http::shown_address;
-use crate::rotation::{How, Outcome, Proof, Rotation, Step};
+use crate::rotation::{How, Outcome, Planned, Proof, Rotation, Step};
 use crate::secret::Fingerprint;
 
 /// An account of rotations.
@@ -27,6 +27,8 @@ pub struct Told {
     pub direction: &'static str,
     pub rotation: String,
     pub reason: Option<String>,
+    /// The plan that it was begun by.
+    pub plan: Option<ByPlan>,
     pub is_for_a_leak: bool,
     pub old: Option<Fingerprint>,
     pub new: Option<Fingerprint>,
@@ -46,6 +48,16 @@ pub struct Told {
     pub receivers: Vec<Receiver>,
     /// What nothing here proves.
     pub not_covered: Vec<String>,
+}
+
+/// A plan that somebody has agreed to.
+#[derive(Debug, Serialize)]
+pub struct ByPlan {
+    pub digest: String,
+    /// Who made it: `user@host`.
+    pub by: String,
+    /// Who has signed it.
+    pub approved_by: Vec<String>,
 }
 
 /// A step that is done.
@@ -121,6 +133,20 @@ impl Exposure {
     }
 }
 
+impl ByPlan {
+    fn of(planned: &Planned) -> Self {
+        Self { digest: planned.plan.clone(), by: planned.by.clone(), approved_by: planned.approved_by.clone() }
+    }
+
+    fn words(&self) -> String {
+        let approved = match self.approved_by.as_slice() {
+            [] => String::new(),
+            people => format!(", signed by {}", people.join(", ")),
+        };
+        format!("by the plan {} of {}{approved}", self.digest, self.by)
+    }
+}
+
 impl Done {
     fn of(proof: &Proof) -> Self {
         let reason = proof.reason().map(str::to_owned);
@@ -153,6 +179,7 @@ fn told(rotation: &Rotation, all: &[&Rotation], leaked_at: Option<Timestamp>) ->
         direction: plan.direction_name(),
         rotation: rotation.id.to_string(),
         reason: plan.reason.clone(),
+        plan: plan.planned.as_ref().map(ByPlan::of),
         is_for_a_leak,
         old: rotation.before.current.clone(),
         new: rotation.new_secret().cloned(),
@@ -209,14 +236,16 @@ fn happened(rotation: &Rotation) -> Vec<Happened> {
     };
     let reason = rotation.plan.reason.as_deref();
     let (begun_by, declared_by) = (rotation.begun_by.as_deref(), rotation.leak_declared_by.as_deref());
+    let by_plan = rotation.plan.planned.as_ref().map(|planned| format!(", {}", ByPlan::of(planned).words()));
+    let begun = |how: &str| format!("{how}{}", by_plan.as_deref().unwrap_or_default());
     // Where a leak was declared of one that was open, that reason took the place of the first.
     let mut all = match rotation.leak_declared_at {
         Some(at) => vec![
-            one(rotation.opened_at, "begun".to_owned(), begun_by, None),
+            one(rotation.opened_at, begun("begun"), begun_by, None),
             one(at, "the old secret was said to have leaked".to_owned(), declared_by, reason),
         ],
-        None if rotation.plan.forced => vec![one(rotation.opened_at, "begun, for a leak".to_owned(), begun_by, reason)],
-        None => vec![one(rotation.opened_at, "begun".to_owned(), begun_by, reason)],
+        None if rotation.plan.forced => vec![one(rotation.opened_at, begun("begun, for a leak"), begun_by, reason)],
+        None => vec![one(rotation.opened_at, begun("begun"), begun_by, reason)],
     };
     if let Some((at, why)) = &rotation.new_leaked {
         all.push(one(*at, "the new secret was said to have leaked".to_owned(), declared_by, Some(why)));

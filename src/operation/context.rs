@@ -163,7 +163,8 @@ impl Context {
     /// What the config files say.
     pub fn config(&self) -> Result<&Config, Error> {
         let load = || {
-            let config = Config::load(&self.config_files()?, self.catalog()?, self.folders().home.as_deref())?;
+            let mut config = Config::load(&self.config_files()?, self.catalog()?, self.folders().home.as_deref())?;
+            config.policy = self.rules_of_machine()?.and(config.policy);
             Ok(Arc::new(self.with_environment(config)))
         };
         Ok(once(&self.config, load)?.as_ref())
@@ -370,7 +371,8 @@ impl Context {
         config_file: Option<PathBuf>,
         variables: impl Fn(&str) -> Option<OsString> + Send + Sync + 'static,
     ) -> Self {
-        let folders = Folders { config_dir: None, state_dir: None, home: None, current: PathBuf::new() };
+        let folders =
+            Folders { config_dir: None, state_dir: None, policy_file: None, home: None, current: PathBuf::new() };
         Self::new(World {
             folders,
             config_file,

@@ -10,7 +10,9 @@ use super::context::Context;
 use super::error::{Error, Kind, Stop};
 use super::fleet::{Share, digest};
 use super::{find, inspect};
+use crate::advice::Verb;
 use crate::config::Target;
+use crate::config::policy::Beginning;
 use crate::rotation::planned::{Before, Otherwise};
 use crate::rotation::{Call, Issuing, Plan, Rotation};
 use crate::store::{Store, slots};
@@ -154,6 +156,18 @@ impl FleetPlan {
             return Err(refused(format!("the plan of {made} was good until {until}"), again));
         }
         Ok(plan)
+    }
+
+    /// Whether it replaces secrets that have leaked.
+    pub fn is_forced(&self) -> bool {
+        self.command == Verb::ForceRotate.name()
+    }
+
+    /// What rules are asked about it as a whole.
+    pub fn beginning(&self) -> Beginning<'_> {
+        let forced = self.is_forced();
+        let is_instant = !forced && self.ending().next().is_some();
+        Beginning { forced, is_instant, reason: self.reason.as_deref(), is_planned: true }
     }
 
     /// Those whose old secret ends with the call.

@@ -12,6 +12,8 @@ pub struct Folders {
     pub config_dir: Option<PathBuf>,
     /// Journal, seals, locks and the record of trusted files; none where nobody names a home.
     pub state_dir: Option<PathBuf>,
+    /// The rules of this machine, which may not exist; none where nothing of it is touched.
+    pub policy_file: Option<PathBuf>,
     /// What `~` stands for.
     pub home: Option<PathBuf>,
     /// Where relative paths start.

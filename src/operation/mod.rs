@@ -6,6 +6,8 @@
 pub mod abandon;
 pub mod account;
 pub mod adopt;
+pub mod allowed;
+pub mod approval;
 pub mod changes;
 mod clients;
 pub mod contain;

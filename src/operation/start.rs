@@ -8,7 +8,7 @@ use uuid::Uuid;
 use super::context::Context;
 use super::error::{Error, Kind, Stop};
 use super::workspace::{self, Resources, Workspace};
-use super::{changes, handed, key, moved, overlap, shared};
+use super::{allowed, changes, handed, key, moved, overlap, shared};
 use crate::advice::{Verb, advice};
 use crate::config::Target;
 use crate::provider::spec::Cutover;
@@ -114,6 +114,7 @@ impl Decided {
     /// Finds the API key, takes the endpoint's lock, and refuses what stands in the way.
     pub fn prepare(self, context: &Context, intent: &Intent<'_>) -> Result<Prepared, Error> {
         let Self { mut plan, target, stores, id } = self;
+        allowed::begin(context, &plan)?;
         // Agreeing to the old secret's end says nothing of the receivers.
         let is_unready = plan.steps.contains(&Step::Prepare) && !plan.probe_first && !intent.speaks_for_receivers;
         if is_unready && refuse_unprovable(&plan, &target).is_ok() {

@@ -17,6 +17,9 @@ pub struct Planned {
     pub plan: String,
     /// Who made it: `user@host`.
     pub by: String,
+    /// Who has signed it, where the rules ask for that.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub approved_by: Vec<String>,
     pub before: Before,
 }
 

@@ -53,6 +53,7 @@ mod notify;
 mod objects;
 mod outputs;
 mod place;
+mod policy;
 mod probes;
 mod provider_descriptions;
 mod provider_fixtures;

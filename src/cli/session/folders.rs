@@ -4,6 +4,7 @@ use std::env;
 use std::path::{Path, PathBuf};
 
 use super::super::exit::{Exit, Fault};
+use crate::config::policy::OF_THE_MACHINE;
 use crate::operation::Folders;
 use crate::operation::context::CHECKOUT_FILE;
 
@@ -34,7 +35,8 @@ pub fn find(state_dir: Option<&Path>) -> anyhow::Result<Folders> {
     if let Some(state) = state_dir.as_deref().filter(|_| is_named) {
         refuse_in_checkout(state, &current, home.as_deref())?;
     }
-    Ok(Folders { config_dir: config.map(|config| config.join("whsec")), state_dir, home, current })
+    let policy_file = Some(PathBuf::from(OF_THE_MACHINE));
+    Ok(Folders { config_dir: config.map(|config| config.join("whsec")), state_dir, policy_file, home, current })
 }
 
 /// Refuses a state folder that comes with the checkout in which the command is run: what is trusted, journaled and sealed there

@@ -97,8 +97,10 @@ impl Session {
             Note::Said(advice) => output.say(&words(advice)),
             Note::Detail(advice) => output.detail(&words(advice)),
         };
-        // What is rehearsed is recorded nowhere else.
+        // What is rehearsed is recorded nowhere else, and nobody's rotation.
         let is_rehearsed = self.comes_back_with.is_some();
+        let policy_file = folders.policy_file.filter(|_| !is_rehearsed);
+        let folders = Folders { policy_file, ..folders };
         Ok(World {
             config_file: self.global.config.as_ref().map(|path| folders.current.join(path)),
             folders,
