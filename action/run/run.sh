@@ -70,10 +70,10 @@ attempt() {
     child=''
     echo "::$token::"
 }
-# Whether another machine is at work, which exit 5 alone does not say. What was refused for it has done nothing.
+# Whether another machine was at work, which exit 5 alone does not say. What was refused for it has done nothing.
 is_busy() {
     ((code == 5)) && ((signals == 0)) && [[ "$RUN_COMMAND" == cutover ]] &&
-        whsec journal show --json 2>/dev/null | tail -n 1 | jq -e '.journal.held | length > 0' >/dev/null 2>&1
+        [[ "$(tail -n 1 "$work/out" | jq -r .error.busy 2>/dev/null)" == true ]]
 }
 # A number with a zero in front is octal otherwise.
 until=$((SECONDS + 10#$RUN_WAIT_WHEN_BUSY))

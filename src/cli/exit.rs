@@ -115,13 +115,13 @@ impl From<Kind> for Exit {
 }
 
 /// The JSON object of a command that failed before it had anything else to say.
-pub fn failed(command: &str, fault: &Fault) -> serde_json::Value {
+pub fn failed(command: &str, fault: &Fault, error: serde_json::Value) -> serde_json::Value {
     serde_json::json!({
         "schema": "whsec/v1",
         "command": command,
         "status": "failed",
         "exit": fault.exit.code(),
-        "error": error_object(fault),
+        "error": error,
     })
 }
 
@@ -145,6 +145,22 @@ pub fn unless_lost(exit: Exit, output: &Output) -> Exit {
 pub fn say(output: &Output, fault: &Fault) -> serde_json::Value {
     output.error(&fault.message, fault.hint_words().as_deref());
     error_object(fault)
+}
+
+/// The JSON field `error`, with what a script needs to know of an error beside its code.
+pub fn object_of(fault: &Fault, error: &anyhow::Error) -> serde_json::Value {
+    let mut object = error_object(fault);
+    if let Some(error) = error.downcast_ref::<operation::Error>() {
+        mark(&mut object, error.is_busy(), error.is_stale());
+    }
+    object
+}
+
+/// Marks what another whsec is at this moment, and what is not as it was planned.
+pub fn mark(object: &mut serde_json::Value, is_busy: bool, is_stale: bool) {
+    for (name, _) in [("busy", is_busy), ("stale", is_stale)].into_iter().filter(|(_, is_so)| *is_so) {
+        object[name] = serde_json::Value::Bool(true);
+    }
 }
 
 /// The JSON field `error`.

@@ -315,7 +315,11 @@ pub fn run(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
                 let message = error.to_string();
                 let message = message.lines().next().unwrap_or_default().trim_start_matches("error: ").to_owned();
                 let fault = exit::Fault { exit: exit::Exit::Usage, message, hint };
-                Output::new(true, true, false, Color::Never).json(&exit::failed("whsec", &fault));
+                Output::new(true, true, false, Color::Never).json(&exit::failed(
+                    "whsec",
+                    &fault,
+                    exit::error_object(&fault),
+                ));
             }
             return ExitCode::from(error.exit_code().try_into().unwrap_or(exit::Exit::Usage.code()));
         }
@@ -330,7 +334,7 @@ pub fn run(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
         Err(error) => {
             let fault = session.fault(&error, target.as_deref());
             output.error(&fault.message, fault.hint_words().as_deref());
-            output.json(&exit::failed(cli.command.name(), &fault));
+            output.json(&exit::failed(cli.command.name(), &fault, exit::object_of(&fault, &error)));
             fault.exit.into()
         }
     }

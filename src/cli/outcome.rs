@@ -97,9 +97,7 @@ fn say_failure(session: &Session, report: &Report<'_>, failure: &Failure) -> (Ex
     if let Some(until) = failure.until {
         error["until"] = json!(until);
     }
-    if failure.is_stale {
-        error["stale"] = json!(true);
-    }
+    exit::mark(&mut error, failure.is_busy, failure.is_stale);
     (fault.exit, error)
 }
 

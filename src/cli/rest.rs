@@ -8,8 +8,8 @@ use serde_json::{Value, json};
 use super::exit::{self, Exit, Fault};
 use super::session::Session;
 use super::table::Table;
+use crate::operation::Kind;
 use crate::operation::fleet::{Course, Item, Outcome};
-use crate::operation::{Error, Kind};
 use crate::provider::duration_text;
 use crate::ui::Said;
 use crate::ui::wall::{Mark, Wall};
@@ -48,14 +48,7 @@ pub fn judge(exit: Exit, _: &Value) -> Outcome {
 /// The code and the error that a target's command ends with.
 pub fn fault(session: &Session, name: &str, error: &anyhow::Error) -> (Exit, Value) {
     let fault = session.fault(error, Some(name));
-    let mut object = exit::error_object(&fault);
-    if error.downcast_ref::<Error>().is_some_and(Error::is_busy) {
-        object["busy"] = json!(true);
-    }
-    if error.downcast_ref::<Error>().is_some_and(Error::is_stale) {
-        object["stale"] = json!(true);
-    }
-    (fault.exit, object)
+    (fault.exit, exit::object_of(&fault, error))
 }
 
 impl Rest {

@@ -47,6 +47,8 @@ pub struct Failure {
     pub until: Option<Timestamp>,
     /// Whether it is not any more as it was planned.
     pub is_stale: bool,
+    /// Whether another whsec is at work on the endpoint this moment.
+    pub is_busy: bool,
     /// Where the new secret is, and whether the old one still works.
     pub whereabouts: Vec<String>,
 }
@@ -125,6 +127,7 @@ impl Failure {
             advice: error.advice(),
             evidence,
             is_stale: error.is_stale(),
+            is_busy: error.is_busy(),
             is_evidence_seen: matches!(run, Some(RunError::Lost { .. })),
             foreign,
             until: match run {

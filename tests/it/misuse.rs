@@ -307,10 +307,15 @@ fn a_second_process_on_the_same_endpoint_is_refused_at_once() {
             .exits(5)
             .says("another whsec works on this endpoint (ana@box, process 7, since noon)")
             .says("hint: wait until it is through");
+        // A script waits for it, and for no other conflict.
+        let object = sandbox.run(&[&arguments[..], &["--json"]].concat()).exits(5).json();
+        assert_eq!(object["error"]["busy"], true, "{object}");
     }
     assert_eq!(sandbox.requests(), 0);
     drop(lock);
     sandbox.rotate().exits(0);
+    let object = sandbox.run(&["rotate", "hooks", "--yes", "--json"]).exits(5).json();
+    assert_eq!(object["error"]["busy"], serde_json::Value::Null, "{object}");
 }
 
 #[test]

@@ -110,9 +110,9 @@ fn a_cancel_while_another_machine_is_waited_for_begins_nothing_more() {
     let small = Small::new();
     let (calls, waits) = (small.sandbox.path("calls"), small.sandbox.path("waits"));
     let script = format!(
-        "[ $1 != journal ] || {{ echo '{{\"journal\":{{\"held\":[1]}}}}'; : >'{}'; exit; }}\necho call >>'{}'; exit 5\n",
+        "echo '{{\"error\":{{\"busy\":true}}}}'; echo call >>'{}'; : >'{}'; exit 5\n",
+        calls.display(),
         waits.display(),
-        calls.display()
     );
     let it_is_time = Arc::new(AtomicBool::new(false));
     small.runner.strikes(rustix::process::Signal::INT, Arc::clone(&it_is_time));
@@ -122,6 +122,8 @@ fn a_cancel_while_another_machine_is_waited_for_begins_nothing_more() {
             while !waits.exists() && begun.elapsed() < Duration::from_secs(60) {
                 std::thread::sleep(Duration::from_millis(5));
             }
+            // It is over by then, and the pause has begun.
+            std::thread::sleep(Duration::from_millis(500));
             it_is_time.store(true, Ordering::SeqCst);
         });
         small.run_script(&script, &[("command", "cutover"), ("select", "hooks"), ("wait-when-busy", "8")])
