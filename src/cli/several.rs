@@ -12,10 +12,10 @@ use super::options::TargetOptions;
 use super::select::{self, Chosen};
 use super::session::Session;
 use super::waves::Waves;
-use super::{plan_file, rest, result, start as starting, tend};
+use super::{plan_file, rest, result, start, tend};
 use crate::operation::fleet::{Course, Item, Outcome, digest};
 use crate::operation::fleet_plan::in_the_way;
-use crate::operation::start::{self, Intent};
+use crate::operation::start::{self as starting, Intent};
 use crate::operation::{Context, Error, allowed, find, workspace};
 use crate::rotation::{Plan, Rotation, Status};
 
@@ -78,7 +78,7 @@ pub fn run(session: &Session, wanted: &Rotations<'_>) -> anyhow::Result<Exit> {
     let digest = digest(&described(&planned, &course));
     let shown: Vec<Shown<'_>> = planned.iter().map(shown).collect();
     agree::show(session, &shown, &course, &fleet.skipped, &digest);
-    starting::heed(session, begin.dry_run, allow(session.context()?, &planned))?;
+    start::heed(session, begin.dry_run, allow(session.context()?, &planned))?;
     if begin.dry_run {
         session.output.say("dry run: nothing was sent, written or asked");
         let fields = json!({ "plan": described(&planned, &course), "digest": digest });
@@ -97,7 +97,7 @@ fn plan(session: &Session, mut item: Item, intent: &Intent<'_>) -> Planned {
     let plan = session.target(&item.name, &TargetOptions::default()).ok().and_then(|target| {
         item.places = target.stores.iter().map(|store| store.reference.place()).collect();
         let stores = workspace::open_stores(&target).ok()?;
-        let mut plan = start::plan(&target, intent).ok()?;
+        let mut plan = starting::plan(&target, intent).ok()?;
         plan.stores = workspace::planned(&target, &stores, false).ok()?;
         Some(plan)
     });

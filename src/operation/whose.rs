@@ -1,18 +1,44 @@
-//! Whose secret a value is or was, as the journal knows it: endpoints that left the config and rotations that are over included.
+//! Whose secret a value is or was: in which slots it is, and what the journal knows of it, endpoints that left the config and rotations
+//! that are over included.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use jiff::Timestamp;
 use serde::Serialize;
 
+use super::context::{Asked, Context};
+use super::error::Error;
+use super::{find, workspace};
+use crate::config::Config;
 use crate::rotation::journal::{Journal, JournalError};
-use crate::rotation::{ExpirySource, Rotation};
+use crate::rotation::{ExpirySource, Plan, Rotation};
 use crate::secret::Fingerprint;
+use crate::store::{Slot, Store, readable};
 use crate::time::moment;
+
+/// Where a secret is, and was.
+pub struct Found {
+    pub slots: Vec<Held>,
+    pub known: Vec<Whose>,
+    /// Targets that could not be looked at, each with why.
+    pub unread: Vec<(String, Error)>,
+}
+
+/// A slot that holds something.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Held {
+    pub target: String,
+    pub store: String,
+    pub slot: &'static str,
+    pub fingerprint: Fingerprint,
+}
 
 /// What a secret is, or was, to one endpoint.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct Whose {
+    /// The endpoint's key in the journal.
+    #[serde(skip)]
+    pub key: String,
     pub target: String,
     pub provider: String,
     pub endpoint: String,
@@ -63,8 +89,77 @@ impl Whose {
     }
 }
 
+impl Found {
+    /// Whether it is nobody's.
+    pub fn is_empty(&self) -> bool {
+        self.slots.is_empty() && self.known.is_empty()
+    }
+
+    /// The targets whose receivers may accept it: it is live with them, or was replaced and has not ended.
+    pub fn accepted_by(&self, config: &Config) -> BTreeSet<String> {
+        let is_alive = |whose: &&Whose| !whose.ended && whose.role != Role::Throwaway;
+        let of_journal = self.known.iter().filter(is_alive).map(|whose| {
+            // By the name that the config has for it by now.
+            config.of_endpoint(&whose.key).next().unwrap_or(&whose.target).to_owned()
+        });
+        let live = self.slots.iter().filter(|held| held.slot == Slot::Current.name());
+        of_journal.chain(live.map(|held| held.target.clone())).collect()
+    }
+}
+
+/// Looks for a secret in every slot that can be read, and in the journal.
+pub fn find(context: &Context, fingerprint: &Fingerprint) -> Result<Found, Error> {
+    let journal = find::journal(context)?;
+    let (mut slots, mut unread, mut looked) = (Vec::new(), Vec::new(), BTreeSet::new());
+    let mut hold = |name: &str, held: Result<Vec<Held>, Error>| match held {
+        Ok(held) => slots.extend(held.into_iter().filter(|held| held.fingerprint == *fingerprint)),
+        Err(error) => unread.push((name.to_owned(), error)),
+    };
+    // Without a config there is what the journal knows.
+    for name in context.config_at_hand()?.names() {
+        let target = find::target(context, &journal, name, &Asked::default());
+        looked.extend(target.iter().map(|target| target.endpoint.key()));
+        hold(name, target.and_then(|target| held(name, &find::stores(context, &journal, &target, &Asked::default())?)));
+    }
+    // Endpoints that the config does not have, as their last rotation left them.
+    let mut known = journal.closed_since(Timestamp::UNIX_EPOCH)?;
+    known.extend(journal.open_rotations()?);
+    for rotation in known.iter().rev().filter(|rotation| rotation.may_be_applied()) {
+        if looked.insert(rotation.plan.endpoint_key.clone()) {
+            hold(&rotation.plan.target, held_by_plan(context, &rotation.plan));
+        }
+    }
+    let known = whose(&journal, fingerprint, context.now())?;
+    Ok(Found { slots, known, unread })
+}
+
+/// Every slot of a target's stores that holds something.
+pub fn slots(context: &Context, name: &str) -> Result<Vec<Held>, Error> {
+    let journal = find::journal(context)?;
+    let target = find::target(context, &journal, name, &Asked::default())?;
+    held(name, &find::stores(context, &journal, &target, &Asked::default())?)
+}
+
+/// The same of an endpoint that only the journal knows.
+fn held_by_plan(context: &Context, plan: &Plan) -> Result<Vec<Held>, Error> {
+    held(&plan.target, &workspace::open_planned(&find::from_plan(context, plan)?, &plan.stores)?)
+}
+
+fn held(target: &str, stores: &[Box<dyn Store>]) -> Result<Vec<Held>, Error> {
+    let mut held = Vec::new();
+    for store in readable(stores) {
+        for slot in Slot::KEPT {
+            if let Some(secret) = store.get(slot)? {
+                let (target, store, slot) = (target.to_owned(), store.reference(), slot.name());
+                held.push(Held { target, store, slot, fingerprint: secret.fingerprint() });
+            }
+        }
+    }
+    Ok(held)
+}
+
 /// Every endpoint that has to do with this secret, by the newest rotation that does.
-pub fn whose(journal: &Journal, fingerprint: &Fingerprint, now: Timestamp) -> Result<Vec<Whose>, JournalError> {
+fn whose(journal: &Journal, fingerprint: &Fingerprint, now: Timestamp) -> Result<Vec<Whose>, JournalError> {
     let mut rotations = journal.closed_since(Timestamp::UNIX_EPOCH)?;
     rotations.extend(journal.open_rotations()?);
     rotations.sort_by_key(|rotation| rotation.opened_at);
@@ -100,6 +195,7 @@ fn of(rotation: &Rotation, fingerprint: &Fingerprint, now: Timestamp) -> Option<
     let ends_at = if role == Role::Old { rotation.expires_at().or(called) } else { None };
     let plan = &rotation.plan;
     Some(Whose {
+        key: plan.endpoint_key.clone(),
         target: plan.target.clone(),
         provider: plan.provider.clone(),
         endpoint: plan.own_id().to_owned(),

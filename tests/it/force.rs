@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use crate::fleet::Fleet;
 use crate::sandbox::Sandbox;
 
 #[test]
@@ -144,4 +145,45 @@ fn a_leak_is_not_forgotten_with_the_rotation_that_is_given_up() {
         .exits(0);
     sandbox.run(&["cutover", "hooks", "--done", "deploy", "--done", "verify", "--done", "drop"]).exits(0);
     sandbox.run(&["status", "--exit-code"]).exits(0);
+}
+
+/// Whoever has found a secret has its value, and need not know whose it is.
+#[test]
+fn a_leaked_value_on_stdin_finds_the_targets_that_accept_it() {
+    let fleet = Fleet::new(3, 1);
+    let value = |name: &str| fleet.crowd.kept(&fleet.ids[name]).secret;
+    let leaked = |value: &str, arguments: &[&str]| {
+        let all = [&["force-rotate", "--leaked", "-", "--reason", "INC-1"], arguments].concat();
+        fleet.sandbox.run_with_stdin(&all, value)
+    };
+    for (nothing, code, says) in [
+        ("\n", 2, "there is no value on stdin"),
+        ("whsec_bm9ib2R5cw==", 4, "is in no slot, and this machine's journal knows nothing of it"),
+    ] {
+        leaked(nothing, &["--yes"]).exits(code).says(says);
+    }
+    let (pay, acct) = (fleet.ids["pay-1"].clone(), fleet.ids["acct-0"].clone());
+    leaked(&value("pay-1"), &["--dry-run"]).exits(0).says_not(&value("pay-1")).says(&pay).says("dry run");
+    leaked(&value("pay-1"), &[]).exits(2).says(&format!("--confirm {pay}"));
+    assert_eq!(fleet.all_rotations(), [0; 4]);
+    let old = value("pay-1");
+    leaked(&format!("{old}\n"), &["--confirm", &pay]).exits(0);
+    assert_eq!(fleet.all_rotations(), [0, 0, 1, 0]);
+    // The old one lives on at the provider, and it is contained by what is open; said again, nothing more is sent.
+    leaked(&old, &["--confirm", &pay]).exits(0).says("no second call is made");
+    assert_eq!(fleet.all_rotations(), [0, 0, 1, 0]);
+    // By an old secret that has ended there is nothing left to contain.
+    let ended = value("acct-0");
+    fleet.run(&["rotate", "acct-0", "--confirm", &acct, "--done", "prepare"]).exits(0);
+    leaked(&ended, &["--confirm", &acct]).exits(0).says("it ended at").says("nothing to do: no target matches");
+    assert_eq!(fleet.rotations("acct-0"), 1);
+    // One that two targets have is replaced at both, and each id is agreed to.
+    let shared = value("pay-2");
+    std::fs::write(fleet.sandbox.path("work/pay-0.env"), format!("HOOK={shared}\n")).unwrap();
+    let both = [fleet.ids["pay-0"].clone(), fleet.ids["pay-2"].clone()];
+    leaked(&shared, &["--confirm", &both[0]]).exits(2).says(&both[1]);
+    leaked(&shared, &["--confirm", &both[0], "--confirm", &both[1]]).exits(0).says("2 stored of 2 targets");
+    // What each had when it leaked is no part of a plan, and of names that are given there is one.
+    leaked(&shared, &["--out", "plan"]).exits(2).says("`--leaked` is for one target");
+    leaked(&shared, &["pay-0", "pay-2"]).exits(2).says("`--leaked` is for one target");
 }

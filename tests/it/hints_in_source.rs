@@ -140,7 +140,6 @@ const UNRUN: &[(&str, &[&str])] = &[
             "whsec target add",
             "no target is set up yet",
             "no target is configured and no rotation is open",
-            "pipe one in: printenv",
             "name files or folders, or pipe something in: ",
             "`whsec reveal TARGET --unsafe-stdout` writes",
         ],
