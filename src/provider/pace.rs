@@ -24,6 +24,12 @@ const IN_A_ROW: u32 = 16;
 /// What the time between two calls becomes then, and after one too many.
 const FASTER: f64 = 0.97;
 const SLOWER: f64 = 1.1;
+/// Of fewer calls that were taken before a refusal nothing can be told: others may have used up what there was.
+const FEW: u32 = 4;
+/// A guess is halved after so many in a row: the time before the last of them was as guessed.
+const IN_A_ROW_OF_GUESSES: u32 = 2;
+/// So little between two calls is nothing.
+const NEXT_TO_NOTHING: Duration = Duration::from_millis(2);
 
 /// A timeout, and a further certificate authority.
 type SetUp = (Duration, Option<Vec<u8>>);
@@ -61,6 +67,8 @@ struct State {
     not_before: Instant,
     /// The time between two calls, and when the next one may go out by that.
     every: Duration,
+    /// Whether that is a guess, which is halved as long as calls are taken.
+    is_guess: bool,
     next: Instant,
     /// Since when calls are counted that were taken, and how many: from the first one on.
     since: Option<Instant>,
@@ -122,6 +130,7 @@ impl Pace {
             under_way: 0,
             not_before: now,
             every: rate.per_second.map_or(Duration::ZERO, |calls| Duration::from_secs_f64(1.0 / calls)),
+            is_guess: false,
             next: now,
             since: None,
             taken: 0,
@@ -166,7 +175,12 @@ impl Pace {
         let mut state = held(&self.state);
         state.under_way = state.under_way.saturating_sub(1);
         (state.refused, state.taken, state.in_a_row) = (0, state.taken + 1, state.in_a_row + 1);
-        if state.in_a_row >= IN_A_ROW {
+        if state.is_guess && state.in_a_row >= IN_A_ROW_OF_GUESSES {
+            (state.in_a_row, state.every) = (0, state.every / 2);
+            if state.every < NEXT_TO_NOTHING {
+                (state.every, state.is_guess) = (Duration::ZERO, false);
+            }
+        } else if !state.is_guess && state.in_a_row >= IN_A_ROW {
             state.in_a_row = 0;
             state.every = state.every.mul_f64(FASTER);
         }
@@ -187,10 +201,13 @@ impl Pace {
         let until = now + pause + JITTER.min(pause / 4).mul_f64(chance());
         // Several that were under way together are one refusal.
         if let Some(since) = state.since.take() {
-            state.every = match state.taken {
+            (state.every, state.is_guess) = match state.taken {
                 // As many as were taken, in the time after which it takes some again; how much of it had passed before is not known.
-                taken if state.every.is_zero() => (pause + (now - since) / 2) / taken.max(1),
-                _ => state.every.mul_f64(SLOWER),
+                taken if state.every.is_zero() => ((pause + (now - since) / 2) / taken.max(1), taken < FEW),
+                // Whatever is in the way, it is not how fast these came.
+                0 => (state.every, state.is_guess),
+                _ if state.is_guess => (state.every * 2, false),
+                _ => (state.every.mul_f64(SLOWER), false),
             };
             (state.taken, state.in_a_row) = (0, 0);
         }
@@ -262,6 +279,42 @@ mod tests {
         let figures = paces.figures()["https://p.example"];
         assert_eq!((figures.calls, figures.limited), (7, 2));
         assert!(figures.waited >= PAUSE);
+    }
+
+    #[test]
+    fn a_refusal_that_says_nothing_of_a_rate_slows_down_little() {
+        let paces = paces(Duration::from_secs(9));
+        let pace = paces.of("https://p.example", None);
+        for _ in 0..3 {
+            paces.enter(&pace).unwrap();
+            pace.refused(Some(PAUSE));
+        }
+        assert!(pace.is_scarce());
+        for _ in 0..40 {
+            paces.enter(&pace).unwrap();
+            pace.taken();
+        }
+        assert!(!pace.is_scarce());
+    }
+
+    /// What one call in `PAUSE` is taken of is found out by few that are not.
+    #[test]
+    fn a_guess_that_was_too_fast_is_taken_back() {
+        let paces = paces(Duration::from_secs(60));
+        let pace = paces.of("https://p.example", None);
+        let (mut free_at, mut refused) = (Instant::now(), 0);
+        for _ in 0..20 {
+            paces.enter(&pace).unwrap();
+            let now = Instant::now();
+            if now < free_at {
+                refused += 1;
+                pace.refused(Some(free_at - now));
+            } else {
+                free_at = now + PAUSE / 6;
+                pace.taken();
+            }
+        }
+        assert!(refused <= 5, "{refused} of 20");
     }
 
     #[test]
