@@ -13,9 +13,12 @@ use super::result;
 use super::session::Session;
 use crate::advice::{Verb, advice};
 use crate::operation::known::{self, Everything, FileId, Known};
+use crate::operation::whose::{Past, Whose};
+use crate::operation::{Error, find};
 use crate::search::files::{Met, walk};
-use crate::search::{Form, Hit, Search, Searched};
-use crate::secret::shown_path;
+use crate::search::{Form, Hit, MARK, Marked, Search, Searched};
+use crate::secret::{Fingerprint, shown_path};
+use crate::store::Slot;
 use crate::ui::text::one_line;
 
 /// Find files that hold a secret of yours
@@ -29,8 +32,8 @@ use crate::ui::text::one_line;
 /// is among the files, the secret in it is where it belongs: it is said and does not count, as often as that file has slots that
 /// hold it.
 ///
-/// Secrets of rotations that are over are known by their fingerprints alone, and cannot be looked for; nor can what a store does not
-/// let out, which is named as not covered. Exits 9 if something was found, 0 if not; 1 where not everything could be read, and 6
+/// Secrets of rotations that are over, and of stores that let nothing out, are known by their fingerprints alone: they are found where
+/// they begin with `whsec_`, as many do. What begins so and is nobody's here is listed as not ours, and does not count. Exits 9 if something was found, 0 if not; 1 where not everything could be read, and 6
 /// where a store could not.
 ///
 /// Examples:
@@ -55,12 +58,23 @@ struct Finding {
     own: bool,
 }
 
+/// Something that looks like a signing secret, and is in no slot and no seal that could be read.
+struct Stranger {
+    path: String,
+    offset: u64,
+    fingerprint: Fingerprint,
+    /// Whose the journal knows it to be, or to have been.
+    known: Vec<Whose>,
+}
+
 /// What has been read so far, and what was found.
 struct Sweep<'a> {
     session: &'a Session,
     known: &'a Everything,
     search: &'a Search,
     findings: Vec<Finding>,
+    strangers: Vec<Stranger>,
+    past: &'a Past,
     /// Paths with why each was not read.
     unread: Vec<(String, String)>,
     /// Paths with what each is.
@@ -88,17 +102,20 @@ pub fn run(args: &Args, session: &Session) -> anyhow::Result<Exit> {
     }
     // Every secret is in it many times over: it lives as long as this run reads.
     let search = Search::new(known.secrets.iter().map(|known| &known.secret));
+    let past = Past::of(&find::journal(session.context()?)?).map_err(Error::from)?;
     let mut sweep = Sweep {
         session,
         known: &known,
         search: &search,
         findings: Vec::new(),
+        strangers: Vec::new(),
+        past: &past,
         unread: Vec::new(),
         skipped: Vec::new(),
         files: 0,
         bytes: 0,
     };
-    if !known.secrets.is_empty() {
+    if !known.secrets.is_empty() || !past.is_empty() {
         for path in &args.paths {
             if is_stdin(path) { sweep.stdin() } else { walk(path, &mut |path, met| sweep.meet(path, met)) }
         }
@@ -149,17 +166,29 @@ impl Sweep<'_> {
 
     fn read(&mut self, shown: String, id: Option<FileId>, stream: &mut dyn Read) {
         let search = self.search;
-        let Searched { hits, bytes, cut_off } = search.stream(stream);
+        let Searched { hits, marked, bytes, cut_off } = search.stream(stream);
         self.bytes += bytes;
         for (at, hit) in hits.iter().enumerate() {
             let own = is_own(&self.known.secrets[hit.secret], &hits[..at], hit, id);
             let Hit { offset, secret, form } = *hit;
             self.found(Finding { path: shown.clone(), offset: Some(offset), secret, form, own });
         }
+        marked.into_iter().for_each(|marked| self.meet_stranger(&shown, marked));
         match cut_off {
             Some(error) => self.unread(shown, &error),
             None => self.files += 1,
         }
+    }
+
+    fn meet_stranger(&mut self, path: &str, Marked { offset, fingerprint }: Marked) {
+        let known = self.past.whose(&fingerprint, self.session.now());
+        if known.is_empty() {
+            self.session.output.say(&format!("{path}:{offset} is not ours: `{MARK}…`, {fingerprint}"));
+        }
+        for of in &known {
+            self.session.output.data(&format!("{path}:{offset}  {}  {fingerprint}  {}", of.target, of.words()));
+        }
+        self.strangers.push(Stranger { path: path.to_owned(), offset, fingerprint, known });
     }
 
     fn found(&mut self, finding: Finding) {
@@ -179,13 +208,17 @@ impl Sweep<'_> {
 
     fn end(self) -> anyhow::Result<Exit> {
         let (output, count) = (&self.session.output, self.known.secrets.len());
-        let leaks = self.findings.iter().filter(|finding| !finding.own).count();
+        let alive = self.strangers.iter().filter(|stranger| stranger.alive().is_some()).count();
+        let leaks = self.findings.iter().filter(|finding| !finding.own).count() + alive;
         let failed = self.known.not_covered.iter().filter(|missed| missed.failed).count();
         output.say(&format!("searched: files {}, bytes {}, secrets {count}; found: {leaks}", self.files, self.bytes));
         let fault = self.fault(leaks, failed);
         let exit = fault.as_ref().map_or(Exit::Done, |fault| fault.exit);
         let mut fields = json!({
             "findings": self.findings.iter().map(|finding| self.object(finding)).collect::<Vec<_>>(),
+            "others": self.strangers.iter().map(|stranger| json!({
+                "path": stranger.path, "offset": stranger.offset, "fingerprint": stranger.fingerprint, "known": stranger.known,
+            })).collect::<Vec<_>>(),
             "not_covered": self.known.not_covered.iter().map(|missed| json!({
                 "target": missed.target, "place": missed.place, "why": missed.why, "failed": missed.failed,
             })).collect::<Vec<_>>(),
@@ -205,13 +238,23 @@ impl Sweep<'_> {
     /// Why the answer is not that there is nothing.
     fn fault(&self, leaks: usize, failed: usize) -> Option<Fault> {
         let first = self.findings.iter().find(|finding| !finding.own);
+        let stranger = self.strangers.iter().find_map(Stranger::alive);
         let error = if let Some(found) = first {
-            let held = &self.known.secrets[found.secret].places;
-            let target = held.first().map(|held| held.target.clone()).unwrap_or_default();
-            let hint = advice![
-                "if others could read that, the secret has leaked: ",
-                Verb::ForceRotate.of(target).open("reason", "TEXT")
-            ];
+            let Known { places, fingerprint, .. } = &self.known.secrets[found.secret];
+            // What waits in `next` would go live if it were not said that it is the one.
+            let held = places.iter().find(|held| held.slot != Slot::Previous.name());
+            let target = held.or(places.first()).map(|held| held.target.clone()).unwrap_or_default();
+            let mut force = Verb::ForceRotate.of(target).open("reason", "TEXT");
+            if held.is_some() {
+                force = force.with("leaked", fingerprint.to_string());
+            }
+            let others = self.findings.iter().any(|other| !other.own && other.secret != found.secret);
+            let and_so_on = if others { "; and so for each of the others" } else { "" };
+            let hint = advice!["if others could read that, the secret has leaked: ", force, and_so_on];
+            Fault::new(Exit::Gate, format!("secrets found where they do not belong: {leaks}"), hint)
+        } else if let Some((of, fingerprint)) = stranger {
+            let force = Verb::ForceRotate.of(&of.target).open("reason", "TEXT").with("leaked", fingerprint.to_string());
+            let hint = advice!["if others could read that, the secret has leaked: ", force];
             Fault::new(Exit::Gate, format!("secrets found where they do not belong: {leaks}"), hint)
         } else if !self.unread.is_empty() {
             let hint = "nothing was found in the rest; what was not read is not known to be clean";
@@ -219,7 +262,7 @@ impl Sweep<'_> {
         } else if failed > 0 {
             let hint = "nothing was found of the other secrets; those that were not read are not known to be nowhere";
             Fault::new(Exit::Store, format!("slots and seals that could not be read: {failed}"), hint)
-        } else if self.known.secrets.is_empty() {
+        } else if self.known.secrets.is_empty() && self.past.is_empty() {
             let hint = advice!["what is configured: ", Verb::TargetList.alone()];
             Fault::new(Exit::NotFound, "no secret is known that could be looked for", hint)
         } else {
@@ -243,6 +286,13 @@ impl Sweep<'_> {
             "held": held,
             "own": finding.own,
         })
+    }
+}
+
+impl Stranger {
+    /// Whose it is, where receivers may accept it: a store that lets nothing out may have it live.
+    fn alive(&self) -> Option<(&Whose, &Fingerprint)> {
+        self.known.iter().find(|of| of.is_alive()).map(|of| (of, &self.fingerprint))
     }
 }
 

@@ -70,6 +70,11 @@ pub enum Role {
 }
 
 impl Whose {
+    /// Whether receivers may accept it.
+    pub fn is_alive(&self) -> bool {
+        !self.ended && self.role != Role::Throwaway
+    }
+
     /// The same in words.
     pub fn words(&self) -> String {
         let since = moment(self.since);
@@ -97,8 +102,7 @@ impl Found {
 
     /// The targets whose receivers may accept it: it is live with them, or was replaced and has not ended.
     pub fn accepted_by(&self, config: &Config) -> BTreeSet<String> {
-        let is_alive = |whose: &&Whose| !whose.ended && whose.role != Role::Throwaway;
-        let of_journal = self.known.iter().filter(is_alive).map(|whose| {
+        let of_journal = self.known.iter().filter(|whose| whose.is_alive()).map(|whose| {
             // By the name that the config has for it by now.
             config.of_endpoint(&whose.key).next().unwrap_or(&whose.target).to_owned()
         });
@@ -129,7 +133,7 @@ pub fn find(context: &Context, fingerprint: &Fingerprint) -> Result<Found, Error
             hold(&rotation.plan.target, held_by_plan(context, &rotation.plan));
         }
     }
-    let known = whose(&journal, fingerprint, context.now())?;
+    let known = Past::of(&journal)?.whose(fingerprint, context.now());
     Ok(Found { slots, known, unread })
 }
 
@@ -158,23 +162,38 @@ fn held(target: &str, stores: &[Box<dyn Store>]) -> Result<Vec<Held>, Error> {
     Ok(held)
 }
 
-/// Every endpoint that has to do with this secret, by the newest rotation that does.
-fn whose(journal: &Journal, fingerprint: &Fingerprint, now: Timestamp) -> Result<Vec<Whose>, JournalError> {
-    let mut rotations = journal.closed_since(Timestamp::UNIX_EPOCH)?;
-    rotations.extend(journal.open_rotations()?);
-    rotations.sort_by_key(|rotation| rotation.opened_at);
-    let mut known: BTreeMap<String, Whose> = BTreeMap::new();
-    for rotation in &rotations {
-        if let Some(mut found) = of(rotation, fingerprint, now) {
-            let key = &rotation.plan.endpoint_key;
-            // What was dead already had been replaced by an earlier one.
-            if let Some(earlier) = known.get(key).filter(|_| rotation.before.dead_since.is_some()) {
-                found.since = found.since.min(earlier.since);
-            }
-            known.insert(key.clone(), found);
-        }
+/// Every rotation that the journal has, in the order in which they were begun.
+pub struct Past(Vec<Rotation>);
+
+impl Past {
+    /// Reads them.
+    pub fn of(journal: &Journal) -> Result<Self, JournalError> {
+        let mut rotations = journal.closed_since(Timestamp::UNIX_EPOCH)?;
+        rotations.extend(journal.open_rotations()?);
+        rotations.sort_by_key(|rotation| rotation.opened_at);
+        Ok(Self(rotations))
     }
-    Ok(known.into_values().collect())
+
+    /// Whether there is none.
+    pub fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
+    /// Every endpoint that has to do with this secret, by the newest rotation that does.
+    pub fn whose(&self, fingerprint: &Fingerprint, now: Timestamp) -> Vec<Whose> {
+        let mut known: BTreeMap<String, Whose> = BTreeMap::new();
+        for rotation in &self.0 {
+            if let Some(mut found) = of(rotation, fingerprint, now) {
+                let key = &rotation.plan.endpoint_key;
+                // What was dead already had been replaced by an earlier one.
+                if let Some(earlier) = known.get(key).filter(|_| rotation.before.dead_since.is_some()) {
+                    found.since = found.since.min(earlier.since);
+                }
+                known.insert(key.clone(), found);
+            }
+        }
+        known.into_values().collect()
+    }
 }
 
 fn of(rotation: &Rotation, fingerprint: &Fingerprint, now: Timestamp) -> Option<Whose> {

@@ -5,16 +5,20 @@
 //! places are dismissed by one bit of a table that fits into a core's cache, whatever the number of secrets; an automaton of
 //! thousands of forms looks at every byte, and does not.
 
+use std::collections::BTreeSet;
 use std::io::{ErrorKind, Read};
 
+use memchr::memmem::Finder;
 use zeroize::Zeroizing;
 
 use crate::secret::Secret;
 
 pub mod files;
 mod forms;
+mod marks;
 
 pub use forms::Form;
+pub use marks::{MARK, Marked};
 
 /// Bytes below which a secret is not searched for: what is shorter is found in files where nobody has put it.
 pub const SHORTEST: usize = 12;
@@ -63,6 +67,8 @@ pub struct Hit {
 pub struct Searched {
     /// What was found, by where it is.
     pub hits: Vec<Hit>,
+    /// What else looks like a signing secret.
+    pub marked: Vec<Marked>,
     /// How much was read.
     pub bytes: u64,
     /// Why the rest was not: what was found before that was found.
@@ -138,8 +144,9 @@ impl Search {
 
     /// Reads a stream to its end, or as far as it can be read.
     pub fn stream(&self, stream: &mut dyn Read) -> Searched {
-        let (mut hits, mut base, mut cut_off) = (Vec::new(), 0_u64, None);
-        let keep = self.longest.saturating_sub(1);
+        let (mut hits, mut marked, mut base, mut cut_off) = (Vec::new(), Vec::new(), 0_u64, None);
+        let finder = Finder::new(MARK);
+        let keep = self.longest.saturating_sub(1).max(marks::LONGEST);
         let mut window = Zeroizing::new(vec![0; keep + WINDOW]);
         let mut kept = 0;
         loop {
@@ -156,9 +163,14 @@ impl Search {
             self.look(&window[..end], kept, |offset, text| {
                 hits.push(Hit { offset: base + offset as u64, secret: text.secret, form: text.form });
             });
+            marks::look(&finder, &window[..end], kept, is_over, |offset, fingerprint| {
+                marked.push(Marked { offset: base + offset as u64, fingerprint });
+            });
             if is_over {
                 hits.sort_unstable();
-                return Searched { hits, bytes: base + end as u64, cut_off };
+                let ours: BTreeSet<u64> = hits.iter().map(|hit| hit.offset).collect();
+                marked.retain(|marked| !ours.contains(&marked.offset));
+                return Searched { hits, marked, bytes: base + end as u64, cut_off };
             }
             // What may be the beginning of a secret that ends in the next window.
             let first = end.saturating_sub(keep);

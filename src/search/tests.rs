@@ -106,3 +106,29 @@ fn what_was_found_before_a_stream_broke_off_was_found() {
     assert_eq!(searched.hits, [Hit { offset: 0, secret: 0, form: Form::Raw }]);
     assert_eq!(searched.cut_off.map(|error| error.kind()), Some(ErrorKind::ConnectionReset));
 }
+
+#[test]
+fn what_looks_like_a_secret_is_seen_once_over_every_edge_and_only_whole() {
+    let ours = [Secret::new("whsec_c2VjcmV0L3NlY3JldCtzZWNyZXQ=")];
+    let search = Search::new(&ours);
+    let marked = |stream: &[u8], drop: usize| search.stream(&mut Drops(stream, drop)).marked;
+    let foreign = "whsec_Zm9yZWlnbi1mb3JlaWduLWZvcg==";
+    let seen = |offset: usize| Marked { offset: offset as u64, fingerprint: Secret::new(foreign).fingerprint() };
+    for back in 0..=foreign.len() + 1 {
+        for drop in [7, WINDOW, 4 * WINDOW] {
+            let offset = WINDOW - back;
+            let mut stream = vec![b' '; WINDOW + 300];
+            stream[offset..offset + foreign.len()].copy_from_slice(foreign.as_bytes());
+            assert_eq!(marked(&stream, drop), [seen(offset)], "{back} before the edge, {drop} at a time");
+        }
+    }
+    // Whole to the very end; not one of ours, in any form that begins so; not what is too short or too long.
+    assert_eq!(marked(format!("a={foreign}").as_bytes(), 4096), [seen(2)]);
+    let escaped = ours[0].expose().replace('/', "\\/");
+    let long = format!("whsec_{}", "a1B2".repeat(60));
+    for nothing in [ours[0].expose(), &escaped, "whsec_short", "whsec_", "WHSEC_Zm9yZWlnbi1mb3JlaWduLWZvcg==", &long] {
+        assert_eq!(marked(format!("{nothing} ").as_bytes(), 4096), [], "{nothing}");
+    }
+    let two = format!("{foreign} {foreign}\n{}", ours[0].expose());
+    assert_eq!(marked(two.as_bytes(), 4096), [seen(0), seen(foreign.len() + 1)]);
+}

@@ -496,7 +496,11 @@ fn c7_every_command_that_the_source_shows_is_one_that_there_is() {
         for text in &typed.chain(built).collect::<Vec<_>>() {
             for command in commands_in(text) {
                 let words = shlex::split(&command).unwrap_or_else(|| panic!("{file}: `{command}`"));
-                let Err(error) = whsec::cli::command().try_get_matches_from(words) else { continue };
+                let Err(error) = whsec::cli::command().try_get_matches_from(&words) else { continue };
+                // What stands for a value need not be one.
+                if error.kind() == ErrorKind::ValueValidation && words.iter().any(|word| word == "x") {
+                    continue;
+                }
                 // What it is asked for is left to whoever types it.
                 let is_open = matches!(
                     error.kind(),

@@ -8,6 +8,7 @@ use base64::Engine;
 use base64::engine::general_purpose::{STANDARD, URL_SAFE_NO_PAD};
 use whsec::secret::Secret;
 
+use crate::fleet::Fleet;
 use crate::sandbox::{KEY, Sandbox, is_full, noise};
 
 fn hex(bytes: &[u8]) -> String {
@@ -64,7 +65,8 @@ fn l1_a_secret_is_found_in_every_form_and_never_printed() {
             run.stdout
         );
         assert!(!run.stdout.contains(&text) && !run.stderr.contains(&text), "{form} was printed");
-        run.says("secrets found where they do not belong: 1").says("force-rotate hooks --reason TEXT");
+        run.says("secrets found where they do not belong: 1")
+            .says(&format!("force-rotate hooks --reason TEXT --leaked {}", secret.fingerprint()));
         std::fs::write(&path, &text.as_bytes()[..text.len() / 2]).unwrap();
         sandbox.run(&["leak", "found.bin"]).exits(0).says("found: 0");
     }
@@ -289,4 +291,40 @@ fn l10_a_reader_that_has_gone_changes_no_exit_code() {
     let mut child = sandbox.command(&["leak", "found"]).stdout(Stdio::piped()).stderr(Stdio::null()).spawn().unwrap();
     drop(child.stdout.take());
     assert_eq!(child.wait().unwrap().code(), Some(9));
+}
+
+/// The journal keeps fingerprints of secrets that no slot holds any more; and what is nobody's here is somebody's all the same.
+#[test]
+fn l5_what_is_over_what_no_slot_lets_out_and_what_is_not_ours_are_told_apart() {
+    let fleet = Fleet::new(0, 2);
+    let value = |name: &str| fleet.crowd.kept(&fleet.ids[name]).secret;
+    let over = value("acct-0");
+    for name in ["acct-0", "acct-1"] {
+        fleet.run(&["rotate", name, "--confirm", &fleet.ids[name], "--done", "prepare"]).exits(0);
+        let done = ["cutover", name, "--done", "deploy", "--done", "verify", "--done", "drop", "--reason", "seen"];
+        fleet.run(&done).exits(0);
+    }
+    // As a store that lets nothing out: it is alive, and known by its fingerprint alone.
+    let blind = value("acct-1");
+    std::fs::write(fleet.sandbox.path("work/acct-1.env"), "").unwrap();
+    let foreign = "whsec_Zm9yZWlnbi1mb3JlaWduLWZvcg==";
+    let look = |text: &str| {
+        std::fs::write(fleet.sandbox.path("work/log"), text).unwrap();
+        fleet.run(&["leak", "log"]).says_not(text)
+    };
+    let print = |value: &str| Secret::new(value).fingerprint().to_string();
+    let run = look(foreign).exits(0).says(&format!("log:0 is not ours: `whsec_…`, {}", print(foreign)));
+    assert_eq!(run.stdout, "");
+    let run = look(&over).exits(0);
+    assert!(run.stdout.starts_with(&format!("log:0  acct-0  {}  the old secret since ", print(&over))), "{run:?}");
+    assert!(run.stdout.contains("it ended at"), "{run:?}");
+    let run = look(&blind).exits(9).says("secrets found where they do not belong: 1");
+    let run = run.says(&format!("whsec force-rotate acct-1 --reason TEXT --leaked {}", print(&blind)));
+    assert!(run.stdout.contains("came with the rotation of"), "{run:?}");
+    std::fs::write(fleet.sandbox.path("work/log"), format!("{over}\n{foreign} {blind}\n{}", value("acct-0"))).unwrap();
+    let json = fleet.run(&["leak", "log", "--json"]).exits(9).json();
+    let others = json["others"].as_array().unwrap();
+    let is = |at: usize| (others[at]["fingerprint"].as_str().unwrap(), others[at]["known"].as_array().unwrap().len());
+    assert_eq!([is(0), is(1), is(2)], [(&*print(&over), 1), (&*print(foreign), 0), (&*print(&blind), 1)]);
+    assert_eq!((others.len(), json["findings"].as_array().unwrap().len()), (3, 1), "{json}");
 }
