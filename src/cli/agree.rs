@@ -30,6 +30,8 @@ pub struct Given<'a> {
     pub ids: &'a [String],
     /// A plan's digest.
     pub plan: Option<&'a str>,
+    /// What leaves out targets that nobody wants to agree to.
+    pub leaving_out: &'static str,
 }
 
 /// What it comes to.
@@ -104,7 +106,7 @@ pub fn consent(session: &Session, shown: &[Shown<'_>], digest: &str, given: &Giv
         let (count, ids) = (left.len(), some_of(&ids));
         let what = what_ends(&left);
         let message = format!("{what} at {count} targets ({ids}), and there is nobody to ask");
-        let hint = format!("give {flag}, or `--confirm ID` for each of them; --skip-instant leaves them out");
+        let hint = format!("give {flag}, or `--confirm ID` for each of them; {}", given.leaving_out);
         return Err(Fault::new(Exit::Usage, message, hint));
     }
     let start = digest.trim_start_matches("sha256:").get(..TYPED).unwrap_or_default();

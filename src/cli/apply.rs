@@ -28,6 +28,9 @@ pub(super) const NAME: &str = "apply";
 /// Largest plan that is read, in bytes; one of a thousand targets has a hundredth of it.
 const LARGEST: u64 = 64 << 20;
 
+/// How targets are left out of a plan that is there.
+const LEAVING_OUT: &str = "another plan leaves some out, made with --except or --skip-instant";
+
 /// Carry out a plan that `rotate --out` has written
 ///
 /// What is agreed to is this plan and no other: its digest is of every byte. Each target is looked at once more before its call; where
@@ -103,7 +106,7 @@ pub fn run(args: &Args, session: &Session) -> anyhow::Result<Exit> {
         return Ok(Exit::Done);
     }
     approved_by?;
-    let given = Given { ids: &args.confirm, plan: args.confirm_plan.as_deref() };
+    let given = Given { ids: &args.confirm, plan: args.confirm_plan.as_deref(), leaving_out: LEAVING_OUT };
     agree::consent(session, &shown, &plan.digest, &given)?;
     fleet.yes = true;
     fleet::run(session, fleet, course)

@@ -86,7 +86,11 @@ pub fn run(session: &Session, wanted: &Rotations<'_>) -> anyhow::Result<Exit> {
         return Ok(Exit::Done);
     }
     if !planned.is_empty() {
-        let given = Given { ids: &begin.confirm, plan: waves.confirmed_plan() };
+        let leaving_out = match wanted.intent.force {
+            Some(_) => "--except GLOB leaves some out",
+            None => "--skip-instant leaves them out",
+        };
+        let given = Given { ids: &begin.confirm, plan: waves.confirmed_plan(), leaving_out };
         agree::consent(session, &shown, &digest, &given)?;
     }
     fleet.yes = true;

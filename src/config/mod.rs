@@ -20,6 +20,7 @@ pub use draft::Overrides;
 pub use error::{ConfigError, Position};
 pub use file::{ConfigFile, Trust};
 pub use normalise::is_label;
+use notify::Notify;
 use policy::{Policy, Rules};
 
 pub mod compare;
@@ -28,6 +29,7 @@ pub mod edit;
 mod error;
 pub mod file;
 mod normalise;
+pub mod notify;
 mod paths;
 pub mod places;
 pub mod policy;
@@ -59,8 +61,8 @@ pub struct Config {
     pub ca: Option<PathBuf>,
     /// What stores see of the world; empty until `cli` sets it.
     pub environment: Environment,
-    /// The program that is told what happens, with its arguments.
-    pub notify: Option<Vec<String>>,
+    /// The program that is told what happens.
+    pub notify: Option<Notify>,
     /// Who may rotate what, when, and with whose consent.
     pub policy: Policy,
     /// The user's home, for `~/`.
@@ -184,7 +186,7 @@ impl Config {
             }
             if let Some(notify) = raw.notify {
                 let place = file.place(notify.span().start);
-                config.notify = Some(normalise::notifier(notify.into_inner().command, place, file.folder(), home)?);
+                config.notify = Some(normalise::notifier(notify.into_inner(), place, file.folder(), home)?);
             }
             if let Some(policy) = raw.policy {
                 config.policy.add(Rules::of_config(policy, file, home)?);

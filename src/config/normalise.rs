@@ -7,7 +7,8 @@ use std::time::Duration;
 use toml::Spanned;
 
 use super::draft::{Draft, Ids, Placed};
-use super::raw::RawKey;
+use super::notify::Notify;
+use super::raw::{RawKey, RawNotify};
 use super::{Config, ConfigError, ConfigFile, IdentityPlace, KeySource, Position, Target, TargetStore, paths};
 use crate::documents::{BadLocation, Location};
 use crate::http::{Url, is_loopback};
@@ -324,15 +325,16 @@ fn max_age(written: &Placed<String>) -> Result<Duration, ConfigError> {
 
 /// The program that is told what happens.
 pub(super) fn notifier(
-    command: Vec<String>,
+    RawNotify { command, on }: RawNotify,
     place: Position,
     folder: &Path,
     home: Option<&Path>,
-) -> Result<Vec<String>, ConfigError> {
+) -> Result<Notify, ConfigError> {
     if command.first().is_none_or(String::is_empty) {
         return Err(bad(&place, "`notify`", "names no program".to_owned()));
     }
-    Ok(paths::program(command, folder, home))
+    let on = on.map(|words| words.into_iter().map(Spanned::into_inner).collect());
+    Ok(Notify { command: paths::program(command, folder, home), on })
 }
 
 fn bad(place: &Position, key: &str, why: String) -> ConfigError {

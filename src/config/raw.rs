@@ -13,6 +13,7 @@ use toml::de::{DeTable, DeValue};
 
 use super::ConfigError;
 use super::file::ConfigFile;
+use super::notify::Moment;
 use super::policy::Instant;
 use crate::provider::spec::Cutover;
 use crate::store::{CommandSpec, SlotNames};
@@ -50,6 +51,7 @@ pub(crate) struct Unread {
 #[serde(deny_unknown_fields)]
 pub(crate) struct RawNotify {
     pub command: Vec<String>,
+    pub on: Option<Vec<Spanned<Moment>>>,
 }
 
 /// One target.

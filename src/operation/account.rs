@@ -7,6 +7,9 @@ use crate::http::shown_address;
 use crate::rotation::{How, Outcome, Planned, Proof, Rotation, Step};
 use crate::secret::Fingerprint;
 
+/// How much of a plan's digest is shown where people read: as much as of a fingerprint.
+const SHOWN: usize = "sha256:".len() + 12;
+
 /// An account of rotations.
 #[derive(Debug, Serialize)]
 pub struct Account {
@@ -143,7 +146,8 @@ impl ByPlan {
             [] => String::new(),
             people => format!(", signed by {}", people.join(", ")),
         };
-        format!("by the plan {} of {}{approved}", self.digest, self.by)
+        let digest: String = self.digest.chars().take(SHOWN).collect();
+        format!("by the plan {digest} of {}{approved}", self.by)
     }
 }
 

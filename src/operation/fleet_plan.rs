@@ -147,7 +147,7 @@ impl FleetPlan {
         let plan = serde_json::from_slice::<Self>(bytes).ok();
         let Some(plan) = plan.filter(|plan| plan.text().as_bytes() == bytes && plan.digest == plan.own_digest()) else {
             return Err(refused(
-                "the plan is not as it was written, so that nobody has agreed to it".to_owned(),
+                "the plan was changed after it was made, so nobody has agreed to what it says now".to_owned(),
                 again,
             ));
         };

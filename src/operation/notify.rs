@@ -13,8 +13,9 @@ use super::context::Context;
 use super::find;
 use super::report;
 use crate::advice::Command;
-use crate::rotation::{Event, Next, Rotation};
-use crate::system::program;
+use crate::config::notify::{Moment, Notify, Severity};
+use crate::rotation::{Event, Next, Outcome, Rotation};
+use crate::system::{ProgramError, program};
 
 /// How long the notifier may take.
 const DEADLINE: Duration = Duration::from_secs(10);
@@ -30,11 +31,11 @@ pub struct Notifier<'a> {
     context: &'a Context,
     /// Writes the command that goes on.
     write: Box<dyn Fn(&Command) -> String + 'a>,
-    command: Option<Vec<String>>,
+    notify: Option<Notify>,
     /// What is told once the new secret is in the stores: nothing comes between its arrival and that.
     later: RefCell<Vec<Value>>,
     has_failed: Cell<bool>,
-    /// Whether it is told of each step, and not only of what needs somebody.
+    /// Whether it is told of each step where the config does not say so.
     is_told_of_steps: bool,
     /// Moments that need not be looked up in the journal again.
     told: RefCell<BTreeSet<(Uuid, &'static str)>>,
@@ -43,11 +44,11 @@ pub struct Notifier<'a> {
 impl<'a> Notifier<'a> {
     /// The notifier of the user's config.
     pub fn new(context: &'a Context, write: Box<dyn Fn(&Command) -> String + 'a>) -> Self {
-        let command = context.config().ok().and_then(|config| config.notify.clone());
+        let notify = context.config().ok().and_then(|config| config.notify.clone());
         Self {
             context,
             write,
-            command,
+            notify,
             later: RefCell::default(),
             has_failed: Cell::new(false),
             is_told_of_steps: true,
@@ -63,40 +64,75 @@ impl<'a> Notifier<'a> {
 
     /// Tells what many have come to together.
     pub fn ended(&self, run: &Value) {
+        if !self.hears(Moment::Run) {
+            return;
+        }
+        let is_well = run["error"].is_null();
         let mut object = run.clone();
-        (object["command"], object["event"]) = (json!("notify"), json!({ "kind": "run", "command": run["command"] }));
+        object["command"] = json!("notify");
+        object["event"] = json!({
+            "kind": Moment::Run,
+            "severity": if is_well { Severity::Info } else { Severity::Warning },
+            "dedup_key": format!("run/{}/{}", run["command"].as_str().unwrap_or_default(), run["run"]["began_at"]).replace('"', ""),
+            "command": run["command"],
+        });
         self.send(&object);
+    }
+
+    /// Tells the program something that means nothing, and says what came of it.
+    pub fn test(&self) -> Option<Result<(), String>> {
+        let now = self.context.now();
+        let event = json!({ "kind": "test", "severity": Severity::Info, "dedup_key": format!("test/{now}") });
+        let object = json!({ "schema": "whsec/v1", "command": "notify", "event": event });
+        let notify = self.notify.as_ref()?;
+        Some(self.feed(notify, &object).map_err(|error| error.to_string()))
     }
 
     /// Tells of a step that has been journaled.
     pub fn recorded(&self, rotation: &Rotation, event: &Event) {
-        let is_step =
-            matches!(event, Event::Answered(_) | Event::Given { .. } | Event::Checked { .. } | Event::Done { .. });
-        if self.command.is_none() || (is_step && !self.is_told_of_steps) {
-            return;
-        }
-        let told = match event {
-            Event::Answered(_) | Event::Given { .. } => {
-                self.later.borrow_mut().push(self.object(rotation, json!({ "kind": "step", "step": "issue" })));
-                return;
+        let (moment, severity, more) = match event {
+            Event::Answered(_) | Event::Given { .. } => (Moment::Step, Severity::Info, json!({ "step": "issue" })),
+            Event::Adopted { reason, .. } => (Moment::Adopted, Severity::Info, json!({ "reason": reason })),
+            Event::Checked { .. } => (Moment::Step, Severity::Info, json!({ "step": "check" })),
+            Event::Done { step, how } => (Moment::Step, Severity::Info, json!({ "step": step, "how": how })),
+            Event::Lost { why, .. } => (Moment::Unknown, Severity::Critical, json!({ "why": why })),
+            Event::Unreadable { why, .. } => (Moment::Unreadable, Severity::Critical, json!({ "why": why })),
+            Event::RolledBack { reason } => (Moment::RolledBack, Severity::Warning, json!({ "reason": reason })),
+            Event::LeakDeclared { reason, .. } => {
+                (Moment::LeakDeclared, Severity::Critical, json!({ "reason": reason }))
             }
-            Event::Adopted { reason, .. } => json!({ "kind": "adopted", "reason": reason }),
-            Event::Checked { .. } => json!({ "kind": "step", "step": "check" }),
-            Event::Done { step, how } => json!({ "kind": "step", "step": step, "how": how }),
-            Event::Lost { why, .. } => json!({ "kind": "unknown", "why": why }),
-            Event::Unreadable { why, .. } => json!({ "kind": "unreadable", "why": why }),
-            Event::RolledBack { reason } => json!({ "kind": "rolled_back", "reason": reason }),
-            Event::LeakDeclared { reason, .. } => json!({ "kind": "leak_declared", "reason": reason }),
-            Event::Overridden { why, reason, .. } => json!({ "kind": "overridden", "why": why, "reason": reason }),
-            Event::Closed { outcome, reason } => json!({ "kind": "closed", "outcome": outcome, "reason": reason }),
-            Event::HandedOver { to, reason, .. } => json!({ "kind": "handed_over", "to": to, "reason": reason }),
-            Event::Received => json!({ "kind": "received" }),
+            Event::Overridden { why, reason, .. } => {
+                (Moment::Overridden, Severity::Warning, json!({ "why": why, "reason": reason }))
+            }
+            Event::Closed { outcome, reason } => {
+                let severity = if *outcome == Outcome::Done { Severity::Info } else { Severity::Warning };
+                (Moment::Closed, severity, json!({ "outcome": outcome, "reason": reason }))
+            }
+            Event::HandedOver { to, reason, .. } => {
+                (Moment::HandedOver, Severity::Warning, json!({ "to": to, "reason": reason }))
+            }
+            Event::Received => (Moment::Received, Severity::Info, json!({})),
             _ => return,
         };
+        if !self.hears(moment) {
+            return;
+        }
+        let at = rotation.last_at;
+        let which = more["step"].as_str().map_or_else(|| at.to_string(), str::to_owned);
+        let object = self.object(rotation, moment, severity, &which, more);
+        // Nothing comes between the new secret's arrival and its stores.
+        if matches!(event, Event::Answered(_) | Event::Given { .. }) {
+            self.later.borrow_mut().push(object);
+            return;
+        }
         for earlier in self.later.take() {
             self.send(&earlier);
         }
-        self.send(&self.object(rotation, told));
+        self.send(&object);
+    }
+
+    fn hears(&self, moment: Moment) -> bool {
+        self.notify.as_ref().is_some_and(|notify| notify.hears(moment, !self.is_told_of_steps))
     }
 
     /// Tells of the last moment that has passed, once, whichever process comes to it first. The journal keeps count.
@@ -105,7 +141,7 @@ impl<'a> Notifier<'a> {
         if self.has_failed.get() {
             return;
         }
-        let Some(moment) = self.command.as_ref().and_then(|_| passed(rotation, now)) else { return };
+        let Some(moment) = passed(rotation, now).filter(|moment| self.hears(kind_of(moment).0)) else { return };
         if self.told.borrow().contains(&(rotation.id, moment)) || rotation.notified.contains(moment) {
             return;
         }
@@ -123,20 +159,31 @@ impl<'a> Notifier<'a> {
         }
         let told = Event::Notified { moment: moment.to_owned() };
         if journal.append(&mut current, self.context.actor(), now, &[told]).is_ok() {
-            self.send(&self.object(&current, json!({ "kind": "moment", "moment": moment })));
+            let (_, severity) = kind_of(moment);
+            self.send(&self.object(&current, Moment::Moment, severity, moment, json!({ "moment": moment })));
         }
     }
 
-    fn object(&self, rotation: &Rotation, event: Value) -> Value {
+    /// What happened to a rotation; `which` tells it from others of its kind, and is the same wherever it is told.
+    fn object(&self, rotation: &Rotation, kind: Moment, severity: Severity, which: &str, more: Value) -> Value {
         let mut object = report::object("notify", rotation, self.context.now(), 0, &self.write, Value::Null);
+        let mut event = json!({ "kind": kind, "severity": severity });
+        event["dedup_key"] = json!(format!("{}/{}/{which}", rotation.id, event["kind"].as_str().unwrap_or_default()));
+        if let (Value::Object(event), Value::Object(more)) = (&mut event, more) {
+            event.extend(more);
+        }
         object["event"] = event;
         object
     }
 
-    fn send(&self, object: &Value) {
-        let Some(command) = self.command.as_ref().filter(|_| !self.has_failed.get()) else { return };
+    fn feed(&self, notify: &Notify, object: &Value) -> Result<(), ProgramError> {
         let private = self.context.config().map(|config| &**config.private_variables()).unwrap_or_default();
-        if let Err(error) = program::feed(command, &format!("{object}\n"), DEADLINE, private) {
+        program::feed(&notify.command, &format!("{object}\n"), DEADLINE, private)
+    }
+
+    fn send(&self, object: &Value) {
+        let Some(notify) = self.notify.as_ref().filter(|_| !self.has_failed.get()) else { return };
+        if let Err(error) = self.feed(notify, object) {
             self.has_failed.set(true);
             self.context.warn(format!("the notifier is not told of this and what follows: {error}"));
         }
@@ -163,6 +210,15 @@ fn passed(rotation: &Rotation, now: Timestamp) -> Option<&'static str> {
     let whole = end.duration_since(opened).as_secs();
     let mut moments = MOMENTS.iter().filter(|(seconds, _)| *seconds < whole);
     moments.find(|(seconds, _)| left.as_secs() < *seconds).map(|(_, name)| *name)
+}
+
+/// What a moment is to a filter, and how much it matters.
+fn kind_of(moment: &str) -> (Moment, Severity) {
+    match moment {
+        OVERDUE => (Moment::Overdue, Severity::Critical),
+        "T-15m" | "T-1h" => (Moment::Moment, Severity::Warning),
+        _ => (Moment::Moment, Severity::Info),
+    }
 }
 
 #[cfg(test)]

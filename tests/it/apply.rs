@@ -171,7 +171,7 @@ fn t7_a_file_that_is_no_plan_is_refused_and_nothing_is_called() {
     let text = std::fs::read_to_string(&path).unwrap();
     for (old, new) in [("pay-1", "pay-0"), ("rotate", "rotote"), ("\"wave\": 0", "\"wave\": 1"), ("{", "{ ")] {
         std::fs::write(&path, text.replacen(old, new, 1)).unwrap();
-        apply(&fleet, "plan", &["--yes"]).exits(5).says("is not as it was written");
+        apply(&fleet, "plan", &["--yes"]).exits(5).says("was changed after it was made");
     }
     std::fs::write(&path, &text).unwrap();
     apply(&fleet, "absent", &["--yes"]).exits(2).says("cannot read");

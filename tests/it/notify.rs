@@ -10,6 +10,7 @@ use serde_json::Value;
 
 use crate::countdown::at;
 use crate::sandbox::Sandbox;
+use crate::servers::http::{Answer, Server};
 
 /// Gives the sandbox a notifier that appends what it is told to a file.
 fn notified(sandbox: &Sandbox) -> PathBuf {
@@ -116,4 +117,114 @@ fn faketime_the_notifier_is_told_of_each_moment_once() {
     }
     let moments: Vec<String> = told(&file)[before..].iter().map(|(kind, what)| format!("{kind} {what}")).collect();
     assert_eq!(moments, ["moment T-12h", "moment T-1h", "moment T-15m", "moment overdue"]);
+}
+
+/// A page of the manual as people read it, without its markup.
+fn plain(page: &str) -> String {
+    let marks =
+        [("\\(aq", "'"), ("\\-", "-"), ("\\fB", ""), ("\\fR", ""), ("\\fI", ""), ("\\[u2026]", "…"), ("\\en", "\\n")];
+    marks.iter().fold(page.to_owned(), |page, (mark, text)| page.replace(mark, text))
+}
+
+/// What the notifier was told, whole.
+fn objects(file: &PathBuf) -> Vec<Value> {
+    let text = std::fs::read_to_string(file).unwrap_or_default();
+    text.lines().map(|line| serde_json::from_str(line).unwrap()).collect()
+}
+
+#[test]
+fn what_is_told_is_filtered_and_says_how_much_it_matters_and_what_it_is_the_same_as() {
+    let sandbox = Sandbox::new("verifa");
+    let file = notified(&sandbox);
+    let id = sandbox.id();
+    sandbox.edit_config("[notify]\n", "[notify]\non = [\"closed\", \"leak_declared\", \"unknown\"]\n");
+    sandbox.run(&["rotate", "hooks", "--confirm", &id, "--done", "prepare"]).exits(0);
+    assert_eq!(objects(&file), Vec::<Value>::new());
+    sandbox.run(&["force-rotate", "hooks", "--reason", "INC-1", "--confirm", &id, "--done", "prepare"]).exits(0);
+    sandbox.run(&["cutover", "hooks", "--done", "deploy", "--done", "verify", "--done", "drop"]).exits(0);
+    let told = objects(&file);
+    let facts: Vec<_> = told.iter().map(|told| (&told["event"]["kind"], &told["event"]["severity"])).collect();
+    assert!(facts.contains(&(&"closed".into(), &"info".into())), "{facts:?}");
+    assert!(facts.iter().all(|(kind, _)| *kind == "closed" || *kind == "leak_declared"), "{facts:?}");
+    for told in &told {
+        let (key, rotation) = (told["event"]["dedup_key"].as_str().unwrap(), told["rotation"].as_str().unwrap());
+        assert!(key.starts_with(&format!("{rotation}/{}/", told["event"]["kind"].as_str().unwrap())), "{key}");
+    }
+    sandbox.edit_config("\"closed\", ", "\"closed\", \"whatever\", ");
+    sandbox.run(&["status"]).exits(2).says("config.toml:2:").says("`overdue`");
+}
+
+#[test]
+fn the_notifier_can_be_tried() {
+    let sandbox = Sandbox::new("layers");
+    sandbox.run(&["doctor", "--notify"]).exits(1);
+    assert!(sandbox.run(&["doctor", "--notify"]).stdout.contains("no program is named"));
+    let file = notified(&sandbox);
+    sandbox.edit_config("[notify]\n", "[notify]\non = []\n");
+    assert!(sandbox.run(&["doctor", "--notify"]).stdout.contains("the program took a test"));
+    assert_eq!(objects(&file)[0]["event"]["kind"], "test");
+    sandbox.edit_config("command = [\"sh\", \"-c\", \"cat", "command = [\"sh\", \"-c\", \"exit 4; cat");
+    let run = sandbox.run(&["doctor", "--notify"]).exits(1);
+    assert!(run.stdout.contains("BAD   notify"), "{}", run.stdout);
+}
+
+/// The recipes of the manual, run as they stand there against a server of our own.
+#[test]
+fn the_recipes_of_the_manual_tell_slack_and_pagerduty() {
+    let page = plain(include_str!("../../man/whsec-config.5"));
+    let recipes: Vec<&str> =
+        page.split(".nf\n#!/bin/sh\n").skip(1).map(|text| text.split("\n.fi").next().unwrap()).collect();
+    assert!(recipes.len() == 2 && recipes.iter().all(|recipe| recipe.lines().count() <= 15), "{recipes:#?}");
+    let server = Server::start(|_| Answer::Json(202, "{}".to_owned()));
+    let heard = |from: usize| -> Vec<(String, Value)> {
+        let seen = server.seen().split_off(from);
+        seen.into_iter().map(|request| (request.target, serde_json::from_slice(&request.body).unwrap())).collect()
+    };
+    let sandbox = Sandbox::new("layers");
+    let (script, config) = (sandbox.path("recipe"), sandbox.path("home/.config/whsec"));
+    std::fs::write(config.join("slack.curl"), format!("url = \"{}/slack\"\n", server.url())).unwrap();
+    std::fs::write(config.join("pagerduty.key"), "R0UT1NG\n").unwrap();
+    let text = sandbox.config_text();
+    sandbox.config(&format!("[notify]\ncommand = [\"sh\", \"{}\"]\n\n{text}", script.display()));
+    let tells = |at: usize, kind: Value| {
+        let before = server.seen().len();
+        let recipe = recipes[at].replace("https://events.pagerduty.com", &server.url());
+        std::fs::write(&script, recipe).unwrap();
+        let object = serde_json::json!({ "target": "hooks", "rotation": "r-1", "event": kind });
+        let mut child = std::process::Command::new("sh")
+            .arg(&script)
+            .env("HOME", sandbox.path("home"))
+            .stdin(std::process::Stdio::piped())
+            .stdout(std::process::Stdio::null())
+            .spawn()
+            .unwrap();
+        std::io::Write::write_all(&mut child.stdin.take().unwrap(), format!("{object}\n").as_bytes()).unwrap();
+        assert!(child.wait().unwrap().success());
+        heard(before)
+    };
+    let overdue = serde_json::json!({ "kind": "moment", "moment": "overdue", "severity": "critical" });
+    let closed = serde_json::json!({ "kind": "closed", "severity": "info" });
+    let step = serde_json::json!({ "kind": "step", "step": "deploy", "severity": "info" });
+    assert_eq!(
+        tells(0, step.clone()),
+        [("/slack".to_owned(), serde_json::json!({ "text": "info hooks step deploy" }))]
+    );
+    assert_eq!(tells(1, step), []);
+    let opened = tells(1, overdue);
+    assert_eq!(opened[0].1["event_action"], "trigger", "{opened:?}");
+    assert_eq!(
+        (&opened[0].1["payload"]["summary"], &opened[0].1["payload"]["severity"]),
+        (&"hooks: overdue".into(), &"critical".into())
+    );
+    let resolved = tells(1, closed);
+    assert_eq!(resolved[0].1["event_action"], "resolve", "{resolved:?}");
+    assert_eq!(
+        (&opened[0].1["dedup_key"], &opened[0].1["routing_key"]),
+        (&resolved[0].1["dedup_key"], &"R0UT1NG".into())
+    );
+    // And whsec itself runs them.
+    let before = server.seen().len();
+    std::fs::write(&script, recipes[0]).unwrap();
+    sandbox.run(&["doctor", "--notify"]).exits(0);
+    assert_eq!(heard(before)[0].1["text"], "info whsec test ");
 }

@@ -5,9 +5,9 @@ use serde::Serialize;
 use serde_json::json;
 
 use super::exit::{Exit, Fault};
-use super::result;
 use super::select::Selection;
 use super::session::Session;
+use super::{person, result};
 use crate::advice::Advice;
 
 mod files;
@@ -30,6 +30,9 @@ mod targets;
 pub struct Args {
     #[command(flatten)]
     selection: Selection,
+    /// Send the program of `[notify]` a test, and say what came of it
+    #[arg(long)]
+    notify: bool,
 }
 
 /// How something that was looked at is doing.
@@ -90,6 +93,9 @@ pub fn run(args: &Args, session: &Session) -> anyhow::Result<Exit> {
     checks.extend(keys::look(session));
     checks.extend(of_targets);
     checks.push(clock(session));
+    if args.notify {
+        checks.push(notifier(session)?);
+    }
     let width = checks.iter().map(|check| check.about.chars().count()).max().unwrap_or(0);
     for check in &checks {
         let mark = match check.state {
@@ -112,6 +118,16 @@ pub fn run(args: &Args, session: &Session) -> anyhow::Result<Exit> {
     let error = super::exit::error_object(&fault);
     session.output.json(&result::object("doctor", fault.exit, json!({ "checks": checks, "error": error })));
     Ok(fault.exit)
+}
+
+/// Has the user's notifier told of nothing.
+fn notifier(session: &Session) -> anyhow::Result<Check> {
+    let fix = "`[notify]` of your config names the program, which gets JSON on its standard input: whsec-config(5)";
+    Ok(match person::notifier(session, session.context()?).test() {
+        Some(Ok(())) => Check::ok("notify", "the program took a test"),
+        Some(Err(why)) => Check::bad("notify", why, fix),
+        None => Check::bad("notify", "no program is named", fix),
+    })
 }
 
 /// No clock is right before this tool was written.
