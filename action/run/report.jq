@@ -6,7 +6,8 @@ def rows: if (.targets | type) == "array" then .targets[] else . end;
 def is_open: .rotation != null and .closed_at == null or (.step != null and .opened_at != null);
 def is_overdue: .overdue == true or (.steps != null and $exit == 12);
 def next: .step // .next.step;
-def is_known: .targets != null or .rotation != null or $exit == 0;
+def is_plan: (.plan | type) == "array";
+def is_known: (is_plan | not) and (.targets != null or .rotation != null or $exit == 0);
 # What failed: each target's error, or the one of the whole.
 def failures: [(.tended // [])[] | select(.error)] as $each | if ($each | length) > 0 then $each[] elif .error then . else empty end;
 
@@ -15,6 +16,7 @@ def outputs:
         "open=\([rows | select(is_open)] | length)",
         "overdue=\([rows | select(is_overdue)] | length)"
     else empty end,
+    (.digest // .run.plan // empty | "digest=\(.)"),
     # Outputs may have a megabyte a job.
     (tojson | if utf8bytelength > 400000 then empty else "json=\(.)" end);
 
@@ -43,6 +45,14 @@ def summary:
           ($rows[] | [.target, .status, next, .owner, .expires_at // .previous.expires_at | cell] + [if is_overdue then "**yes**" else "" end]
               | "| \(join(" | ")) |")
       end),
+      (if is_plan then
+          "", "plan \(.digest | cell)", "",
+          "| target | provider | endpoint | the old secret ends with the call |",
+          "|---|---|---|---|",
+          (.plan[] | [.target, .provider, .id, .direction | cell] + [if .ends_old then "**yes**" else "" end]
+              | "| \(.[0]) | \(.[1]) | \(.[2]) | \(if .[4] == "" then .[3] else .[4] end) |"),
+          (.skipped[]? | "", "left out: \(.target | cell), \(.why | cell)")
+      else empty end),
       (failures | "", "\(.target // .command | cell): \(.error.message | cell)", (if .error.hint then "", "hint: \(.error.hint | cell)" else empty end));
 
 if $what == "outputs" then outputs elif $what == "annotations" then annotations else summary end

@@ -11,7 +11,7 @@ refuse() {
 
 # What shows a secret or moves one is not among them.
 case "$RUN_COMMAND" in
-    rotate | force-rotate | cutover | finish | rollback | tend | status | probe | inspect | doctor) ;;
+    rotate | force-rotate | apply | cutover | finish | rollback | tend | status | probe | inspect | doctor) ;;
     *) refuse "command: this is none that the action runs" ;;
 esac
 [[ "$RUN_WAITING_IS_SUCCESS" =~ ^(true|false)$ ]] || refuse "waiting-is-success: give true or false"

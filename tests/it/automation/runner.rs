@@ -29,9 +29,12 @@ pub struct Runner {
     left: RefCell<Vec<u8>>,
     /// What befalls the next job, once this holds: a signal to the step's process, or, for `KILL`, to all of them.
     trouble: RefCell<Option<Trouble>>,
+    /// What somebody does to the artifacts just before a job.
+    between: RefCell<Option<Between>>,
 }
 
 type Trouble = (Arc<AtomicBool>, rustix::process::Signal);
+type Between = (String, Box<dyn FnOnce(&Path)>);
 
 /// One run of a workflow.
 #[derive(Debug, Default)]
@@ -46,6 +49,8 @@ pub struct Job {
     pub summary: String,
     /// Outputs of the last step with any.
     pub outputs: Map<String, Value>,
+    /// What the job says itself that it puts out.
+    pub put_out: Map<String, Value>,
     /// `error`, `warning` and `notice`: a level, a title and a message each.
     pub annotations: Vec<(String, String, String)>,
     /// Files outside the checkout, at its end.
@@ -69,12 +74,17 @@ impl Runner {
             std::fs::write(file, text).unwrap();
         }
         let (variables, secrets) = Default::default();
-        let (jobs, left, trouble) = Default::default();
-        Self { folder, variables, secrets, programs: None, jobs, left, trouble }
+        let (jobs, left, trouble, between) = Default::default();
+        Self { folder, variables, secrets, programs: None, jobs, left, trouble, between }
     }
 
     pub fn strikes(&self, signal: rustix::process::Signal, when: Arc<AtomicBool>) {
         *self.trouble.borrow_mut() = Some((when, signal));
+    }
+
+    /// Does something to the folder of artifacts just before that job.
+    pub fn before(&self, job: &str, what: impl FnOnce(&Path) + 'static) {
+        *self.between.borrow_mut() = Some((job.to_owned(), Box::new(what)));
     }
 
     /// Whatever the jobs have left so far.
@@ -109,6 +119,9 @@ impl Runner {
         context.values["env"] = Value::Object(env.clone());
         let mut outcome = Outcome::default();
         for (name, job) in workflow["jobs"].as_object().unwrap() {
+            if let Some((_, what)) = self.between.borrow_mut().take_if(|(job, _)| job == name) {
+                what(&self.folder.join("artifacts"));
+            }
             let done = match before.jobs.get(name) {
                 Some(done) if done.result == "success" => done.clone(),
                 _ => self.job(job, &context, &env, &outcome),
@@ -119,7 +132,7 @@ impl Runner {
     }
 
     fn job(&self, job: &Value, context: &Context, env: &Map<String, Value>, before: &Outcome) -> Job {
-        knows(job, &["needs", "if", "environment", "runs-on", "timeout-minutes", "steps", "uses"]);
+        knows(job, &["needs", "if", "environment", "runs-on", "timeout-minutes", "outputs", "steps", "uses"]);
         let needs: Vec<&Job> = match &job["needs"] {
             Value::Null => Vec::new(),
             Value::String(name) => vec![&before.jobs[name]],
@@ -128,6 +141,10 @@ impl Runner {
         let mut context = context.clone();
         context.failed = needs.iter().any(|job| job.ancestors_failed || job.result == "failure");
         context.is_success = needs.iter().all(|job| job.result == "success");
+        context.values["needs"] = match job["needs"].as_str() {
+            Some(name) => json!({ name: { "outputs": before.jobs[name].put_out } }),
+            None => json!({}),
+        };
         let mut done = Job { ancestors_failed: context.failed, ..Job::default() };
         if !context.holds(&job["if"]) {
             done.result = "skipped".to_owned();
@@ -153,6 +170,7 @@ impl Runner {
         context.values["steps"] = json!({});
         machine.steps(&job["steps"], &mut context, &Map::new(), None);
         let mut done = machine.job;
+        done.put_out = context.all(&job["outputs"]);
         done.result = if context.failed { "failure" } else { "success" }.to_owned();
         let mut left = self.left.borrow_mut();
         left.extend(done.log.bytes().chain(done.summary.bytes()).chain(format!("{:?}", done.outputs).bytes()));
@@ -217,6 +235,19 @@ impl Machine<'_> {
             assert!(commit.len() == 40 && commit.bytes().all(|byte| byte.is_ascii_hexdigit()), "{uses} is no commit");
             copy(&self.runner.folder.join("repository"), &self.home.join("workspace"));
             return (Map::new(), true);
+        }
+        if let Some((what, commit)) = uses.strip_prefix("actions/").and_then(|action| action.split_once("-artifact@")) {
+            assert!(commit.len() == 40 && commit.bytes().all(|byte| byte.is_ascii_hexdigit()), "{uses} is no commit");
+            let kept = self.runner.folder.join("artifacts").join(with["name"].as_str().unwrap());
+            let workspace = self.home.join("workspace");
+            let text = |name: &str| with[name].as_str().unwrap();
+            let (from, to) = match what {
+                "upload" => (workspace.join(text("path")), kept),
+                "download" => (kept, workspace.join(text("name"))),
+                other => panic!("the runner of the tests does not know `{other}-artifact`"),
+            };
+            std::fs::create_dir_all(to.parent().unwrap()).unwrap();
+            return (Map::new(), std::fs::copy(from, to).is_ok());
         }
         let folder = self.home.join("workspace").join(uses.strip_prefix("./").unwrap());
         let action = yaml(&std::fs::read_to_string(folder.join("action.yml")).unwrap());

@@ -19,19 +19,20 @@ use crate::servers::vault::{TOKEN, Vault};
 
 const NEEDS: &str = "tests/postgres/session.sh starts a server for this";
 const WORKFLOW: &str = ".github/workflows/webhook-secrets.yml";
+pub(super) const PLAN: &str = ".github/workflows/webhook-secrets-plan.yml";
 const PASSWORD: &str = "pg-password-4fd1";
 
 /// A company: its repository, its Vault, its receivers and the endpoint.
-struct Company {
-    sandbox: Sandbox,
+pub(super) struct Company {
+    pub sandbox: Sandbox,
     vault: Vault,
     receiver: Receiver,
-    runner: Runner,
+    pub runner: Runner,
     identity: String,
 }
 
 impl Company {
-    fn new(clock: fn() -> Timestamp) -> Self {
+    pub fn new(clock: fn() -> Timestamp) -> Self {
         let receiver = Receiver::start(Kind::Both);
         let sandbox = Sandbox::with_receiver_and_clock("layers", &receiver.url, clock);
         assert!(sandbox.journal.is_some(), "{NEEDS}");
@@ -57,16 +58,22 @@ impl Company {
         );
         let config = Self::config(&ours("docs/automation/whsec.toml"), &sandbox, &receiver);
         let (url, sha256) = binary();
-        let workflow = filled(
-            &ours("docs/automation/webhook-secrets.yml"),
-            &[
+        let pinned = |name: &str| {
+            let pins = [
                 ("\"0.1.0\"", env!("CARGO_PKG_VERSION")),
                 ("https://files.example.com/whsec-0.1.0-x86_64-linux", &url),
                 ("the 64 digits of its SHA-256", &sha256),
-            ],
-        );
-        let files =
-            [(WORKFLOW, workflow.as_str()), (".github/workflows/deploy.yml", &deploy), (".github/whsec.toml", &config)];
+            ];
+            filled(&ours(name), &pins)
+        };
+        let (workflow, by_plan) =
+            (pinned("docs/automation/webhook-secrets.yml"), pinned("docs/automation/webhook-secrets-plan.yml"));
+        let files = [
+            (WORKFLOW, workflow.as_str()),
+            (PLAN, by_plan.as_str()),
+            (".github/workflows/deploy.yml", &deploy),
+            (".github/whsec.toml", &config),
+        ];
         let mut runner = Runner::new(sandbox.path("github"), &files);
         let texts = |pairs: &[(&str, &str)]| pairs.iter().map(|(a, b)| ((*a).to_owned(), (*b).to_owned())).collect();
         runner.variables =
@@ -107,7 +114,7 @@ impl Company {
     }
 
     /// Next, current and previous, by what they are.
-    fn slots(&self, old: &str) -> [&'static str; 3] {
+    pub fn slots(&self, old: &str) -> [&'static str; 3] {
         let document = self.vault.document("apps/payments").unwrap();
         assert_eq!(document["other"], "kept");
         let new = self.sandbox.newest();
