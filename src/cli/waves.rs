@@ -64,7 +64,8 @@ fn canary(text: &str) -> Result<One, String> {
     Ok(text.parse().map_or_else(|_| One::Name(text.to_owned()), One::Count))
 }
 
-fn share(text: &str) -> Result<Share, String> {
+/// Reads a number of targets, or a part of all of them.
+pub fn share(text: &str) -> Result<Share, String> {
     text.to_owned().try_into()
 }
 

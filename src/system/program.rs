@@ -49,6 +49,51 @@ pub fn feed(
     if ended.status.success() { Ok(()) } else { Err(failed(program_and_args, said(ended.status))) }
 }
 
+/// A program that talks to whoever looks on, for as long as it runs. It is killed where this is dropped before that.
+pub struct Visible(Child);
+
+impl Visible {
+    /// Starts a program with exactly these variables. What it prints goes to `output`, what it says to our standard error, and it reads
+    /// what we would.
+    pub fn start(
+        program: &Path,
+        arguments: &[String],
+        variables: &[(String, OsString)],
+        output: Stdio,
+    ) -> io::Result<Self> {
+        let mut command = Command::new(program);
+        command.args(arguments).env_clear().envs(variables.iter().map(|(name, value)| (name, value)));
+        command.stdout(output).spawn().map(Self)
+    }
+
+    /// How it has ended, if it has.
+    pub fn ended(&mut self) -> io::Result<Option<ExitStatus>> {
+        self.0.try_wait()
+    }
+
+    /// Asks it to stop.
+    pub fn interrupt(&self) {
+        if let Some(process) = rustix::process::Pid::from_raw(self.0.id() as i32) {
+            // One that has ended needs no signal.
+            let _ = rustix::process::kill_process(process, rustix::process::Signal::INT);
+        }
+    }
+
+    /// Kills it where it stands.
+    pub fn kill(&mut self) -> io::Result<ExitStatus> {
+        self.0.kill()?;
+        self.0.wait()
+    }
+}
+
+impl Drop for Visible {
+    fn drop(&mut self) {
+        if !matches!(self.0.try_wait(), Ok(Some(_))) {
+            let _ = self.kill();
+        }
+    }
+}
+
 /// A program to be run to its end.
 pub struct Run<'a> {
     pub arguments: &'a [String],

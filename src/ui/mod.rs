@@ -209,6 +209,11 @@ fn refuse_device() -> std::io::Result<()> {
 }
 
 /// A line for stderr, folded to the terminal's width where that is one.
+/// Our standard error, for a program that talks to whoever looks on.
+pub fn for_a_program() -> std::process::Stdio {
+    std::io::stderr().into()
+}
+
 fn emit_folded(line: &str) {
     let term = console::Term::stderr();
     let width = if term.is_term() { usize::from(term.size().1) } else { usize::MAX };

@@ -85,6 +85,7 @@ const ELSEWHERE: &[(&str, &str)] = &[
         "start over: whsec rehearse",
         "c8_a_rehearsal_that_is_left_names_no_way_back_into_it_and_starts_over_with_its_provider",
     ),
+    ("one endpoint of it: whsec rehearse", "a_drill_that_cannot_be_is_refused_and_one_that_is_left_ends_its_run"),
     ("receivers that know the old secret alone contain it", "c3_the_new_secret_that_leaked_does_not_go_live_unasked"),
     ("puts the old one back", "c3_the_new_secret_that_leaked_does_not_go_live_unasked"),
     ("unless this brings it in", "a3_another_target_of_the_endpoint_is_named_before_the_call"),

@@ -1,5 +1,7 @@
 //! The first thing a newcomer runs: it needs nothing, leaves nothing, and goes through to the end by itself.
 
+use std::io::{BufRead, BufReader, Read};
+
 use crate::sandbox::Sandbox;
 use crate::screen::Terminal;
 
@@ -89,4 +91,52 @@ fn c8_a_rehearsal_that_is_left_names_no_way_back_into_it_and_starts_over_with_it
             assert!(!seen.contains(gone), "`{gone}`: {seen}");
         }
     }
+}
+
+#[test]
+fn a_drill_of_many_targets_is_killed_and_limited_and_loses_nothing() {
+    for (name, is_killed) in [("layers", true), ("verifa", false), ("hopae", true)] {
+        let sandbox = Sandbox::new("layers");
+        std::fs::remove_dir_all(sandbox.path("home/.config")).unwrap();
+        let run = sandbox.run(&["rehearse", name, "--targets", "12", "--fail", "3", "--json"]).exits(0);
+        let json = run.json();
+        let number = |field: &str| json[field].as_u64().unwrap();
+        assert_eq!(["rotations", "twice", "never", "lost"].map(number), [12, 0, 0, 0], "{json}");
+        assert_eq!((&json["exits"], &json["failed_at_first"]), (&serde_json::json!([10, 0]), &3.into()), "{json}");
+        assert_eq!(json["killed_after"].is_u64(), is_killed, "{json}");
+        assert!(number("limited") > 0, "{json}");
+        run.says("$ whsec rotate --all --yes").says("What happened, in").says_not("panicked");
+        assert!(!sandbox.state().join("journal.sqlite").exists(), "{name}: nothing of one's own is touched");
+        assert_eq!(sandbox.requests(), 0, "{name}");
+    }
+}
+
+#[test]
+fn a_drill_that_cannot_be_is_refused_and_one_that_is_left_ends_its_run() {
+    let sandbox = Sandbox::new("layers");
+    for (arguments, says) in [
+        (&["--targets", "1"][..], "2..=200"),
+        (&["--targets", "201"], "2..=200"),
+        (&["--targets", "5", "--force"], "--force"),
+        (&["--targets", "5", "--window", "3s"], "--window"),
+        (&["--fail", "3"], "--targets"),
+        (&["--targets", "5", "--fail", "none"], "such as `25%`"),
+        (&["--targets", "5", "--fail", "5"], "too many to fail"),
+        (&["slack", "--targets", "5"], "nothing for a drill: its secrets are made by hand"),
+        (&["github", "--targets", "5"], "nothing for a drill: it is given a new secret"),
+        (&["stripe-api", "--targets", "5"], "nothing for a drill: somebody has to end each old secret"),
+    ] {
+        sandbox.run(&[&["rehearse"], arguments].concat()).exits(2).says(says);
+    }
+    let mut child = sandbox.spawn(&["rehearse", "--targets", "60"]);
+    let mut said = BufReader::new(child.stderr.take().unwrap());
+    let mut heard = String::new();
+    while !heard.contains("$ whsec rotate") {
+        assert!(said.read_line(&mut heard).unwrap() > 0, "{heard}");
+    }
+    nix::sys::signal::kill(nix::unistd::Pid::from_raw(child.id().try_into().unwrap()), nix::sys::signal::SIGINT)
+        .unwrap();
+    said.read_to_string(&mut heard).unwrap();
+    assert_eq!(child.wait().unwrap().code(), Some(130), "{heard}");
+    assert!(heard.contains("The drill ends here"), "{heard}");
 }

@@ -10,8 +10,9 @@ use serde_json::{Value, json};
 use super::exit::{self, Exit, Fault};
 use super::session::Session;
 use super::start::{self, Begin};
-use super::{complete, parse_duration, person, result};
+use super::{complete, parse_duration, person, result, waves};
 use crate::operation::find;
+use crate::operation::fleet::Share;
 use crate::operation::start::{self as starting, Begun, Giver, Intent};
 use crate::provider::spec::Signs;
 use crate::provider::{Overlap, Provider};
@@ -24,6 +25,7 @@ use actor::{Actor, Rehearsed};
 use stage::Stage;
 
 mod actor;
+mod drill;
 mod stage;
 
 /// Rotate against a stand-in provider and receiver on this machine
@@ -36,6 +38,7 @@ mod stage;
 ///   whsec rehearse
 ///   whsec rehearse verifa
 ///   whsec rehearse ./acme.toml --window 10s
+///   whsec rehearse --targets 50 --fail 10%
 #[derive(Debug, clap::Args)]
 #[command(verbatim_doc_comment)]
 pub struct Args {
@@ -48,6 +51,13 @@ pub struct Args {
     /// Play a leak, as force-rotate has it: end the old secret at once, or contain it where the provider cannot
     #[arg(long)]
     force: bool,
+    /// Play a whole run over so many endpoints, by the commands themselves: some fail at first, some calls are one too many, and it
+    /// is killed in the middle
+    #[arg(long, value_name = "N", conflicts_with_all = ["force", "window"], value_parser = clap::value_parser!(u16).range(2..=200))]
+    targets: Option<u16>,
+    /// Have so many of them fail at first
+    #[arg(long, value_name = "N|P%", requires = "targets", value_parser = waves::share, default_value = "10%")]
+    fail: Share,
 }
 
 /// How long a rehearsal waits for a delivery to arrive.
@@ -55,6 +65,9 @@ pub(super) const PATIENCE: Duration = Duration::from_secs(5);
 
 /// Runs the command.
 pub fn run(args: &Args, session: &Session) -> anyhow::Result<Exit> {
+    if let Some(targets) = args.targets {
+        return drill::run(args, usize::from(targets), args.fail, session);
+    }
     let begun = Instant::now();
     let output = &session.output;
     let provider = provider(args, session)?;

@@ -215,7 +215,8 @@ impl Drop for Stage {
     }
 }
 
-fn ids(provider: &Provider) -> Vec<(String, String)> {
+/// The ids of the endpoint that is rehearsed with.
+pub fn ids(provider: &Provider) -> Vec<(String, String)> {
     provider
         .spec()
         .ids

@@ -1,6 +1,7 @@
 //! A stand-in for a provider, on loopback: it answers as the description says that the provider would, and keeps a
 //! ledger of what reached it. `rehearse` and the tests run against it. It is driven by data, like the client.
 
+mod crowd;
 mod fault;
 mod reach;
 mod second;
@@ -19,6 +20,7 @@ use std::time::Duration;
 use jiff::Timestamp;
 use tokio::sync::oneshot;
 
+use crowd::Served;
 pub use fault::Fault;
 use state::State;
 
@@ -66,7 +68,9 @@ pub struct Seen {
 /// A running stand-in; it stops when dropped.
 pub struct StandIn {
     address: SocketAddr,
+    /// The first endpoint.
     shared: Arc<Shared>,
+    served: Arc<Served>,
     stop: Option<oneshot::Sender<()>>,
     thread: Option<JoinHandle<()>>,
 }
@@ -94,17 +98,31 @@ impl Shared {
 impl StandIn {
     /// Listens on a free port of 127.0.0.1, in a thread of its own.
     pub fn start(provider: Arc<Provider>, options: StandInOptions) -> io::Result<Self> {
+        Self::many(provider, options, Vec::new(), None)
+    }
+
+    /// The same for several endpoints, whose ids and secrets differ, behind one address that takes at most so many calls a second.
+    pub fn many(
+        provider: Arc<Provider>,
+        first: StandInOptions,
+        others: Vec<StandInOptions>,
+        most: Option<usize>,
+    ) -> io::Result<Self> {
         let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0))?;
         listener.set_nonblocking(true)?;
         let address = listener.local_addr()?;
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
-        let state = Mutex::new(State::new(&provider, &options));
-        let shared = Arc::new(Shared { provider, options, state, whims: Mutex::default() });
+        let shared = |options: StandInOptions| {
+            let (state, provider) = (Mutex::new(State::new(&provider, &options)), Arc::clone(&provider));
+            Arc::new(Shared { provider, options, state, whims: Mutex::default() })
+        };
+        let first = shared(first);
+        let served = Arc::new(Served::new(Arc::clone(&first), others.into_iter().map(shared).collect(), most));
         let (stop, stopped) = oneshot::channel();
-        let served = Arc::clone(&shared);
-        let run = move || server::run(&runtime, listener, served, stopped);
+        let answers = Arc::clone(&served);
+        let run = move || server::run(&runtime, listener, answers, stopped);
         let thread = std::thread::Builder::new().name("stand-in provider".to_owned()).spawn(run)?;
-        Ok(Self { address, shared, stop: Some(stop), thread: Some(thread) })
+        Ok(Self { address, shared: first, served, stop: Some(stop), thread: Some(thread) })
     }
 
     /// What a target has as its `base_url` to reach the stand-in; with the path prefix that the provider has.

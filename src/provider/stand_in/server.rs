@@ -13,10 +13,11 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio::runtime::Runtime;
 use tokio::sync::oneshot;
 
+use super::Seen;
+use super::crowd::Served;
 use super::fault::Tail;
 use super::state::{Act, Answer};
 use super::wording;
-use super::{Seen, Shared};
 use crate::provider::client::{Client, ClientOptions};
 
 /// Largest body that is read, in bytes.
@@ -37,28 +38,28 @@ type Slot = Arc<Mutex<Option<Tail>>>;
 pub(super) fn run(
     runtime: &Runtime,
     listener: std::net::TcpListener,
-    shared: Arc<Shared>,
+    served: Arc<Served>,
     stopped: oneshot::Receiver<()>,
 ) {
-    runtime.spawn(accept(listener, shared));
+    runtime.spawn(accept(listener, served));
     // Both a message and a dropped sender mean the end.
     let _ = runtime.block_on(stopped);
 }
 
-async fn accept(listener: std::net::TcpListener, shared: Arc<Shared>) {
+async fn accept(listener: std::net::TcpListener, served: Arc<Served>) {
     let Ok(listener) = TcpListener::from_std(listener) else { return };
     while let Ok((stream, _)) = listener.accept().await {
-        tokio::spawn(serve(stream, Arc::clone(&shared)));
+        tokio::spawn(serve(stream, Arc::clone(&served)));
     }
 }
 
 /// Serves one connection. A second handle to the socket outlives hyper, for answers that are not HTTP.
-async fn serve(stream: TcpStream, shared: Arc<Shared>) -> Option<()> {
+async fn serve(stream: TcpStream, served: Arc<Served>) -> Option<()> {
     let stream = stream.into_std().ok()?;
     let twin = TcpStream::from_std(stream.try_clone().ok()?).ok()?;
     let stream = TcpStream::from_std(stream).ok()?;
     let slot = Slot::default();
-    let service = service_fn(|request| handle(request, Arc::clone(&shared), Arc::clone(&slot)));
+    let service = service_fn(|request| handle(request, Arc::clone(&served), Arc::clone(&slot)));
     // An error here is a fault that was asked for, or a client that went away.
     let _ = http1::Builder::new()
         .keep_alive(false)
@@ -72,7 +73,7 @@ async fn serve(stream: TcpStream, shared: Arc<Shared>) -> Option<()> {
     Some(())
 }
 
-async fn handle(request: Request<Incoming>, shared: Arc<Shared>, slot: Slot) -> Result<Response<Full<Bytes>>, Closed> {
+async fn handle(request: Request<Incoming>, served: Arc<Served>, slot: Slot) -> Result<Response<Full<Bytes>>, Closed> {
     let (head, body) = request.into_parts();
     let mut seen = Seen {
         method: head.method.as_str().to_owned(),
@@ -84,17 +85,19 @@ async fn handle(request: Request<Incoming>, shared: Arc<Shared>, slot: Slot) -> 
             .collect(),
         body: String::new(),
     };
-    if shared.closes_unread(&seen) {
+    if served.of(&seen).1.closes_unread(&seen) {
         return Err(Closed);
     }
     let body = Limited::new(body, LARGEST_BODY).collect().await.map_err(|_| Closed)?.to_bytes();
     seen.body = String::from_utf8_lossy(&body).into_owned();
-    match shared.answer(seen) {
+    let (at, shared) = served.of(&seen);
+    let act = served.turns_away((at, shared)).unwrap_or_else(|| shared.answer(seen));
+    match act {
         Act::Answer(answer) => response(answer),
         Act::Deliver { url, headers, body, mut answer } => {
             let sent = tokio::task::spawn_blocking(move || deliver(&url, &headers, &body)).await;
             let status = sent.ok().and_then(Result::ok);
-            answer.body = wording::tested(&shared, status);
+            answer.body = wording::tested(shared, status);
             response(answer)
         }
         Act::Break(tail) => {

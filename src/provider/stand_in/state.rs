@@ -339,7 +339,7 @@ impl Shared {
         }
     }
 
-    fn refuse(&self, meaning: Meaning) -> Act {
+    pub(super) fn refuse(&self, meaning: Meaning) -> Act {
         let (status, body) = wording::refused(self, meaning);
         Act::Answer(self.answer_with(status, body))
     }
