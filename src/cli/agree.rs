@@ -11,6 +11,8 @@ use crate::ui::dialog;
 
 /// How many digits of a digest are typed.
 const TYPED: usize = 8;
+/// The most targets that are all named before anybody agrees to them.
+const MOST_SHOWN: usize = 40;
 /// The most ids that are named in a hint.
 const MOST_NAMED: usize = 3;
 
@@ -42,6 +44,10 @@ pub fn show(session: &Session, shown: &[Shown<'_>], course: &Course, skipped: &[
     output.say(&format!("{} targets to rotate:", shown.len()));
     for ((provider, direction), count) in kinds {
         output.say(&format!("  {count:>5}  {provider:<16} {direction}"));
+    }
+    if shown.len() <= MOST_SHOWN {
+        let names: Vec<&str> = shown.iter().map(|one| one.name).collect();
+        output.say(&format!("they are {}", names.join(", ")));
     }
     if course.waves().len() > 1 {
         let sizes: Vec<String> = course.waves().iter().map(|wave| wave.len().to_string()).collect();

@@ -119,7 +119,7 @@ fn approved_by(context: &Context, plan: &FleetPlan, path: &Path, bytes: &[u8]) -
     let policy = context.policy()?;
     let needed = policy.approvals(beginning.forced, beginning.is_instant, plan.targets.len());
     let signed = Signed { by: &plan.by, bytes, file: (path != Path::new("-")).then_some(path) };
-    Ok(approval::need(context, signed, needed)?.into_iter().map(|approval| approval.by).collect())
+    approval::need(context, signed, needed)
 }
 
 fn rules(plan: &FleetPlan) -> Rules {

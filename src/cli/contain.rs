@@ -37,7 +37,12 @@ pub fn contain(
         None if candidate.is_open_which() && session.may_ask() && !begin.dry_run => {
             ask_which(session, &candidate.rotation)?
         }
-        None => Leaked::Old,
+        None => {
+            if candidate.is_open_which() {
+                say_which(session, &candidate.rotation);
+            }
+            Leaked::Old
+        }
     };
     match candidate.way(leaked, said.is_some()) {
         Way::Call => Ok(None),
@@ -61,6 +66,17 @@ fn ask_which(session: &Session, open: &Rotation) -> anyhow::Result<Leaked> {
     ask::may_ask(session, flag)?;
     let chosen = ask::answer(dialog::select("Which secret has leaked?", &choices), flag)?;
     Ok(if chosen == 0 { Leaked::Old } else { Leaked::New })
+}
+
+/// Says which secret is taken for the one that has leaked where nobody has said it: the other one goes live.
+fn say_which(session: &Session, open: &Rotation) {
+    if let (Some(old), Some(new)) = (open.before.current.as_ref(), open.new_secret()) {
+        let name = &open.plan.target;
+        session.output.warn(&format!(
+            "of the open rotation of `{name}` the old secret ({old}) is taken for the leaked one, and the new one goes live; \
+             if that has leaked, say --leaked {new}"
+        ));
+    }
 }
 
 /// Journals that the new secret of the open rotation has leaked where nothing else can be done yet, and says what can.

@@ -52,6 +52,11 @@ impl Exit {
         }
     }
 
+    /// Whether a signal has ended it.
+    pub fn is_of_signal(self) -> bool {
+        matches!(self, Self::Hangup | Self::Interrupt | Self::Quit | Self::Terminate)
+    }
+
     /// The number as a shell sees it.
     pub fn code(self) -> u8 {
         self as u8

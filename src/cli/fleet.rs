@@ -35,6 +35,8 @@ pub struct Fleet<'a> {
     pub yes: bool,
     /// Whether what each of them shows is what was asked for, and no table.
     pub shows: bool,
+    /// Whether each is told of as it comes to rest, and all of them in a table, although something is shown.
+    pub tells: bool,
     /// What is left out, each with why.
     pub skipped: Vec<(Item, String)>,
     /// The digest of the plan that is carried out, of one from a file.
@@ -65,8 +67,8 @@ impl<'a> Fleet<'a> {
         work: &'a (dyn Fn(&Session, &str) -> anyhow::Result<Exit> + Sync),
         judge: fn(Exit, &Value) -> Outcome,
     ) -> Self {
-        let (yes, shows, skipped, plan) = (false, false, Vec::new(), None);
-        Self { command, rules, pause, max_wait, yes, shows, skipped, plan, work, judge }
+        let (yes, shows, tells, skipped, plan) = (false, false, true, Vec::new(), None);
+        Self { command, rules, pause, max_wait, yes, shows, tells, skipped, plan, work, judge }
     }
 
     /// Goes through targets, none of which stops another.
@@ -82,7 +84,7 @@ impl<'a> Fleet<'a> {
             max_failures: Some(Share::Count(NonZeroUsize::MAX)),
         };
         let fleet = Self::by_rules(command, rules, (Duration::ZERO, many.max_wait), work, rest::judge);
-        Self { shows: true, ..fleet }
+        Self { shows: true, tells: false, ..fleet }
     }
 
     /// The waves that these targets come in.
@@ -123,6 +125,8 @@ impl Several<'_> {
         }
         let mut fleet = Fleet::through(self.command, self.many, work);
         fleet.yes = session.global.yes;
+        // What these do is what was asked for, and not what they show.
+        fleet.tells = matches!(self.command, "cutover" | "finish");
         let (items, skipped) = taken(session, chosen);
         fleet.skipped = skipped;
         let course = fleet.course(items);
@@ -187,8 +191,8 @@ pub fn run(session: &Session, fleet: Fleet<'_>, course: Course) -> anyhow::Resul
         _ if signals.arrived() => signals.exit(),
         exit => exit,
     };
-    if !fleet.shows {
-        rest::table(session, &rested, course.stopped());
+    if fleet.tells {
+        rest::table(session, &rested, course.stopped().filter(|_| !course.left().is_empty()));
     }
     let limited: Vec<Value> = paces
         .figures()
@@ -243,7 +247,7 @@ pub fn carry_out(session: &Session, fleet: &Fleet<'_>, course: Course) -> anyhow
                 }
                 Told::Rests(rest) => {
                     wall.rests(rest.at);
-                    rest.say(&wall, fleet.shows, session.global.verbose);
+                    rest.say(&wall, fleet.shows, fleet.tells, session.global.verbose);
                     rested.push(*rest);
                 }
             }

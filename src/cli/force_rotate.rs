@@ -42,11 +42,19 @@ pub struct Args {
     #[command(flatten)]
     begin: BeginArgs,
     /// Say why; it goes to the journal and, where it takes one, to the provider
-    #[arg(long, value_name = "TEXT")]
+    #[arg(long, value_name = "TEXT", value_parser = words)]
     reason: String,
     /// Say which secret has leaked, by its fingerprint; `-` takes it itself from stdin, and finds the targets that accept it
     #[arg(long, value_name = "FINGERPRINT|-", value_parser = leaked)]
     leaked: Option<Leaked>,
+}
+
+/// A reason says something.
+fn words(text: &str) -> Result<String, String> {
+    match text.trim().is_empty() {
+        true => Err("it is empty: say why".to_owned()),
+        false => Ok(text.to_owned()),
+    }
 }
 
 /// How it is said what has leaked.

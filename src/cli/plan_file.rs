@@ -47,6 +47,10 @@ pub fn write(
     out: &Path,
 ) -> anyhow::Result<Exit> {
     let Wanted { command, waves, options, begin, intent } = *wanted;
+    if out.as_os_str() == "-" {
+        let hint = "name a file: a plan is agreed to by somebody who can read it, and is kept";
+        return Err(Fault::new(Exit::Usage, "a plan is not written to stdout", hint));
+    }
     let path = session.context()?.folders().current.join(out);
     if intent.force.is_some() {
         allowed::reason(session.context()?, intent.force)?;

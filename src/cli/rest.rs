@@ -34,8 +34,16 @@ pub struct Rest {
 }
 
 /// What a command came to that is no rotation.
-pub fn judge(exit: Exit, _: &Value) -> Outcome {
+pub fn judge(exit: Exit, object: &Value) -> Outcome {
     match exit {
+        // What a signal has stopped rests where it is, and has not failed.
+        exit if exit.is_of_signal() => match object["status"].as_str() {
+            Some("stored" | "deployed" | "verified" | "waiting") => Outcome::Stored,
+            Some("done") => Outcome::Done,
+            Some("sealed") => Outcome::Sealed,
+            Some("unknown") => Outcome::Unknown,
+            _ => Outcome::NotBegun,
+        },
         Exit::Done => Outcome::Done,
         Exit::Open | Exit::Overdue => Outcome::Open,
         Exit::Unknown => Outcome::Unknown,
@@ -115,17 +123,17 @@ impl Rest {
     }
 
     /// Tells of it: what it shows, where that was asked for, else one line; all that it has said where somebody wants to know.
-    pub fn say(&self, wall: &Wall, shows: bool, is_verbose: bool) {
+    pub fn say(&self, wall: &Wall, shows: bool, tells: bool, is_verbose: bool) {
         for said in &self.said {
             match said {
-                Said::Data(line) if shows => wall.data(line),
+                Said::Data(line) if shows && !tells => wall.data(line),
                 Said::Line(line) if is_verbose => wall.say(&format!("{}: {line}", self.name)),
                 _ => {}
             }
         }
         match self.outcome {
             outcome if outcome.is_bad() => wall.rested(Mark::Bad, &self.line()),
-            _ if shows => {}
+            _ if !tells => {}
             Outcome::Open | Outcome::Skipped => wall.rested(Mark::Plain, &self.line()),
             _ => wall.rested(Mark::Good, &self.line()),
         }
@@ -201,6 +209,11 @@ pub fn status(exit: Exit, rested: &[Rest]) -> &'static str {
 
 /// The error of all of them.
 pub fn error(session: &Session, exit: Exit, rested: &[Rest]) -> Value {
+    if exit.is_of_signal() {
+        let message = "stopped by a signal".to_owned();
+        let hint = "what was under way rests where it is safe; the same command again goes on".into();
+        return exit::say(&session.output, &Fault { exit, message, hint: Some(hint) });
+    }
     if exit != Exit::Partial {
         return Value::Null;
     }

@@ -3,6 +3,7 @@
 use std::collections::BTreeSet;
 use std::io::{IsTerminal, Read};
 
+use clap::builder::PossibleValuesParser;
 use clap_complete::engine::ArgValueCandidates;
 
 use super::exit::{Exit, Fault};
@@ -12,7 +13,7 @@ use crate::advice::Verb;
 use crate::config::is_label;
 use crate::operation::resume;
 use crate::operation::status::{Row, Wanted, look};
-use crate::rotation::{Plan, Rotation, Step};
+use crate::rotation::{Plan, Rotation, Status, Step};
 use crate::secret;
 
 /// Longest list of names that is read, in bytes.
@@ -51,7 +52,8 @@ pub struct Filters {
     #[arg(long, value_name = "STEP", value_parser = step)]
     at: Vec<Step>,
     /// Only targets with an open rotation in this state: stored, deployed, verified, waiting, sealed, unknown
-    #[arg(long = "status", value_name = "WORD", id = "of_status")]
+    #[arg(long = "status", value_name = "WORD", id = "of_status",
+          value_parser = PossibleValuesParser::new(Status::OPEN.map(Status::name)), hide_possible_values = true)]
     status: Vec<String>,
     /// Only targets with something overdue
     #[arg(long)]
@@ -192,8 +194,24 @@ impl Selection {
     fn narrow(&self, session: &Session, mut names: Vec<String>) -> anyhow::Result<Vec<Chosen>> {
         let filters = &self.filters;
         let config = session.config()?;
+        let known = session.catalog()?.names();
+        // One that a target has may have lost its description.
+        let is_known = |wanted: &String| {
+            known.contains(wanted)
+                || names.iter().any(|name| config.traits(name).is_some_and(|(provider, ..)| provider == wanted))
+        };
+        if let Some(unknown) = filters.provider.iter().find(|wanted| !is_known(wanted)) {
+            let message = format!("there is no provider `{}`", secret::shown(unknown));
+            let hint = crate::advice::advice!["which there are: ", Verb::ProviderList.alone()];
+            return Err(Fault::new(Exit::NotFound, message, hint));
+        }
         for glob in &filters.except {
             let left_out = pattern(glob)?;
+            if !names.iter().any(|name| left_out.matches(name)) {
+                session
+                    .output
+                    .warn(&format!("--except leaves nothing out: none of these targets is `{}`", secret::shown(glob)));
+            }
             names.retain(|name| !left_out.matches(name));
         }
         names.retain(|name| {

@@ -50,8 +50,11 @@ pub fn is_link_local(url: &Url) -> bool {
 
 /// An address as it may be shown: what is behind its `?` may be a token.
 pub fn shown_address(url: &str) -> String {
-    match url.split_once('?') {
-        Some((address, _)) => format!("{address}?…"),
-        None => url.to_owned(),
+    let (address, query) = url.split_once('?').map_or((url, ""), |(address, _)| (address, "?…"));
+    let (scheme, rest) = address.split_once("://").unwrap_or(("", address));
+    let (place, path) = rest.split_at(rest.find('/').unwrap_or(rest.len()));
+    match place.rsplit_once('@').filter(|_| !scheme.is_empty()) {
+        Some((_, host)) => format!("{scheme}://…@{host}{path}{query}"),
+        None => format!("{address}{query}"),
     }
 }

@@ -20,15 +20,6 @@ const MOST: usize = 32;
 /// Largest file of keys, in bytes.
 const LARGEST: u64 = 1 << 20;
 
-/// A signature that counts.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub struct Approval {
-    /// Who has signed, as the file of keys says.
-    pub by: String,
-    /// The fingerprint of the key.
-    pub key: String,
-}
-
 /// Somebody's plan that has to be signed by others.
 #[derive(Clone, Copy, Debug)]
 pub struct Signed<'a> {
@@ -40,12 +31,12 @@ pub struct Signed<'a> {
     pub file: Option<&'a Path>,
 }
 
-/// Everybody who has signed, of those who have to. Refuses where it is not enough of them.
+/// Everybody who has signed of those who have to, as the files of keys name them. Refuses where it is not enough of them.
 pub fn need<'a>(
     context: &Context,
     signed: Signed<'_>,
     needed: impl Iterator<Item = Needed<'a>>,
-) -> Result<Vec<Approval>, Error> {
+) -> Result<Vec<String>, Error> {
     let mut all = BTreeSet::new();
     for needed in needed {
         all.extend(of_rule(context, signed, needed)?);
@@ -58,7 +49,7 @@ pub fn command(file: &Path) -> String {
     format!("ssh-keygen -Y sign -n {NAMESPACE} -f KEY {}", shell::quoted(&file.display().to_string()))
 }
 
-fn of_rule(context: &Context, signed: Signed<'_>, needed: Needed<'_>) -> Result<BTreeSet<Approval>, Error> {
+fn of_rule(context: &Context, signed: Signed<'_>, needed: Needed<'_>) -> Result<BTreeSet<String>, Error> {
     let Needed { rule, count, approvers, .. } = needed;
     let refused = |message: String, hint: String| Err(Stop::new(Kind::Gate, message, hint));
     let by_rule = format!("the rule `{rule}` in `{}`", shown_path(needed.file));
@@ -67,19 +58,17 @@ fn of_rule(context: &Context, signed: Signed<'_>, needed: Needed<'_>) -> Result<
         return refused(message, "name the plan's file, with `FILE.sig` beside it".to_owned());
     };
     refuse_foreign(approvers)?;
-    let (mut approvals, mut left): (BTreeSet<Approval>, Vec<String>) = Default::default();
+    let (mut approvals, mut left): (BTreeSet<String>, Vec<String>) = Default::default();
     for signature in signatures(file)? {
         let name = signature.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default();
         match judge(context, signed, &signature, approvers)? {
             Err(why) => left.push(format!("`{name}` {why}")),
-            Ok(approval) if user(&approval.by) == user(signed.by) => {
-                left.push(format!("`{name}` is by {}, who has made the plan", approval.by));
-            }
+            Ok(by) if user(&by) == user(signed.by) => left.push(format!("`{name}` is by {by}, who has made the plan")),
             // Somebody with two keys is one person.
-            Ok(approval) if approvals.iter().any(|known| user(&known.by) == user(&approval.by)) => {
-                left.push(format!("`{name}` is by {} once more", approval.by));
+            Ok(by) if approvals.iter().any(|known| user(known) == user(&by)) => {
+                left.push(format!("`{name}` is by {by} once more"));
             }
-            Ok(approval) => drop(approvals.insert(approval)),
+            Ok(by) => drop(approvals.insert(by)),
         }
     }
     if approvals.len() >= count.get() {
@@ -101,7 +90,7 @@ fn judge(
     signed: Signed<'_>,
     signature: &Path,
     approvers: &Path,
-) -> Result<Result<Approval, String>, Error> {
+) -> Result<Result<String, String>, Error> {
     let (file, keys) = (signature.as_os_str(), approvers.as_os_str());
     let found = keygen(context, None, &["find-principals".as_ref(), "-s".as_ref(), file, "-f".as_ref(), keys])?;
     let found = String::from_utf8_lossy(&found.output).into_owned();
@@ -113,12 +102,10 @@ fn judge(
     let namespace = NAMESPACE.as_ref();
     let verify = ["verify".as_ref(), "-n".as_ref(), namespace, "-s".as_ref(), file, "-f".as_ref(), keys];
     let verified = keygen(context, Some(signed.bytes), &[&verify[..], &["-I".as_ref(), by.as_ref()]].concat())?;
-    if !verified.status.success() {
-        return Ok(Err(format!("by {by} is not of this plan, or its key is not valid now")));
-    }
-    let said = String::from_utf8_lossy(&verified.output).into_owned();
-    let key = said.split_whitespace().find(|word| word.starts_with("SHA256:")).unwrap_or_default().to_owned();
-    Ok(Ok(Approval { by: by.to_owned(), key }))
+    Ok(match verified.status.success() {
+        true => Ok(by.to_owned()),
+        false => Err(format!("by {by} is not of this plan, or its key is not valid now")),
+    })
 }
 
 /// Runs `ssh-keygen -Y` with this on its standard input.

@@ -153,9 +153,21 @@ pub enum Next {
 }
 
 /// What tells a plan of many rotations from another one.
+///
+/// SHA-256 of its JSON with all keys sorted and nothing between them, so that anybody can say whether it fits.
 pub fn digest(plan: &Value) -> String {
-    // Its keys are sorted, and nothing stands between them.
-    format!("sha256:{}", hex(&Sha256::digest(plan.to_string().as_bytes())))
+    format!("sha256:{}", hex(&Sha256::digest(sorted(plan).to_string().as_bytes())))
+}
+
+fn sorted(value: &Value) -> Value {
+    match value {
+        Value::Object(fields) => {
+            let fields: BTreeMap<&String, Value> = fields.iter().map(|(name, value)| (name, sorted(value))).collect();
+            fields.into_iter().map(|(name, value)| (name.clone(), value)).collect()
+        }
+        Value::Array(values) => values.iter().map(sorted).collect(),
+        value => value.clone(),
+    }
 }
 
 /// A run as far as it has come.

@@ -144,6 +144,9 @@ impl FleetPlan {
         if let Some(other) = schema.filter(|schema| schema.starts_with("whsec.plan/") && *schema != SCHEMA) {
             return Err(refused(format!("the plan is of another whsec ({other}; this one knows {SCHEMA})"), again));
         }
+        if schema.is_none() {
+            return Err(refused("that is no plan of rotations".to_owned(), "name a file that `--out` has written"));
+        }
         let plan = serde_json::from_slice::<Self>(bytes).ok();
         let Some(plan) = plan.filter(|plan| plan.text().as_bytes() == bytes && plan.digest == plan.own_digest()) else {
             return Err(refused(
@@ -210,15 +213,17 @@ impl Entry {
     pub fn refuse_otherwise(&self, now: &Self) -> Result<(), Error> {
         let list = |entry: &Self| entry.stores.iter().map(Place::words).collect::<Vec<_>>().join(", ");
         let facts = |entry: &Self| {
-            let receivers = entry.receivers.join(", ");
-            [entry.endpoint.clone(), entry.id.clone(), entry.direction.clone(), list(entry), receivers].map(Some)
+            let (receivers, ends) = (entry.receivers.join(", "), entry.ends_old.to_string());
+            [entry.endpoint.clone(), entry.id.clone(), entry.direction.clone(), ends, list(entry), receivers].map(Some)
         };
-        let ([endpoint, id, direction, stores, receivers], now_is) = (facts(self), facts(now));
-        let [endpoint_now, id_now, direction_now, stores_now, receivers_now] = now_is;
+        let ([endpoint, id, direction, ends, stores, receivers], now_is) = (facts(self), facts(now));
+        let [endpoint_now, id_now, direction_now, ends_now, stores_now, receivers_now] = now_is;
         Ok(Otherwise::refuse([
             ("the endpoint", endpoint, endpoint_now),
             ("its id", id, id_now),
             ("the direction", direction, direction_now),
+            // What was agreed to, and what rules were asked about.
+            ("that its old secret ends", ends, ends_now),
             ("its stores", stores, stores_now),
             ("its receivers", receivers, receivers_now),
             ("the request", self.request.clone(), now.request.clone()),

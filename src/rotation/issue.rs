@@ -60,6 +60,7 @@ impl Runner<'_> {
         let may_repeat = self.rotation.plan.idempotency_key.is_some() || made.is_some();
         // Once an attempt may have been applied, a later refusal proves nothing about it.
         let mut ambiguous = self.rotation.may_be_applied();
+        let mut others_left = ATTEMPTS;
         let mark = self.key_origin.map(|origin| KeyMark::of(key, origin, self.rotation.id));
         if ambiguous && !self.may_send_as(mark.as_ref())? {
             return Ok(());
@@ -82,7 +83,14 @@ impl Runner<'_> {
             self.operator.awaits_answer(Some(self.client.timeout()));
             let outcome = self.client.call_with(self.endpoint, &request, key, (made.as_ref(), &self.carried));
             self.operator.awaits_answer(None);
-            let (error, why, pause) = match self.weigh(outcome, attempt) {
+            let weighed = self.weigh(outcome, attempt);
+            // However often its pace stops it: other trouble is tried again as often as where one is alone.
+            let is_of_pace = matches!(&weighed, Attempt::NotApplied { status, .. } | Attempt::Ambiguous { status, .. } if *status == Some(429));
+            if !is_of_pace {
+                others_left = others_left.saturating_sub(1);
+                self.attempts_left = if others_left == 0 { 0 } else { self.attempts_left };
+            }
+            let (error, why, pause) = match weighed {
                 Attempt::Answered(reply) => return self.receive(&reply),
                 Attempt::NotApplied { error, status, request_id, again_in } => {
                     let why = error.to_string();

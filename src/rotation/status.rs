@@ -24,6 +24,10 @@ pub enum Status {
 }
 
 impl Status {
+    /// Those of a rotation that is open.
+    pub const OPEN: [Self; 7] =
+        [Self::Planned, Self::Unknown, Self::Sealed, Self::Stored, Self::Deployed, Self::Verified, Self::Waiting];
+
     /// The word in JSON and `status`.
     pub fn name(self) -> &'static str {
         match self {

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use serde_json::Value;
+use sha2::{Digest, Sha256};
 
 use crate::sandbox::{Run, Sandbox, is_full};
 use crate::servers::crowd::{Crowd, Mishap};
@@ -68,6 +69,26 @@ impl Fleet {
     }
 }
 
+/// A plan that somebody has changed by hand, with the digest that it has then.
+pub fn resealed(text: &str, from: &str, to: &str) -> String {
+    fn sorted(value: &Value) -> Value {
+        match value {
+            Value::Object(fields) => {
+                let fields: BTreeMap<_, _> = fields.iter().map(|(name, value)| (name.clone(), sorted(value))).collect();
+                fields.into_iter().collect()
+            }
+            Value::Array(values) => values.iter().map(sorted).collect(),
+            value => value.clone(),
+        }
+    }
+    let changed = text.replace(from, to);
+    assert_ne!(changed, text);
+    let mut plan: Value = serde_json::from_str(&changed).unwrap();
+    let old = plan.as_object_mut().unwrap().remove("digest").unwrap();
+    let digest = Sha256::digest(sorted(&plan).to_string()).iter().map(|byte| format!("{byte:02x}")).collect::<String>();
+    changed.replace(old.as_str().unwrap(), &format!("sha256:{digest}"))
+}
+
 fn names(object: &Value) -> Vec<String> {
     object["targets"].as_array().unwrap().iter().map(|row| row["target"].as_str().unwrap().to_owned()).collect()
 }
@@ -114,6 +135,11 @@ fn a_selection_is_named_by_globs_labels_owners_and_providers() {
         (&["rotate", "pay-*", "--store", "file:x", "--yes"], 2, "`--store` is for one target"),
         (&["cutover", "pay-*", "--resolve", "applied"], 2, "`--resolve` is for one target"),
         (&["tend", "--json"], 2, "no target is named"),
+        (&["status", "--all", "--status", "storred"], 2, "[possible values: planned, unknown, sealed, stored"),
+        (&["rotate", "--all", "--provider", "nope", "--yes"], 4, "there is no provider `nope`"),
+        (&["rotate", "pay-*", "--except", "pay-07", "--dry-run"], 0, "--except leaves nothing out"),
+        (&["rotate", "--all", "--out", "-"], 2, "a plan is not written to stdout"),
+        (&["force-rotate", "pay-0", "--reason", "  "], 2, "it is empty"),
     ] {
         fleet.run(arguments).exits(code).says(says);
     }
@@ -378,4 +404,34 @@ fn sixty_four_at_once_wait_for_a_slow_disk() {
     let run = fleet.sandbox.watch(output);
     assert_eq!(last(&run)["counts"]["stored"], 64, "{run:?}");
     assert!(fleet.are_stored() && fleet.all_rotations().iter().all(|count| *count == 1));
+}
+
+/// Whatever the pace takes, an error of the provider is tried again as often as where one target is alone.
+#[test]
+fn a_provider_that_fails_is_not_called_again_and_again() {
+    let fleet = Fleet::new(2, 0);
+    fleet.crowd.with_whim(|act, _| if act == "rotate" { Mishap::Refused(500) } else { Mishap::None });
+    let run = fleet.run(&["rotate", "--all", "--canary", "0", "--yes", "--json"]).exits(10);
+    assert!(outcomes(&run).values().all(|outcome| outcome == "unknown" || outcome == "not_begun"), "{}", run.stdout);
+    let calls = fleet.crowd.calls();
+    assert!(calls <= 2 * 6, "{calls} calls");
+}
+
+/// What a signal stops has not failed, and what is stored is said to be.
+#[test]
+fn what_a_signal_stops_is_told_as_it_is() {
+    let fleet = Fleet::new(2, 0);
+    fleet.run(&["rotate", "--all", "--yes"]).exits(0);
+    let run = fleet.run(&["cutover", "--all", "--done", "deploy"]).exits(11);
+    run.says("pay-0  open").says("2 open of 2 targets");
+    let fleet = Fleet::new(3, 0);
+    fleet.crowd.with_whim(|act, _| if act == "rotate" { Mishap::Late(Duration::from_secs(2)) } else { Mishap::None });
+    let child = fleet.sandbox.spawn(&["rotate", "--all", "--canary", "0", "--yes", "--json"]);
+    fleet.sandbox.until("a call", |_| fleet.all_rotations().iter().all(|count| *count == 1));
+    nix::sys::signal::kill(nix::unistd::Pid::from_raw(child.id().try_into().unwrap()), nix::sys::signal::SIGINT)
+        .unwrap();
+    let run = fleet.sandbox.finish(child).exits(130);
+    let object = last(&run);
+    assert_eq!((&object["counts"]["failed"], &object["error"]["kind"]), (&0.into(), &"interrupted".into()), "{object}");
+    assert!(fleet.are_stored() && object["counts"]["stored"] == 3, "{object}");
 }

@@ -85,6 +85,7 @@ const ELSEWHERE: &[(&str, &str)] = &[
         "start over: whsec rehearse",
         "c8_a_rehearsal_that_is_left_names_no_way_back_into_it_and_starts_over_with_its_provider",
     ),
+    ("which there are: `whsec provider list`", "a_selection_is_named_by_globs_labels_owners_and_providers"),
     ("one endpoint of it: whsec rehearse", "a_drill_that_cannot_be_is_refused_and_one_that_is_left_ends_its_run"),
     ("receivers that know the old secret alone contain it", "c3_the_new_secret_that_leaked_does_not_go_live_unasked"),
     ("puts the old one back", "c3_the_new_secret_that_leaked_does_not_go_live_unasked"),

@@ -5,7 +5,7 @@ use std::process::Command;
 
 use serde_json::Value;
 
-use crate::fleet::{Fleet, last};
+use crate::fleet::{Fleet, last, outcomes, resealed};
 use crate::sandbox::Run;
 
 /// Gives a fleet's config these rules.
@@ -256,6 +256,16 @@ fn a_plan_that_needs_approval_goes_by_others_signatures() {
     std::fs::set_permissions(&approvers, std::os::unix::fs::PermissionsExt::from_mode(0o666)).unwrap();
     refused("other users may write it");
     std::fs::set_permissions(&approvers, std::os::unix::fs::PermissionsExt::from_mode(0o600)).unwrap();
+    // A plan that somebody has written to need none is none of ours: it is not what is decided of the target.
+    let out = path("forged").display().to_string();
+    fleet.run(&["rotate", "acct-0", "acct-1", "--done", "prepare", "--out", &out]).exits(0);
+    let honest = std::fs::read_to_string(&out).unwrap();
+    std::fs::write(&out, resealed(&honest, "\"ends_old\": true", "\"ends_old\": false")).unwrap();
+    let run = fleet.run(&["apply", &path("forged").display().to_string(), "--yes", "--json"]).exits(10);
+    let came = outcomes(&run);
+    assert_eq!((came["acct-0"].as_str(), came["acct-1"].as_str()), ("stale", "stale"), "{came:?}");
+    assert!(fleet.all_rotations().iter().all(|count| *count == 0));
+    let looked = fleet.crowd.calls();
     // Signed by two others, it still has to be agreed to.
     fleet.run(&["apply", &q4.display().to_string(), "--yes"]).exits(2);
     assert_eq!(fleet.crowd.calls(), looked);

@@ -15,6 +15,8 @@ pub enum Mishap {
     Refused(u16),
     /// It is done, and nothing is answered.
     Unanswered,
+    /// It is done, and answered this much later.
+    Late(Duration),
 }
 
 type Whim = Box<dyn FnMut(&str, &str) -> Mishap + Send>;
@@ -169,6 +171,11 @@ fn serve(state: &Mutex<State>, request: &Request) -> Answer {
     let body = if rotates { rotate(&mut state, &id, is_verifa, request) } else { shown(&mut state, &id, is_verifa) };
     match mishap {
         Mishap::Unanswered => Answer::Silence,
+        Mishap::Late(delay) => {
+            drop(state);
+            std::thread::sleep(delay);
+            Answer::Json(200, body)
+        }
         _ => Answer::Json(200, body),
     }
 }

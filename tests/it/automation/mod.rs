@@ -1,7 +1,6 @@
 //! The actions, the workflow and the CronJob that the README links to, run as they are written. Here: what an action takes and tells;
 //! `shared.rs` has whole rotations by them.
 
-mod planned;
 mod runner;
 mod shared;
 

@@ -1,6 +1,8 @@
 //! The workflow and the CronJob, run as they are written: on runners and in pods that have nothing in common but the journal, the
 //! store and what the repository sets up. `tests/postgres/session.sh` starts the journal's server.
 
+mod planned;
+
 use std::process::{Child, Command, Stdio};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicI64, Ordering};
@@ -19,20 +21,20 @@ use crate::servers::vault::{TOKEN, Vault};
 
 const NEEDS: &str = "tests/postgres/session.sh starts a server for this";
 const WORKFLOW: &str = ".github/workflows/webhook-secrets.yml";
-pub(super) const PLAN: &str = ".github/workflows/webhook-secrets-plan.yml";
+const PLAN: &str = ".github/workflows/webhook-secrets-plan.yml";
 const PASSWORD: &str = "pg-password-4fd1";
 
 /// A company: its repository, its Vault, its receivers and the endpoint.
-pub(super) struct Company {
-    pub sandbox: Sandbox,
+struct Company {
+    sandbox: Sandbox,
     vault: Vault,
     receiver: Receiver,
-    pub runner: Runner,
+    runner: Runner,
     identity: String,
 }
 
 impl Company {
-    pub fn new(clock: fn() -> Timestamp) -> Self {
+    fn new(clock: fn() -> Timestamp) -> Self {
         let receiver = Receiver::start(Kind::Both);
         let sandbox = Sandbox::with_receiver_and_clock("layers", &receiver.url, clock);
         assert!(sandbox.journal.is_some(), "{NEEDS}");
@@ -114,7 +116,7 @@ impl Company {
     }
 
     /// Next, current and previous, by what they are.
-    pub fn slots(&self, old: &str) -> [&'static str; 3] {
+    fn slots(&self, old: &str) -> [&'static str; 3] {
         let document = self.vault.document("apps/payments").unwrap();
         assert_eq!(document["other"], "kept");
         let new = self.sandbox.newest();

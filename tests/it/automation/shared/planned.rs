@@ -1,12 +1,11 @@
 //! The workflow with a plan, run as it is written: one job looks, the other carries out what was seen, and nothing else.
 
 use jiff::Timestamp;
-use serde_json::Value;
-use sha2::{Digest, Sha256};
 use whsec::provider::stand_in::Fault;
 
-use super::runner::Outcome;
-use super::shared::{Company, PLAN};
+use super::super::runner::Outcome;
+use super::{Company, PLAN};
+use crate::fleet::resealed;
 
 const FILE: &str = "webhook-secrets.plan";
 
@@ -48,17 +47,13 @@ fn an_artifact_that_is_another_plan_sends_nothing() {
     let company = Company::new(Timestamp::now);
     company.runner.before("apply", |artifacts| {
         let text = std::fs::read_to_string(artifacts.join(FILE)).unwrap();
-        let mut plan: Value = serde_json::from_str(&text).unwrap();
-        plan.as_object_mut().unwrap().remove("digest");
-        plan["reason"] = "whatever somebody wants".into();
         // As whole as the first one: its digest is its own.
-        let digest = Sha256::digest(plan.to_string()).iter().map(|byte| format!("{byte:02x}")).collect::<String>();
-        plan["digest"] = format!("sha256:{digest}").into();
-        std::fs::write(artifacts.join(FILE), format!("{plan}\n")).unwrap();
+        std::fs::write(artifacts.join(FILE), resealed(&text, "quarterly", "whatever somebody wants")).unwrap();
     });
     let run = dispatch(&company, &Outcome::default());
     assert_eq!(results(&run), ["success", "failure", "skipped", "skipped"], "{run:#?}");
     assert_eq!(run.jobs["apply"].outputs["exit"], "5", "{run:#?}");
+    assert!(run.jobs["apply"].log.contains("it is another plan by now"), "{run:#?}");
     assert_eq!(company.sandbox.rotate_requests().len(), 0);
 }
 
