@@ -16,14 +16,33 @@ pub struct Tally {
 }
 
 /// How often such a case is tried.
-const TRIES: usize = 3;
+pub const TRIES: usize = 3;
 
 /// How long `tests/keychain/session.sh` may take to start a daemon anew.
 const RESTART: Duration = Duration::from_secs(2);
 
 /// The process that keeps the keychain of this session.
-fn keychain_daemon() -> Option<String> {
-    std::fs::read_to_string(std::env::var_os("KEYRING_PID_FILE")?).ok()
+/// The keychain's daemon of this session, where there is one.
+pub struct Daemon(Option<String>);
+
+impl Daemon {
+    /// The one that runs now.
+    pub fn now() -> Self {
+        Self(std::env::var_os("KEYRING_PID_FILE").and_then(|file| std::fs::read_to_string(file).ok()))
+    }
+
+    /// Whether it has ended by itself since, which says nothing of what was tried.
+    pub fn has_ended(&self, name: &str) -> bool {
+        if self.0.is_none() {
+            return false;
+        }
+        std::thread::sleep(RESTART);
+        let has_ended = Self::now().0 != self.0;
+        if has_ended {
+            note(&format!("the keychain's daemon ended by itself; once more: {name}"));
+        }
+        has_ended
+    }
 }
 
 impl Tally {
@@ -32,19 +51,15 @@ impl Tally {
     pub fn case(&mut self, name: &str, mut run: impl FnMut() -> Result<(), String>) {
         self.cases += 1;
         for left in (0..TRIES).rev() {
-            let daemon = keychain_daemon();
+            let daemon = Daemon::now();
             let outcome = catch_unwind(AssertUnwindSafe(&mut run)).unwrap_or_else(|panic| {
                 let text = panic.downcast_ref::<String>().cloned();
                 Err(text.or_else(|| panic.downcast_ref::<&str>().map(ToString::to_string)).unwrap_or_default())
             });
             let Err(why) = outcome else { return };
-            if daemon.is_some() && left > 0 {
-                std::thread::sleep(RESTART);
-                if keychain_daemon() != daemon {
-                    self.daemons_ended += 1;
-                    note(&format!("the keychain's daemon ended by itself; once more: {name}"));
-                    continue;
-                }
+            if left > 0 && daemon.has_ended(name) {
+                self.daemons_ended += 1;
+                continue;
             }
             return self.failures.push(format!("{name}: {why}"));
         }
