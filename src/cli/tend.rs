@@ -6,11 +6,11 @@ use super::exit::{self, Exit};
 use super::select::Selection;
 use super::session::Session;
 use super::status::{self, line};
-use super::{Global, cutover, outcome, result};
+use super::{Global, cutover, outcome, person, result};
 use crate::operation::resume::{self, Needs, Open, Stand};
 use crate::operation::status::{Looked, Row};
 use crate::operation::workspace::Workspace;
-use crate::operation::{Error, report};
+use crate::operation::{Error, find, report};
 use crate::rotation::Rotation;
 use crate::rotation::journal::JournalError;
 use crate::ui::prompt::Answers;
@@ -91,6 +91,7 @@ pub fn run(args: &Args, session: &Session) -> anyhow::Result<Exit> {
         tended.push(failed(session, "the config", &error));
     }
     let now = session.now();
+    tell_of_moments(session, &names)?;
     for row in rows.iter().filter(|_| !session.global.quiet) {
         session.output.data(&line(row, now));
     }
@@ -105,6 +106,18 @@ pub fn run(args: &Args, session: &Session) -> anyhow::Result<Exit> {
     let fields = json!({ "status": state, "targets": rows, "tended": told, "left": left, "error": error });
     session.output.json(&result::object("tend", exit, fields));
     Ok(exit)
+}
+
+/// Tells the notifier of moments that have passed: where nobody counts down and nobody watches, this is who looks at the clock.
+fn tell_of_moments(session: &Session, names: &[String]) -> anyhow::Result<()> {
+    let context = session.context()?;
+    if context.config().is_ok_and(|config| config.notify.is_some()) {
+        let notifier = person::notifier(session, context);
+        let open = find::journal(context)?.open_rotations().map_err(Error::from)?;
+        let tended = open.iter().filter(|rotation| names.contains(&rotation.plan.target));
+        tended.for_each(|rotation| notifier.look_at_clock(rotation, session.now()));
+    }
+    Ok(())
 }
 
 /// Where the targets stand by now, but for those that there are none of; and what is wrong with a part of the journal that nothing
@@ -206,7 +219,7 @@ fn go_on(session: &Session, name: &str, open: Open) -> anyhow::Result<Tended> {
             resume::refuse_shared(session.context()?, &workspace, &resources, &rotation)?;
             let signals = session.signals()?;
             let stopped = || signals.arrived();
-            let mut person = super::person::of(session, &workspace, &resources, Answers::default(), &stopped)?;
+            let mut person = person::of(session, &workspace, &resources, Answers::default(), &stopped)?;
             let rest = cutover::run_on(&mut workspace.runner(&mut rotation, &resources, &mut person));
             rest.map(|rest| cutover::end_of(rest, &rotation)).map_err(Error::from)
         }

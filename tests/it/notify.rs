@@ -119,6 +119,22 @@ fn faketime_the_notifier_is_told_of_each_moment_once() {
     assert_eq!(moments, ["moment T-12h", "moment T-1h", "moment T-15m", "moment overdue"]);
 }
 
+#[test]
+fn tend_tells_once_of_a_moment_where_nobody_watches() {
+    let sandbox = Sandbox::with_window("layers", Duration::from_secs(3));
+    let file = notified(&sandbox);
+    sandbox.rotate().exits(0);
+    sandbox.run(&["tend", "--all"]);
+    let is_moment = |(kind, _): &(String, String)| kind == "moment";
+    assert!(!told(&file).iter().any(is_moment));
+    sandbox.until_the_overlap_is_over();
+    for _ in 0..2 {
+        sandbox.run(&["tend", "--all"]).exits(12);
+    }
+    let moments: Vec<_> = told(&file).into_iter().filter(is_moment).collect();
+    assert_eq!(moments, [("moment".to_owned(), "overdue".to_owned())]);
+}
+
 /// A page of the manual as people read it, without its markup.
 fn plain(page: &str) -> String {
     let marks =

@@ -135,7 +135,7 @@ pub fn run(args: &Args, targets: usize, fail: Share, session: &Session) -> anyho
     if let Some(rotated) = killed_after {
         output.say(&format!("  • killed once, with {rotated} rotated; nothing was mended by hand"));
     }
-    output.say(&format!("  • {limited} calls were one too many, and came again in time"));
+    output.say(&format!("  • {limited} calls were one too many, and were made again"));
     output.say(&format!("  • {failing} failed at first (exit 10), and were done when they could be"));
     let exit = if is_sound { Exit::Done } else { Exit::Failed };
     let fields = json!({

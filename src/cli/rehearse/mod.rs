@@ -52,7 +52,7 @@ pub struct Args {
     #[arg(long)]
     force: bool,
     /// Play a whole run over so many endpoints, by the commands themselves: some fail at first, some calls are one too many, and it
-    /// is killed in the middle
+    /// is killed in the middle. The machine's own rules hold for it, if there are any
     #[arg(long, value_name = "N", conflicts_with_all = ["force", "window"], value_parser = clap::value_parser!(u16).range(2..=200))]
     targets: Option<u16>,
     /// Have so many of them fail at first
